@@ -1,0 +1,70 @@
+"""Writing files whole or not at all: whatever goes wrong, a reader sees the old content or all of the new."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from simcore.errors import FileError
+
+_NEXT_STEP = {
+    errno.ENOSPC: "free some space or choose another folder",
+    errno.EDQUOT: "free some space or choose another folder",
+    errno.EFBIG: "choose another folder, or record less",
+    errno.EACCES: "choose a folder you may write to",
+    errno.EPERM: "choose a folder you may write to",
+    errno.EROFS: "choose a folder you may write to",
+    errno.ENOENT: "create the folder first",
+    errno.ENOTDIR: "choose a path whose parent is a folder",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def write_atomically(path: str | Path, writer: Callable[[BinaryIO], object]) -> None:
+    """Let `writer` fill a temporary file beside `path`, then put it in place in one step.
+
+    path : where the file shall be; a link is followed, an existing file replaced, its folder must exist
+    writer : gets a binary stream to write to; what it raises passes through, except OSError
+    raises : FileError if the disk, the folder or the target refuses; nothing is left behind then
+    """
+    target = Path(os.path.realpath(path))
+    # Short whatever the target's name, and hidden, so that nobody takes it for a result.
+    temporary = target.with_name(f".imcsim-{secrets.token_hex(8)}.tmp")
+    try:
+        if target.exists() and not target.is_file():
+            raise FileError(
+                f"cannot write {path}: it is a folder or a device, not a file; choose another name"
+            )
+        try:
+            # "x" lets the umask decide on permissions, which tempfile's 0600 would not.
+            with open(temporary, "xb") as stream:
+                writer(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        next_step = _NEXT_STEP.get(error.errno or 0, "choose another path")
+        raise FileError(f"cannot write {path}: {reason}; {next_step}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system lets a folder be opened."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)

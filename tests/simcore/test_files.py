@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from simcore.errors import FileError
+from simcore.files import write_atomically
+
+
+def write_hello(stream: BinaryIO) -> None:
+    stream.write(b"hello")
+
+
+def test_file_holds_what_was_written_and_nothing_else_is_left(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.txt", write_hello)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_bytes() == b"hello"
+
+
+def test_path_may_be_a_string(tmp_path: Path) -> None:
+    write_atomically(str(tmp_path / "a.txt"), write_hello)
+    assert (tmp_path / "a.txt").read_bytes() == b"hello"
+
+
+def test_old_content_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+
+    def look_while_writing(stream: BinaryIO) -> None:
+        stream.write(b"new")
+        stream.flush()
+        assert path.read_bytes() == b"old"
+
+    write_atomically(path, look_while_writing)
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("failure", [ValueError("bad"), KeyboardInterrupt()])
+def test_failing_writer_leaves_the_old_file_and_no_trace(tmp_path: Path, failure: BaseException) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+
+    def fail(stream: BinaryIO) -> None:
+        stream.write(b"half")
+        raise failure
+
+    with pytest.raises(type(failure)):
+        write_atomically(path, fail)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_bytes() == b"old"
+
+
+def test_full_disk_is_told_with_place_and_next_step(tmp_path: Path) -> None:
+    def run_out_of_space(stream: BinaryIO) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(FileError, match=r"cannot write .*a\.txt: No space left on device; free some space"):
+        write_atomically(tmp_path / "a.txt", run_out_of_space)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"No such file or directory; create the folder first"):
+        write_atomically(tmp_path / "absent" / "a.txt", write_hello)
+
+
+def test_neither_folder_nor_device_is_replaced(tmp_path: Path) -> None:
+    for target in (tmp_path, Path("/dev/null")):
+        with pytest.raises(FileError, match="it is a folder or a device"):
+            write_atomically(target, write_hello)
+
+
+def test_link_is_followed_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_atomically(tmp_path / "link", write_hello)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"hello"
+
+
+def test_longest_legal_name_is_written(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("n" * 255), write_hello)
+    with pytest.raises(FileError, match="choose a shorter name"):
+        write_atomically(tmp_path / ("n" * 256), write_hello)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "a.txt", write_hello)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EIO])
+def test_folder_that_cannot_be_synced_is_tolerated_but_a_broken_disk_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    sync_file = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(code, os.strerror(code))
+        sync_file(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    if code == errno.EINVAL:
+        write_atomically(tmp_path / "a.txt", write_hello)
+    else:
+        with pytest.raises(FileError, match="Input/output error"):
+            write_atomically(tmp_path / "a.txt", write_hello)
+    assert (tmp_path / "a.txt").read_bytes() == b"hello"
+
+
+def test_system_that_cannot_open_folders_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    write_atomically(tmp_path / "a.txt", write_hello)
+    assert (tmp_path / "a.txt").read_bytes() == b"hello"
