@@ -1,0 +1,115 @@
+"""The golden reference: a quantised network in exact integers; ideal hardware must equal it bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workloads.convolution import convolve
+from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node
+from workloads.quantization import (
+    QuantizedAffine,
+    QuantizedAvgPool,
+    QuantizedJoin,
+    QuantizedMatrix,
+    QuantizedMaxPool,
+    QuantizedNetwork,
+    QuantizedTable,
+    check_inputs,
+)
+
+Codes = NDArray[np.int32]
+
+#: Elements of the largest tensor that one pass over the network may hold, so that big batches stay lean.
+ELEMENTS_AT_ONCE = 2**22
+
+
+def golden(network: QuantizedNetwork, inputs: NDArray[Any]) -> dict[str, Codes]:
+    """Return the codes (N, C, H, W) int32 of the input and of every node, by name.
+
+    inputs : (N, C, H, W) real numbers
+    raises : WorkloadError for inputs that do not fit
+    """
+    check_inputs(network.lowered, inputs)
+    parts = [dict(_tensors(network, part)) for part in _batches(network, inputs)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in network.lowered.shapes}
+
+
+def golden_outputs(network: QuantizedNetwork, inputs: NDArray[Any]) -> Codes:
+    """Return the codes (N, C, H, W) int32 of the output only; working memory does not grow with the batch."""
+    check_inputs(network.lowered, inputs)
+    output = network.lowered.output
+    return np.concatenate(
+        [
+            next(codes for name, codes in _tensors(network, part) if name == output)
+            for part in _batches(network, inputs)
+        ]
+    )
+
+
+def requantize(scaled: NDArray[np.float32], zero: int, low: int, high: int) -> Codes:
+    """Return clip(round_half_even(scaled) + zero, low, high) of float32 values as int32."""
+    return np.clip(np.rint(scaled) + np.float32(zero), low, high).astype(np.int32)
+
+
+def exact_sums(codes: NDArray[np.int64], weights: NDArray[np.int16], node: MatrixNode) -> NDArray[np.int64]:
+    """Return int64 products of `weights` and the windows of `codes` (N, C, H, W), zero points taken off."""
+    largest = int(np.abs(codes).max()) * int(np.abs(weights.astype(np.int64)).sum(axis=1).max())
+    # doubles hold all integers up to 2**53: below it floating-point products are exact in any order, and fast
+    number = np.float64 if largest < 2**53 else np.int64
+    return convolve(codes.astype(number), weights.astype(number), node.window).astype(np.int64)
+
+
+def _batches(network: QuantizedNetwork, inputs: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    largest = max(prod(shape) for shape in network.lowered.shapes.values())
+    images = max(1, ELEMENTS_AT_ONCE // largest)
+    for start in range(0, len(inputs), images):
+        yield inputs[start : start + images]
+
+
+def _tensors(network: QuantizedNetwork, inputs: NDArray[Any]) -> Iterator[tuple[str, Codes]]:
+    def compute(node: Node, operands: list[Codes]) -> Codes:
+        return _codes(network, node, operands)
+
+    return network.lowered.evaluate(network.input_quantization.quantize(inputs), compute)
+
+
+def _codes(network: QuantizedNetwork, node: Node, operands: list[Codes]) -> Codes:
+    x = operands[0].astype(np.int64)
+    quantized = network.nodes[node.name]
+    match node, quantized:
+        case MatrixNode(), QuantizedMatrix() as q:
+            sums = exact_sums(x - q.input_zero, q.weights, node) + q.bias[:, None, None]
+            return requantize(
+                sums.astype(np.float32) * q.multiplier[:, None, None], q.output_zero, q.low, q.high
+            )
+        case MaxPoolNode(), QuantizedMaxPool() as q:
+            largest: Codes = np.maximum.reduce(list(node.window.taps(operands[0], -1)))
+            return np.clip(largest, q.low, q.high)
+        case AvgPoolNode(), QuantizedAvgPool() as q:
+            total = np.zeros(x.shape[:1] + node.shape, dtype=np.int64)
+            for tap in node.window.taps(x - q.input_zero, 0):
+                total += tap
+            return requantize(total.astype(np.float32) * q.multiplier, q.output_zero, q.low, q.high)
+        case _, QuantizedJoin() as q:
+            scaled = [
+                (codes - zero).astype(np.float32) * multiplier
+                for codes, zero, multiplier in zip(operands, q.input_zeros, q.multipliers, strict=True)
+            ]
+            if isinstance(node, AddNode):
+                joined = scaled[0]
+                for operand in scaled[1:]:
+                    joined = joined + operand
+            else:
+                joined = np.concatenate(scaled, axis=1)
+            return requantize(joined, q.output_zero, q.low, q.high)
+        case _, QuantizedAffine() as q:
+            scaled_x = (x - q.input_zero).astype(np.float32) * q.multiplier[:, None, None]
+            return requantize(scaled_x + q.offset[:, None, None], q.output_zero, q.low, q.high)
+        case _, QuantizedTable() as q:
+            return q.table[x]
+    raise TypeError(f"{node.name}: {type(quantized).__name__} does not fit {type(node).__name__}")

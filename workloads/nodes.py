@@ -1,0 +1,227 @@
+"""The lowered graph: what machines map and references execute.
+
+Here a network consists of seven kinds of work only. A matrix is a convolution or a fully connected layer, the
+latter being a window that covers its whole map; what a digital unit does on the way out (batch norm, clips)
+is part of the node. No node holds weights, so a graph of any size costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workloads.activations import OPEN, Clip
+from workloads.layers import BatchNorm, Shape
+from workloads.window import Padding, Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One step of a lowered network.
+
+    name : that of the first layer it stands for
+    inputs : names of the nodes (or of the network's input) it reads
+    in_shapes, shape : (channels, height, width) of what it reads and gives
+    clip : real bounds (low, high) of the output; None is open
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    in_shapes: tuple[Shape, ...]
+    shape: Shape
+    clip: Clip = OPEN
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one image."""
+        return 0
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what, besides shapes, decides how much work the node is, in JSON's types."""
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixNode(Node):
+    """A weight matrix for each group, applied to every position of a window.
+
+    cols : output channels over all groups
+    norms : batch norms folded into the weights, in order
+    """
+
+    window: Window
+    groups: int
+    cols: int
+    norms: tuple[BatchNorm, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Inputs of one output element: one group's channels at each position of the window."""
+        return self.window.positions * (self.in_shapes[0][0] // self.groups)
+
+    @property
+    def cols_per_group(self) -> int:
+        """Output channels of one group."""
+        return self.cols // self.groups
+
+    @property
+    def macs(self) -> int:
+        """Rows times output elements."""
+        return self.rows * prod(self.shape)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return window, groups and columns."""
+        return {"window": asdict(self.window), "groups": self.groups, "cols": self.cols}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPoolNode(Node):
+    """Largest pixel of each window; padding never wins."""
+
+    window: Window
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the window."""
+        return {"window": asdict(self.window)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPoolNode(Node):
+    """Mean of each window; a global pool is a window over the whole map.
+
+    counted_padding : the part of the window's padding whose zeros a mean counts as pixels
+    """
+
+    window: Window
+    counted_padding: Padding
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Pixels that each output pixel divides by, (height, width) int64."""
+        top, left, bottom, right = self.counted_padding
+        own = self.window.padding
+        inner = Window(
+            kernel=self.window.kernel,
+            stride=self.window.stride,
+            padding=(own[0] - top, own[1] - left, own[2] - bottom, own[3] - right),
+            dilation=self.window.dilation,
+        )
+        _, height, width = self.in_shapes[0]
+        return inner.coverage((height + top + bottom, width + left + right))
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the window and the padding that counts."""
+        return {"window": asdict(self.window), "counted_padding": self.counted_padding}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddNode(Node):
+    """Elementwise sum of two tensors or more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcatNode(Node):
+    """Tensors one behind the other along their channels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AffineNode(Node):
+    """A factor and an offset for each channel: batch norms, in order, that no matrix before them absorbs."""
+
+    norms: tuple[BatchNorm, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableNode(Node):
+    """An elementwise function, looked up by its input's code; `alpha` as in the layer Activation."""
+
+    function: str
+    alpha: float | None = None
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the function and its parameter."""
+        return {"function": self.function, "alpha": self.alpha}
+
+
+@dataclass(frozen=True)
+class LoweredNetwork:
+    """Nodes in an order in which each comes after what it reads.
+
+    input, input_shape : name and shape of one image's tensor
+    output : name of the node (or input) that holds the result
+    """
+
+    name: str
+    input: str
+    input_shape: Shape
+    nodes: tuple[Node, ...]
+    output: str
+
+    def __getitem__(self, name: str) -> Node:
+        """Return the node called `name`."""
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Shape of every tensor by name, the input's first."""
+        return {self.input: self.input_shape} | {node.name: node.shape for node in self.nodes}
+
+    @cached_property
+    def consumers(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the nodes that read each tensor, by its name; who reads it twice is there twice."""
+        readers: dict[str, list[str]] = {name: [] for name in self.shapes}
+        for node in self.nodes:
+            for source in node.inputs:
+                readers[source].append(node.name)
+        return {name: tuple(names) for name, names in readers.items()}
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of one image."""
+        return sum(node.macs for node in self.nodes)
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the graph without names or weights, in JSON's types: equal for networks of the same work."""
+        place = {name: i for i, name in enumerate(self.shapes)}
+        return {
+            "input_shape": list(self.input_shape),
+            "nodes": [
+                {
+                    "kind": type(node).__name__.removesuffix("Node").lower(),
+                    "inputs": [place[source] for source in node.inputs],
+                    "shape": list(node.shape),
+                    "clip": list(node.clip),
+                    **node.attributes(),
+                }
+                for node in self.nodes
+            ],
+            "output": place[self.output],
+        }
+
+    def evaluate(
+        self, first: NDArray[Any], compute: Callable[[Node, list[NDArray[Any]]], NDArray[Any]]
+    ) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield every tensor's name and value in order, forgetting each behind its last reader.
+
+        first : the input's value
+        compute : gives a node's value from those of its inputs
+        """
+        tensors = {self.input: first}
+        yield self.input, first
+        last_reader = {source: node.name for node in self.nodes for source in node.inputs}
+        for node in self.nodes:
+            tensors[node.name] = compute(node, [tensors[source] for source in node.inputs])
+            yield node.name, tensors[node.name]
+            for source in set(node.inputs):
+                if last_reader[source] == node.name:
+                    del tensors[source]

@@ -1,0 +1,304 @@
+"""From real numbers to the integers that hardware holds: scales, zero points, and what each node needs.
+
+Activations are unsigned with a zero point, one scale a tensor; weights are signed and symmetric, one scale an
+output channel. Products are summed in 64 bit integers and brought to the output's scale in single precision:
+
+    y = clip(round_half_even(float32(acc) * float32(scale)) + zero, low, high)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.errors import WorkloadError
+from workloads.activations import Clip, activations, apply_clip
+from workloads.float_reference import apply_function, float_tensors
+from workloads.folding import folded_affine, folded_matrix
+from workloads.network import Parameters
+from workloads.nodes import (
+    AddNode,
+    AffineNode,
+    AvgPoolNode,
+    ConcatNode,
+    LoweredNetwork,
+    MatrixNode,
+    MaxPoolNode,
+    Node,
+    TableNode,
+)
+
+MIN_BITS, MAX_BITS = 2, 16
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How a tensor's codes 0 .. 2**bits - 1 stand for real numbers: (code - zero) * scale.
+
+    scale : a float32's value, positive
+    zero : the code of real zero
+    """
+
+    scale: float
+    zero: int
+    bits: int
+
+    @property
+    def max_code(self) -> int:
+        """Largest code."""
+        return int(2**self.bits - 1)
+
+    def quantize(self, values: NDArray[Any]) -> NDArray[np.int32]:
+        """Return the int32 code nearest to each value, halves to even; out of range it is an end code."""
+        steps = np.rint(np.asarray(values, dtype=np.float64) / self.scale) + self.zero
+        return np.asarray(np.clip(steps, 0, self.max_code), dtype=np.int32)
+
+    def dequantize(self, codes: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the float32 values that `codes` stand for."""
+        return (codes - self.zero).astype(np.float32) * np.float32(self.scale)
+
+    @classmethod
+    def of_range(cls, low: float, high: float, bits: int) -> Quantization:
+        """Return the quantisation that spans [low, high] and holds real zero exactly.
+
+        A range of zeros alone gets scale 1.
+        """
+        low, high = min(low, 0.0), max(high, 0.0)
+        scale = float(np.float32((high - low) / (2**bits - 1))) or 1.0
+        return cls(scale, int(np.clip(np.rint(-low / scale), 0, 2**bits - 1)), bits)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedNode:
+    """What every quantised node has: the smallest and the largest code it may give."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedMatrix(QuantizedNode):
+    """acc = sum((x - input_zero) * weight) + bias, then requantised by its column's multiplier.
+
+    weights : (groups, rows, cols of one group) int16, rows by position of the window first, by channel second
+    bias : (cols,) int64
+    multiplier : (cols,) float32
+    """
+
+    weights: NDArray[np.int16]
+    bias: NDArray[np.int64]
+    multiplier: NDArray[np.float32]
+    input_zero: int
+    output_zero: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedMaxPool(QuantizedNode):
+    """Largest code of each window; the input's quantisation stays."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedAvgPool(QuantizedNode):
+    """acc = sum(x - input_zero), requantised by the multiplier (height, width) float32 of its position."""
+
+    multiplier: NDArray[np.float32]
+    input_zero: int
+    output_zero: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedJoin(QuantizedNode):
+    """Sum or concatenation: operand i is float32(x - input_zeros[i]) * multipliers[i], both (operands,).
+
+    A sum adds up its operands from first to last in float32 before it rounds; a concatenation rounds each.
+    """
+
+    multipliers: NDArray[np.float32]
+    input_zeros: NDArray[np.int64]
+    output_zero: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedAffine(QuantizedNode):
+    """float32(x - input_zero) * multiplier + offset in float32, both (channels,), then rounded."""
+
+    multiplier: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    input_zero: int
+    output_zero: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedTable(QuantizedNode):
+    """The output's code for each of the input's codes, (2**bits,) int32."""
+
+    table: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedNetwork:
+    """A lowered network with integers for every node.
+
+    tensors : quantisation of the input and of every node's output, by name
+    nodes : integer arrays of every node, by name
+    """
+
+    lowered: LoweredNetwork
+    weight_bits: int
+    activation_bits: int
+    tensors: Mapping[str, Quantization]
+    nodes: Mapping[str, QuantizedNode]
+
+    @property
+    def input_quantization(self) -> Quantization:
+        """How images become codes."""
+        return self.tensors[self.lowered.input]
+
+    @property
+    def output_quantization(self) -> Quantization:
+        """How the output's codes become real numbers."""
+        return self.tensors[self.lowered.output]
+
+
+def quantize(
+    lowered: LoweredNetwork,
+    parameters: Parameters,
+    calibration_inputs: NDArray[Any],
+    weight_bits: int = 8,
+    activation_bits: int = 8,
+) -> QuantizedNetwork:
+    """Return `lowered` in integers, each tensor scaled to the range it takes over the calibration inputs.
+
+    calibration_inputs : (N, C, H, W) real numbers, at least one image
+    weight_bits, activation_bits : 2 to 16
+    raises : WorkloadError for widths out of bounds and for inputs that do not fit
+    """
+    for what, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
+        if not MIN_BITS <= bits <= MAX_BITS:
+            raise WorkloadError(f"{lowered.name}: {what} must be in [{MIN_BITS}, {MAX_BITS}] bit, got {bits}")
+    tensors = calibrate(lowered, parameters, calibration_inputs, activation_bits)
+    nodes = {node.name: _quantized(node, parameters, tensors, weight_bits) for node in lowered.nodes}
+    return QuantizedNetwork(lowered, weight_bits, activation_bits, tensors, nodes)
+
+
+def calibrate(
+    lowered: LoweredNetwork, parameters: Parameters, inputs: NDArray[Any], bits: int
+) -> dict[str, Quantization]:
+    """Return the quantisation of every tensor, from its least and largest value in a float run over `inputs`.
+
+    Max pools and tables that only clip keep their input's, so they never round.
+    """
+    check_inputs(lowered, inputs)
+    low = dict.fromkeys(lowered.shapes, 0.0)
+    high = dict.fromkeys(lowered.shapes, 0.0)
+    for image in range(len(inputs)):
+        for name, values in float_tensors(lowered, parameters, inputs[image : image + 1]):
+            low[name] = min(low[name], float(values.min()))
+            high[name] = max(high[name], float(values.max()))
+    tensors = {lowered.input: Quantization.of_range(low[lowered.input], high[lowered.input], bits)}
+    for node in lowered.nodes:
+        if _keeps_quantization(node):
+            tensors[node.name] = tensors[node.inputs[0]]
+        else:
+            tensors[node.name] = Quantization.of_range(low[node.name], high[node.name], bits)
+    return tensors
+
+
+def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
+    """Raise WorkloadError unless `inputs` are images (N, C, H, W) that the network takes, at least one."""
+    if inputs.ndim != 4 or inputs.shape[1:] != lowered.input_shape or not len(inputs):
+        raise WorkloadError(
+            f"{lowered.name} takes inputs of shape (images, {', '.join(map(str, lowered.input_shape))}), "
+            f"at least one image, got {inputs.shape}; reshape them"
+        )
+    if not np.isfinite(inputs).all():
+        raise WorkloadError(f"{lowered.name} takes finite inputs, got nan or infinity; clean them first")
+
+
+def _keeps_quantization(node: Node) -> bool:
+    if isinstance(node, TableNode):
+        return activations[node.function].clip is not None
+    return isinstance(node, MaxPoolNode)
+
+
+def _quantized(
+    node: Node, parameters: Parameters, tensors: Mapping[str, Quantization], weight_bits: int
+) -> QuantizedNode:
+    sources = [tensors[source] for source in node.inputs]
+    source, target = sources[0], tensors[node.name]
+    low, high = _clip_codes(node.clip, target)
+    match node:
+        case MatrixNode():
+            weights, bias, scales = quantize_matrix(
+                *folded_matrix(node, parameters), source.scale, weight_bits
+            )
+            return QuantizedMatrix(
+                low=low,
+                high=high,
+                weights=weights,
+                bias=bias,
+                multiplier=(source.scale * scales / target.scale).astype(np.float32),
+                input_zero=source.zero,
+                output_zero=target.zero,
+            )
+        case MaxPoolNode():
+            return QuantizedMaxPool(low=low, high=high)
+        case AvgPoolNode():
+            multiplier = (source.scale / (target.scale * node.counts)).astype(np.float32)
+            return QuantizedAvgPool(
+                low=low, high=high, multiplier=multiplier, input_zero=source.zero, output_zero=target.zero
+            )
+        case AddNode() | ConcatNode():
+            return QuantizedJoin(
+                low=low,
+                high=high,
+                multipliers=np.array([each.scale / target.scale for each in sources], dtype=np.float32),
+                input_zeros=np.array([each.zero for each in sources], dtype=np.int64),
+                output_zero=target.zero,
+            )
+        case AffineNode():
+            factor, offset = folded_affine(node, parameters)
+            return QuantizedAffine(
+                low=low,
+                high=high,
+                multiplier=(factor * source.scale / target.scale).astype(np.float32),
+                offset=(offset / target.scale).astype(np.float32),
+                input_zero=source.zero,
+                output_zero=target.zero,
+            )
+        case TableNode():
+            codes = np.arange(source.max_code + 1)
+            values = apply_function(node, np.asarray((codes - source.zero) * source.scale, dtype=np.float64))
+            return QuantizedTable(low=low, high=high, table=target.quantize(apply_clip(values, node.clip)))
+    raise TypeError(f"{node.name}: no quantisation for {type(node).__name__}")
+
+
+def quantize_matrix(
+    weights: NDArray[np.float64], bias: NDArray[np.float64], input_scale: float, bits: int
+) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64]]:
+    """Return integer weights, integer bias and the scale of each output channel.
+
+    weights : (groups, rows, cols of one group), quantised to -(2**(bits-1) - 1) .. 2**(bits-1) - 1
+    bias : (cols,), in steps of input_scale * scale
+    """
+    largest_code = 2 ** (bits - 1) - 1
+    groups, _, cols = weights.shape
+    largest = np.abs(weights).max(axis=1).reshape(groups * cols)
+    # a channel of tiny weights must not blow up its bias: that keeps below 2**30 steps
+    scales = np.maximum(largest / largest_code, np.abs(bias) / (input_scale * 2**30))
+    scales[scales == 0.0] = 1.0
+    codes = np.rint(weights / scales.reshape(groups, 1, cols))
+    return codes.astype(np.int16), np.rint(bias / (input_scale * scales)).astype(np.int64), scales
+
+
+def _clip_codes(clip: Clip, target: Quantization) -> tuple[int, int]:
+    """Return the codes nearest to the bounds of `clip`."""
+    low, high = (
+        end if bound is None else int(target.quantize(np.array(bound)))
+        for bound, end in zip(clip, (0, target.max_code), strict=True)
+    )
+    return low, high
