@@ -118,7 +118,7 @@ def normal_table() -> NDArray[np.int32]:
 
     Construction, from integers alone: on a grid of step d = 2**-12 the density's neighbours have the ratio
     exp(-d*d*(k + 1/2)), itself a geometric sequence in k, so two products a step give the density. Its
-    running sum is the distribution, scaled until the half line weighs one half; linear interpolation inverts it.
+    running sum, scaled until the half line weighs one half, is the distribution; interpolation inverts it.
     """
     step_bits, precision = 12, 128
     one = 1 << precision

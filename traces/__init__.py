@@ -1,1 +1,37 @@
-"""TODO."""
+"""Recorded activity out: what it adds up to, pictures of it, and files that other tools open."""
+
+from simcore.activity import CATEGORIES, Activity
+from traces.activity_file import load_activity, save_activity
+from traces.timeline import (
+    UnitGroup,
+    bin_edges,
+    busy_fraction,
+    category_of_states,
+    category_time,
+    category_totals,
+    merge_touching,
+    select,
+    state_time,
+    take_units,
+    time_in_bins,
+    unit_groups,
+)
+
+__all__ = [
+    "CATEGORIES",
+    "Activity",
+    "UnitGroup",
+    "bin_edges",
+    "busy_fraction",
+    "category_of_states",
+    "category_time",
+    "category_totals",
+    "load_activity",
+    "merge_touching",
+    "save_activity",
+    "select",
+    "state_time",
+    "take_units",
+    "time_in_bins",
+    "unit_groups",
+]
