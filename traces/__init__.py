@@ -2,6 +2,7 @@
 
 from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
+from traces.chrome_trace import write_chrome_trace
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -34,4 +35,5 @@ __all__ = [
     "take_units",
     "time_in_bins",
     "unit_groups",
+    "write_chrome_trace",
 ]

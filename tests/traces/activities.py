@@ -1,4 +1,4 @@
-"""Activities for tests: of a small pipeline that fills, stalls and drains, and any that hypothesis thinks of."""
+"""Activities for tests: of a small pipeline that fills, stalls and drains, and any that hypothesis likes."""
 
 from __future__ import annotations
 
