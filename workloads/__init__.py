@@ -1,6 +1,7 @@
 """Neural networks as numbers: layers, graphs, quantisation, golden references and data. Knows no hardware."""
 
 from workloads.activations import ActivationFunction, Clip, activations
+from workloads.data import Dataset, accuracy, datasets, read_data
 from workloads.float_reference import float_outputs, float_tensors
 from workloads.integer_reference import golden, golden_outputs, requantize
 from workloads.layers import (
@@ -43,6 +44,7 @@ from workloads.quantization import (
     quantize,
 )
 from workloads.window import Window
+from workloads.zoo import networks
 
 __all__ = [
     "Activation",
@@ -57,6 +59,7 @@ __all__ = [
     "Concat",
     "ConcatNode",
     "Conv2d",
+    "Dataset",
     "GlobalAvgPool",
     "Input",
     "Layer",
@@ -80,12 +83,16 @@ __all__ = [
     "Shape",
     "TableNode",
     "Window",
+    "accuracy",
     "activations",
+    "datasets",
     "float_outputs",
     "float_tensors",
     "golden",
     "golden_outputs",
     "lower",
+    "networks",
     "quantize",
+    "read_data",
     "requantize",
 ]
