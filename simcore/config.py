@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -149,8 +149,12 @@ class Config(BaseModel):
     # validation of the outer one at its first problem.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    _may_have_kind: ClassVar[bool] = False
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if "kind" in cls.model_fields and not cls._may_have_kind:
+            raise TypeError(f"{cls.__name__}.kind needs another name; only a PartConfig has a kind")
         for name, field in cls.model_fields.items():
             if not isinstance(field.json_schema_extra, Declared):
                 raise TypeError(f"declare {cls.__name__}.{name} by param() or part(), with its unit and doc")
@@ -199,6 +203,8 @@ class Config(BaseModel):
 class PartConfig(Config):
     """Base of configurations that may take the place of a part; `kind` is reserved for them."""
 
+    _may_have_kind: ClassVar[bool] = True
+
     kind: str = param("", unit="one of", doc="which kind of component this part is")
 
 
@@ -224,8 +230,7 @@ def _rows(model: type[BaseModel], prefix: str, given: Mapping[str, object]) -> l
         required = field.is_required() and name not in given
         default = None if required else given.get(name, field.get_default(call_default_factory=True))
         inner = config_class(field.annotation)
-        if inner is not None and default is not None:
-            # Here a default may still be a mapping, and a part's always is.
+        if default is not None:  # may still be as a user writes it; a part's is a mapping
             default = read_value(field.annotation, default, declared, lambda *problem: None)
         if declared.lookup is not None:
             kind = getattr(default, "kind", declared.default_kind)

@@ -281,6 +281,13 @@ def test_a_field_without_unit_and_doc_is_refused() -> None:
         param(3, unit="Gigahertz!", doc="clock")
 
 
+def test_only_a_part_has_a_kind() -> None:
+    with pytest.raises(TypeError, match=r"Pool.kind needs another name; only a PartConfig has a kind"):
+
+        class Pool(Config):
+            kind: str = param("max", unit="one of", doc="max or mean")
+
+
 def test_a_union_of_configurations_is_refused() -> None:
     with pytest.raises(TypeError, match=r"Torn.adc cannot be a union of configurations; use part\(\)"):
 
@@ -311,6 +318,19 @@ def test_parameters_lists_every_path_with_its_effective_default() -> None:
     assert rows["spare"].type == "float | null"
     assert rows["delays"].type == "list of float"
     assert rows["layers"].type == "mapping of LayerConfig"
+
+
+def test_parameters_tells_required_and_absent_parts_and_reads_defaults() -> None:
+    class Sparse(Config):
+        width: int = param(ge=1, unit="bit", doc="width")
+        delay: float = param("0.13 us", unit="ns", doc="delay")
+        adc: AdcConfig | None = param(None, unit="", doc="converter, if any")
+
+    rows = {row.path: row for row in Sparse.parameters()}
+    assert [path for path, row in rows.items() if row.required] == ["width"]
+    assert rows["delay"].default == 130
+    assert rows["adc"].type == "AdcConfig | null"
+    assert "adc.bits" in rows
 
 
 def test_a_json_schema_shows_units_and_bounds() -> None:
