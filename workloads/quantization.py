@@ -34,6 +34,9 @@ from workloads.nodes import (
 
 MIN_BITS, MAX_BITS = 2, 16
 
+#: Below it float32 loses digits; what is smaller counts as zero.
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -65,10 +68,12 @@ class Quantization:
     def of_range(cls, low: float, high: float, bits: int) -> Quantization:
         """Return the quantisation that spans [low, high] and holds real zero exactly.
 
-        A range of zeros alone gets scale 1.
+        A range too small for a normal float32 scale, such as that of zeros alone, gets scale 1.
         """
         low, high = min(low, 0.0), max(high, 0.0)
-        scale = float(np.float32((high - low) / (2**bits - 1))) or 1.0
+        scale = float(np.float32((high - low) / (2**bits - 1)))
+        if scale < SMALLEST_SCALE:
+            scale = 1.0
         return cls(scale, int(np.clip(np.rint(-low / scale), 0, 2**bits - 1)), bits)
 
 
@@ -290,7 +295,7 @@ def quantize_matrix(
     largest = np.abs(weights).max(axis=1).reshape(groups * cols)
     # a channel of tiny weights must not blow up its bias: that keeps below 2**30 steps
     scales = np.maximum(largest / largest_code, np.abs(bias) / (input_scale * 2**30))
-    scales[scales == 0.0] = 1.0
+    scales[scales < SMALLEST_SCALE] = 1.0
     codes = np.rint(weights / scales.reshape(groups, 1, cols))
     return codes.astype(np.int16), np.rint(bias / (input_scale * scales)).astype(np.int64), scales
 

@@ -131,9 +131,7 @@ class Window:
 
 def _end_padding(start: int, end: int, span: int, stride: int) -> int:
     """Return the bottom padding that rounds up the steps over `start` pixels of map and top padding."""
-    steps = -(-(start + end - span) // stride)
-    if steps * stride >= start:
-        steps -= 1
+    steps = min(-(-(start + end - span) // stride), (start - 1) // stride)
     return max(0, steps * stride + span - start)
 
 

@@ -1,0 +1,234 @@
+"""Two slow twins that share no code with what they check: layers in reals, nodes in scalar integers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workloads import (
+    Activation,
+    Add,
+    AddNode,
+    AvgPool2d,
+    AvgPoolNode,
+    BatchNorm,
+    Concat,
+    Conv2d,
+    GlobalAvgPool,
+    Linear,
+    MatrixNode,
+    MaxPool2d,
+    MaxPoolNode,
+    Network,
+    Parameters,
+    QuantizedAffine,
+    QuantizedAvgPool,
+    QuantizedJoin,
+    QuantizedMatrix,
+    QuantizedNetwork,
+    QuantizedTable,
+    Window,
+)
+
+Float = NDArray[np.float64]
+
+SCALAR_FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "relu": lambda x: max(x, 0.0),
+    "relu6": lambda x: min(max(x, 0.0), 6.0),
+    "leaky-relu": lambda x: x if x >= 0.0 else 0.01 * x,
+    "elu": lambda x: x if x >= 0.0 else math.exp(x) - 1.0,
+    "sigmoid": lambda x: 1.0 / (1.0 + math.exp(-x)),
+    "hard-sigmoid": lambda x: min(max(x / 6.0 + 0.5, 0.0), 1.0),
+    "tanh": math.tanh,
+    "silu": lambda x: x / (1.0 + math.exp(-x)),
+    "hard-swish": lambda x: x * min(max(x + 3.0, 0.0), 6.0) / 6.0,
+    "gelu": lambda x: 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0))),
+}
+
+
+def forward_layers(network: Network, parameters: Parameters, image: NDArray[Any]) -> dict[str, Float]:
+    """Return every layer's value for one image (C, H, W), layer by layer, nothing fused."""
+    values: dict[str, Float] = {network.input: image.astype(np.float64)}
+    for name, layer in network.layers.items():
+        if name == network.input:
+            continue
+        operands = [values[source] for source in layer.inputs]
+        x = operands[0]
+        own = parameters.get(name, {})
+        match layer:
+            case Conv2d():
+                values[name] = convolve_by_hand(x, own["weight"], layer.window, layer.groups)
+                if layer.bias:
+                    values[name] += own["bias"].reshape(-1, 1, 1)
+            case Linear():
+                bias = own["bias"] if layer.bias else 0.0
+                values[name] = (own["weight"] @ x.flatten() + bias).reshape(-1, 1, 1)
+            case MaxPool2d() | AvgPool2d():
+                values[name] = pool_by_hand(x, layer)
+            case GlobalAvgPool():
+                values[name] = np.array([[[channel.sum() / channel.size]] for channel in x])
+            case Add():
+                values[name] = sum(operands[1:], start=x)
+            case Concat():
+                values[name] = np.array([channel for operand in operands for channel in operand])
+            case Activation():
+                function = SCALAR_FUNCTIONS[layer.function]
+                values[name] = np.array([function(float(each)) for each in x.flat]).reshape(x.shape)
+            case BatchNorm():
+                mean, var = own["running_mean"], own["running_var"]
+                normal = (x - mean.reshape(-1, 1, 1)) / np.sqrt(var.reshape(-1, 1, 1) + layer.eps)
+                values[name] = normal * own["weight"].reshape(-1, 1, 1) + own["bias"].reshape(-1, 1, 1)
+            case _:
+                raise AssertionError(f"no twin of {layer}")
+    return values
+
+
+def starts(
+    size: int, kernel: int, stride: int, dilation: int, before: int, after: int, ceil: bool
+) -> list[int]:
+    """Return where windows start along one axis, found by stepping, not by a formula."""
+    span = (kernel - 1) * dilation + 1
+    found: list[int] = []
+    start = -before
+    while start < size if ceil else start + span <= size + after:
+        found.append(start)
+        if ceil and start + span >= size + after:
+            break
+        start += stride
+    return found
+
+
+def window_starts(window: Window, shape: tuple[int, ...], ceil: bool = False) -> tuple[list[int], list[int]]:
+    """Return the rows and the columns at which windows start over a map of shape (..., height, width)."""
+    rows, cols = (
+        starts(
+            shape[axis - 2],
+            window.kernel[axis],
+            window.stride[axis],
+            window.dilation[axis],
+            window.padding[axis],
+            window.padding[axis + 2],
+            ceil,
+        )
+        for axis in (0, 1)
+    )
+    return rows, cols
+
+
+def pixels(window: Window, top: int, left: int) -> Iterator[tuple[int, int]]:
+    """Yield the coordinates that a window at (top, left) reads, row by row, padding included."""
+    for ky, kx in product(range(window.kernel[0]), range(window.kernel[1])):
+        yield top + ky * window.dilation[0], left + kx * window.dilation[1]
+
+
+def convolve_by_hand(x: Float, weight: Float, window: Window, groups: int) -> Float:
+    rows, cols = window_starts(window, x.shape)
+    out = np.zeros((len(weight), len(rows), len(cols)))
+    in_group, out_group = len(x) // groups, len(weight) // groups
+    for o, (i, top), (j, left) in product(range(len(weight)), enumerate(rows), enumerate(cols)):
+        for position, (y, x_) in enumerate(pixels(window, top, left)):
+            if 0 <= y < x.shape[1] and 0 <= x_ < x.shape[2]:
+                kernel = divmod(position, window.kernel[1])
+                for c in range(in_group):
+                    out[o, i, j] += weight[o, c, *kernel] * x[o // out_group * in_group + c, y, x_]
+    return out
+
+
+def pool_by_hand(x: Float, layer: MaxPool2d | AvgPool2d) -> Float:
+    _, height, width = x.shape
+    top, left, bottom, right = layer.window.padding
+    rows, cols = window_starts(layer.window, x.shape, layer.ceil_mode)
+    out = np.zeros((len(x), len(rows), len(cols)))
+    for c, (i, row), (j, col) in product(range(len(x)), enumerate(rows), enumerate(cols)):
+        read = list(pixels(layer.window, row, col))
+        seen = [x[c, y, x_] for y, x_ in read if 0 <= y < height and 0 <= x_ < width]
+        if isinstance(layer, MaxPool2d):
+            out[c, i, j] = max(seen)
+        elif layer.count_include_pad:
+            out[c, i, j] = sum(seen) / sum(
+                -top <= y < height + bottom and -left <= x_ < width + right for y, x_ in read
+            )
+        else:
+            out[c, i, j] = sum(seen) / len(seen)
+    return out
+
+
+def golden_by_hand(network: QuantizedNetwork, image: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
+    """Return every node's codes for one image (C, H, W), in Python integers and float32 scalars."""
+    values: dict[str, NDArray[np.int64]] = {}
+    quantization = network.input_quantization
+    codes = [
+        min(max(round(float(each) / quantization.scale) + quantization.zero, 0), 2**quantization.bits - 1)
+        for each in image.flat
+    ]
+    values[network.lowered.input] = np.array(codes).reshape(image.shape)
+    for node in network.lowered.nodes:
+        operands = [values[source] for source in node.inputs]
+        out = np.zeros(node.shape, dtype=np.int64)
+        for place in np.ndindex(node.shape):
+            out[place] = _element(node, network.nodes[node.name], operands, place)
+        values[node.name] = out
+    return values
+
+
+def _element(node: Any, q: Any, operands: list[NDArray[np.int64]], place: tuple[int, ...]) -> int:
+    """Return one output code at (channel, row, column)."""
+    x = operands[0]
+    channel, row, col = place
+    if isinstance(node, MatrixNode | MaxPoolNode | AvgPoolNode):
+        window = node.window
+        top, left = row * window.stride[0] - window.padding[0], col * window.stride[1] - window.padding[1]
+        inside = [
+            (position, y, x_)
+            for position, (y, x_) in enumerate(pixels(window, top, left))
+            if 0 <= y < x.shape[1] and 0 <= x_ < x.shape[2]
+        ]
+    match q:
+        case QuantizedMatrix():
+            group, place_in_group = divmod(channel, node.cols_per_group)
+            channels = len(x) // node.groups
+            acc = int(q.bias[channel])
+            for position, y, x_ in inside:
+                for c in range(channels):
+                    weight = int(q.weights[group, position * channels + c, place_in_group])
+                    acc += (int(x[group * channels + c, y, x_]) - q.input_zero) * weight
+            return rounded(np.float32(acc) * q.multiplier[channel], q)
+        case QuantizedAvgPool():
+            acc = sum(int(x[channel, y, x_]) - q.input_zero for _, y, x_ in inside)
+            return rounded(np.float32(acc) * q.multiplier[row, col], q)
+        case QuantizedJoin():
+            zeros = [int(zero) for zero in q.input_zeros]
+            if isinstance(node, AddNode):
+                total = np.float32(0)
+                for operand, zero, multiplier in zip(operands, zeros, q.multipliers, strict=True):
+                    total += np.float32(int(operand[place]) - zero) * multiplier
+                return rounded(total, q)
+            which = 0
+            while channel >= len(operands[which]):
+                channel -= len(operands[which])
+                which += 1
+            return rounded(
+                np.float32(int(operands[which][channel, row, col]) - zeros[which]) * q.multipliers[which], q
+            )
+        case QuantizedAffine():
+            return rounded(
+                np.float32(int(x[place]) - q.input_zero) * q.multiplier[channel] + q.offset[channel], q
+            )
+        case QuantizedTable():
+            return int(q.table[x[place]])
+    largest = max(int(x[channel, y, x_]) for _, y, x_ in inside)
+    return clipped(largest, q)
+
+
+def rounded(scaled: np.float32, q: Any) -> int:
+    """Round half to even, which is Python's own rule, then shift and clip."""
+    return clipped(round(float(scaled)) + int(q.output_zero), q)
+
+
+def clipped(code: int, q: Any) -> int:
+    return min(max(code, int(q.low)), int(q.high))
