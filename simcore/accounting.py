@@ -1,0 +1,98 @@
+"""Accounts: every unit's time, partitioned into named states that sum to the makespan exactly.
+
+Holding an operation charges it when it starts; channels charge a wait when it ends. So what a unit was charged always
+equals the tick at which it went to wait last, or at which its present operation ends, and any time that a process
+spends otherwise (a bare timeout, a hold that was called but not yielded) shows as a difference: such a run is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from simcore.environment import Wake
+from simcore.errors import BrokenLawError
+from simcore.operation import Operation
+
+if TYPE_CHECKING:
+    from simcore.channel import Waits
+    from simcore.component import Component
+
+FINISHED = "finished"
+
+
+@dataclass(eq=False)
+class Unit:
+    """One process's timeline.
+
+    path : name in reports
+    process : name of the process method
+    wake : the running process, once started
+    ended : tick in which the process returned; None while it lives
+    last : the operation it held last, kept only where it may hold several
+    waits : the ends of channels at which it may wait, by the state that the wait is charged to
+    """
+
+    path: str
+    component: Component
+    process: str
+    operations: list[Operation] = field(default_factory=list)
+    wake: Wake | None = None
+    ended: int | None = None
+    last: Operation | None = None
+    waits: dict[str, Waits] = field(default_factory=dict)
+
+    def charged(self) -> int:
+        """Return the ticks charged so far."""
+        return sum(o.ticks for o in self.operations) + sum(w.ticks for w in self.waits.values())
+
+    def states(self, makespan: int, waiting: str | None) -> dict[str, int]:
+        """Return ticks by state up to `makespan`, their sum; states of no ticks are left out.
+
+        waiting : the state in which it waits at the makespan, None if it holds an operation or has ended
+        raises : BrokenLawError if what it was charged is not the time that passed
+        """
+        ticks = {o.state: 0 for o in self.operations}
+        for operation in self.operations:
+            ticks[operation.state] += operation.ticks
+        ticks |= {state: w.ticks for state, w in self.waits.items()}
+        charged = sum(ticks.values())
+        if waiting is not None or self.ended is not None:
+            assert self.wake is not None
+            passed = self.wake.since if self.ended is None else self.ended
+            if charged != passed:
+                raise self._miscounted(charged, passed)
+            # Nothing more comes: a unit that waits for input at the end has finished its work.
+            rest = FINISHED if waiting is None or waiting.startswith("wait-input") else waiting
+            ticks[rest] = ticks.get(rest, 0) + makespan - passed
+        else:
+            excess = charged - makespan
+            held = self.last or (self.operations[0] if self.operations else None)
+            if excess < 0 or held is None or excess > held.ticks:
+                raise self._miscounted(charged, makespan)
+            ticks[held.state] -= excess
+        return {state: count for state, count in ticks.items() if count}
+
+    def _miscounted(self, charged: int, passed: int) -> BrokenLawError:
+        kind = "an uncharged wait (a bare timeout or event)" if charged < passed else "a hold that lies (not yielded)"
+        return BrokenLawError(
+            f"accounting: {self.path} was charged {charged} ticks while {passed} passed: {kind} in "
+            f"{type(self.component).__name__}.{self.process}; yield every hold as it is returned, and wait for SimPy "
+            "events by waits_for"
+        )
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one unit did with its time, in ticks by state, and where it belongs."""
+
+    path: str
+    kind: str
+    family: str
+    layer: str | None
+    ticks: dict[str, int]
+
+    def share(self, category: str, makespan: int) -> float:
+        """Return the share of the makespan spent in one category of states."""
+        spent = sum(t for state, t in self.ticks.items() if state.partition(":")[0] == category)
+        return spent / makespan if makespan else 0.0

@@ -1,0 +1,258 @@
+"""Channels: how tokens go from one process to another, under the one visibility rule.
+
+A channel has a capacity and a latency of L ticks. A token put in tick t can be taken from t + L on; a slot freed in t
+can be filled in t; a slot is claimed when its token is put. One process reads, one writes, both commit to what they
+ask for and nobody peeks. Then cycle counts do not depend on the order in which processes run within a tick.
+
+A process says `x = yield channel.get()` and `yield channel.put(x)`. If it need not wait, the call returns a `Ready` and
+the process goes on at once; else the call parks it, returns `PARK`, and the other side wakes it and charges the wait.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from typing import Any
+
+from simcore.clock import next_edge
+from simcore.environment import DONE, PARK, Engine, Park, Ready, Wake
+from simcore.errors import WiringError
+
+
+class Waits:
+    """Waiting at one end of a channel: who, how long in all [tick], and since when in detail if recorded."""
+
+    __slots__ = ("log", "owner", "ticks")
+
+    def __init__(self) -> None:
+        self.owner: Wake | None = None
+        self.ticks = 0
+        self.log: array[int] | None = None  # start, duration, start, duration, ...
+
+    def add(self, since: int, waited: int) -> None:
+        """Charge a wait that is over."""
+        self.ticks += waited
+        log = self.log
+        if log is not None:
+            log.append(since)
+            log.append(waited)
+
+    def end(self, wake: Wake, now: int) -> None:
+        """Charge the wait of a process that goes on now."""
+        if now != wake.since:
+            self.add(wake.since, now - wake.since)
+
+
+class Endpoint:
+    """Anything a process may park on: names itself and tells who waits, and for whom, for accounts and explanations."""
+
+    __slots__ = ("engine", "name", "soon")
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+        self.soon = engine.soon
+
+    def park(self, wake: Wake, waits: Waits) -> Park:
+        """Note who waits here from now on; its first wait makes it the owner of this end.
+
+        raises : WiringError if another process waited at this end before
+        """
+        if waits.owner is not wake:
+            if waits.owner is not None:
+                raise WiringError(
+                    f"two processes share one end of {self.name}; a channel has one reader and one writer: "
+                    "put an arbiter in between"
+                )
+            waits.owner = wake
+        wake.parked_on = self
+        wake.since = self.engine.now
+        return PARK
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return who waits here now, with the wait that each will be charged to."""
+        return []
+
+
+class TwoEnded(Endpoint):
+    """An endpoint with one reader and one writer that park in `_reader` and `_writer`."""
+
+    __slots__ = ("_reader", "_writer", "reader_waits", "writer_waits")
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        super().__init__(engine, name)
+        self.reader_waits = Waits()
+        self.writer_waits = Waits()
+        self._reader: Wake | None = None
+        self._writer: Wake | None = None
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return who waits here now, with the wait that each will be charged to."""
+        sides = ((self._reader, self.reader_waits), (self._writer, self.writer_waits))
+        return [(wake, waits) for wake, waits in sides if wake is not None]
+
+
+class Channel(TwoEnded):
+    """Channel without latency between two processes of one clock.
+
+    capacity : tokens it holds at most
+    sent : tokens accepted so far; those taken are `sent - len(channel)`
+    """
+
+    __slots__ = ("_held", "_items", "_ready", "capacity", "sent")
+
+    def __init__(self, engine: Engine, name: str, capacity: int) -> None:
+        super().__init__(engine, name)
+        self.capacity = capacity
+        self.sent = 0
+        self._items: deque[Any] = deque()
+        self._ready = Ready()
+        self._held: Any = None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self) -> Ready | Park:
+        """Take the oldest token, waiting until there is one."""
+        items = self._items
+        if items:
+            ready = self._ready
+            ready.value = items.popleft()
+            writer = self._writer
+            if writer is not None:  # its token takes the slot just freed
+                self._writer = None
+                items.append(self._held)
+                waited = self.engine.now - writer.since
+                if waited:
+                    self.writer_waits.add(writer.since, waited)
+                self.soon(writer)
+            return ready
+        engine = self.engine
+        self._reader = wake = engine.active
+        if self.reader_waits.owner is not wake:
+            return self.park(wake, self.reader_waits)
+        wake.parked_on = self
+        wake.since = engine.now
+        return PARK
+
+    def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
+        """Hand a token on, waiting until there is room. `wake` waits in the place of the running process if given."""
+        self.sent += 1
+        reader = self._reader
+        if reader is not None:
+            self._reader = None
+            reader.value = token
+            waited = self.engine.now - reader.since
+            if waited:
+                self.reader_waits.add(reader.since, waited)
+            self.soon(reader)
+            return DONE
+        items = self._items
+        if len(items) < self.capacity:
+            items.append(token)
+            return DONE
+        engine = self.engine
+        self._held = token
+        self._writer = wake = wake or engine.active
+        if self.writer_waits.owner is not wake:
+            return self.park(wake, self.writer_waits)
+        wake.parked_on = self
+        wake.since = engine.now
+        return PARK
+
+
+class DelayedChannel(TwoEnded):
+    """Channel with a latency, or between two clocks: each side acts at its own clock's edges only.
+
+    latency : ticks from put to take; a token is seen at the reader's first edge not before it is there
+    reader_period, writer_period : ticks in a cycle of either side's clock
+    """
+
+    __slots__ = (
+        "_accepting",
+        "_delivering",
+        "_held",
+        "_items",
+        "_ready",
+        "capacity",
+        "latency",
+        "reader_period",
+        "sent",
+        "writer_period",
+    )
+
+    def __init__(
+        self, engine: Engine, name: str, capacity: int, latency: int, reader_period: int = 1, writer_period: int = 1
+    ) -> None:
+        super().__init__(engine, name)
+        self.capacity = capacity
+        self.latency = latency
+        self.reader_period = reader_period
+        self.writer_period = writer_period
+        self.sent = 0
+        self._items: deque[tuple[int, Any]] = deque()  # (tick in which it can be taken, token)
+        self._ready = Ready()
+        self._held: Any = None
+        self._delivering = Wake(self._deliver)
+        self._accepting = Wake(self._accept_held)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self) -> Ready | Park:
+        """Take the oldest token, waiting until it is visible."""
+        items = self._items
+        if items and items[0][0] <= self.engine.now:
+            ready = self._ready
+            ready.value = items.popleft()[1]
+            self._free_slot()
+            return ready
+        self._reader = wake = self.engine.active
+        if items:
+            self.engine.at(items[0][0], self._delivering)
+        return self.park(wake, self.reader_waits)
+
+    def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
+        """Hand a token on, waiting until there is room. `wake` waits in the place of the running process if given."""
+        if len(self._items) < self.capacity:
+            self._accept(token)
+            return DONE
+        self._held = token
+        self._writer = wake = wake or self.engine.active
+        return self.park(wake, self.writer_waits)
+
+    def _accept(self, token: Any) -> None:
+        visible = next_edge(self.engine.now + self.latency, self.reader_period)
+        self._items.append((visible, token))
+        self.sent += 1
+        if self._reader is not None and len(self._items) == 1:
+            self.engine.at(visible, self._delivering)
+
+    def _deliver(self, _: Any) -> Park:
+        """Give the oldest token, visible now, to the reader that waits for it."""
+        reader = self._reader
+        assert reader is not None
+        self._reader = None
+        reader.value = self._items.popleft()[1]
+        self.reader_waits.end(reader, self.engine.now)
+        self.soon(reader)
+        self._free_slot()
+        return PARK
+
+    def _free_slot(self) -> None:
+        """Let a parked writer have the slot at its next edge."""
+        if self._writer is not None:
+            edge = next_edge(self.engine.now, self.writer_period)
+            if edge == self.engine.now:
+                self._accept_held(None)
+            else:
+                self.engine.at(edge, self._accepting)
+
+    def _accept_held(self, _: Any) -> Park:
+        writer = self._writer
+        if writer is not None:
+            self._writer = None
+            self._accept(self._held)
+            self.writer_waits.end(writer, self.engine.now)
+            self.soon(writer)
+        return PARK

@@ -1,0 +1,201 @@
+"""Components: classes that declare ports, operations and processes, and composites that wire them.
+
+The class says what the outside may rely on; an instance is built by its parent, which connects its ports. A process is
+a method marked `@process`; it runs for ever, waits at ports and holds operations. Each process is one unit of the
+accounts. A composite overrides `build`, adds children and connects them, and may show their ports as its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from simcore.accounting import Unit
+from simcore.config import PartConfig, part
+from simcore.errors import ConfigError, WiringError
+from simcore.operation import Counter, Operation, bind_operation
+from simcore.ports import Port
+from simcore.registry import Registry
+
+if TYPE_CHECKING:
+    from simcore.simulation import Simulation
+
+Process = Generator[Any, Any, Any]
+C = TypeVar("C", bound="Component")
+F = TypeVar("F", bound=Callable[..., Process])
+
+
+def process(method: F) -> F:
+    """Mark a method as a process: it is started at cycle 0 and has a unit of its own in the accounts."""
+    method.is_process = True  # type: ignore[attr-defined]
+    return method
+
+
+class ComponentRegistry(Registry[type["Component"]]):
+    """Components by the name that users write as `kind`."""
+
+    def register(self, name: str) -> Callable[[type[C]], type[C]]:  # type: ignore[override]
+        """Return a decorator that registers a component class as `name`."""
+        remember = super().register(name)
+
+        def decorate(cls: type[C]) -> type[C]:
+            cls.kind = name
+            remember(cls)
+            return cls
+
+        return decorate
+
+    def config_of(self, kind: str) -> type[PartConfig]:
+        """Return the configuration class of a kind; UnknownNameError tells the nearest spelling."""
+        return self[kind].Config
+
+
+components = ComponentRegistry("component")
+
+
+def component_part(default_kind: str, *, doc: str) -> Any:
+    """Declare a configuration's field that chooses and configures a registered component; see `simcore.config.part`."""
+    return part(default_kind, lookup=components.config_of, doc=doc)
+
+
+class Component:
+    """Base of all hardware models; see the module.
+
+    config : its frozen configuration
+    path : instance path, as in `core[conv1].crossbar[0,1]`
+    layer : the network layer it works for, None where it is shared
+    """
+
+    kind: ClassVar[str] = ""
+    Config: ClassVar[type[PartConfig]] = PartConfig
+
+    #: What reports call it when they add up energy and area; the family's noun, as `crossbar` or `buffer`.
+    family: ClassVar[str] = "other"
+
+    config: Any
+
+    _ports: ClassVar[dict[str, Port]] = {}
+    _operations: ClassVar[dict[str, Operation]] = {}
+    _counters: ClassVar[dict[str, Counter]] = {}
+    _processes: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._ports = cls._collect(cls._ports, Port)
+        cls._operations = cls._collect(cls._operations, Operation)
+        cls._counters = cls._collect(cls._counters, Counter)
+        own = [name for name, value in vars(cls).items() if getattr(value, "is_process", False)]
+        cls._processes = tuple(dict.fromkeys((*cls._processes, *own)))
+        for name, operation in cls._operations.items():
+            operation.name = operation.name or name
+            if not operation.process and len(cls._processes) == 1:
+                operation.process = cls._processes[0]
+            if cls._processes and operation.process not in cls._processes:
+                raise WiringError(
+                    f"{cls.__name__}.{name} must name the process that holds it, one of "
+                    f"{', '.join(cls._processes)}: Operation(..., process=...)"
+                )
+
+    @classmethod
+    def _collect(cls, inherited: Mapping[str, Any], declaration: type) -> dict[str, Any]:
+        """Move a class's declarations out of its namespace: an instance's attribute of that name is then found faster."""
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, declaration)}
+        for name in own:
+            delattr(cls, name)
+        return {**inherited, **own}
+
+    def __init__(
+        self, simulation: Simulation, path: str, config: PartConfig, layer: str | None = None, clock: str | None = None
+    ) -> None:
+        if not isinstance(config, self.Config):
+            raise ConfigError(
+                f"{path} is a {type(self).__name__} and takes a {self.Config.__name__}, got {type(config).__name__}"
+            )
+        self.simulation = simulation
+        self.config = config
+        self.path = path
+        self.layer = layer
+        self.clock = simulation.clock(clock)
+        self.children: list[Component] = []
+        for name, port in self._ports.items():
+            setattr(self, name, port.of(self, name))
+        self.ports: list[Port] = [getattr(self, name) for name in self._ports]
+        self.counters: list[Counter] = []
+        for name, counter in self._counters.items():
+            own = Counter(counter.name or name, unit=counter.unit, doc=counter.doc)
+            self.counters.append(own)
+            setattr(self, name, own)
+        simulation.adopt(self)
+        self.units = [
+            Unit(path if len(self._processes) == 1 else f"{path}.{name}", self, name) for name in self._processes
+        ]
+        self.operations = [self._bind(name, declared) for name, declared in self._operations.items()]
+        self.build()
+
+    def _bind(self, name: str, declared: Operation) -> Operation:
+        unit = next((u for u in self.units if u.process == declared.process), None)
+        if unit is None:
+            raise WiringError(f"{self.path} declares operation {name!r} but has no process that could hold it")
+        siblings = sum(other.process == declared.process for other in self._operations.values())
+        bound = bind_operation(
+            declared,
+            unit,
+            self.simulation.engine,
+            self.clock.ticks,
+            alone=siblings == 1,
+            record=self.simulation.recording,
+        )
+        setattr(self, name, bound)
+        return bound
+
+    # -- for composites ------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Add and connect children; a leaf has none."""
+
+    def add(
+        self, cls: type[C], name: str, config: PartConfig, *, layer: str | None = None, clock: str | None = None
+    ) -> C:
+        """Build a child and return it; it works for this component's layer, on its clock, unless told otherwise."""
+        path = f"{self.path}.{name}" if self.path else name
+        child = cls(self.simulation, path, config, layer or self.layer, clock or self.clock.name)
+        self.children.append(child)
+        return child
+
+    def port(self, declaration: Port, name: str) -> Any:
+        """Return a further port of this instance, where their number depends on the configuration."""
+        port = declaration.of(self, name)
+        self.ports.append(port)
+        return port
+
+    def connect(self, source: Any, target: Any, depth: int | None = 1, latency: int = 0) -> None:
+        """Let tokens go from an Out to an In: `depth` tokens at most (None only into a BufferIn), after `latency` cycles."""
+        self.simulation.connect(source, target, depth, latency)
+
+    def gather(self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0) -> None:
+        """Let an In take tokens of which each source makes a part, `latency` cycles after the last part."""
+        self.simulation.gather(sources, target, depth, latency)
+
+    # -- for processes -------------------------------------------------------------------------------------------
+
+    def waits_for(self, event: Any, resource: str) -> Any:
+        """Return a SimPy event to be yielded, with the wait charged to `wait-resource:resource` of the running unit."""
+        return self.simulation.charge_event(event, resource)
+
+    # -- for reports ---------------------------------------------------------------------------------------------
+
+    def actions(self) -> dict[str, int]:
+        """Return how often each action that costs energy was done; override it to add what follows from the counts."""
+        return {item.name: item.count for item in (*self.operations, *self.counters)}
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of one action [J] by name; actions that cost nothing may be missing."""
+        return {}
+
+    def static_power(self) -> float:
+        """Return the power drawn all the time [W]."""
+        return 0.0
+
+    def area(self) -> float:
+        """Return the area of this component without its children [mm2]."""
+        return 0.0

@@ -1,0 +1,83 @@
+"""Why nothing moves any more: the circle of waits, who holds what, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from simcore.accounting import Unit
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A unit that waits.
+
+    state : what it is charged to, as `blocked-output:pixel_out`
+    since : tick in which it parked
+    endpoint : where
+    awaits : units whose move would free it
+    """
+
+    unit: Unit
+    state: str
+    since: int
+    endpoint: Any
+    awaits: tuple[Unit, ...]
+
+    def sentence(self) -> str:
+        """Return who waits where for whom, and what is held there."""
+        verb = {"wait-input": "waits for input from", "blocked-output": "is blocked by"}.get(
+            self.state.partition(":")[0], "waits for"
+        )
+        names = ", ".join(u.path for u in self.awaits) or "nobody that still runs"
+        return f"{self.unit.path} {verb} {names} since {self.since} ({_contents(self.endpoint)})"
+
+
+def _contents(endpoint: Any) -> str:
+    """Return what an endpoint holds now."""
+    channels = getattr(endpoint, "channels", None) or [getattr(endpoint, "gather", endpoint)]
+    parts = []
+    for channel in channels:
+        capacity = getattr(channel, "capacity", None)
+        bound = f"{capacity} slots" if capacity is not None else "unbounded"
+        parts.append(f"{channel.name} holds {len(channel)} of {bound}")
+    return "; ".join(parts)
+
+
+def circle(parked: Sequence[Parked]) -> list[Parked]:
+    """Return units that wait for one another in a circle, each for the next; empty if there is none."""
+    import networkx as nx
+
+    by_unit = {id(p.unit): p for p in parked}
+    graph = nx.DiGraph()
+    for waiter in parked:
+        graph.add_edges_from((id(waiter.unit), id(u)) for u in waiter.awaits if id(u) in by_unit)
+    try:
+        return [by_unit[edge[0]] for edge in nx.find_cycle(graph)]
+    except nx.NetworkXNoCycle:
+        return []
+
+
+def explain(parked: Sequence[Parked], now: int, missing: str) -> str:
+    """Return the deadlock's explanation.
+
+    parked : every unit that waits
+    now : tick at which the calendar ran empty
+    missing : what the run still expected
+    """
+    ring = circle(parked)
+    lines = [f"deadlock at tick {now}: no event is left, but {missing}"]
+    if ring:
+        lines.append(f"the circle of waits ({len(ring)} units):")
+        lines += [f"  {p.sentence()}" for p in ring]
+        full = [p for p in ring if p.state.startswith("blocked-output")]
+        if full:
+            lines.append("next step: give one of the full channels of the circle more depth")
+        else:
+            lines.append("next step: let one of these units send before it waits for input")
+    else:
+        lines.append("no unit waits in a circle; a sender ended early or sends less than is awaited:")
+        lines += [f"  {p.sentence()}" for p in sorted(parked, key=lambda p: p.since)[:12]]
+        lines.append("next step: compare what the first of these sends with what the others await")
+    return "\n".join(lines)

@@ -1,0 +1,68 @@
+"""Energy and area: actions counted in integers become joules once, at the end, in sorted order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import fsum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simcore.component import Component
+
+#: The layer of whatever serves several.
+SHARED = "shared"
+
+
+@dataclass(frozen=True)
+class EnergyReport:
+    """Energy of one run [J]; both splits sum to the total.
+
+    actions : how often each action was done, by component path
+    """
+
+    total: float
+    by_component: dict[str, float]
+    by_layer: dict[str, float]
+    actions: dict[str, dict[str, int]]
+
+
+def energy_report(parts: Sequence[Component], seconds: float) -> EnergyReport:
+    """Return the energy that `parts` spent in a run of so many seconds.
+
+    Each component adds actions x energy per action + static power x time to its family and to its layer.
+    """
+    by_component: dict[str, list[float]] = {}
+    by_layer: dict[str, list[float]] = {}
+    actions = {}
+    for component in sorted(parts, key=lambda c: c.path):
+        counts = component.actions()
+        costs = component.action_energy()
+        joules = fsum([*(counts.get(n, 0) * costs[n] for n in sorted(costs)), component.static_power() * seconds])
+        if any(counts.values()):
+            actions[component.path] = dict(sorted(counts.items()))
+        if joules:
+            by_component.setdefault(component.family, []).append(joules)
+            by_layer.setdefault(component.layer or SHARED, []).append(joules)
+    families = {name: fsum(values) for name, values in sorted(by_component.items())}
+    return EnergyReport(
+        fsum(families.values()), families, {name: fsum(values) for name, values in sorted(by_layer.items())}, actions
+    )
+
+
+@dataclass(frozen=True)
+class AreaReport:
+    """Area of a machine [mm2]."""
+
+    total: float
+    by_component: dict[str, float]
+
+
+def area_report(parts: Sequence[Component]) -> AreaReport:
+    """Return the area of `parts`, split by family."""
+    areas: dict[str, list[float]] = {}
+    for component in sorted(parts, key=lambda c: c.path):
+        if area := component.area():
+            areas.setdefault(component.family, []).append(area)
+    families = {name: fsum(values) for name, values in sorted(areas.items())}
+    return AreaReport(fsum(families.values()), families)

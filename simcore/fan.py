@@ -1,0 +1,195 @@
+"""One sender to many readers, and many parts to one reader, still one writer and one reader at each end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from simcore.channel import Endpoint, Waits
+from simcore.environment import DONE, PARK, Engine, Park, Ready, Wake
+from simcore.errors import BrokenLawError
+
+
+class Puts(Protocol):
+    """The writing end of any channel."""
+
+    name: str
+
+    def put(self, token: Any, wake: Wake | None = None) -> Ready | Park: ...
+
+
+class Multicast(Endpoint):
+    """Writing end over several channels: each takes its copy as soon as it has room, the writer waits for the last."""
+
+    __slots__ = ("_members", "_pending", "_writer", "channels", "writer_waits")
+
+    def __init__(self, engine: Engine, name: str, channels: Sequence[Puts]) -> None:
+        super().__init__(engine, name)
+        self.channels = tuple(channels)
+        self.writer_waits = Waits()
+        self._members = [(c.put, Wake(self._accepted)) for c in channels]
+        self._pending = 0
+        self._writer: Wake | None = None
+
+    def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
+        """Hand a copy to every channel, waiting until all have taken theirs."""
+        pending = 0
+        for put, member in self._members:
+            if put(token, member) is PARK:
+                pending += 1
+        if not pending:
+            return DONE
+        self._pending = pending
+        self._writer = wake = wake or self.engine.active
+        return self.park(wake, self.writer_waits)
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the writer if it waits."""
+        return [(self._writer, self.writer_waits)] if self._writer is not None else []
+
+    def _accepted(self, _: Any) -> Park:
+        self._pending -= 1
+        if not self._pending:
+            writer = self._writer
+            assert writer is not None
+            self._writer = None
+            self.writer_waits.end(writer, self.engine.now)
+            self.soon(writer)
+        return PARK
+
+
+class GatherEnd(Endpoint):
+    """Writing end for one of the parts of a `Gather`."""
+
+    __slots__ = ("_held", "_writer", "gather", "sent", "writer_waits")
+
+    def __init__(self, engine: Engine, name: str, gather: Gather) -> None:
+        super().__init__(engine, name)
+        self.sent = 0
+        self.writer_waits = Waits()
+        self.gather = gather
+        self._held: Any = None
+        self._writer: Wake | None = None
+
+    def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
+        """Hand on this writer's part of its next token, waiting until there is room."""
+        gather = self.gather
+        if self.sent - gather.taken < gather.capacity:
+            gather.add(self.sent, token)
+            self.sent += 1
+            return DONE
+        self._held = token
+        self._writer = wake = wake or self.engine.active
+        return self.park(wake, self.writer_waits)
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the writer if it waits."""
+        return [(self._writer, self.writer_waits)] if self._writer is not None else []
+
+    def retry(self) -> None:
+        """Put the held part, as the reader has freed a slot."""
+        writer = self._writer
+        if writer is not None:
+            self._writer = None
+            self.gather.add(self.sent, self._held)
+            self.sent += 1
+            self.writer_waits.end(writer, self.engine.now)
+            self.soon(writer)
+
+
+class Gather(Endpoint):
+    """Joins the parts that several writers make of each token: it can be taken `latency` ticks after its last part.
+
+    capacity : tokens, complete or not, that may be under way
+    taken : tokens read so far
+    """
+
+    __slots__ = (
+        "_complete",
+        "_delivering",
+        "_parts",
+        "_reader",
+        "_ready",
+        "capacity",
+        "ends",
+        "latency",
+        "reader_waits",
+        "taken",
+    )
+
+    def __init__(self, engine: Engine, name: str, writers: Sequence[str], capacity: int, latency: int) -> None:
+        super().__init__(engine, name)
+        self.capacity = capacity
+        self.latency = latency
+        self.taken = 0
+        self.reader_waits = Waits()
+        self.ends = [GatherEnd(engine, writer, self) for writer in writers]
+        self._parts: list[list[Any]] = [[0, None] for _ in range(capacity)]  # parts there, token
+        self._complete: deque[tuple[int, Any]] = deque()  # (tick in which it can be taken, token)
+        self._ready = Ready()
+        self._reader: Wake | None = None
+        self._delivering = Wake(self._deliver)
+
+    def __len__(self) -> int:
+        return max(end.sent for end in self.ends) - self.taken
+
+    @property
+    def sent(self) -> int:
+        """Tokens of which some part was put."""
+        return max(end.sent for end in self.ends)
+
+    def get(self) -> Ready | Park:
+        """Take the oldest token once all its parts are there."""
+        complete = self._complete
+        if complete and complete[0][0] <= self.engine.now:
+            self._ready.value = complete.popleft()[1]
+            self._free_slot()
+            return self._ready
+        self._reader = wake = self.engine.active
+        if complete:
+            self.engine.at(complete[0][0], self._delivering)
+        return self.park(wake, self.reader_waits)
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the reader if it waits."""
+        return [(self._reader, self.reader_waits)] if self._reader is not None else []
+
+    def add(self, index: int, token: Any) -> None:
+        """Count one writer's part of the token that is its `index`-th.
+
+        raises : BrokenLawError if the writers disagree on which token that is
+        """
+        parts = self._parts[index % self.capacity]
+        if parts[0] == 0:
+            parts[1] = token
+        elif parts[1] != token:
+            raise BrokenLawError(
+                f"{self.name} expected part of token {parts[1]} but got one of {token}: "
+                "a writer lost, doubled or reordered one"
+            )
+        parts[0] += 1
+        if parts[0] == len(self.ends):
+            parts[0] = 0
+            visible = self.engine.now + self.latency
+            self._complete.append((visible, token))
+            if self._reader is not None and len(self._complete) == 1:
+                if self.latency:
+                    self.engine.at(visible, self._delivering)
+                else:
+                    self._deliver(None)
+
+    def _deliver(self, _: Any) -> Park:
+        reader = self._reader
+        assert reader is not None
+        self._reader = None
+        reader.value = self._complete.popleft()[1]
+        self.reader_waits.end(reader, self.engine.now)
+        self.soon(reader)
+        self._free_slot()
+        return PARK
+
+    def _free_slot(self) -> None:
+        self.taken += 1
+        for end in self.ends:
+            end.retry()

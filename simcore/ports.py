@@ -1,0 +1,78 @@
+"""Ports: where components meet. A component declares them in its class; whoever builds it connects them."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from simcore.errors import WiringError
+
+if TYPE_CHECKING:
+    from simcore.component import Component
+
+
+class Port:
+    """One port of a component, as declared in its class or made by `Component.port`.
+
+    payload : the class that names what tokens stand for; both ends of a connection must agree on it
+    name, owner : attribute and component, known once the component is built
+    """
+
+    direction = "takes"
+
+    def __init__(self, payload: type, *, doc: str) -> None:
+        self.payload = payload
+        self.doc = doc
+        self.name = ""
+        self.owner: Component | None = None
+        self.channel: Any = None
+
+    @property
+    def path(self) -> str:
+        """Where the port is, for messages."""
+        return f"{self.owner.path}.{self.name}" if self.owner is not None else self.name
+
+    def of(self, owner: Component, name: str) -> Any:
+        """Return this declaration's port on one component."""
+        port = copy(self)
+        port.owner, port.name = owner, name
+        return port
+
+    def bind(self, channel: Any) -> None:
+        """Let the component's processes use `channel` under the port's name."""
+        self.channel = channel
+        if self.owner is not None and getattr(self.owner, self.name, None) is self:
+            setattr(self.owner, self.name, channel)
+
+    def _unconnected(self) -> WiringError:
+        return WiringError(f"{self.path} is used but not connected; connect it where its component is added")
+
+
+class In(Port):
+    """A port that takes tokens one by one: `token = yield self.NAME.get()`."""
+
+    def get(self) -> Any:
+        """Return the command that waits for the next token and gives it."""
+        raise self._unconnected()
+
+
+class BufferIn(Port):
+    """A port with memory behind it: `yield self.NAME.arrived(n)` awaits n tokens in all, `free(i)` frees those below i."""
+
+    def arrived(self, count: int) -> Any:
+        """Return the command that waits until the first `count` tokens are there."""
+        raise self._unconnected()
+
+    def free(self, index: int) -> None:
+        """Free all tokens below `index`."""
+        raise self._unconnected()
+
+
+class Out(Port):
+    """A port that hands tokens on: `yield self.NAME.put(token)`. Connected several times it multicasts."""
+
+    direction = "sends"
+
+    def put(self, token: Any) -> Any:
+        """Return the command that hands a token on, waiting while there is no room."""
+        raise self._unconnected()

@@ -1,0 +1,364 @@
+"""One simulation: builds a tree of components, runs it, settles the accounts and checks the laws."""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from simcore.accounting import Account, Unit
+from simcore.activity import Activity
+from simcore.channel import Endpoint, Waits
+from simcore.clock import Clock, next_edge, synchronise
+from simcore.component import Component
+from simcore.config import PartConfig
+from simcore.deadlock import Parked, explain
+from simcore.energy import AreaReport, EnergyReport, area_report, energy_report
+from simcore.environment import CycleEnvironment, Engine, Wake
+from simcore.errors import BrokenLawError, Deadlock, WatchdogError, WiringError
+from simcore.fan import Multicast
+from simcore.laws import Law, check_laws
+from simcore.registry import near_miss
+from simcore.wiring import Wiring
+
+EngineName = Literal["lean", "stock"]
+C = TypeVar("C", bound=Component)
+
+#: Events without a token moving beyond which a run is given up.
+EVENTS_WITHOUT_TOKEN = 10_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a run is given up; None is no limit.
+
+    cycles : of the reference clock
+    seconds : of wall time
+    memory_mb : of the process's peak memory [MB]
+    """
+
+    cycles: int | None = None
+    seconds: float | None = None
+    memory_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A look at a run under way: tick reached, entries handled, wall seconds so far."""
+
+    tick: int
+    events: int
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind, besides what its components counted.
+
+    makespan : ticks until the last expected output was there, rounded up to a cycle of the reference clock
+    accounts : one for each unit, sorted by path
+    activity : the recorded intervals, None if nothing was recorded
+    """
+
+    makespan: int
+    reference: Clock
+    accounts: tuple[Account, ...]
+    energy: EnergyReport
+    area: AreaReport
+    events: int
+    wall_s: float
+    activity: Activity | None
+
+    @property
+    def cycles(self) -> int:
+        """Makespan in cycles of the reference clock."""
+        return self.makespan // self.reference.ticks
+
+    @property
+    def seconds(self) -> float:
+        """Makespan in seconds of simulated time."""
+        return float(self.cycles * self.reference.period)
+
+
+class Simulation:
+    """Builds, runs and finishes one machine.
+
+    clocks : all clock domains; the first is the reference clock, in whose cycles reports are written
+    engine : `lean`, or `stock` for plain SimPy as the reference
+    record : keep every interval of every unit
+    shuffle : seed of a random order of starting processes, which must not change anything; None keeps the order built
+    observe : called now and then with the progress
+    """
+
+    def __init__(
+        self,
+        clocks: Sequence[Clock],
+        *,
+        engine: EngineName = "lean",
+        record: bool = False,
+        shuffle: int | None = None,
+        limits: Limits | None = None,
+        observe: Callable[[Progress], None] | None = None,
+    ) -> None:
+        if engine == "lean":
+            self.engine: Engine = CycleEnvironment()
+        else:
+            from simcore.stock import StockEnvironment
+
+            self.engine = StockEnvironment()
+        self.clocks = synchronise(clocks)
+        self.reference = self.clocks[clocks[0].name]
+        self.recording = record
+        self.parts: list[Component] = []
+        self.laws: list[Law] = []
+        self._wiring = Wiring(self.engine)
+        self._shuffle = shuffle
+        self._limits = limits or Limits()
+        self._observe = observe
+        self._event_waits: dict[tuple[Wake, str], Waits] = {}
+        self._event_parks: dict[Wake, str] = {}
+        self._finished = False
+        self._expecting: Callable[[], str] = lambda: "no component has said finish()"
+        self._moved = (0, 0)  # tokens and events at the last look
+        self._started = 0.0
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def build(self, cls: type[C], config: PartConfig, name: str = "") -> C:
+        """Build the root component, and with it the whole tree."""
+        return cls(self, name, config)
+
+    def clock(self, name: str | None) -> Clock:
+        """Return a clock domain by name, the reference clock for None."""
+        if name is None:
+            return self.reference
+        if name not in self.clocks:
+            raise WiringError(f"no clock is called {name!r}; {near_miss(name, list(self.clocks))}")
+        return self.clocks[name]
+
+    def adopt(self, component: Component) -> None:
+        """Take note of a component; components call this themselves."""
+        self.parts.append(component)
+
+    def connect(self, source: Any, target: Any, depth: int | None, latency: int) -> None:
+        """Join two ports; see `Component.connect`."""
+        self._wiring.connect(source, target, depth, latency)
+
+    def gather(self, sources: Sequence[Any], target: Any, depth: int, latency: int) -> None:
+        """Join the parts of several ports; see `Component.gather`."""
+        self._wiring.gather(sources, target, depth, latency)
+
+    def expect(self, missing: Callable[[], str]) -> None:
+        """Tell how to say what is still expected, should the run stop early ("3 of 8 images have not come out")."""
+        self._expecting = missing
+
+    # -- for components ------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Say that every expected output has arrived: the makespan is now."""
+        self._finished = True
+        self.engine.halt()
+
+    def charge_event(self, event: Any, resource: str) -> Any:
+        """Charge the running process's wait for a SimPy event; see `Component.waits_for`."""
+        wake = self.engine.active
+        waits = self._event_waits.setdefault((wake, resource), self._new_waits(wake))
+        wake.since = self.engine.now
+        self._event_parks[wake] = f"wait-resource:{resource}"
+
+        def charge(_: Any) -> None:
+            waits.end(wake, self.engine.now)
+            del self._event_parks[wake]
+
+        if event.callbacks is None:
+            del self._event_parks[wake]
+        else:
+            event.callbacks.append(charge)
+        return event
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Run until `finish`, then let what is still under way drain, settle the accounts and check the laws.
+
+        raises : Deadlock, WatchdogError, BrokenLawError
+        """
+        self._wiring.seal()
+        units = self._start()
+        self._started = time.perf_counter()
+        self.engine.observer = self._look
+        collecting = gc.isenabled()
+        gc.disable()  # the calendar makes no circles, so collecting them only costs time
+        try:
+            self._run_engine()
+            if not self._finished:
+                raise Deadlock(explain(self._parked(units), self.engine.now, self._expecting()))
+            makespan = next_edge(self.engine.now, self.reference.ticks)
+            accounts = self._settle(units, makespan)
+            self._run_engine()
+        finally:
+            if collecting:
+                gc.enable()
+        wall = time.perf_counter() - self._started
+        self._settle(units, max(makespan, self.engine.now))  # a lie told while draining is a lie, too
+        energy = energy_report(self.parts, float(makespan * self.reference.period / self.reference.ticks))
+        check_laws(self._wiring.connections, accounts, makespan, energy, self.laws)
+        activity = self._activity(units, makespan) if self.recording else None
+        return Outcome(
+            makespan, self.reference, accounts, energy, area_report(self.parts), self.engine.events, wall, activity
+        )
+
+    def _start(self) -> list[Unit]:
+        """Start every process and return the units, sorted by path."""
+        units = [unit for part in self.parts for unit in part.units]
+        order = list(units)
+        if self._shuffle is not None:
+            random.Random(self._shuffle).shuffle(order)
+        if self.recording:
+            for end in self._wiring.ends:
+                end.waits.log = array("q")
+        for unit in order:
+            unit.wake = self.engine.start(getattr(unit.component, unit.process)())
+            unit.wake.unit = unit
+            unit.wake.owner.callbacks.append(lambda _, unit=unit: setattr(unit, "ended", self.engine.now))
+        return sorted(units, key=lambda u: u.path)
+
+    def _run_engine(self) -> None:
+        self.engine.run()
+
+    def _look(self) -> None:
+        """Watch over progress and limits, now and then."""
+        wall = time.perf_counter() - self._started
+        tokens = sum(c.channel.sent for c in self._wiring.connections)
+        if tokens != self._moved[0]:
+            self._moved = (tokens, self.engine.events)
+        elif self.engine.events - self._moved[1] > EVENTS_WITHOUT_TOKEN:
+            raise WatchdogError(
+                f"no token moved in the last {EVENTS_WITHOUT_TOKEN} events up to tick {self.engine.now}; "
+                f"{self._expecting()}; look for a process that polls"
+            )
+        cycle = self.engine.now // self.reference.ticks
+        limits = self._limits
+        if limits.cycles is not None and cycle > limits.cycles:
+            raise WatchdogError(f"the run passed its limit of {limits.cycles} cycles; {self._expecting()}")
+        if limits.seconds is not None and wall > limits.seconds:
+            raise WatchdogError(f"the run passed its limit of {limits.seconds} s at cycle {cycle}; {self._expecting()}")
+        if limits.memory_mb is not None and peak_memory_mb() > limits.memory_mb:
+            raise WatchdogError(
+                f"the run passed its limit of {limits.memory_mb} MB at cycle {cycle}; {self._expecting()}"
+            )
+        if self._observe is not None:
+            self._observe(Progress(self.engine.now, self.engine.events, wall))
+
+    # -- settling ------------------------------------------------------------------------------------------------
+
+    def _new_waits(self, wake: Wake) -> Waits:
+        waits = Waits()
+        waits.owner = wake
+        waits.log = array("q") if self.recording else None
+        return waits
+
+    def _settle(self, units: Iterable[Unit], makespan: int) -> tuple[Account, ...]:
+        """Return every unit's account of the time up to `makespan`, which is now or the end of the drain."""
+        for end in self._wiring.ends:
+            if end.waits.owner is not None:
+                end.waits.owner.unit.waits[end.state] = end.waits
+        for (wake, resource), waits in self._event_waits.items():
+            wake.unit.waits[f"wait-resource:{resource}"] = waits
+        waiting = {p.unit.path: p.state for p in self._parked(units)}
+        return tuple(
+            Account(
+                unit.path,
+                unit.component.kind or type(unit.component).__name__,
+                unit.component.family,
+                unit.component.layer,
+                unit.states(makespan, waiting.get(unit.path)),
+            )
+            for unit in units
+        )
+
+    def _parked(self, units: Iterable[Unit]) -> list[Parked]:
+        """Return every unit that waits now."""
+        targets = {id(c.channel): c.target.owner for c in self._wiring.connections}
+        parked = []
+        for end in self._wiring.ends:
+            for wake, waits in end.endpoint.parked():
+                if waits is not end.waits:
+                    continue
+                peers: Iterable[Component | None] = end.peers
+                if isinstance(end.endpoint, Multicast):
+                    peers = [targets[id(c)] for c in end.endpoint.channels if _blocks(c)]
+                awaits = tuple(u for peer in peers if peer is not None for u in peer.units)
+                parked.append(Parked(wake.unit, end.state, wake.since, end.endpoint, awaits))
+        for wake, state in self._event_parks.items():
+            parked.append(Parked(wake.unit, state, wake.since, _NOTHING, ()))
+        known = {id(p.unit) for p in parked}
+        for unit in units:
+            if id(unit) not in known and unit.ended is None and self._sleeps_for_ever(unit):
+                raise BrokenLawError(
+                    f"accounting: {unit.path} waits for something that charges nobody; wait at a port, or for a SimPy "
+                    "event by waits_for"
+                )
+        return parked
+
+    def _sleeps_for_ever(self, unit: Unit) -> bool:
+        """Whether the calendar is empty, so that a unit which waits nowhere we know of can never go on."""
+        return self.engine.idle and unit.wake is not None
+
+    def _activity(self, units: Sequence[Unit], makespan: int) -> Activity:
+        """Return all recorded intervals up to the makespan, in columns."""
+        states: dict[str, int] = {}
+        columns: list[tuple[int, int, np.ndarray[Any, Any]]] = []  # unit, state, rows of (start, duration)
+        for index, unit in enumerate(units):
+            for operation in unit.operations:
+                columns.append((index, states.setdefault(operation.state, len(states)), operation.intervals()))
+            for state, waits in unit.waits.items():
+                rows = np.array(waits.log, dtype=np.int64).reshape(-1, 2)
+                columns.append((index, states.setdefault(state, len(states)), rows))
+        unit_column = np.concatenate([np.full(len(r), i, np.int32) for i, _, r in columns] or [np.zeros(0, np.int32)])
+        state_column = np.concatenate([np.full(len(r), s, np.int16) for _, s, r in columns] or [np.zeros(0, np.int16)])
+        rows = np.concatenate([r for _, _, r in columns] or [np.zeros((0, 2), np.int64)])
+        rows[:, 1] = np.minimum(rows[:, 1], makespan - rows[:, 0])
+        keep = rows[:, 1] > 0
+        order = np.lexsort((rows[keep, 0], unit_column[keep]))
+        return Activity(
+            units=tuple(u.path for u in units),
+            states=tuple(states),
+            unit=unit_column[keep][order],
+            state=state_column[keep][order],
+            start=rows[keep, 0][order],
+            duration=rows[keep, 1][order],
+            makespan=makespan,
+            ticks_per_cycle=self.reference.ticks,
+            clock_hz=self.reference.hz,
+        )
+
+
+class _Nothing(Endpoint):
+    """Stands for what a unit waits for outside all channels."""
+
+    def __init__(self) -> None:
+        self.name = "a SimPy event"
+
+    def __len__(self) -> int:
+        return 0
+
+
+_NOTHING = _Nothing()
+
+
+def _blocks(channel: Any) -> bool:
+    return any(waits is channel.writer_waits for _, waits in channel.parked())
+
+
+def peak_memory_mb() -> float:
+    """Return the process's peak memory so far [MB]."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
