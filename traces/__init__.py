@@ -3,6 +3,8 @@
 from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
 from traces.chrome_trace import write_chrome_trace
+from traces.figure_style import save_figure
+from traces.plots import plot_timeline, plot_utilisation
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -29,7 +31,10 @@ __all__ = [
     "category_totals",
     "load_activity",
     "merge_touching",
+    "plot_timeline",
+    "plot_utilisation",
     "save_activity",
+    "save_figure",
     "select",
     "state_time",
     "take_units",

@@ -1,9 +1,9 @@
 """Recorded activity as Chrome trace events (JSON), which Perfetto, chrome://tracing and Speedscope open.
 
 A process is a group of units, such as a core; a thread is a unit. A slice is an interval, named by its state;
-its `cat` is the state's category. Times are microseconds in exact decimals, or rounded to a picosecond where the
-clock's tick has no finite decimal. Viewers grow slow beyond a million events: select a window first, or leave
-the waits out.
+its `cat` is the state's category. Times are microseconds in exact decimals, or rounded to a picosecond where
+the clock's tick has no finite decimal. Viewers grow slow beyond a million events: select a window first, or
+leave the waits out.
 
 Source: Google's "Trace Event Format" document; complete events (`ph` X) and metadata events (`ph` M).
 """

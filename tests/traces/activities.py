@@ -61,11 +61,17 @@ class _Stage:
 
 
 def pipeline_activity(
-    cores: int = 4, images: int = 2, pixels: int = 24, crossbars: int = 1, seed: int = 1, depth: int = 2
+    cores: int = 4,
+    images: int = 2,
+    pixels: int = 24,
+    crossbars: int = 1,
+    seed: int = 1,
+    depth: int = 2,
+    stride_every: int = 4,
 ) -> Activity:
     """Simulate a chain of cores, each a buffer, crossbars in step that share an ADC, and a digital unit.
 
-    Every fourth core has a stride of two, so that what follows works a quarter as often, four times as long.
+    Each `stride_every`-th core has a stride of two: the next ones work a quarter as often, 4 times as long.
     """
     random = Random(seed)
     units: list[str] = []
@@ -73,9 +79,11 @@ def pipeline_activity(
     intervals: list[Interval] = []
     for core in range(cores):
         path = f"core[conv{core + 1}]"
-        work = random.randint(6, 14) * 4 ** ((core + 1) // 4)
+        work = random.randint(6, 14) * 4 ** ((core + 1) // stride_every)
         arrays = [f"{path}.crossbar[{i // 4},{i % 4}].serve" for i in range(crossbars)]
-        stages.append(_Stage([len(units)], "busy:fill", 2, inputs_per_output=4 if core % 4 == 3 else 1))
+        stages.append(
+            _Stage([len(units)], "busy:fill", 2, inputs_per_output=4 if (core + 1) % stride_every == 0 else 1)
+        )
         stages.append(_Stage(list(range(len(units) + 1, len(units) + 1 + crossbars)), "busy:mvm", work))
         stages.append(_Stage([len(units) + 1 + crossbars], "busy:scale", work // 3))
         units += [f"{path}.buffer.serve", *arrays, f"{path}.digital.serve"]

@@ -1,0 +1,261 @@
+"""What all figures share: colours by state, letters, number formats, and how they become files.
+
+Matplotlib is an extra and slow to import, so only functions import it. Agg draws each figure on its own
+canvas: `pyplot`, its global state and the user's settings stay out of it, and equal figures make equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.activity import Activity, category
+from simcore.errors import FileError, SimError
+from simcore.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 200
+INK, FAINT = "#1F2933", "#7B8794"
+MARGIN = 0.15  # [inch] that words keep from the figure's edge
+
+#: Fixed colours of what is no work. They differ in lightness too, so any colour vision tells them apart.
+CATEGORY_COLOURS = {
+    "programming": "#7A5C3E",
+    "wait-resource": "#B23A7C",
+    "blocked-output": "#F0A04B",
+    "wait-input": "#CFD6DE",
+    "finished": "#F5F3EE",
+}
+CATEGORY_LABELS = {
+    "busy": "busy",
+    "programming": "programming",
+    "wait-resource": "waiting for a resource",
+    "blocked-output": "blocked by output",
+    "wait-input": "waiting for input",
+    "finished": "finished",
+}
+#: Work is calm: blues and greens, dark and light in turn.
+BUSY_COLOURS = ("#2F6DA8", "#7CC4DE", "#1F8A78", "#A9CF8A", "#3B3F8C", "#8FA3E0", "#4F7A3A", "#5FB8A8")
+OTHER_WORK = "#5C7387"
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What a figure tells apart by colour, from the bottom of a stack to its top.
+
+    labels : for the legend
+    colours : (kinds, 3) red, green, blue, 0 to 1
+    of_state : (states,) the kind of each of the activity's states
+    """
+
+    labels: tuple[str, ...]
+    colours: NDArray[np.float64]
+    of_state: NDArray[np.int64]
+
+
+def kinds_of(activity: Activity, *, by_operation: bool) -> Kinds:
+    """Return the kinds of the activity's states: the categories, with work split by operation if asked.
+
+    Operations take the colours in order of their time; if there are too many, the last share one. The last
+    kind is `finished`.
+    """
+    labels, colours = ["busy"], [BUSY_COLOURS[0]]
+    place = dict.fromkeys(activity.states, 0)
+    if by_operation:
+        labels, colours = _operations(activity, place)
+    for name, colour in CATEGORY_COLOURS.items():
+        place.update({state: len(labels) for state in activity.states if category(state) == name})
+        labels.append(CATEGORY_LABELS[name])
+        colours.append(colour)
+    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
+    return Kinds(tuple(labels), rgb, np.array([place[state] for state in activity.states], dtype=np.int64))
+
+
+def _operations(activity: Activity, place: dict[str, int]) -> tuple[list[str], list[str]]:
+    """Give each operation its kind in `place`; return their labels and colours."""
+    time = np.zeros(len(activity.states), dtype=np.int64)
+    np.add.at(time, activity.state, activity.duration)
+    operations = [state for state in activity.states if category(state) == "busy"]
+    operations.sort(key=lambda state: (-time[activity.states.index(state)], state))
+    many = len(operations) > len(BUSY_COLOURS)
+    shown = operations[: len(BUSY_COLOURS) - many]
+    for state in operations:
+        place[state] = shown.index(state) if state in shown else len(shown)
+    labels = [state.partition(":")[2] or state for state in shown] + ["other work"] * many
+    return labels, [*BUSY_COLOURS[: len(shown)], *[OTHER_WORK] * many]
+
+
+def cycles_text(cycles: float) -> str:
+    """Return a count with its thousands apart: 1 234 567."""
+    return f"{cycles:,.0f}".replace(",", "\u2009")
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """Return the unit in which a time reads best, as its seconds and its sign."""
+    for unit, sign in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= unit:
+            return unit, sign
+    return 1e-9, "ns"
+
+
+def describe(activity: Activity) -> str:
+    """Return the line under a title: how many units, how long, at which clock."""
+    cycles = activity.makespan / activity.ticks_per_cycle
+    unit, sign = time_unit(cycles / activity.clock_hz)
+    scale, prefix = next(
+        (pair for pair in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if activity.clock_hz >= pair[0]), (1.0, "")
+    )
+    return (
+        f"{len(activity.units)} units  ·  {cycles_text(cycles)} cycles  ·  "
+        f"{cycles / activity.clock_hz / unit:.4g} {sign} at {activity.clock_hz / scale:.4g} {prefix}Hz"
+    )
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw or save within this: matplotlib's own defaults and ours, whatever the user has set, then all back.
+
+    raises : SimError if matplotlib is not installed
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise SimError(
+            "figures need matplotlib, which is not installed; pip install 'imcsim[plots]'"
+        ) from error
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(
+            {
+                "font.size": 8,
+                "text.color": INK,
+                "axes.labelcolor": INK,
+                "axes.edgecolor": FAINT,
+                "axes.linewidth": 0.6,
+                "xtick.color": FAINT,
+                "ytick.color": FAINT,
+                "xtick.labelcolor": INK,
+                "ytick.labelcolor": INK,
+                "xtick.major.width": 0.6,
+                "svg.hashsalt": "imcsim",  # instead of random ids
+            }
+        )
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of that size [inch] on a canvas of its own."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Return the width [inch] of a text in points of `size`."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    if not text.strip():
+        return 0.0
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(weight="bold" if bold else "normal"))
+    return float(path.get_extents().width) / 72
+
+
+class Frame:
+    """A figure with one main plot whose size is known to the pixel, and room around it for words.
+
+    axes : of the main plot
+    pixels : width of the plot [pixel]
+    """
+
+    def __init__(
+        self, width: float, rows: int, *, left: float, right: float, top: float, legend: Legend
+    ) -> None:
+        """Leave margins [inch] around a plot that is `rows` pixels high, in a figure of `width` [inch]."""
+        self.pixels = round((width - left - right) * DPI)
+        bottom = 0.6 + legend.height
+        self.width, self.height = width, rows / DPI + top + bottom
+        self.left, self.right = left, right
+        self.figure = new_figure(width, self.height)
+        self.axes = self.add_axes(bottom, rows / DPI)
+        legend.draw(self)
+
+    def add_axes(self, bottom: float, height: float) -> Axes:
+        """Add axes as wide as the main plot at `bottom` with `height` [inch]."""
+        width = self.pixels / DPI
+        return self.figure.add_axes(
+            (self.left / self.width, bottom / self.height, width / self.width, height / self.height)
+        )
+
+    def text(self, x: float, y: float, text: str, **looks: Any) -> None:
+        """Write `text` at `x` from the left and `y` from the bottom [inch]."""
+        self.figure.text(x / self.width, y / self.height, text, **looks)
+
+    def title(self, workload: str, machine: str, below: str) -> None:
+        """Write what was run at the top left, and `below` under it."""
+        name = " on ".join(part for part in (workload, machine) if part)
+        if name:
+            self.text(MARGIN, self.height - 0.3, name, size=12, weight="bold")
+        self.text(MARGIN, self.height - (0.5 if name else 0.35), below, size=8, color=FAINT)
+
+
+class Legend:
+    """The colours of some kinds and their names, in as many lines as it takes.
+
+    height : of all lines [inch]
+    """
+
+    def __init__(self, kinds: Kinds, shown: NDArray[np.bool_], width: float) -> None:
+        """Break the kinds `shown` into lines that fit a figure of `width` [inch]."""
+        self._kinds = kinds
+        self._places: list[tuple[int, float, int]] = []
+        x, line = MARGIN, 0
+        for kind in np.flatnonzero(shown).tolist():
+            length = 0.2 + text_width(kinds.labels[kind], 8)
+            if x > MARGIN and x + length > width - MARGIN:
+                x, line = MARGIN, line + 1
+            self._places.append((kind, x, line))
+            x += length + 0.22
+        self.height = 0.2 * (line + 1)
+
+    def draw(self, frame: Frame) -> None:
+        """Draw all lines at the bottom of the frame."""
+        from matplotlib.patches import Rectangle
+
+        for kind, x, line in self._places:
+            y = self.height - 0.2 * line - 0.08
+            corner, size = (x / frame.width, y / frame.height), (0.13 / frame.width, 0.11 / frame.height)
+            colour = self._kinds.colours[kind]
+            frame.figure.add_artist(
+                Rectangle(corner, *size, facecolor=colour, edgecolor=FAINT, linewidth=0.3)
+            )
+            frame.text(x + 0.2, y + 0.005, self._kinds.labels[kind], size=8)
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure to a `.png` or `.svg` file, whole or not at all; equal figures make equal bytes.
+
+    raises : FileError if the name ends otherwise or the disk refuses, SimError if matplotlib is not installed
+    """
+    kind = Path(path).suffix.lower()
+    if kind not in (".png", ".svg"):
+        raise FileError(f"cannot write {path}: a figure's name ends in .png or .svg; choose one of these")
+    metadata = {"Date": None} if kind == ".svg" else {"Software": None}
+
+    def write(stream: BinaryIO) -> None:
+        figure.savefig(stream, format=kind[1:], dpi=DPI, metadata=metadata)
+
+    with style():
+        write_atomically(path, write)
