@@ -23,6 +23,7 @@ from simcore.parameters import (
     KeyPath,
     below,
     config_class,
+    declared_of,
     explain,
     members,
     read_value,
@@ -164,7 +165,7 @@ class Config(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _read_as_declared(cls, value: object, info: ValidationInfo) -> object:
+    def _read_asdeclared_of(cls, value: object, info: ValidationInfo) -> object:
         """Turn what a user wrote into the declared type, or raise all that is wrong with it."""
         problems: list[InitErrorDetails] = []
 
@@ -173,7 +174,7 @@ class Config(BaseModel):
             problems.append(InitErrorDetails(type=kind, loc=path, input=value))
 
         field = cls.model_fields[str(info.field_name)]
-        read = read_value(field.annotation, value, _declared(cls, str(info.field_name)), report)
+        read = read_value(field.annotation, value, declared_of(cls, str(info.field_name)), report)
         if problems:
             raise ValidationError.from_exception_data(cls.__name__, problems)
         return read
@@ -208,12 +209,6 @@ class PartConfig(Config):
     kind: str = param("", unit="one of", doc="which kind of component this part is")
 
 
-def _declared(model: type[BaseModel], name: str) -> Declared:
-    declared = model.model_fields[name].json_schema_extra
-    assert isinstance(declared, Declared)
-    return declared
-
-
 def _invalid(model: type[BaseModel], error: ValidationError, where: str) -> InvalidConfigError:
     """Return pydantic's error in this project's words."""
     lines = explain(model, error)
@@ -226,7 +221,7 @@ def _rows(model: type[BaseModel], prefix: str, given: Mapping[str, object]) -> l
     for name, field in model.model_fields.items():
         if name == "kind" and issubclass(model, PartConfig):
             continue  # shown where the part is declared, with the default that it has there
-        declared, path, doc = _declared(model, name), prefix + name, field.description or ""
+        declared, path, doc = declared_of(model, name), prefix + name, field.description or ""
         required = field.is_required() and name not in given
         default = None if required else given.get(name, field.get_default(call_default_factory=True))
         inner = config_class(field.annotation)

@@ -85,6 +85,13 @@ class Declared:
         return " ".join(filter(None, [what, bounds, unit]))
 
 
+def declared_of(model: type[BaseModel], name: str) -> Declared:
+    """Return what the declaration of a configuration's field says."""
+    declared = model.model_fields[name].json_schema_extra
+    assert isinstance(declared, Declared)
+    return declared
+
+
 def members(annotation: Any) -> list[Any]:
     """Return the types that a union offers, without their annotations; any other type alone."""
     if get_origin(annotation) is Annotated:
@@ -201,8 +208,9 @@ def _read_part(
     path: KeyPath,
 ) -> object:
     """Return the part's configuration as an instance of the class that its kind chooses."""
-    given = value.get("kind", default_kind) if isinstance(value, Mapping) else getattr(value, "kind", "")
-    kind = given or default_kind
+    # A configuration made without its kind is of the default one.
+    given = getattr(value, "kind", "")
+    kind = value.get("kind", default_kind) if isinstance(value, Mapping) else given or default_kind
     if not isinstance(kind, str):
         report((*path, "kind"), f"must be a name, got {shown(kind)}")
         return value
@@ -244,15 +252,18 @@ def _explain_line(model: type[BaseModel], kind: str, location: KeyPath, line: An
     if kind in ("value_error", "assertion_error"):
         return location, f"{context['error']}" if location else f"is inconsistent: {context['error']}"
     if not location:
-        return location, f"must be a mapping of parameters, got {shown(value)}"
-    field = model.model_fields[str(location[0])]
-    declared = field.json_schema_extra
-    assert isinstance(declared, Declared)
+        is_mapping = isinstance(value, Mapping)
+        return (
+            location,
+            f"is refused: {line['msg']}" if is_mapping else f"must be a mapping, got {shown(value)}",
+        )
+    annotation = model.model_fields[str(location[0])].annotation
+    declared = declared_of(model, str(location[0]))
     if kind == "missing" and len(location) == 1:
-        return location, f"is missing; it must be {expected(field.annotation, declared)}"
+        return location, f"is missing; it must be {expected(annotation, declared)}"
     if location[-1] == "[key]":
         return location[:-2], f"must have text as names, got {shown(value)}"
-    path, annotation = location[:1], field.annotation
+    path = location[:1]
     for key in location[1:] if kind != "missing" else location[1:-1]:
         inner = below(annotation, key)
         if inner is None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from simcore.config import Config, InvalidConfigError, Problem
 from simcore.errors import ConfigError, UnknownNameError
-from simcore.parameters import Declared, KeyPath, below, config_class, shown, type_text
+from simcore.parameters import Declared, KeyPath, below, config_class, declared_of, shown, type_text
 from simcore.registry import near_miss
 
 
@@ -95,11 +95,9 @@ def _keys_in_model(model: type[BaseModel], raw: Any, names: KeyPath, done: KeyPa
         hint = near_miss(name, known)
         also = f" It has: {', '.join(known)}" if hint.endswith("?") else ""
         raise ConfigError(f"is unknown: {_dotted(done) or model.__name__} has no {name!r}; {hint}{also}")
-    field = model.model_fields[name]
-    declared = field.json_schema_extra
-    assert isinstance(declared, Declared)
+    annotation, declared = model.model_fields[name].annotation, declared_of(model, name)
     inner = raw.get(name) if raw else None
-    return (name, *_keys_below(field.annotation, declared, inner, names[1:], (*done, name)))
+    return (name, *_keys_below(annotation, declared, inner, names[1:], (*done, name)))
 
 
 def _keys_below(

@@ -139,6 +139,7 @@ def test_values_are_read_as_declared() -> None:
             "chip.core.adc.kind is unknown: no component is called 'sar'; did you mean 'sar-adc'?",
         ),
         ({"core": {"adc": {"kind": 3}}}, "chip.core.adc.kind must be a name, got 3"),
+        ({"core": {"adc": {"kind": None}}}, "chip.core.adc.kind must be a name, got None"),
         (
             {"core": {"adc": {"kind": "router"}}},
             "chip.core.adc.kind must name a kind of AdcConfig, got 'router', a RouterConfig",
@@ -192,7 +193,7 @@ def test_values_are_read_as_declared() -> None:
             {"core": {3: 4}},
             "chip.core.3 is unknown; known: rows, adc",
         ),
-        (["core"], "chip must be a mapping of parameters, got ['core']"),
+        (["core"], "chip must be a mapping, got ['core']"),
     ],
 )
 def test_a_problem_says_where_expected_and_got(values: Any, line: str) -> None:
