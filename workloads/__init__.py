@@ -1,6 +1,6 @@
 """Neural networks as numbers: layers, graphs, quantisation, golden references and data. Knows no hardware."""
 
-from workloads.activations import ActivationFunction, Clip, activations
+from workloads.activation_functions import ActivationFunction, Clip, activations
 from workloads.data import Dataset, accuracy, datasets, read_data
 from workloads.float_reference import float_outputs, float_tensors
 from workloads.integer_reference import golden, golden_outputs, requantize

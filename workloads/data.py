@@ -58,7 +58,7 @@ datasets: Registry[Callable[[], Dataset]] = Registry("dataset")
 
 
 @datasets.register("digits")
-def digits() -> Dataset:
+def digits_test_split() -> Dataset:
     """Return the test split of the handwritten digits, 360 images of 8x8 pixels in [0, 1]."""
     arrays = read_npz(ASSETS / "digits-test.npz")
     return Dataset(

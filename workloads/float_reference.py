@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.activations import activations, apply_clip
+from workloads.activation_functions import activations, apply_clip
 from workloads.convolution import convolve
 from workloads.folding import folded_affine, folded_matrix
 from workloads.network import Parameters
@@ -43,8 +43,13 @@ def float_tensors(
 
 
 def float_outputs(lowered: LoweredNetwork, parameters: Parameters, inputs: NDArray[Any]) -> Float:
-    """Return the network's output (N, C, H, W) for `inputs`."""
-    return next(value for name, value in float_tensors(lowered, parameters, inputs) if name == lowered.output)
+    """Return the network's output (N, C, H, W) for `inputs`; working memory does not grow with the batch."""
+    return np.concatenate(
+        [
+            next(value for name, value in float_tensors(lowered, parameters, part) if name == lowered.output)
+            for part in lowered.batches(inputs)
+        ]
+    )
 
 
 def _value(node: Node, operands: list[Float], parameters: Parameters) -> Float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,6 @@ from workloads.quantization import (
 
 Codes = NDArray[np.int32]
 
-#: Elements of the largest tensor that one pass over the network may hold, so that big batches stay lean.
-ELEMENTS_AT_ONCE = 2**22
-
 
 def golden(network: QuantizedNetwork, inputs: NDArray[Any]) -> dict[str, Codes]:
     """Return the codes (N, C, H, W) int32 of the input and of every node, by name.
@@ -35,7 +31,7 @@ def golden(network: QuantizedNetwork, inputs: NDArray[Any]) -> dict[str, Codes]:
     raises : WorkloadError for inputs that do not fit
     """
     check_inputs(network.lowered, inputs)
-    parts = [dict(_tensors(network, part)) for part in _batches(network, inputs)]
+    parts = [dict(_tensors(network, part)) for part in network.lowered.batches(inputs)]
     return {name: np.concatenate([part[name] for part in parts]) for name in network.lowered.shapes}
 
 
@@ -46,7 +42,7 @@ def golden_outputs(network: QuantizedNetwork, inputs: NDArray[Any]) -> Codes:
     return np.concatenate(
         [
             next(codes for name, codes in _tensors(network, part) if name == output)
-            for part in _batches(network, inputs)
+            for part in network.lowered.batches(inputs)
         ]
     )
 
@@ -62,13 +58,6 @@ def exact_sums(codes: NDArray[np.int64], weights: NDArray[np.int16], node: Matri
     # doubles hold all integers up to 2**53: below it floating-point products are exact in any order, and fast
     number = np.float64 if largest < 2**53 else np.int64
     return convolve(codes.astype(number), weights.astype(number), node.window).astype(np.int64)
-
-
-def _batches(network: QuantizedNetwork, inputs: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    largest = max(prod(shape) for shape in network.lowered.shapes.values())
-    images = max(1, ELEMENTS_AT_ONCE // largest)
-    for start in range(0, len(inputs), images):
-        yield inputs[start : start + images]
 
 
 def _tensors(network: QuantizedNetwork, inputs: NDArray[Any]) -> Iterator[tuple[str, Codes]]:

@@ -12,7 +12,7 @@ from math import prod
 from typing import ClassVar
 
 from simcore.errors import UnknownNameError, WorkloadError
-from workloads.activations import ActivationFunction, activations
+from workloads.activation_functions import ActivationFunction, activations
 from workloads.window import Padding, Size, Window
 
 Shape = tuple[int, int, int]

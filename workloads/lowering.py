@@ -11,7 +11,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from workloads.activations import OPEN, chain_clips
+from simcore.errors import WorkloadError
+from workloads.activation_functions import OPEN, chain_clips
 from workloads.layers import (
     Activation,
     Add,
@@ -120,4 +121,6 @@ def _node(layer: Layer, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], s
             return AffineNode(**common, norms=(layer,))
         case Activation():
             return TableNode(**common, function=layer.function, alpha=layer.alpha)
-    raise TypeError(f"{layer.name}: no node does the work of {type(layer).__name__}")
+    raise WorkloadError(
+        f"{layer.name}: no machine knows the layer kind {type(layer).__name__}; build it from known ones"
+    )

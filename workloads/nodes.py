@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.activations import OPEN, Clip
+from workloads.activation_functions import OPEN, Clip
 from workloads.layers import BatchNorm, Shape
 from workloads.window import Padding, Window
+
+#: Elements that the largest tensor of a batch may have, so that memory does not grow with the images.
+ELEMENTS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +192,12 @@ class LoweredNetwork:
     def macs(self) -> int:
         """Multiply-accumulates of one image."""
         return sum(node.macs for node in self.nodes)
+
+    def batches(self, inputs: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """Yield `inputs` (N, C, H, W) in runs of images that keep every tensor within `ELEMENTS_AT_ONCE`."""
+        images = max(1, ELEMENTS_AT_ONCE // max(prod(shape) for shape in self.shapes.values()))
+        for start in range(0, len(inputs), images):
+            yield inputs[start : start + images]
 
     def canonical(self) -> dict[str, Any]:
         """Return the graph without names or weights, in JSON's types: equal for networks of the same work."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from workloads.activations import Clip, activations, apply_clip
+from workloads.activation_functions import Clip, activations, apply_clip
 from workloads.float_reference import apply_function, float_tensors
 from workloads.folding import folded_affine, folded_matrix
 from workloads.network import Parameters
@@ -200,8 +200,8 @@ def calibrate(
     check_inputs(lowered, inputs)
     low = dict.fromkeys(lowered.shapes, 0.0)
     high = dict.fromkeys(lowered.shapes, 0.0)
-    for image in range(len(inputs)):
-        for name, values in float_tensors(lowered, parameters, inputs[image : image + 1]):
+    for part in lowered.batches(inputs):
+        for name, values in float_tensors(lowered, parameters, part):
             low[name] = min(low[name], float(values.min()))
             high[name] = max(high[name], float(values.max()))
     tensors = {lowered.input: Quantization.of_range(low[lowered.input], high[lowered.input], bits)}

@@ -89,7 +89,7 @@ def test_file_of_something_else_than_weights_is_refused(
 
 
 def test_workloads_load_nothing_heavy() -> None:
-    heavy = ("numba", "networkx", "matplotlib", "sklearn", "torch", "simpy", "arch", "traces", "imcsim")
+    heavy = ("numba", "networkx", "matplotlib", "sklearn", "torch", "arch", "traces", "imcsim")
     code = "import sys, workloads, workloads.zoo.train_digits as t; t.split(1797); " + (
         f"sys.exit(' '.join(set({heavy!r}) & set(sys.modules)))"
     )

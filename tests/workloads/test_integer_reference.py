@@ -18,8 +18,8 @@ from workloads import (
     float_tensors,
     golden,
     golden_outputs,
-    integer_reference,
     lower,
+    nodes,
     quantize,
     requantize,
 )
@@ -70,7 +70,7 @@ def test_batches_split_by_memory_give_the_same_outputs(monkeypatch: pytest.Monke
     images = rng.normal(size=(7, 2, 3, 3))
     quantized = quantize(lower(network), random_parameters(network, rng), images)
     whole = golden(quantized, images)
-    monkeypatch.setattr(integer_reference, "ELEMENTS_AT_ONCE", 40)
+    monkeypatch.setattr(nodes, "ELEMENTS_AT_ONCE", 40)
     parts = golden(quantized, images)
     assert all(np.array_equal(whole[name], parts[name]) for name in whole)
     assert np.array_equal(golden_outputs(quantized, images), whole["fc"])

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from network_twins import forward_layers
 from strategies import NetworkCase, networks
 
+from simcore.errors import WorkloadError
 from workloads import (
     Activation,
     Add,
@@ -24,6 +27,7 @@ from workloads import (
     MatrixNode,
     MaxPool2d,
     Network,
+    Shape,
     TableNode,
     Window,
     float_outputs,
@@ -159,3 +163,16 @@ def test_every_built_in_network_lowers_without_weights() -> None:
         network = build()
         structure = Network(name, network.layers.values())
         assert lower(structure).canonical() == lower(network).canonical()
+
+
+def test_layer_kinds_of_ones_own_say_that_no_machine_knows_them() -> None:
+    class Magic(BatchNorm):
+        pass
+
+    class Unknown(Layer):
+        def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+            return inputs[0]
+
+    assert kinds(lowered(Magic(name="magic"))) == [("magic", AffineNode)]
+    with pytest.raises(WorkloadError, match="unknown: no machine knows the layer kind Unknown; build"):
+        lowered(Unknown(name="unknown"))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from network_twins import SCALAR_FUNCTIONS
 
 from workloads import Clip, activations
-from workloads.activations import apply_clip, chain_clips
+from workloads.activation_functions import apply_clip, chain_clips
 
 X = np.concatenate([np.linspace(-8.0, 8.0, 97), [-700.0, 700.0]])
 
