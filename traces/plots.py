@@ -44,7 +44,7 @@ def plot_timeline(
     start, stop : window [cycle]
     workload, machine : names for the title
     width : [inch]
-    raises : SimError if matplotlib is missing or there is nothing to draw, UnknownNameError if no unit fits
+    raises : SimError if matplotlib is missing or the window is none, UnknownNameError if no unit fits
 
     Where a row's intervals are narrower than pixels, each of its columns is a stack of the states' shares of
     that time, work at the bottom; flat rows share a stack with neighbours of the same family.
@@ -192,7 +192,7 @@ def plot_utilisation(
         rows = Rows(blocks, height=8.0, flattest=3, tallest=36)
         spent = rows.time(activity, bin_edges(0, activity.makespan, 1), kinds)[:, :, 0]
         legend = Legend(kinds, spent.sum(axis=0) > 0, width)
-        frame = Frame(width, rows.height, left=rows.label_width() + 0.1, right=0.8, top=2.0, legend=legend)
+        frame = Frame(width, rows.height, left=rows.label_width() + 0.1, right=0.95, top=2.0, legend=legend)
         _draw_bars(frame.axes, rows, spent / spent.sum(axis=1, keepdims=True), kinds)
         rows.label(frame.axes)
         _draw_busy_over_time(frame.add_axes(frame.height - 1.5, 0.8), activity, kinds)

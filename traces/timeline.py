@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.activity import CATEGORIES, Activity, category
+from simcore.errors import SimError
 from traces.unit_paths import family, group_depth, group_name, match, natural_key
 
 BUSY, FINISHED = CATEGORIES.index("busy"), CATEGORIES.index("finished")
@@ -146,11 +147,12 @@ def select(
 
     units : patterns over instance paths, see `traces.unit_paths.match`
     start, stop : [tick]; the result counts from `start`, and the window is its makespan
-    raises : UnknownNameError if a pattern fits no unit, ValueError if the window is outside the run
+    raises : UnknownNameError if a pattern fits no unit, SimError if the window is outside the run
     """
     stop = activity.makespan if stop is None else stop
     if not 0 <= start <= stop <= activity.makespan:
-        raise ValueError(f"window must be within [0, {activity.makespan}] ticks, got [{start}, {stop}]")
+        cycles = [tick / activity.ticks_per_cycle for tick in (activity.makespan, start, stop)]
+        raise SimError("window must lie in [0, {:g}] cycles, the run's, got [{:g}, {:g}]".format(*cycles))
     part = take_units(activity, match(activity.units, units))
     begin = np.clip(part.start, start, stop)
     end = np.clip(part.start + part.duration, start, stop)

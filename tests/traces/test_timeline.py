@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.activity import CATEGORIES, Activity
-from simcore.errors import UnknownNameError
+from simcore.errors import SimError, UnknownNameError
 from traces import (
     bin_edges,
     busy_fraction,
@@ -146,9 +146,11 @@ def test_pattern_that_fits_nothing_names_the_nearest() -> None:
 
 
 def test_window_outside_the_run_is_refused() -> None:
-    activity = make_activity(["a"], [(0, "busy:x", 0, 5)], 10)
+    activity = make_activity(["a"], [(0, "busy:x", 0, 5)], 10, ticks_per_cycle=4)
     for start, stop in [(-1, 5), (6, 5), (0, 11)]:
-        with pytest.raises(ValueError, match=r"window must be within \[0, 10\] ticks"):
+        with pytest.raises(
+            SimError, match=rf"window must lie in \[0, 2.5\] cycles.*got \[{start / 4:g}, {stop / 4:g}\]"
+        ):
             select(activity, start=start, stop=stop)
 
 
