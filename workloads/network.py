@@ -25,6 +25,7 @@ Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 class Network:
     """Layers from one input to one output, in an order in which each comes after what it reads.
 
+    >>> from workloads import Input, Linear
     >>> network = Network("tiny", [Input(name="image", shape=(1, 8, 8)), Linear(name="fc", out_features=10)])
     >>> network.shapes["fc"], network.macs
     ((10, 1, 1), 640)
