@@ -1,1 +1,61 @@
-"""TODO."""
+"""Floor 3: hardware. Components, the mapping of networks onto them, and the machines they make up.
+
+Importing this package registers the built-in components and machines; kernels load when a machine computes values.
+"""
+
+from arch.activation_memory import ActivationMemory, ActivationMemoryConfig
+from arch.converters import ADC, ADCConfig, ColumnADC, SharedADC, SharedADCConfig
+from arch.core import Core, CoreConfig
+from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
+from arch.digital_unit import DigitalUnit, DigitalUnitConfig
+from arch.host import Sink, Source, SourceConfig
+from arch.machine import (
+    Machine,
+    MachineRun,
+    MapRow,
+    NetworkMap,
+    Preset,
+    RunOptions,
+    Values,
+    machines,
+    register_machine,
+)
+from arch.machines.dataflow import Dataflow, DataflowConfig
+from arch.sender import Sender, SenderConfig
+from arch.tokens import Pixel, Sums, Token, Window
+
+__all__ = [
+    "ADC",
+    "ADCConfig",
+    "ActivationMemory",
+    "ActivationMemoryConfig",
+    "AnalogCrossbar",
+    "AnalogCrossbarConfig",
+    "ColumnADC",
+    "Core",
+    "CoreConfig",
+    "Dataflow",
+    "DataflowConfig",
+    "DigitalUnit",
+    "DigitalUnitConfig",
+    "Machine",
+    "MachineRun",
+    "MapRow",
+    "NetworkMap",
+    "Pixel",
+    "Preset",
+    "RunOptions",
+    "Sender",
+    "SenderConfig",
+    "SharedADC",
+    "SharedADCConfig",
+    "Sink",
+    "Source",
+    "SourceConfig",
+    "Sums",
+    "Token",
+    "Values",
+    "Window",
+    "machines",
+    "register_machine",
+]

@@ -1,0 +1,1 @@
+"""Whole machines: wiring, and the mapping of a network onto them."""

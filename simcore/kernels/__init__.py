@@ -1,0 +1,1 @@
+"""Numba loops, each beside the short numpy twin that is its specification."""

@@ -1,0 +1,133 @@
+"""The activation memory of a core: circular line buffers, and the process that assembles windows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from arch.cost import BUFFER_AREA, BUFFER_BYTE
+from arch.mapping.stages import Stage, kernel_height
+from arch.tokens import Pixel, Window
+from simcore import BufferIn, Component, Operation, Out, PartConfig, Process, components, param, process
+
+
+class ActivationMemoryConfig(PartConfig):
+    """Ports and cost of a core's input memory; its depth is the mapping's choice (`buffers.rule`)."""
+
+    column_cycles: int = param(
+        1, ge=0, unit="cycle", doc="time to read one column of a window; K banks give one a cycle, assumed"
+    )
+    byte_energy_pj: float = param(
+        BUFFER_BYTE.value, ge=0, unit="pJ", doc=f"energy to write or read a byte; {BUFFER_BYTE.source}"
+    )
+    area_mm2_per_kib: float = param(
+        BUFFER_AREA.value, ge=0, unit="mm2", doc=f"area of a KiB; {BUFFER_AREA.source}"
+    )
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One operand's share of the memory.
+
+    depth : slots [pixel]; None is unbounded
+    pixel_bytes : bytes in one slot
+    """
+
+    source: str
+    depth: int | None
+    pixel_bytes: int
+
+
+@components.register("activation-memory")
+class ActivationMemory(Component):
+    """Line buffers, one for each tensor that the stage reads, in front of a window register.
+
+    Firing rule: a step starts when every pixel it needs has arrived in every buffer (Kourtis, Dazzi et al., 2020). It
+    reads the columns of its window that are new, frees the pixels that no later step needs, and hands the window on;
+    the next window is read while the arrays multiply this one.
+
+    stage, buffers, images : what it works for, set when the core is built
+    capture : copies a step's window into its register, None in a run without values
+    """
+
+    Config = ActivationMemoryConfig
+    family = "buffer"
+    config: ActivationMemoryConfig
+
+    window_out = Out(Window, doc="assembled windows, in the order of output pixels")
+    read = Operation(doc="reading the new columns of one window")
+
+    stage: Stage
+    buffers: list[Buffer]
+    images: int
+    capture: Callable[[int, int, int], None] | None = None
+
+    def lay_out(self, stage: Stage, buffers: list[Buffer], images: int) -> None:
+        """Set up one buffer, and its port `pixel_in[i]`, for each operand of the stage."""
+        self.stage, self.buffers, self.images = stage, buffers, images
+        self.pixel_in: list[Any] = [
+            self.port(BufferIn(Pixel, doc=f"pixels of {b.source}"), f"pixel_in[{i}]")
+            for i, b in enumerate(buffers)
+        ]
+
+    @process
+    def assemble(self) -> Process:
+        """Wait for a step's pixels, read its window, free what is behind it, hand the window on."""
+        capture = self.capture
+        inputs = [
+            (port.channel, operand.firing)
+            for port, operand in zip(self.pixel_in, self.stage.operands, strict=True)
+        ]
+        for channel, firing in inputs:
+            channel.free(int(firing.live[0]))
+        steps = [
+            (
+                [(channel, int(f.need[step]), f.pixels) for channel, f in inputs if f.need[step]],
+                [(channel, int(f.freed[step]), f.pixels) for channel, f in inputs],
+                int(inputs[0][1].columns[step]) * self.config.column_cycles,
+            )
+            for step in range(self.stage.steps)
+        ]
+        window = 0
+        for image in range(self.images):
+            for step, (needs, frees, cycles) in enumerate(steps):
+                for channel, need, pixels in needs:
+                    yield channel.arrived(image * pixels + need)
+                yield self.read.hold(cycles)
+                if capture is not None:
+                    capture(window, image, step)
+                for channel, freed, pixels in frees:
+                    channel.free(image * pixels + freed)
+                yield self.window_out.put(window)
+                window += 1
+
+    @property
+    def peaks(self) -> list[int]:
+        """Most pixels held in each buffer at the end of any cycle."""
+        return [port.channel.peak for port in self.pixel_in]
+
+    def actions(self) -> dict[str, int]:
+        """Add bytes written, as pixels arrive, and read, as windows are assembled."""
+        written = sum(
+            p.channel.sent * b.pixel_bytes for p, b in zip(self.pixel_in, self.buffers, strict=True)
+        )
+        columns = int(self.stage.operands[0].firing.columns.sum()) * kernel_height(self.stage)
+        per_image = columns * self.buffers[0].pixel_bytes
+        per_image += sum(self.stage.steps * b.pixel_bytes for b in self.buffers[1:])
+        return {
+            **super().actions(),
+            "byte written": written,
+            "byte read": self.read.count * per_image // self.stage.steps,
+        }
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of a byte [J]."""
+        byte = self.config.byte_energy_pj * 1e-12
+        return {"byte written": byte, "byte read": byte}
+
+    def area(self) -> float:
+        """Return the area of all slots [mm2]; an unbounded buffer counts what it held at most."""
+        sizes = zip(self.buffers, self.peaks, strict=True)
+        held = sum((peak if b.depth is None else b.depth) * b.pixel_bytes for b, peak in sizes)
+        return held / 1024 * self.config.area_mm2_per_kib

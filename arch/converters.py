@@ -1,0 +1,94 @@
+"""Analog-to-digital converters: from bitline sums to numbers."""
+
+from __future__ import annotations
+
+from arch.cost import ADC_AREA, CONVERSION
+from arch.crossbar import AnalogCrossbar
+from arch.tokens import Sums
+from simcore import Component, In, Operation, Out, PartConfig, Process, components, param, process
+
+
+class ADCConfig(PartConfig):
+    """What every converter has."""
+
+    bits: int = param(8, ge=1, le=16, unit="bit", doc="resolution")
+    energy_pj: float = param(
+        CONVERSION.value, ge=0, unit="pJ", doc=f"energy of one conversion; {CONVERSION.source}"
+    )
+    area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one converter; {ADC_AREA.source}")
+
+
+class ADC(Component):
+    """The converters of one array; base of all kinds.
+
+    A converter that takes time of its own declares the ports `sums_in` and `sums_out` and a process, and stands behind
+    its array; one that does not is driven by the array and counts with it.
+    """
+
+    Config = ADCConfig
+    family = "adc"
+    config: ADCConfig
+
+    crossbar: AnalogCrossbar
+
+    @property
+    def converters(self) -> int:
+        """Converters that one array needs."""
+        return self.crossbar.config.cols
+
+    def actions(self) -> dict[str, int]:
+        """Add conversions: one for each bitline in use, each product."""
+        return {**super().actions(), "conversion": self.crossbar.mvm.count * self.crossbar.bitlines}
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of a conversion [J]."""
+        return {"conversion": self.config.energy_pj * 1e-12}
+
+    def area(self) -> float:
+        """Return the area of all converters of the arrays [mm2]."""
+        return self.converters * self.crossbar.arrays * self.config.area_mm2
+
+
+@components.register("column-adc")
+class ColumnADC(ADC):
+    """One converter a bitline, which integrates while the wordlines pulse: no time of its own.
+
+    Source: current-controlled-oscillator converters, 256 a core, as in HERMES; their time is part of its 130 ns.
+    """
+
+
+class SharedADCConfig(ADCConfig):
+    """A converter that several bitlines share."""
+
+    bitlines: int = param(8, ge=1, unit="bitline", doc="bitlines that take turns on one converter")
+    cycles: int = param(1, ge=1, unit="cycle", doc="time of one conversion")
+
+
+@components.register("shared-adc")
+class SharedADC(ADC):
+    """Converters that several bitlines share: behind each product they take turns, while the array does the next."""
+
+    Config = SharedADCConfig
+    config: SharedADCConfig
+
+    sums_in = In(Sums, doc="held bitline sums of one product")
+    sums_out = Out(Sums, doc="the same, as numbers")
+    convert = Operation(doc="all turns of one product's conversion")
+
+    @property
+    def converters(self) -> int:
+        """Converters that one array needs."""
+        return -(-self.crossbar.config.cols // self.config.bitlines)
+
+    def convert_cycles(self) -> int:
+        """Return the cycles of one product: the bitlines in use take turns."""
+        return min(self.config.bitlines, self.crossbar.widest) * self.config.cycles
+
+    @process
+    def serve(self) -> Process:
+        """Take sums, let the bitlines take their turns, hand the numbers on."""
+        cycles = self.convert_cycles()
+        while True:
+            sums = yield self.sums_in.get()
+            yield self.convert.hold(cycles)
+            yield self.sums_out.put(sums)

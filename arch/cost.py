@@ -1,0 +1,69 @@
+"""Energy and area of building blocks, each with its unit and source.
+
+What a paper gives for a whole core is split over the parts here, never added to them. Shares of such a split are
+assumptions and say so; they move joules between parts but leave every total where the source puts it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A published or derived number.
+
+    source : where it is from; "assumed" where nothing is published
+    """
+
+    value: float
+    unit: str
+    source: str
+
+    def share(self, fraction: float, of: str) -> Cost:
+        """Return a part of it, as an assumption on how the whole splits."""
+        return Cost(self.value * fraction, self.unit, f"{fraction:g} of {of} ({self.source}), split assumed")
+
+
+#: 131 072 operations at 10.5 TOPS/W; array, converters and digital unit together.
+HERMES_MVM = Cost(
+    12.483, "nJ", "HERMES core, 10.5 TOPS/W at 130 ns a product (Khaddam-Aljameh et al., JSSC 2022)"
+)
+#: 1.008 TOPS at 1.59 TOPS/mm2.
+HERMES_CORE = Cost(
+    0.634, "mm2", "HERMES core, 1.59 TOPS/mm2 at 130 ns a product (Khaddam-Aljameh et al., JSSC 2022)"
+)
+
+ARRAY_SHARE, ADC_SHARE, DIGITAL_SHARE = 0.40, 0.45, 0.15
+HERMES_ROWS = HERMES_COLS = 256
+
+#: 256 x 256 unit cells.
+CELL_READ = Cost(
+    HERMES_MVM.value * ARRAY_SHARE / (HERMES_ROWS * HERMES_COLS) * 1e6,
+    "fJ",
+    HERMES_MVM.share(ARRAY_SHARE, "a product").source,
+)
+#: 256 converters, one a bitline.
+CONVERSION = Cost(
+    HERMES_MVM.value * ADC_SHARE / HERMES_COLS * 1e3, "pJ", HERMES_MVM.share(ADC_SHARE, "a product").source
+)
+#: 256 columns scaled and clipped.
+COLUMN_FINISH = Cost(
+    HERMES_MVM.value * DIGITAL_SHARE / HERMES_COLS * 1e3,
+    "pJ",
+    HERMES_MVM.share(DIGITAL_SHARE, "a product").source,
+)
+ARRAY_AREA = HERMES_CORE.share(ARRAY_SHARE, "a core")
+ADC_AREA = HERMES_CORE.share(ADC_SHARE / HERMES_COLS, "a core")
+DIGITAL_AREA = HERMES_CORE.share(DIGITAL_SHARE, "a core")
+
+#: 20.45 pJ for 256 bits; eDRAM of ISAAC's tile, for want of a published number of this core's memory.
+BUFFER_BYTE = Cost(
+    0.64, "pJ", "eDRAM, 20.45 pJ per 256-bit access (hwcomponents' ISAAC library), as a stand-in"
+)
+#: 64 KB in 0.083 mm2.
+BUFFER_AREA = Cost(0.083 / 64, "mm2", "eDRAM, 0.083 mm2 per 64 KB (Shafiee et al., ISCA 2016), as a stand-in")
+
+LINK_BIT = Cost(0.1, "pJ", "0.1 pJ per bit and mm, assumed")
+#: Pitch of cores of 0.634 mm2.
+LINK_LENGTH = Cost(0.8, "mm", "pitch of cores of 0.634 mm2, assumed")

@@ -1,0 +1,78 @@
+"""The outside world: images go in pixel by pixel, outputs come out."""
+
+from __future__ import annotations
+
+from arch.tokens import Pixel
+from simcore import BufferIn, Component, Operation, Out, PartConfig, Process, components, param, process
+
+
+class SourceConfig(PartConfig):
+    """Speed of the input."""
+
+    pixel_cycles: int = param(
+        130, ge=1, unit="cycle", doc="time between input pixels; one a step of the first layer, assumed"
+    )
+
+
+@components.register("source")
+class Source(Component):
+    """Feeds images, row by row and one behind the other, as fast as the first buffer takes them.
+
+    images, pixels : to feed; pixels in one image
+    accepted : tick in which the first pixel of each image was taken
+    """
+
+    Config = SourceConfig
+    family = "host"
+    config: SourceConfig
+
+    pixel_out = Out(Pixel, doc="input pixels")
+    feed = Operation(doc="the time from one input pixel to the next")
+
+    images: int = 0
+    pixels: int = 0
+    accepted: list[int]
+
+    @process
+    def serve(self) -> Process:
+        """Offer a pixel; once it is taken, wait until the next one is there."""
+        cycles = self.config.pixel_cycles
+        engine = self.simulation.engine
+        self.accepted = []
+        for image in range(self.images):
+            for pixel in range(image * self.pixels, (image + 1) * self.pixels):
+                yield self.pixel_out.put(pixel)
+                if pixel == image * self.pixels:
+                    self.accepted.append(engine.now)
+                yield self.feed.hold(cycles)
+
+
+@components.register("sink")
+class Sink(Component):
+    """Takes output pixels as they come and ends the run with the last expected one.
+
+    images, pixels : expected; output pixels of one image
+    completed : tick in which each image's last output pixel was there
+    """
+
+    family = "host"
+
+    pixel_in = BufferIn(Pixel, doc="output pixels")
+
+    images: int = 0
+    pixels: int = 0
+    completed: list[int]
+
+    @process
+    def serve(self) -> Process:
+        """Wait for each image's outputs."""
+        self.completed = []
+        self.simulation.expect(self._missing)
+        for image in range(1, self.images + 1):
+            yield self.pixel_in.arrived(image * self.pixels)
+            self.pixel_in.free(image * self.pixels)
+            self.completed.append(self.simulation.engine.now)
+        self.simulation.finish()
+
+    def _missing(self) -> str:
+        return f"{self.images - len(self.completed)} of {self.images} images have not come out"

@@ -1,0 +1,137 @@
+"""Machines: how a network is mapped onto hardware, built, fed and run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore import Config, Limits, Outcome, Progress, Registry
+from simcore.simulation import EngineName
+from workloads import LoweredNetwork, QuantizedNetwork
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is simulated; none of it may change what is simulated.
+
+    engine : `lean`, or `stock` for plain SimPy
+    record : keep every interval
+    shuffle : seed of a random order of starting processes
+    observe : called now and then with the progress
+    """
+
+    engine: EngineName = "lean"
+    record: bool = False
+    shuffle: int | None = None
+    limits: Limits | None = None
+    observe: Callable[[Progress], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What a run with values computes on.
+
+    codes : (images, channels, height, width) int32 inputs
+    """
+
+    network: QuantizedNetwork
+    codes: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class MachineRun:
+    """What a machine gives back.
+
+    accepted, completed : tick of each image's first input pixel and last output pixel
+    outputs : (images, channels, height, width) int32 codes, None in a run without values
+    macs : multiply-accumulates that its arrays did
+    peaks : most pixels held in each input buffer, by its instance path
+    """
+
+    outcome: Outcome
+    accepted: list[int]
+    completed: list[int]
+    outputs: NDArray[np.int32] | None
+    macs: int
+    peaks: dict[str, int]
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """One stage of a mapping, for `imcsim map`: figures of one row of its table."""
+
+    stage: str
+    work: str
+    shape: tuple[int, ...]
+    rows: int | None
+    cols: int | None
+    arrays: int
+    utilisation: float | None
+    steps: int
+    buffers: tuple[tuple[str, int | None, int | None], ...]  # (from, slots [pixel], bytes)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkMap(ABC):
+    """A network placed on a machine; subclasses add what their machine needs to build it."""
+
+    network: LoweredNetwork
+    rows: tuple[MapRow, ...]
+
+
+class Machine(ABC):
+    """Base of all machines: a configuration, a mapping, and a simulation of it.
+
+    name : as registered, or the preset's
+    """
+
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, config: Any, name: str = "") -> None:
+        self.config = config
+        self.name = name
+
+    @abstractmethod
+    def map(self, network: LoweredNetwork) -> NetworkMap:
+        """Place a network on the machine; MappingError says what does not fit, and what would."""
+
+    @abstractmethod
+    def simulate(
+        self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
+    ) -> MachineRun:
+        """Build the mapped machine, feed it `images` and run it to the end."""
+
+    @property
+    @abstractmethod
+    def bits(self) -> tuple[int, int]:
+        """Bits of a weight and of an activation, which the quantised network must have."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A name users may give a machine: a class, and what differs from its configuration's defaults."""
+
+    name: str
+    machine: type[Machine]
+    doc: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+machines: Registry[Preset] = Registry("machine")
+
+
+def register_machine(
+    name: str, doc: str, values: Mapping[str, Any] | None = None
+) -> Callable[[type[Machine]], type[Machine]]:
+    """Return a decorator that registers a machine class as `name`, with the preset's own parameter values."""
+
+    def remember(cls: type[Machine]) -> type[Machine]:
+        machines.register(name)(Preset(name, cls, doc, values or {}))
+        return cls
+
+    return remember

@@ -1,0 +1,258 @@
+"""The pipelined dataflow accelerator: layers pinned to cores, pixels streamed through all of them at once.
+
+Source: Dazzi et al., Front. Comput. Neurosci. 15:674154 (2021), with the core of Khaddam-Aljameh et al. (HERMES) and the
+firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: replication, timed fabrics, device effects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import field_validator
+
+from arch.activation_memory import Buffer
+from arch.core import Core, CoreConfig, Detail
+from arch.host import Sink, Source, SourceConfig
+from arch.machine import Machine, MachineRun, MapRow, NetworkMap, RunOptions, Values, register_machine
+from arch.mapping.buffers import BufferRule, buffer_depths, least_depths
+from arch.mapping.stages import Stage, stages_of
+from arch.mapping.tiling import Tiling, tile
+from simcore import Component, Config, MappingError, PartConfig, Simulation, clock, component_part, param
+from workloads import LoweredNetwork, MatrixNode
+
+
+class BuffersConfig(Config):
+    """How deep the input buffers of the cores are."""
+
+    rule: str = param(
+        "lines:K+1",
+        unit="one of",
+        doc="minimum, lines:K, lines:K+N, lines:N, full or unbounded; K+1 lines decouple neighbours, assumed",
+    )
+
+    @field_validator("rule")
+    @classmethod
+    def _known(cls, rule: str) -> str:
+        return BufferRule(rule).text
+
+
+class FabricConfig(Config):
+    """How pixels get from core to core."""
+
+    fidelity: Literal["ideal"] = param("ideal", unit="one of", doc="ideal: point to point, latency only")
+    latency_cycles: int = param(1, ge=0, unit="cycle", doc="from sender to memory, one hop, assumed")
+
+
+class DataflowConfig(Config):
+    """The whole machine."""
+
+    clock_ghz: float = param(1.0, gt=0, unit="GHz", doc="reference clock; core clock of HERMES")
+    detail: Detail = param(
+        "array", unit="one of", doc="array: a process for each; group: one for those in lock-step"
+    )
+    weight_bits: int = param(8, ge=2, le=16, unit="bit", doc="of a weight")
+    activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="of an activation")
+    core: CoreConfig = component_part("core", doc="the cores")
+    buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
+    fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
+    source: SourceConfig = component_part("source", doc="where images come from")
+
+
+@dataclass(frozen=True, eq=False)
+class DataflowMap(NetworkMap):
+    """Stages with their arrays and buffer depths [pixel]."""
+
+    stages: tuple[Stage, ...]
+    tilings: dict[str, Tiling]
+    depths: dict[tuple[str, int], int | None]
+
+
+class DataflowChip(Component):
+    """The chip: one core a stage, a source in front and a sink behind."""
+
+    def lay_out(self, config: DataflowConfig, placed: DataflowMap, images: int) -> None:
+        """Build and wire all cores."""
+        network = placed.network
+        self.source = self.add(Source, "source", config.source)
+        self.source.images = images
+        self.source.pixels = network.input_shape[1] * network.input_shape[2]
+        self.cores: dict[str, Core] = {}
+        for stage in placed.stages:
+            core = self.add(Core, f"core[{stage.name}]", config.core, layer=stage.name)
+            buffers = [
+                Buffer(o.source, placed.depths[stage.name, place], _bytes(o.shape[0], config.activation_bits))
+                for place, o in enumerate(stage.operands)
+            ]
+            tiling = placed.tilings.get(stage.name)
+            core.lay_out(stage, tiling, buffers, images, config.detail, config.activation_bits)
+            self.cores[stage.name] = core
+        self.sink = self.add(Sink, "sink", PartConfig())
+        self.sink.images = images
+        last = placed.stages[-1]
+        self.sink.pixels = last.pixels
+        latency = config.fabric.latency_cycles
+        for stage in placed.stages:
+            memory = self.cores[stage.name].memory
+            for port, buffer in zip(memory.pixel_in, memory.buffers, strict=True):
+                self._link(buffer.source, port, buffer.depth, latency)
+        self._link(last.name, self.sink.pixel_in, 1, latency)
+
+    def _link(self, sender: str, target: Any, depth: int | None, latency: int) -> None:
+        core = self.cores.get(sender)
+        if core is None:
+            self.connect(self.source.pixel_out, target, depth, latency)
+        else:
+            core.sender.readers += 1
+            self.connect(core.sender.pixel_out, target, depth, latency)
+
+    def attach(self, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
+        """Give every part the values it works on; return the array (images, pixels, channels) that outputs go to."""
+        from arch.values import StageValues, pixel_memory
+
+        images, channels = values.codes.shape[:2]
+        pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
+        registers = {placed.network.input: pixels.reshape(-1, channels)}
+        for stage in placed.stages:
+            core = self.cores[stage.name]
+            memories = [
+                pixel_memory(o, b.depth, registers[o.source], lambda channel=port.channel: channel.freed)  # type: ignore[misc]
+                for o, b, port in zip(stage.operands, core.memory.buffers, core.memory.pixel_in, strict=True)
+            ]
+            for port, memory in zip(core.memory.pixel_in, memories, strict=True):
+                port.channel.store = memory.store
+            tiling = placed.tilings.get(stage.name)
+            # A row for each token that can be under way: one in each unit and register, one a partial-sum hop.
+            work = StageValues(stage, values.network, memories, 8 + (tiling.row_blocks if tiling else 0))
+            core.memory.capture = work.capture
+            core.digital.finish = work.finish
+            for crossbar in core.crossbars:
+                crossbar.multiply = work.multiplier(crossbar.blocks)
+            registers[stage.name] = work.output
+        last = placed.stages[-1]
+        result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
+        register = registers[last.name]
+
+        def collect(pixel: int) -> None:
+            result[pixel] = register[pixel % len(register)]
+
+        self.sink.pixel_in.store = collect  # type: ignore[attr-defined]
+        return result
+
+
+@register_machine(
+    "dataflow", "CNN layers pinned to crossbar cores, pixels streamed through a pipeline (Dazzi et al. 2021)"
+)
+class Dataflow(Machine):
+    """The machine of this file's first line."""
+
+    Config = DataflowConfig
+    config: DataflowConfig
+
+    @property
+    def bits(self) -> tuple[int, int]:
+        """Bits of a weight and of an activation."""
+        return self.config.weight_bits, self.config.activation_bits
+
+    def map(self, network: LoweredNetwork) -> DataflowMap:
+        """Give every stage its arrays and buffers.
+
+        raises : MappingError for a network without layers, or a buffer rule that is too small for a kernel
+        """
+        stages = stages_of(network)
+        if not stages:
+            raise MappingError(
+                f"{network.name} has no layers, so there is nothing to map; give it at least one"
+            )
+        config = self.config
+        crossbar = config.core.crossbar
+        tilings = {
+            s.name: tile(s.head, crossbar.rows, crossbar.cols)
+            for s in stages
+            if isinstance(s.head, MatrixNode)
+        }
+        pixels = network.input_shape[1] * network.input_shape[2]
+        least = least_depths(stages, network.input, pixels, self._latency_steps())
+        depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
+        rows = tuple(_row(s, tilings.get(s.name), depths, config.activation_bits) for s in stages)
+        return DataflowMap(network, rows, tuple(stages), tilings, depths)
+
+    def _latency_steps(self) -> int:
+        """Return the steps from a core's firing until its reader may see the pixel, at least; buffers allow for them."""
+        core = self.config.core
+        cycles = (
+            core.crossbar.mvm_cycles
+            + core.digital.pass_cycles
+            + core.sender.pixel_cycles
+            + self.config.fabric.latency_cycles
+        )
+        return -(-cycles // core.crossbar.mvm_cycles)
+
+    def simulate(
+        self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
+    ) -> MachineRun:
+        """Build the chip, stream `images` through it and collect what comes out."""
+        assert isinstance(placed, DataflowMap)
+        hertz = Fraction(str(self.config.clock_ghz)) * 10**9
+        simulation = Simulation(
+            [clock("core", hertz)],
+            engine=options.engine,
+            record=options.record,
+            shuffle=options.shuffle,
+            limits=options.limits,
+            observe=options.observe,
+        )
+        chip = simulation.build(DataflowChip, PartConfig())
+        chip.lay_out(self.config, placed, images)
+        outputs = chip.attach(placed, values) if values is not None else None
+        crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
+
+        def macs() -> int:
+            return sum(crossbar.macs() for crossbar in crossbars)
+
+        simulation.laws.append(
+            lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, macs())
+        )
+        outcome = simulation.run()
+        shape = placed.stages[-1].shape
+        return MachineRun(
+            outcome=outcome,
+            accepted=chip.source.accepted,
+            completed=chip.sink.completed,
+            outputs=None
+            if outputs is None
+            else outputs.reshape(images, -1, shape[0]).transpose(0, 2, 1).reshape(images, *shape),
+            macs=macs(),
+            peaks={
+                port.path: peak
+                for core in chip.cores.values()
+                for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
+            },
+        )
+
+
+def _bytes(channels: int, bits: int) -> int:
+    return -(-channels * bits // 8)
+
+
+def _row(stage: Stage, tiling: Tiling | None, depths: dict[tuple[str, int], int | None], bits: int) -> MapRow:
+    """Return the mapping's figures of one stage."""
+    head = stage.head
+    buffers = []
+    for place, operand in enumerate(stage.operands):
+        depth = depths[stage.name, place]
+        size = None if depth is None else depth * _bytes(operand.shape[0], bits)
+        buffers.append((operand.source, depth, size))
+    return MapRow(
+        stage=stage.name,
+        work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
+        shape=stage.shape,
+        rows=head.rows if isinstance(head, MatrixNode) else None,
+        cols=head.cols_per_group if isinstance(head, MatrixNode) else None,
+        arrays=len(tiling.blocks) if tiling else 0,
+        utilisation=tiling.utilisation if tiling else None,
+        steps=stage.steps,
+        buffers=tuple(buffers),
+    )

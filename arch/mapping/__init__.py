@@ -1,0 +1,1 @@
+"""Networks onto hardware: stages, arrays, buffers. Used by machines."""

@@ -1,0 +1,119 @@
+"""How deep each input buffer is: by the rule that the user chose, never less than keeps the pipeline moving.
+
+The floor under every finite rule comes from one schedule that is known to exist: every stage fires as soon as it can, once
+a step, and image after image follows at the pipeline's interval. A buffer as deep as this schedule fills it cannot block it,
+and in a dataflow graph whose parts only wait and never choose, one schedule that fits the buffers proves that no run with
+these buffers can deadlock. For one convolution behind a producer of a pixel a step it is (K-1) x W + K pixels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.mapping.stages import Operand, Stage, kernel_height
+from simcore import MappingError
+
+_LINES = re.compile(r"lines:(?:(\d+)|K(?:\+(\d+))?)")
+
+
+@dataclass(frozen=True)
+class BufferRule:
+    """A rule as users write it: `minimum`, `lines:K`, `lines:K+1`, `lines:5`, `full` or `unbounded`."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.text not in ("minimum", "full", "unbounded") and not _LINES.fullmatch(self.text):
+            raise ValueError(
+                f"must be minimum, lines:K, lines:K+N, lines:N, full or unbounded, got {self.text!r}; "
+                "K stands for the kernel's height"
+            )
+
+    def depth(self, stage: Stage, operand: Operand, least: int) -> int | None:
+        """Return the slots [pixel] of one buffer, None if unbounded.
+
+        least : slots below which the pipeline could stall or deadlock; no finite rule goes below it
+        """
+        if self.text == "unbounded":
+            return None
+        if self.text == "full":
+            return max(least, operand.firing.pixels)
+        match = _LINES.fullmatch(self.text)
+        if match is None or operand is not stage.operands[0] or stage.accumulates:
+            return least
+        kernel = kernel_height(stage)
+        if kernel == 1 or stage.steps == 1:
+            return least
+        lines = int(match[1]) if match[1] else kernel + int(match[2] or 0)
+        if lines < kernel:
+            raise MappingError(
+                f"buffers.rule={self.text} gives {stage.name} {lines} lines, but its kernel is {kernel} lines high; "
+                f"write lines:{kernel} or more, or lines:K"
+            )
+        return max(least, min(lines * operand.shape[2], operand.firing.pixels))
+
+
+def least_depths(
+    stages: Sequence[Stage], source: str, source_pixels: int, latency: int
+) -> dict[tuple[str, int], int]:
+    """Return for each (stage, operand's place) how full the one-pixel-a-step schedule makes its buffer [pixel].
+
+    source, source_pixels : the network's input and its pixels in one image, which arrive one a step
+    latency : steps from a stage's firing until its pixel can be read
+    """
+    schedule = _Schedule(stages, source, source_pixels, latency)
+    return {
+        (stage.name, place): max(operand.firing.least_depth, schedule.peak(stage, operand))
+        for stage in stages
+        for place, operand in enumerate(stage.operands)
+    }
+
+
+class _Schedule:
+    """When each stage fires for one image, and the interval at which images follow without meeting."""
+
+    def __init__(self, stages: Sequence[Stage], source: str, source_pixels: int, latency: int) -> None:
+        self.readable: dict[str, NDArray[np.int64]] = {source: np.arange(source_pixels)}
+        self.fires: dict[str, NDArray[np.int64]] = {}
+        for stage in stages:
+            due = np.max([self._due(self.readable[o.source], o.firing.need) for o in stage.operands], axis=0)
+            steps = np.arange(len(due))
+            fires = np.maximum.accumulate(due - steps) + steps
+            self.fires[stage.name] = fires
+            done = fires[-stage.pixels :] if stage.accumulates else fires
+            self.readable[stage.name] = done + latency
+        spans = [int(f[-1] - f[0]) + 1 for f in self.fires.values()]
+        self.interval = max([source_pixels, *spans])
+
+    @staticmethod
+    def _due(readable: NDArray[np.int64], need: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return when the first `need` pixels can be read; needing none is never late."""
+        return np.where(need > 0, readable[np.maximum(need, 1) - 1], 0)
+
+    def peak(self, stage: Stage, operand: Operand) -> int:
+        """Return the most pixels in a buffer at the end of any step, over images that follow at the interval."""
+        arrivals, fires, firing = self.readable[operand.source], self.fires[stage.name], operand.firing
+        images = 2 + int(max(arrivals[-1], fires[-1]) // self.interval)
+        shifts = np.arange(images)[:, None] * self.interval
+        base = np.arange(images)[:, None] * firing.pixels
+        times = (arrivals + shifts).ravel()
+        frees = (fires + 1 + shifts).ravel()
+        freed = np.append(firing.live[0], (firing.freed + base).ravel())
+        gone = freed[np.searchsorted(frees, times, side="right")]
+        return int((np.arange(1, len(times) + 1) - gone).max())
+
+
+def buffer_depths(
+    rule: BufferRule, stages: Sequence[Stage], least: Mapping[tuple[str, int], int]
+) -> dict[tuple[str, int], int | None]:
+    """Return the depth of every buffer [pixel] by (stage, operand's place); None is unbounded."""
+    return {
+        (stage.name, place): rule.depth(stage, operand, least[stage.name, place])
+        for stage in stages
+        for place, operand in enumerate(stage.operands)
+    }

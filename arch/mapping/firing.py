@@ -1,0 +1,93 @@
+"""When a stage may fire: which pixels of an operand each of its steps needs, and which it leaves behind for good.
+
+A step is one output pixel (or, for a global pool, one input pixel). Pixels arrive in row-major order, so what a step
+needs is a count, and what it leaves behind is a prefix: exactly what a circular line buffer can express.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workloads import Window
+
+
+@dataclass(frozen=True, eq=False)
+class Firing:
+    """One operand's part in a stage's firing rule, for each step of one image.
+
+    pixels : pixels of the operand in one image
+    need : (steps,) pixels that must have arrived before the step, from the image's first on
+    live : (steps,) first pixel that this step or a later one reads
+    columns : (steps,) columns of kernel height that are read from the memory
+    """
+
+    pixels: int
+    need: NDArray[np.int64]
+    live: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    @property
+    def steps(self) -> int:
+        """Steps of one image."""
+        return len(self.need)
+
+    @cached_property
+    def freed(self) -> NDArray[np.int64]:
+        """Pixels left behind after each step, as an index; after the last one the first that the next image needs."""
+        return np.append(self.live[1:], self.pixels + self.live[0])
+
+    @cached_property
+    def least_depth(self) -> int:
+        """Fewest slots with which every step's window still fits."""
+        return int((self.need - self.live).max())
+
+
+def elementwise(pixels: int) -> Firing:
+    """Return the rule of an operand of which step n reads pixel n."""
+    steps = np.arange(pixels, dtype=np.int64)
+    return Firing(pixels, steps + 1, steps, np.ones(pixels, np.int64))
+
+
+def sliding(window: Window, size: tuple[int, int]) -> Firing:
+    """Return the rule of a window that slides over a map of `size` (height, width).
+
+    The window register keeps the columns that neighbouring windows share: a step reads min(stride, kernel width) new
+    columns, the first of a row all of them. A window wholly in the padding needs nothing.
+    """
+    height, width = size
+    rows, cols = window.output_size(size)
+    top, left = window.padding[:2]
+    y0 = np.arange(rows) * window.stride[0] - top
+    x0 = np.arange(cols) * window.stride[1] - left
+    last_y, any_y = _reach(y0, window.kernel[0], window.dilation[0], height, last=True)
+    last_x, any_x = _reach(x0, window.kernel[1], window.dilation[1], width, last=True)
+    first_y, _ = _reach(y0, window.kernel[0], window.dilation[0], height, last=False)
+    first_x, _ = _reach(x0, window.kernel[1], window.dilation[1], width, last=False)
+    reads = np.logical_and.outer(any_y, any_x).ravel()
+    need = np.where(reads, np.add.outer(last_y * width, last_x + 1).ravel(), 0)
+    first = np.where(reads, np.add.outer(first_y * width, first_x).ravel(), height * width)
+    live = np.minimum.accumulate(first[::-1])[::-1]
+    columns = np.full((rows, cols), min(window.stride[1], window.kernel[1]), np.int64)
+    columns[:, 0] = window.kernel[1]
+    # A later step never needs less: a producer that is ahead of need stays ahead.
+    return Firing(height * width, np.maximum.accumulate(need), live, columns.ravel())
+
+
+def accumulating(pixels: int) -> Firing:
+    """Return the rule of a global pool, which takes each pixel as it comes."""
+    return elementwise(pixels)
+
+
+def _reach(
+    start: NDArray[np.int64], kernel: int, dilation: int, size: int, *, last: bool
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the last (or first) coordinate inside [0, size) of each window along one axis, and whether there is one."""
+    taps = start[:, None] + np.arange(kernel) * dilation
+    inside = (taps >= 0) & (taps < size)
+    bounded = np.where(inside, taps, -1 if last else size)
+    reached = bounded.max(axis=1) if last else bounded.min(axis=1)
+    return reached, np.asarray(inside.any(axis=1))

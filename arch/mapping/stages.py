@@ -1,0 +1,200 @@
+"""From a lowered network to the stages of a pipeline: what one core computes, and what it reads.
+
+A stage is a matrix, a pool or a join, with all pointwise work behind it that its digital unit does on the way out. A sum
+belongs to the last convolution of its longest branch (the residual's main path), whose core then waits for its window
+and for the other operands' pixels; batch norm in front of a single reader is done where that reader stores its pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+
+from arch.mapping.firing import Firing, accumulating, elementwise, sliding
+from workloads import (
+    AddNode,
+    AffineNode,
+    AvgPoolNode,
+    ConcatNode,
+    LoweredNetwork,
+    MatrixNode,
+    MaxPoolNode,
+    Node,
+    Shape,
+    TableNode,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A tensor that a stage reads.
+
+    source : name of the stage (or of the network's input) that sends it
+    firing : which of its pixels each step needs
+    shape : of the tensor
+    before : pointwise nodes done on each pixel as it is stored
+    """
+
+    source: str
+    firing: Firing
+    shape: Shape
+    before: tuple[Node, ...] = ()
+
+
+@dataclass(eq=False)
+class Stage:
+    """One vertex of the pipeline.
+
+    head : the node it is named after
+    operands : what it reads; the window's operand first
+    after : pointwise nodes done on each pixel on the way out, in order
+    accumulates : a global pool, whose steps are input pixels
+    """
+
+    head: Node
+    operands: list[Operand]
+    after: list[Node] = field(default_factory=list)
+    accumulates: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the stage and of its core."""
+        return self.head.name
+
+    @property
+    def output(self) -> str:
+        """Name of the tensor that it sends."""
+        return (self.after[-1] if self.after else self.head).name
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes it does, in order, those on stored pixels first."""
+        return (*(node for operand in self.operands for node in operand.before), self.head, *self.after)
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of what it sends."""
+        return self.head.shape
+
+    @property
+    def pixels(self) -> int:
+        """Output pixels of one image."""
+        return self.shape[1] * self.shape[2]
+
+    @property
+    def steps(self) -> int:
+        """Firings for one image."""
+        return self.operands[0].firing.steps
+
+
+def kernel_height(stage: Stage) -> int:
+    """Return the pixels in one column of a stage's window, gaps of a dilated kernel left out; 1 if it has no window."""
+    head = stage.head
+    if isinstance(head, (MatrixNode, MaxPoolNode, AvgPoolNode)) and not stage.accumulates:
+        return head.window.kernel[0]
+    return 1
+
+
+def stages_of(network: LoweredNetwork) -> list[Stage]:
+    """Return the pipeline's stages in an order in which each comes after those it reads."""
+    return _Staging(network).run()
+
+
+class _Staging:
+    """One pass over the nodes; `sender` knows for each tensor the stage that sends it (None: the network's input)."""
+
+    def __init__(self, network: LoweredNetwork) -> None:
+        self.network = network
+        self.stages: list[Stage] = []
+        self.sender: dict[str, Stage | None] = {network.input: None}
+        self.waiting: dict[
+            str, tuple[str, tuple[Node, ...]]
+        ] = {}  # tensor -> what to read, and do, in its place
+        self.longest = self._longest_operands()
+
+    def run(self) -> list[Stage]:
+        """Place every node and return the stages."""
+        for node in self.network.nodes:
+            self._place(node)
+        return self.stages
+
+    def _place(self, node: Node) -> None:
+        before = self.sender.get(node.inputs[0])
+        if isinstance(node, AddNode) and (host := self._host(node)) is not None:
+            host.operands += [self._operand(name) for name in node.inputs if name != host.output]
+            self._append(host, node)
+        elif isinstance(node, (AffineNode, TableNode)) and before is not None and self._only(node, before):
+            self._append(before, node)
+        elif isinstance(node, (AffineNode, TableNode)) and self._single_reader(node):
+            source, done = self.waiting.get(node.inputs[0], (node.inputs[0], ()))
+            self.waiting[node.name] = (source, (*done, node))
+        else:
+            stage = Stage(
+                node, [self._operand(name, node) for name in node.inputs], accumulates=_is_global(node)
+            )
+            self.stages.append(stage)
+            self.sender[node.name] = stage
+
+    def _append(self, stage: Stage, node: Node) -> None:
+        stage.after.append(node)
+        self.sender[node.name] = stage
+        # A stage that took in a sum must stand behind all it reads.
+        self.stages.remove(stage)
+        self.stages.append(stage)
+
+    def _only(self, node: Node, sender: Stage) -> bool:
+        """Whether nobody but `node` reads what `sender` sends."""
+        return sender.output == node.inputs[0] and self._readers(node.inputs[0]) == (node.name,)
+
+    def _readers(self, tensor: str) -> tuple[str, ...]:
+        readers = self.network.consumers[tensor]
+        return (*readers, "the user") if tensor == self.network.output else readers
+
+    def _single_reader(self, node: Node) -> bool:
+        return len(self.network.consumers[node.name]) == 1 and node.name != self.network.output
+
+    def _longest_operands(self) -> dict[str, str]:
+        """Return for each sum the operand at the end of its longest branch, counted in nodes."""
+        depth = {self.network.input: 0}
+        longest = {}
+        for node in self.network.nodes:
+            depth[node.name] = 1 + max(depth[source] for source in node.inputs)
+            if isinstance(node, AddNode):
+                longest[node.name] = max(node.inputs, key=lambda name: depth[name])
+        return longest
+
+    def _host(self, node: AddNode) -> Stage | None:
+        """Return the stage that takes in a sum: its longest branch's, if that ends in a matrix nobody else reads."""
+        name = self.longest[node.name]
+        stage = self.sender.get(name)
+        if stage is None or stage.output != name or not isinstance(stage.head, MatrixNode):
+            return None
+        return stage if self._readers(name) == (node.name,) else None
+
+    def _operand(self, tensor: str, reader: Node | None = None) -> Operand:
+        source, before = self.waiting.get(tensor, (tensor, ()))
+        stage = self.sender[source]
+        shape = self.network.shapes[tensor]
+        name = stage.name if stage is not None else self.network.input
+        return Operand(name, _firing(reader, shape), shape, before)
+
+
+def _is_global(node: Node) -> bool:
+    """Whether a pool's one window is its whole map, so that it needs no buffer but an accumulator."""
+    if not isinstance(node, (MaxPoolNode, AvgPoolNode)):
+        return False
+    return (
+        prod(node.shape[1:]) == 1
+        and node.window.kernel == node.in_shapes[0][1:]
+        and not any(node.window.padding)
+    )
+
+
+def _firing(node: Node | None, shape: Shape) -> Firing:
+    """Return how a stage headed by `node` reads a tensor; None reads pixel by pixel."""
+    if node is not None and _is_global(node):
+        return accumulating(shape[1] * shape[2])
+    if isinstance(node, (MatrixNode, MaxPoolNode, AvgPoolNode)):
+        return sliding(node.window, shape[1:])
+    assert node is None or isinstance(node, (AddNode, ConcatNode, AffineNode, TableNode))
+    return elementwise(shape[1] * shape[2])

@@ -1,0 +1,115 @@
+"""Weight matrices onto arrays: row blocks chain partial sums, column blocks concatenate, small groups share an array.
+
+Source: unrolled kernel (im2col), one output pixel with all its channels a step; R x C arrays hold
+ceil(rows/R) x ceil(cols/C) blocks of a matrix. Groups that fit several into one array lie block-diagonally.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workloads import MatrixNode
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The part of a layer's weights that one array holds.
+
+    row, col : position of the array among the layer's arrays
+    wordlines : (rows,) element of the window on each wordline used
+    first_col : output channel on the first bitline
+    cols : bitlines used
+    groups : groups of the layer that it holds, each `rows_per_group` wordlines by `cols_per_group` bitlines
+    cells : cells that hold a weight
+    """
+
+    row: int
+    col: int
+    wordlines: NDArray[np.int32]
+    first_col: int
+    cols: int
+    groups: range
+    cells: int
+
+    @property
+    def rows(self) -> int:
+        """Wordlines used."""
+        return len(self.wordlines)
+
+    def weights(self, matrix: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return this array's cells, (rows, cols) int16, from the layer's (groups, rows, cols of a group)."""
+        if len(self.groups) == 1:
+            group = matrix[self.groups[0]]
+            first_row = self.row_start
+            first_col = self.first_col - self.groups[0] * group.shape[1]
+            return np.ascontiguousarray(
+                group[first_row : first_row + self.rows, first_col : first_col + self.cols]
+            )
+        cells = np.zeros((self.rows, self.cols), np.int16)
+        _, rows, cols = matrix.shape
+        for i, group in enumerate(self.groups):
+            cells[i * rows : (i + 1) * rows, i * cols : (i + 1) * cols] = matrix[group]
+        return cells
+
+    row_start: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """All arrays of one layer."""
+
+    blocks: tuple[Block, ...]
+    row_blocks: int
+    array_rows: int
+    array_cols: int
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the arrays' cells that hold a weight."""
+        return sum(b.cells for b in self.blocks) / (len(self.blocks) * self.array_rows * self.array_cols)
+
+
+def tile(node: MatrixNode, array_rows: int, array_cols: int) -> Tiling:
+    """Return how a layer lies on arrays of `array_rows` wordlines and `array_cols` bitlines."""
+    rows, cols = node.rows, node.cols_per_group
+    together = min(array_rows // rows, array_cols // cols) if rows <= array_rows and cols <= array_cols else 0
+    blocks: list[Block] = []
+    if together >= 1:
+        for column, first in enumerate(range(0, node.groups, together)):
+            groups = range(first, min(first + together, node.groups))
+            wordlines = np.concatenate([wordlines_of(node, group) for group in groups])
+            cells = len(groups) * rows * cols
+            blocks.append(Block(0, column, wordlines, first * cols, len(groups) * cols, groups, cells))
+        return Tiling(tuple(blocks), 1, array_rows, array_cols)
+    column = 0
+    for group in range(node.groups):
+        elements = wordlines_of(node, group)
+        for first_col in range(0, cols, array_cols):
+            width = min(array_cols, cols - first_col)
+            for r, start in enumerate(range(0, rows, array_rows)):
+                part = elements[start : start + array_rows]
+                blocks.append(
+                    Block(
+                        r,
+                        column,
+                        part,
+                        group * cols + first_col,
+                        width,
+                        range(group, group + 1),
+                        len(part) * width,
+                        row_start=start,
+                    )
+                )
+            column += 1
+    return Tiling(tuple(blocks), -(-rows // array_rows), array_rows, array_cols)
+
+
+def wordlines_of(node: MatrixNode, group: int) -> NDArray[np.int32]:
+    """Return which elements of a window one group reads, in the order of its weights' rows."""
+    channels = node.in_shapes[0][0]
+    each = channels // node.groups
+    positions = np.arange(node.window.positions, dtype=np.int32)[:, None] * channels
+    return (positions + np.arange(group * each, (group + 1) * each, dtype=np.int32)).ravel().astype(np.int32)

@@ -1,0 +1,23 @@
+"""What travels through ports. Tokens are plain integers; these classes say what an integer stands for.
+
+An integer is a sequence number, counted over all images of a run: number k of a tensor with P pixels an image is pixel
+k mod P of image k div P. The values that belong to it lie in the memories and registers of whoever holds the token.
+"""
+
+from __future__ import annotations
+
+
+class Token(int):
+    """Any sequence number."""
+
+
+class Pixel(Token):
+    """One pixel, all channels, of one tensor."""
+
+
+class Window(Token):
+    """What one output pixel is computed from, ready at the wordlines."""
+
+
+class Sums(Token):
+    """The column sums of one output pixel, as far as its arrays have made them."""

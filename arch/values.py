@@ -1,0 +1,317 @@
+"""The values behind the tokens: memories and registers of one stage, and the kernels that fill them as events happen.
+
+Every array is a piece of hardware: a circular pixel memory for each operand, registers for windows, sums and outputs with
+a row for each token that can be under way in the core. A value moves only when its token does, so a token that is lost,
+early or late shows in the outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.mapping.stages import Operand, Stage
+from arch.mapping.tiling import Block
+from simcore.kernels.integer_mvm import multiply_block
+from simcore.kernels.requantize import apply_affine, requantize_sums, round_scaled, scale_operand
+from simcore.kernels.windows import gather_window, max_window, sum_window
+from workloads import (
+    AddNode,
+    AvgPoolNode,
+    ConcatNode,
+    MatrixNode,
+    MaxPoolNode,
+    Node,
+    QuantizedAffine,
+    QuantizedAvgPool,
+    QuantizedJoin,
+    QuantizedMatrix,
+    QuantizedMaxPool,
+    QuantizedNetwork,
+    QuantizedTable,
+)
+
+Codes = NDArray[np.int32]
+Work = Callable[[int], None]
+
+
+class PixelMemory:
+    """Circular memory of one operand: pixel k lies in row k mod size.
+
+    codes : (size, channels) int32
+    source : (rows, channels) int32, the sender's output register, where pixel k lies in row k mod rows
+    before : pointwise work done on a pixel as it is stored, given its row
+    """
+
+    def __init__(
+        self, source: Codes, depth: int | None, pixels: int, channels: int, freed: Callable[[], int]
+    ) -> None:
+        self.source = source
+        self.size = depth if depth is not None else pixels
+        self.codes: Codes = np.zeros((self.size, channels), np.int32)
+        self.before: list[Callable[[Codes, int], None]] = []
+        self._bounded = depth is not None
+        self._freed = freed
+
+    def store(self, pixel: int) -> None:
+        """Take a pixel that has arrived over from its sender."""
+        if not self._bounded and pixel - self._freed() >= self.size:
+            self._grow(pixel)
+        row = pixel % self.size
+        self.codes[row] = self.source[pixel % len(self.source)]
+        for work in self.before:
+            work(self.codes, row)
+
+    def _grow(self, pixel: int) -> None:
+        """Double an unbounded memory, keeping every pixel before `pixel` that may still be read."""
+        kept = np.arange(pixel - self.size, pixel)
+        larger = np.zeros((2 * self.size, self.codes.shape[1]), np.int32)
+        larger[kept % (2 * self.size)] = self.codes[kept % self.size]
+        self.size, self.codes = 2 * self.size, larger
+
+
+class StageValues:
+    """Memories, registers and work of one stage.
+
+    memories : one for each operand
+    output : (slots, channels) int32, where finished pixel k lies in row k mod slots
+    """
+
+    def __init__(
+        self, stage: Stage, network: QuantizedNetwork, memories: Sequence[PixelMemory], slots: int
+    ) -> None:
+        self.stage = stage
+        self.network = network
+        self.memories = list(memories)
+        self.slots = slots
+        channels = stage.shape[0]
+        self.output: Codes = np.zeros((slots, channels), np.int32)
+        self.sums: NDArray[np.int64] = np.zeros((slots, channels), np.int64)
+        self.operands: list[Codes] = [np.zeros((slots, m.codes.shape[1]), np.int32) for m in memories]
+        self._scaled = [np.zeros(m.codes.shape[1], np.float32) for m in memories]
+        for memory, operand in zip(memories, stage.operands, strict=True):
+            memory.before = [self._pointwise(node) for node in operand.before]
+        self._capture_head = self._reader()
+        self._finish_head = self._finisher()
+        self._after = list(self._tail())
+
+    def capture(self, window: int, image: int, step: int) -> None:
+        """Copy what one step reads into its registers: `step` of `image` is the stage's step `window`."""
+        slot = window % self.slots
+        first = self._capture_head(slot, image, step)
+        for place in range(first, len(self.memories)):
+            memory = self.memories[place]
+            pixel = image * self.stage.operands[place].firing.pixels + step
+            self.operands[place][slot] = memory.codes[pixel % memory.size]
+
+    def multiplier(self, blocks: Sequence[Block]) -> Work:
+        """Return the work of the arrays that hold `blocks`: add their products to a window's sums."""
+        node = self.stage.head
+        assert isinstance(node, MatrixNode)
+        matrix = self._quantized(node, QuantizedMatrix).weights
+        held = [(block.weights(matrix), block.wordlines, block.first_col) for block in blocks]
+        windows, sums, slots = self._windows, self.sums, self.slots
+
+        def multiply(window: int) -> None:
+            for weights, wordlines, first_col in held:
+                multiply_block(windows, weights, wordlines, first_col, sums, window % slots)
+
+        return multiply
+
+    def finish(self, step: int) -> None:
+        """Bring one step to codes, and through all pointwise work behind it."""
+        self._finish_head(step)
+        slot = step % self.slots
+        for work in self._after:
+            work(slot)
+
+    # -- what a step reads ---------------------------------------------------------------------------------------
+
+    def _reader(self) -> Callable[[int, int, int], int]:
+        """Return what copies a step's window, and then says how many operands it has dealt with."""
+        head, stage = self.stage.head, self.stage
+        if stage.accumulates or not isinstance(head, (MatrixNode, MaxPoolNode, AvgPoolNode)):
+            return lambda slot, image, step: 0
+        memory, window = self.memories[0], head.window
+        _, height, width = head.in_shapes[0]
+        pixels = height * width
+        geometry = np.array([*window.kernel, *window.dilation, height, width], np.int64)
+        corners = [
+            (y * window.stride[0] - window.padding[0], x * window.stride[1] - window.padding[1])
+            for y in range(head.shape[1])
+            for x in range(head.shape[2])
+        ]
+        sums = self.sums
+        if isinstance(head, MaxPoolNode):
+
+            def read_largest(slot: int, image: int, step: int) -> int:
+                max_window(memory.codes, image * pixels, *corners[step], geometry, sums, slot)
+                return 1
+
+            return read_largest
+        if isinstance(head, AvgPoolNode):
+            zero = self._quantized(head, QuantizedAvgPool).input_zero
+
+            def read_sum(slot: int, image: int, step: int) -> int:
+                sum_window(memory.codes, image * pixels, *corners[step], geometry, zero, sums, slot)
+                return 1
+
+            return read_sum
+        zero = self._quantized(head, QuantizedMatrix).input_zero
+        self._windows = np.zeros((self.slots, window.positions * memory.codes.shape[1]), np.int32)
+        windows = self._windows
+
+        def read_window(slot: int, image: int, step: int) -> int:
+            gather_window(memory.codes, image * pixels, *corners[step], geometry, zero, windows, slot)
+            sums[slot] = 0
+            return 1
+
+        return read_window
+
+    # -- what becomes of it --------------------------------------------------------------------------------------
+
+    def _finisher(self) -> Work:
+        """Return the work of the head, from sums or operands to output codes."""
+        head, output, slots = self.stage.head, self.output, self.slots
+        if self.stage.accumulates:
+            return self._accumulator()
+        if isinstance(head, MatrixNode):
+            m = self._quantized(head, QuantizedMatrix)
+            return lambda step: requantize_sums(
+                self.sums, m.bias, m.multiplier, m.output_zero, m.low, m.high, output, step % slots
+            )
+        if isinstance(head, MaxPoolNode):
+            p = self._quantized(head, QuantizedMaxPool)
+            return lambda step: _clip_into(self.sums[step % slots], p.low, p.high, output[step % slots])
+        if isinstance(head, AvgPoolNode):
+            a = self._quantized(head, QuantizedAvgPool)
+            no_bias = np.zeros(output.shape[1], np.int64)
+            multipliers = [np.full(output.shape[1], value, np.float32) for value in a.multiplier.ravel()]
+            pixels = self.stage.pixels
+            return lambda step: requantize_sums(
+                self.sums,
+                no_bias,
+                multipliers[step % pixels],
+                a.output_zero,
+                a.low,
+                a.high,
+                output,
+                step % slots,
+            )
+        if isinstance(head, AddNode):
+            add = self._adder(head, self.operands, self._scaled[0])
+            return lambda step: add(step % slots)
+        if isinstance(head, ConcatNode):
+            return self._concatenator(head)
+        work = self._pointwise(head)
+
+        def take_and_work(step: int) -> None:
+            output[step % slots] = self.operands[0][step % slots]
+            work(output, step % slots)
+
+        return take_and_work
+
+    def _accumulator(self) -> Work:
+        """Return the work of a global pool, which takes one pixel a step and finishes with the image's last."""
+        head, output, slots, steps = self.stage.head, self.output, self.slots, self.stage.steps
+        sums, pixels = self.sums, self.operands[0]
+        if isinstance(head, AvgPoolNode):
+            a = self._quantized(head, QuantizedAvgPool)
+            no_bias = np.zeros(output.shape[1], np.int64)
+            multiplier = np.full(output.shape[1], a.multiplier[0, 0], np.float32)
+
+            def add_up(step: int) -> None:
+                image, pixel = divmod(step, steps)
+                row = image % slots
+                if pixel == 0:
+                    sums[row] = 0
+                sums[row] += pixels[step % slots] - a.input_zero
+                if pixel == steps - 1:
+                    requantize_sums(sums, no_bias, multiplier, a.output_zero, a.low, a.high, output, row)
+
+            return add_up
+        p = self._quantized(head, QuantizedMaxPool)
+
+        def keep_largest(step: int) -> None:
+            image, pixel = divmod(step, steps)
+            row = image % slots
+            if pixel == 0:
+                sums[row] = -1
+            np.maximum(sums[row], pixels[step % slots], out=sums[row])
+            if pixel == steps - 1:
+                _clip_into(sums[row], p.low, p.high, output[row])
+
+        return keep_largest
+
+    def _concatenator(self, head: ConcatNode) -> Work:
+        q = self._quantized(head, QuantizedJoin)
+        channels = [codes.shape[1] for codes in self.operands]
+        firsts = np.cumsum([0, *channels[:-1]]).tolist()
+        parts = list(
+            zip(self.operands, self._scaled, q.input_zeros.tolist(), q.multipliers, firsts, strict=True)
+        )
+
+        def concatenate(step: int) -> None:
+            slot = step % self.slots
+            for codes, scaled, zero, multiplier, first in parts:
+                scale_operand(codes, slot, zero, multiplier, True, scaled)
+                round_scaled(scaled, q.output_zero, q.low, q.high, self.output, slot, first)
+
+        return concatenate
+
+    def _tail(self) -> Iterator[Work]:
+        """Yield the work of each node behind the head, in place on the output register."""
+        output, before = self.output, self.stage.head
+        unread = iter(self.operands[len(self.stage.head.inputs) :])
+        for node in self.stage.after:
+            if isinstance(node, AddNode):
+                operands = [output if name == before.name else next(unread) for name in node.inputs]
+                yield self._adder(node, operands, np.zeros(output.shape[1], np.float32))
+            else:
+                work = self._pointwise(node)
+                yield lambda slot, work=work: work(output, slot)  # type: ignore[misc]
+            before = node
+
+    def _adder(self, node: AddNode, operands: Sequence[Codes], scaled: NDArray[np.float32]) -> Work:
+        q = self._quantized(node, QuantizedJoin)
+        parts = list(zip(operands, q.input_zeros.tolist(), q.multipliers, strict=True))
+
+        def add(slot: int) -> None:
+            first = True
+            for codes, zero, multiplier in parts:
+                scale_operand(codes, slot, zero, multiplier, first, scaled)
+                first = False
+            round_scaled(scaled, q.output_zero, q.low, q.high, self.output, slot, 0)
+
+        return add
+
+    def _pointwise(self, node: Node) -> Callable[[Codes, int], None]:
+        """Return the work of an affine or a table, in place on one row of codes."""
+        q: Any = self.network.nodes[node.name]
+        if isinstance(q, QuantizedTable):
+            table = q.table
+
+            def look_up(codes: Codes, row: int) -> None:
+                codes[row] = table[codes[row]]
+
+            return look_up
+        affine = self._quantized(node, QuantizedAffine)
+        a = (affine.input_zero, affine.multiplier, affine.offset, affine.output_zero, affine.low, affine.high)
+        return lambda codes, row: apply_affine(codes, row, *a, codes)
+
+    def _quantized(self, node: Node, kind: type[Any]) -> Any:
+        quantized = self.network.nodes[node.name]
+        assert isinstance(quantized, kind)
+        return quantized
+
+
+def _clip_into(values: NDArray[np.int64], low: int, high: int, out: Codes) -> None:
+    np.clip(values, low, high, out=out, casting="unsafe")
+
+
+def pixel_memory(operand: Operand, depth: int | None, source: Codes, freed: Callable[[], int]) -> PixelMemory:
+    """Return the memory of one operand; an unbounded one starts with room for an image."""
+    return PixelMemory(source, depth, operand.firing.pixels, operand.shape[0], freed)

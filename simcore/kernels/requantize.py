@@ -1,0 +1,134 @@
+"""From exact sums back to codes, in single precision, as the digital unit does: clip(round_half_even(x) + zero).
+
+Every multiplication and addition is one rounded float32 operation, never fused, so that kernel and twin agree in every bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Numbers = NDArray[Any]
+
+
+def _round_reference(scaled: Numbers, zero: int, low: int, high: int) -> Numbers:
+    return np.clip(np.rint(scaled) + np.float32(zero), low, high).astype(np.int32)
+
+
+@njit(cache=True)
+def _round(scaled: float, zero: int, low: int, high: int) -> int:
+    code = np.rint(scaled) + np.float32(zero)
+    return np.int32(min(max(code, np.float32(low)), np.float32(high)))
+
+
+def requantize_sums_reference(
+    sums: Numbers,
+    bias: Numbers,
+    multiplier: Numbers,
+    zero: int,
+    low: int,
+    high: int,
+    codes: Numbers,
+    slot: int,
+) -> None:
+    """Bring column sums to codes: float32(sum + bias) x multiplier, rounded, shifted and clipped.
+
+    sums : (slots, columns) int64
+    bias, multiplier : (columns,) int64, float32
+    zero, low, high : the output's zero point and its smallest and largest code
+    codes : (slots, columns) int32, written in row `slot`
+    """
+    scaled = (sums[slot] + bias).astype(np.float32) * multiplier
+    codes[slot] = _round_reference(scaled, zero, low, high)
+
+
+@njit(cache=True)
+def requantize_sums(
+    sums: Numbers,
+    bias: Numbers,
+    multiplier: Numbers,
+    zero: int,
+    low: int,
+    high: int,
+    codes: Numbers,
+    slot: int,
+) -> None:
+    """Compiled twin of `requantize_sums_reference`."""
+    for col in range(len(multiplier)):
+        scaled = np.float32(sums[slot, col] + bias[col]) * multiplier[col]
+        codes[slot, col] = _round(scaled, zero, low, high)
+
+
+def scale_operand_reference(
+    codes: Numbers, slot: int, zero: int, multiplier: float, first: bool, scaled: Numbers
+) -> None:
+    """Add one operand of a sum, float32(code - zero) x multiplier, to `scaled` (channels,) float32; start if `first`."""
+    operand = (codes[slot].astype(np.int64) - zero).astype(np.float32) * np.float32(multiplier)
+    scaled[:] = operand if first else scaled + operand
+
+
+@njit(cache=True)
+def scale_operand(
+    codes: Numbers, slot: int, zero: int, multiplier: float, first: bool, scaled: Numbers
+) -> None:
+    """Compiled twin of `scale_operand_reference`; `multiplier` is a float32."""
+    for channel in range(len(scaled)):
+        operand = np.float32(codes[slot, channel] - zero) * multiplier
+        scaled[channel] = operand if first else scaled[channel] + operand
+
+
+def round_scaled_reference(
+    scaled: Numbers, zero: int, low: int, high: int, codes: Numbers, slot: int, first_channel: int
+) -> None:
+    """Round float32 values (channels,) to codes in row `slot`, from column `first_channel` on."""
+    codes[slot, first_channel : first_channel + len(scaled)] = _round_reference(scaled, zero, low, high)
+
+
+@njit(cache=True)
+def round_scaled(
+    scaled: Numbers, zero: int, low: int, high: int, codes: Numbers, slot: int, first_channel: int
+) -> None:
+    """Compiled twin of `round_scaled_reference`."""
+    for channel in range(len(scaled)):
+        codes[slot, first_channel + channel] = _round(scaled[channel], zero, low, high)
+
+
+def apply_affine_reference(
+    codes: Numbers,
+    slot: int,
+    input_zero: int,
+    multiplier: Numbers,
+    offset: Numbers,
+    zero: int,
+    low: int,
+    high: int,
+    out: Numbers,
+) -> None:
+    """Apply a factor and an offset for each channel: float32(code - input_zero) x multiplier + offset, rounded.
+
+    codes, out : (slots, channels) int32, may be the same array; row `slot` is read and written
+    multiplier, offset : (channels,) float32
+    """
+    scaled = (codes[slot].astype(np.int64) - input_zero).astype(np.float32) * multiplier + offset
+    out[slot] = _round_reference(scaled, zero, low, high)
+
+
+@njit(cache=True)
+def apply_affine(
+    codes: Numbers,
+    slot: int,
+    input_zero: int,
+    multiplier: Numbers,
+    offset: Numbers,
+    zero: int,
+    low: int,
+    high: int,
+    out: Numbers,
+) -> None:
+    """Compiled twin of `apply_affine_reference`."""
+    for channel in range(len(multiplier)):
+        scaled = np.float32(codes[slot, channel] - input_zero) * multiplier[channel] + offset[channel]
+        out[slot, channel] = _round(scaled, zero, low, high)
