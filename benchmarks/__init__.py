@@ -1,0 +1,8 @@
+"""What `imcsim bench` measures: ratios of two things timed in turn within one run, never absolute seconds.
+
+`benches` holds every benchmark by name; each module here defines some.
+"""
+
+from benchmarks.compare import Bench, Comparison, benches, machine_info, measure
+
+__all__ = ["Bench", "Comparison", "benches", "machine_info", "measure"]

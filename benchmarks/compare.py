@@ -1,0 +1,103 @@
+"""Timing two things against each other: in turn, several rounds, medians of CPU time, and the ratio of the two."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Literal
+
+from simcore import Registry
+
+#: Sets up one run and returns what is to be timed.
+Setup = Callable[[], Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A question about speed: how does the time of `ours` compare with that of `theirs`?
+
+    figure : `speed-up` is theirs / ours and must reach the bound, `cost` is ours / theirs and must not pass it
+    bound : the requirement
+    """
+
+    name: str
+    what: str
+    figure: Literal["speed-up", "cost"]
+    bound: float
+    ours: Setup
+    theirs: Setup
+    rounds: int = 5
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The answer: medians over the rounds [s], and the ratio of the two."""
+
+    bench: Bench
+    ours_s: float
+    theirs_s: float
+
+    @property
+    def ratio(self) -> float:
+        """The figure that the bench asks for."""
+        return self.theirs_s / self.ours_s if self.bench.figure == "speed-up" else self.ours_s / self.theirs_s
+
+    @property
+    def requirement(self) -> str:
+        """The bound, as people write it."""
+        return f"{'>=' if self.bench.figure == 'speed-up' else '<='} {self.bench.bound:g}"
+
+    @property
+    def holds(self) -> bool:
+        """Whether the requirement is met."""
+        met = self.ratio >= self.bench.bound
+        return met if self.bench.figure == "speed-up" else self.ratio <= self.bench.bound
+
+
+benches: Registry[Bench] = Registry("benchmark")
+
+
+def measure(bench: Bench) -> Comparison:
+    """Time both sides in turn, after one round that does not count, and return the medians."""
+    ours, theirs = [], []
+    for _ in range(bench.rounds + 1):
+        ours.append(_timed(bench.ours))
+        theirs.append(_timed(bench.theirs))
+    return Comparison(bench, median(ours[1:]), median(theirs[1:]))
+
+
+def _timed(setup: Setup) -> float:
+    run = setup()
+    start = process_time()
+    run()
+    return process_time() - start
+
+
+def machine_info() -> dict[str, str | int]:
+    """Return what was measured on: processor, cores, Python and the libraries that decide speed."""
+    import numpy
+    import simpy
+
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "simpy": simpy.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+def _cpu() -> str:
+    """Return the processor's name with its model numbers, which alone tell some virtual ones apart."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return platform.processor() or platform.machine()
+    fields = dict(line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
+    named = {key.strip(): value.strip() for key, value in fields.items()}
+    name = named.get("model name", platform.machine())
+    return f"{name} (family {named.get('cpu family', '?')}, model {named.get('model', '?')})"
