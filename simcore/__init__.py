@@ -1,7 +1,8 @@
 """Floor 1: time, components and accounts. Knows no neural network and no hardware.
 
-`Simulation` builds a tree of `Component`s on an engine, runs it and settles its accounts; components meet at ports that
-channels join. Numba kernels live in `simcore.kernels`, each beside its numpy twin, and are imported only where used.
+`Simulation` builds a tree of `Component`s on an engine, runs it and settles its accounts; components meet at
+ports that channels join. Numba kernels live in `simcore.kernels`, each beside its numpy twin, and are
+imported only where used.
 """
 
 from simcore.accounting import Account
@@ -24,7 +25,7 @@ from simcore.errors import (
     WorkloadError,
 )
 from simcore.operation import Counter, Operation
-from simcore.ports import BufferIn, In, Out
+from simcore.ports import BufferIn, In, Out, Shared
 from simcore.registry import Registry
 from simcore.simulation import Limits, Outcome, Progress, Simulation
 
@@ -58,6 +59,7 @@ __all__ = [
     "Process",
     "Progress",
     "Registry",
+    "Shared",
     "SimError",
     "Simulation",
     "UnknownNameError",

@@ -1,8 +1,9 @@
 """Accounts: every unit's time, partitioned into named states that sum to the makespan exactly.
 
-Holding an operation charges it when it starts; channels charge a wait when it ends. So what a unit was charged always
-equals the tick at which it went to wait last, or at which its present operation ends, and any time that a process
-spends otherwise (a bare timeout, a hold that was called but not yielded) shows as a difference: such a run is refused.
+Holding an operation charges it when it starts; channels charge a wait when it ends. So what a unit was
+charged always equals the tick at which it went to wait last, or at which its present operation ends, and any
+time that a process spends otherwise (a bare timeout, a hold that was called but not yielded) shows as a
+difference: such a run is refused.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from simcore.environment import Wake
+from simcore.commands import Wake
 from simcore.errors import BrokenLawError
 from simcore.operation import Operation
 
@@ -30,7 +31,7 @@ class Unit:
     wake : the running process, once started
     ended : tick in which the process returned; None while it lives
     last : the operation it held last, kept only where it may hold several
-    waits : the ends of channels at which it may wait, by the state that the wait is charged to
+    waits : where it may wait: the state that is charged, and how long it waited there
     """
 
     path: str
@@ -40,11 +41,7 @@ class Unit:
     wake: Wake | None = None
     ended: int | None = None
     last: Operation | None = None
-    waits: dict[str, Waits] = field(default_factory=dict)
-
-    def charged(self) -> int:
-        """Return the ticks charged so far."""
-        return sum(o.ticks for o in self.operations) + sum(w.ticks for w in self.waits.values())
+    waits: list[tuple[str, Waits]] = field(default_factory=list)
 
     def states(self, makespan: int, waiting: str | None) -> dict[str, int]:
         """Return ticks by state up to `makespan`, their sum; states of no ticks are left out.
@@ -55,7 +52,8 @@ class Unit:
         ticks = {o.state: 0 for o in self.operations}
         for operation in self.operations:
             ticks[operation.state] += operation.ticks
-        ticks |= {state: w.ticks for state, w in self.waits.items()}
+        for state, waits in self.waits:
+            ticks[state] = ticks.get(state, 0) + waits.ticks
         charged = sum(ticks.values())
         if waiting is not None or self.ended is not None:
             assert self.wake is not None
@@ -74,11 +72,15 @@ class Unit:
         return {state: count for state, count in ticks.items() if count}
 
     def _miscounted(self, charged: int, passed: int) -> BrokenLawError:
-        kind = "an uncharged wait (a bare timeout or event)" if charged < passed else "a hold that lies (not yielded)"
+        kind = (
+            "an uncharged wait (a bare timeout or event)"
+            if charged < passed
+            else "a hold that lies (not yielded)"
+        )
         return BrokenLawError(
             f"accounting: {self.path} was charged {charged} ticks while {passed} passed: {kind} in "
-            f"{type(self.component).__name__}.{self.process}; yield every hold as it is returned, and wait for SimPy "
-            "events by waits_for"
+            f"{type(self.component).__name__}.{self.process}; yield every hold as it is returned, and "
+            "wait for SimPy events by waits_for"
         )
 
 

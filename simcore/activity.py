@@ -1,7 +1,8 @@
 """What every unit did and when: intervals in columns, the raw material of timelines and explanations.
 
-A unit is one process's timeline. Its state is named `category:detail`, as in `busy:mvm` or `blocked-output:window_out`.
-Only what a unit really did or waited for is recorded: time behind its last interval is the state `finished`.
+A unit is one process's timeline. Its state is named `category:detail`, as in `busy:mvm` or
+`blocked-output:window_out`. Only what a unit really did or waited for is recorded: time behind its last
+interval is the state `finished`.
 """
 
 from __future__ import annotations

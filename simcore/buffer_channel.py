@@ -8,18 +8,18 @@ from typing import Any
 
 from simcore.channel import TwoEnded
 from simcore.clock import next_edge
-from simcore.environment import DONE, PARK, Engine, Park, Ready, Wake
+from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.errors import BrokenLawError
 
 
 class BufferChannel(TwoEnded):
     """Memory that one process fills token by token and another reads window by window.
 
-    Tokens are sequence numbers 0, 1, 2, ... The reader waits until the first n have arrived and frees all below an
-    index; it may free tokens that are still to come, as those that no window reads: they never occupy a slot. The
-    visibility rule is that of every channel, and so are latency and clocks (`simcore.channel`).
+    Tokens are sequence numbers 0, 1, 2, ... The reader waits until the first n have arrived and frees all
+    below an index; it may free tokens that are still to come, as those that no window reads: they never
+    occupy a slot. The visibility rule is that of every channel, and so are latency and clocks
+    (`simcore.channel`).
 
-    capacity : tokens that may be held at once; None is unbounded
     sent, freed : tokens accepted so far; index below which all are freed
     peak : most slots occupied at the end of any tick so far
     store : called with each token when it is accepted, where a memory keeps the token's values
@@ -34,7 +34,6 @@ class BufferChannel(TwoEnded):
         "_peak",
         "_peak_tick",
         "_visible_at",
-        "capacity",
         "freed",
         "latency",
         "reader_period",
@@ -52,8 +51,7 @@ class BufferChannel(TwoEnded):
         reader_period: int = 1,
         writer_period: int = 1,
     ) -> None:
-        super().__init__(engine, name)
-        self.capacity = capacity
+        super().__init__(engine, name, capacity)
         self.latency = latency
         self.reader_period = reader_period
         self.writer_period = writer_period
@@ -90,10 +88,12 @@ class BufferChannel(TwoEnded):
 
     def free(self, index: int) -> None:
         """Free all tokens below `index`, also such as have not come yet."""
+        if index <= self.freed:
+            return
         self.freed = index
         if self.engine.now == self._peak_tick:
             self._occupied = self.sent - index
-        if self._writer is not None and self.sent - index < self.capacity:  # type: ignore[operator]
+        if self._writer is not None and self.sent - index < self.capacity:
             edge = next_edge(self.engine.now, self.writer_period)
             if edge == self.engine.now:
                 self._accept_held(None)
@@ -107,7 +107,8 @@ class BufferChannel(TwoEnded):
         """
         if token != self.sent:
             raise BrokenLawError(
-                f"{self.name} expected token {self.sent} but got {token}: its sender lost, doubled or reordered one"
+                f"{self.name} expected token {self.sent} but got {token}: "
+                "its sender lost, doubled or reordered one"
             )
         if self.capacity is None or self.sent - self.freed < self.capacity:
             self._accept(token)

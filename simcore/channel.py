@@ -1,11 +1,13 @@
 """Channels: how tokens go from one process to another, under the one visibility rule.
 
-A channel has a capacity and a latency of L ticks. A token put in tick t can be taken from t + L on; a slot freed in t
-can be filled in t; a slot is claimed when its token is put. One process reads, one writes, both commit to what they
-ask for and nobody peeks. Then cycle counts do not depend on the order in which processes run within a tick.
+A channel has a capacity and a latency of L ticks. A token put in tick t can be taken from t + L on; a slot
+freed in t can be filled in t; a slot is claimed when its token is put. One process reads, one writes, both
+commit to what they ask for and nobody peeks. Then cycle counts do not depend on the order in which processes
+run within a tick.
 
-A process says `x = yield channel.get()` and `yield channel.put(x)`. If it need not wait, the call returns a `Ready` and
-the process goes on at once; else the call parks it, returns `PARK`, and the other side wakes it and charges the wait.
+A process says `x = yield channel.get()` and `yield channel.put(x)`. If it need not wait, the call returns a
+`Ready` and the process goes on at once; else the call parks it, returns `PARK`, and the other side wakes it
+and charges the wait.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections import deque
 from typing import Any
 
 from simcore.clock import next_edge
-from simcore.environment import DONE, PARK, Engine, Park, Ready, Wake
+from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.errors import WiringError
 
 
@@ -44,7 +46,7 @@ class Waits:
 
 
 class Endpoint:
-    """Anything a process may park on: names itself and tells who waits, and for whom, for accounts and explanations."""
+    """Anything a process may park on; it tells who waits there, for accounts and explanations."""
 
     __slots__ = ("engine", "name", "soon")
 
@@ -73,14 +75,26 @@ class Endpoint:
         """Return who waits here now, with the wait that each will be charged to."""
         return []
 
+    def holders(self) -> list[Wake]:
+        """Return who holds what is waited for here, where it is held by processes."""
+        return []
+
+    def contents(self) -> str:
+        """Return what is held here now, in words."""
+        return self.name
+
 
 class TwoEnded(Endpoint):
-    """An endpoint with one reader and one writer that park in `_reader` and `_writer`."""
+    """An endpoint that holds tokens for one reader and one writer; they park in `_reader` and `_writer`.
 
-    __slots__ = ("_reader", "_writer", "reader_waits", "writer_waits")
+    capacity : tokens it holds at most; None is unbounded
+    """
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    __slots__ = ("_reader", "_writer", "capacity", "reader_waits", "writer_waits")
+
+    def __init__(self, engine: Engine, name: str, capacity: Any) -> None:
         super().__init__(engine, name)
+        self.capacity = capacity
         self.reader_waits = Waits()
         self.writer_waits = Waits()
         self._reader: Wake | None = None
@@ -91,19 +105,27 @@ class TwoEnded(Endpoint):
         sides = ((self._reader, self.reader_waits), (self._writer, self.writer_waits))
         return [(wake, waits) for wake, waits in sides if wake is not None]
 
+    def contents(self) -> str:
+        """Return how full it is, in words."""
+        return how_full(self.name, self)
+
+
+def how_full(name: str, holder: Any) -> str:
+    """Return how many of its slots something holds, in words."""
+    bound = "unbounded" if holder.capacity is None else f"{holder.capacity} slots"
+    return f"{name} holds {len(holder)} of {bound}"
+
 
 class Channel(TwoEnded):
     """Channel without latency between two processes of one clock.
 
-    capacity : tokens it holds at most
-    sent : tokens accepted so far; those taken are `sent - len(channel)`
+    sent : tokens handed over so far, with one that waits for room
     """
 
-    __slots__ = ("_held", "_items", "_ready", "capacity", "sent")
+    __slots__ = ("_held", "_items", "_ready", "sent")
 
     def __init__(self, engine: Engine, name: str, capacity: int) -> None:
-        super().__init__(engine, name)
-        self.capacity = capacity
+        super().__init__(engine, name, capacity)
         self.sent = 0
         self._items: deque[Any] = deque()
         self._ready = Ready()
@@ -136,7 +158,7 @@ class Channel(TwoEnded):
         return PARK
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
-        """Hand a token on, waiting until there is room. `wake` waits in the place of the running process if given."""
+        """Hand a token on, waiting until there is room; `wake` waits in place of the running process."""
         self.sent += 1
         reader = self._reader
         if reader is not None:
@@ -174,7 +196,6 @@ class DelayedChannel(TwoEnded):
         "_held",
         "_items",
         "_ready",
-        "capacity",
         "latency",
         "reader_period",
         "sent",
@@ -182,10 +203,15 @@ class DelayedChannel(TwoEnded):
     )
 
     def __init__(
-        self, engine: Engine, name: str, capacity: int, latency: int, reader_period: int = 1, writer_period: int = 1
+        self,
+        engine: Engine,
+        name: str,
+        capacity: int,
+        latency: int,
+        reader_period: int = 1,
+        writer_period: int = 1,
     ) -> None:
-        super().__init__(engine, name)
-        self.capacity = capacity
+        super().__init__(engine, name, capacity)
         self.latency = latency
         self.reader_period = reader_period
         self.writer_period = writer_period
@@ -213,7 +239,7 @@ class DelayedChannel(TwoEnded):
         return self.park(wake, self.reader_waits)
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
-        """Hand a token on, waiting until there is room. `wake` waits in the place of the running process if given."""
+        """Hand a token on, waiting until there is room; `wake` waits in place of the running process."""
         if len(self._items) < self.capacity:
             self._accept(token)
             return DONE

@@ -1,7 +1,7 @@
 """Clocks: domains with exact rational periods, and the tick that all of them share.
 
-The tick is the greatest common divisor of the periods, so that every clock edge falls on a whole tick and no time is
-ever rounded. With one clock a tick is a cycle.
+The tick is the greatest common divisor of the periods, so that every clock edge falls on a whole tick and no
+time is ever rounded. With one clock a tick is a cycle.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
 """Components: classes that declare ports, operations and processes, and composites that wire them.
 
-The class says what the outside may rely on; an instance is built by its parent, which connects its ports. A process is
-a method marked `@process`; it runs for ever, waits at ports and holds operations. Each process is one unit of the
-accounts. A composite overrides `build`, adds children and connects them, and may show their ports as its own.
+The class says what the outside may rely on; an instance is built by its parent, which connects its ports. A
+process is a method marked `@process`; it runs for ever, waits at ports and holds operations. Each process is
+one unit of the accounts. A composite overrides `build`, adds children and connects them, and may show their
+ports as its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from simcore.accounting import Unit
+from simcore.arbiter import Rule
 from simcore.config import PartConfig, part
 from simcore.errors import ConfigError, WiringError
 from simcore.operation import Counter, Operation, bind_operation
@@ -27,14 +29,14 @@ F = TypeVar("F", bound=Callable[..., Process])
 
 def process(method: F) -> F:
     """Mark a method as a process: it is started at cycle 0 and has a unit of its own in the accounts."""
-    method.is_process = True  # type: ignore[attr-defined]
+    vars(method)["is_process"] = True  # an attribute that type checkers need not know of
     return method
 
 
 class ComponentRegistry(Registry[type["Component"]]):
     """Components by the name that users write as `kind`."""
 
-    def register(self, name: str) -> Callable[[type[C]], type[C]]:  # type: ignore[override]
+    def register(self, name: str) -> Callable[[type[C]], type[C]]:
         """Return a decorator that registers a component class as `name`."""
         remember = super().register(name)
 
@@ -54,7 +56,7 @@ components = ComponentRegistry("component")
 
 
 def component_part(default_kind: str, *, doc: str) -> Any:
-    """Declare a configuration's field that chooses and configures a registered component; see `simcore.config.part`."""
+    """Declare a configuration's field that chooses a registered component; see `simcore.config.part`."""
     return part(default_kind, lookup=components.config_of, doc=doc)
 
 
@@ -81,35 +83,47 @@ class Component:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._ports = cls._collect(cls._ports, Port)
-        cls._operations = cls._collect(cls._operations, Operation)
-        cls._counters = cls._collect(cls._counters, Counter)
+        cls._ports = cls._collect("_ports", Port)
+        cls._operations = cls._collect("_operations", Operation)
+        cls._counters = cls._collect("_counters", Counter)
+        inherited = [name for base in reversed(cls.__mro__) for name in vars(base).get("_processes", ())]
         own = [name for name, value in vars(cls).items() if getattr(value, "is_process", False)]
-        cls._processes = tuple(dict.fromkeys((*cls._processes, *own)))
+        cls._processes = tuple(dict.fromkeys((*inherited, *own)))
         for name, operation in cls._operations.items():
-            operation.name = operation.name or name
-            if not operation.process and len(cls._processes) == 1:
-                operation.process = cls._processes[0]
-            if cls._processes and operation.process not in cls._processes:
+            if cls._processes and cls._holder(operation) not in cls._processes:
                 raise WiringError(
                     f"{cls.__name__}.{name} must name the process that holds it, one of "
                     f"{', '.join(cls._processes)}: Operation(..., process=...)"
                 )
 
     @classmethod
-    def _collect(cls, inherited: Mapping[str, Any], declaration: type) -> dict[str, Any]:
-        """Move a class's declarations out of its namespace: an instance's attribute of that name is then found faster."""
+    def _collect(cls, where: str, declaration: type) -> dict[str, Any]:
+        """Move a class's declarations out of its namespace: instances then find their own faster."""
         own = {name: value for name, value in vars(cls).items() if isinstance(value, declaration)}
         for name in own:
             delattr(cls, name)
-        return {**inherited, **own}
+        collected: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            collected |= vars(base).get(where, {})
+        return collected | own
+
+    @classmethod
+    def _holder(cls, operation: Operation) -> str:
+        """Return the process that holds an operation: the declared one, or the only one there is."""
+        return operation.process or (cls._processes[0] if len(cls._processes) == 1 else "")
 
     def __init__(
-        self, simulation: Simulation, path: str, config: PartConfig, layer: str | None = None, clock: str | None = None
+        self,
+        simulation: Simulation,
+        path: str,
+        config: PartConfig,
+        layer: str | None = None,
+        clock: str | None = None,
     ) -> None:
         if not isinstance(config, self.Config):
             raise ConfigError(
-                f"{path} is a {type(self).__name__} and takes a {self.Config.__name__}, got {type(config).__name__}"
+                f"{path} is a {type(self).__name__} and takes a {self.Config.__name__}, "
+                f"got {type(config).__name__}"
             )
         self.simulation = simulation
         self.config = config
@@ -127,17 +141,22 @@ class Component:
             setattr(self, name, own)
         simulation.adopt(self)
         self.units = [
-            Unit(path if len(self._processes) == 1 else f"{path}.{name}", self, name) for name in self._processes
+            Unit(path if len(self._processes) == 1 else f"{path}.{name}", self, name)
+            for name in self._processes
         ]
         self.operations = [self._bind(name, declared) for name, declared in self._operations.items()]
         self.build()
 
     def _bind(self, name: str, declared: Operation) -> Operation:
-        unit = next((u for u in self.units if u.process == declared.process), None)
+        holder = self._holder(declared)
+        unit = next((u for u in self.units if u.process == holder), None)
         if unit is None:
-            raise WiringError(f"{self.path} declares operation {name!r} but has no process that could hold it")
-        siblings = sum(other.process == declared.process for other in self._operations.values())
+            raise WiringError(
+                f"{self.path} declares operation {name!r} but has no process that could hold it"
+            )
+        siblings = sum(self._holder(other) == holder for other in self._operations.values())
         bound = bind_operation(
+            name,
             declared,
             unit,
             self.simulation.engine,
@@ -148,15 +167,21 @@ class Component:
         setattr(self, name, bound)
         return bound
 
-    # -- for composites ------------------------------------------------------------------------------------------
+    # -- for composites --------------------------------------------------------------------------------------
 
     def build(self) -> None:
         """Add and connect children; a leaf has none."""
 
     def add(
-        self, cls: type[C], name: str, config: PartConfig, *, layer: str | None = None, clock: str | None = None
+        self,
+        cls: type[C],
+        name: str,
+        config: PartConfig,
+        *,
+        layer: str | None = None,
+        clock: str | None = None,
     ) -> C:
-        """Build a child and return it; it works for this component's layer, on its clock, unless told otherwise."""
+        """Build a child and return it; layer and clock are those of this component unless told otherwise."""
         path = f"{self.path}.{name}" if self.path else name
         child = cls(self.simulation, path, config, layer or self.layer, clock or self.clock.name)
         self.children.append(child)
@@ -169,24 +194,45 @@ class Component:
         return port
 
     def connect(self, source: Any, target: Any, depth: int | None = 1, latency: int = 0) -> None:
-        """Let tokens go from an Out to an In: `depth` tokens at most (None only into a BufferIn), after `latency` cycles."""
-        self.simulation.connect(source, target, depth, latency)
+        """Let tokens go from an Out to an In, which they reach after `latency` cycles.
+
+        depth : tokens that may be under way or waiting, None, without bound, only into a BufferIn
+        """
+        self.simulation.wiring.connect(source, target, depth, latency)
 
     def gather(self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0) -> None:
         """Let an In take tokens of which each source makes a part, `latency` cycles after the last part."""
-        self.simulation.gather(sources, target, depth, latency)
+        self.simulation.wiring.gather(sources, target, depth, latency)
 
-    # -- for processes -------------------------------------------------------------------------------------------
+    def merge(
+        self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0, rule: Rule = "round-robin"
+    ) -> None:
+        """Let an In take tokens of several Outs, one a cycle; `rule` chooses among those that wait.
+
+        The order of `sources` is that of their turns, of their priorities, and among equals of any rule.
+        """
+        self.simulation.wiring.merge(sources, target, depth, latency, rule)
+
+    def share(self, requesters: list[Any], name: str, capacity: int = 1, rule: Rule = "round-robin") -> None:
+        """Let the Shared ports of several components take turns on a resource of which there are `capacity`.
+
+        name : as in `wait-resource:NAME`, the state in which they wait for it
+        """
+        path = f"{self.path}.{name}" if self.path else name
+        self.simulation.wiring.share(requesters, path, name, capacity, rule)
+
+    # -- for processes ---------------------------------------------------------------------------------------
 
     def waits_for(self, event: Any, resource: str) -> Any:
-        """Return a SimPy event to be yielded, with the wait charged to `wait-resource:resource` of the running unit."""
+        """Return a SimPy event to be yielded; the wait is charged to `wait-resource:resource` of the unit."""
         return self.simulation.charge_event(event, resource)
 
-    # -- for reports ---------------------------------------------------------------------------------------------
+    # -- for reports -----------------------------------------------------------------------------------------
 
     def actions(self) -> dict[str, int]:
-        """Return how often each action that costs energy was done; override it to add what follows from the counts."""
-        return {item.name: item.count for item in (*self.operations, *self.counters)}
+        """Return how often each action was done; override it to add what follows from the counts."""
+        counted: list[Operation | Counter] = [*self.operations, *self.counters]
+        return {item.name: item.count for item in counted}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of one action [J] by name; actions that cost nothing may be missing."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from simcore.accounting import Unit
 
@@ -15,14 +14,14 @@ class Parked:
 
     state : what it is charged to, as `blocked-output:pixel_out`
     since : tick in which it parked
-    endpoint : where
+    contents : what is held where it waits, in words
     awaits : units whose move would free it
     """
 
     unit: Unit
     state: str
     since: int
-    endpoint: Any
+    contents: str
     awaits: tuple[Unit, ...]
 
     def sentence(self) -> str:
@@ -31,18 +30,7 @@ class Parked:
             self.state.partition(":")[0], "waits for"
         )
         names = ", ".join(u.path for u in self.awaits) or "nobody that still runs"
-        return f"{self.unit.path} {verb} {names} since {self.since} ({_contents(self.endpoint)})"
-
-
-def _contents(endpoint: Any) -> str:
-    """Return what an endpoint holds now."""
-    channels = getattr(endpoint, "channels", None) or [getattr(endpoint, "gather", endpoint)]
-    parts = []
-    for channel in channels:
-        capacity = getattr(channel, "capacity", None)
-        bound = f"{capacity} slots" if capacity is not None else "unbounded"
-        parts.append(f"{channel.name} holds {len(channel)} of {bound}")
-    return "; ".join(parts)
+        return f"{self.unit.path} {verb} {names} since {self.since} ({self.contents})"
 
 
 def circle(parked: Sequence[Parked]) -> list[Parked]:

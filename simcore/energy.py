@@ -38,7 +38,9 @@ def energy_report(parts: Sequence[Component], seconds: float) -> EnergyReport:
     for component in sorted(parts, key=lambda c: c.path):
         counts = component.actions()
         costs = component.action_energy()
-        joules = fsum([*(counts.get(n, 0) * costs[n] for n in sorted(costs)), component.static_power() * seconds])
+        joules = fsum(
+            [*(counts.get(n, 0) * costs[n] for n in sorted(costs)), component.static_power() * seconds]
+        )
         if any(counts.values()):
             actions[component.path] = dict(sorted(counts.items()))
         if joules:
@@ -46,7 +48,10 @@ def energy_report(parts: Sequence[Component], seconds: float) -> EnergyReport:
             by_layer.setdefault(component.layer or SHARED, []).append(joules)
     families = {name: fsum(values) for name, values in sorted(by_component.items())}
     return EnergyReport(
-        fsum(families.values()), families, {name: fsum(values) for name, values in sorted(by_layer.items())}, actions
+        fsum(families.values()),
+        families,
+        {name: fsum(values) for name, values in sorted(by_layer.items())},
+        actions,
     )
 
 

@@ -1,98 +1,38 @@
-"""Time: one cycle calendar under SimPy's interface, and stock SimPy as the reference engine for every model.
+"""Time: one cycle calendar under SimPy's interface.
 
-A process is a Python generator. Besides any SimPy event it may yield
+`CycleEnvironment` runs the commands of `simcore.commands` without creating an event for any of them: a
+calendar of lists keyed by time takes the place of SimPy's heap, and a sleeping process is one `Wake` in one
+list. `simcore.stock` is plain SimPy for the same commands; it must give the same cycles, and the tests hold
+it to that.
 
-* a positive `int`: resume me after that many ticks,
-* `PARK`: somebody holds my `Wake` and will bring me back (channels and arbiters do),
-* a `Ready`: I need not wait at all, resume me at once with its value.
-
-`CycleEnvironment` runs these without creating an event for any of them: a calendar of lists keyed by time takes the
-place of SimPy's heap, and a sleeping process is one `Wake` in one list. `StockEnvironment` is plain SimPy with an
-adapter around each generator; it must give the same cycles, and the tests hold it to that.
-
-Within a tick both engines keep SimPy's order: urgent events, then the others in the order in which they were scheduled.
-What is asked of `late` runs when a tick has settled, in rounds, so that arbiters see all requests of a tick at once.
+Within a tick both engines keep SimPy's order: urgent events, then the others in the order in which they were
+scheduled. What is asked of `late` runs when a tick has settled, in rounds, so that arbiters see all requests
+of a tick at once.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import simpy
 from simpy.core import EmptySchedule, StopSimulation
-from simpy.events import NORMAL, PENDING, URGENT, Event, EventPriority, Initialize, Interruption, Timeout
+from simpy.events import NORMAL, PENDING, URGENT, Event, EventPriority, Initialize, Interruption
 
-from simcore.errors import WatchdogError, WiringError
-
-Process = Generator[Any, Any, Any]
-
-#: Wakes of one process within one tick beyond which a run is called a livelock.
-WAKES_PER_TICK = 1000
-#: Calendar entries between two looks at livelocks, and between two calls of the observer.
-LOOK_EVERY = 1 << 15
-
-
-class Park:
-    """The type of `PARK`, the command of a process that somebody else will wake."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "PARK"
-
-
-class Ready:
-    """Command of a process that need not wait: it is resumed at once with `value`."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any = None) -> None:
-        self.value = value
-
-
-PARK = Park()
-DONE = Ready()
-
-
-class Wake:
-    """One entry of the calendar: the engine calls `send(value)` and obeys the command that comes back.
-
-    A process owns one. A callback is a Wake too, without an owner: its `send` takes one argument and returns PARK.
-    """
-
-    __slots__ = ("owner", "parked_event", "parked_on", "send", "since", "unit", "value")
-
-    def __init__(self, send: Callable[[Any], Any], owner: Any = None) -> None:
-        self.send = send
-        self.owner = owner
-        self.value: Any = None
-        self.parked_on: Any = None  # the channel end or arbiter it parked on last
-        self.since = 0  # tick in which it parked there
-        self.unit: Any = None  # whose time the process spends, where it is accounted
-        self.parked_event: Any = None  # stock SimPy only: the event that stands for being parked
-
-
-class Engine(Protocol):
-    """What channels, arbiters and simulations need of an engine, whichever it is."""
-
-    now: Any
-    events: int
-    active: Wake
-    observer: Callable[[], None] | None
-
-    @property
-    def idle(self) -> bool: ...
-    @property
-    def soon(self) -> Callable[[Wake], Any]: ...
-    def at(self, tick: int, wake: Wake) -> None: ...
-    def late(self, callback: Callable[[], None]) -> None: ...
-    def start(self, generator: Process) -> Wake: ...
-    def halt(self) -> None: ...
-    def run(self, until: Any = None) -> Any: ...
+from simcore.commands import (
+    LOOK_EVERY,
+    PARK,
+    WAKES_PER_TICK,
+    Park,
+    Process,
+    Ready,
+    Wake,
+    livelock,
+    not_interruptible,
+)
 
 
 def _dead(_: Any) -> Park:
@@ -103,9 +43,13 @@ def _dead(_: Any) -> Park:
 class CycleProcess(simpy.Process):
     """A SimPy process that also understands `int`, `PARK` and `Ready`; see the module."""
 
+    env: CycleEnvironment
+
     def __init__(self, env: CycleEnvironment, generator: Process) -> None:
         if not hasattr(generator, "throw"):
-            raise ValueError(f"{generator!r} is not a generator; call the process function before handing it over")
+            raise ValueError(
+                f"{generator!r} is not a generator; call the process function before handing it over"
+            )
         self.env = env
         self.callbacks = []
         self._generator = generator
@@ -115,16 +59,16 @@ class CycleProcess(simpy.Process):
     def interrupt(self, cause: object | None = None) -> None:
         """Throw `simpy.Interrupt` into the process now, unless it waits where a token could get lost.
 
-        raises : WiringError if the process waits in a channel or arbiter, which would hand its token to nobody
+        raises : WiringError if the process waits in a channel or arbiter, which would lose its token
         """
-        if not self._waits_for_event() and not self.env.sleeps(self.wake):
-            raise WiringError(
-                f"{self} waits in a channel and cannot be interrupted, as the token it is promised would be lost; "
-                "send it a message through a port instead"
-            )
+        allowed = self.waits_for_event() or self.env.find_sleeper(self.wake) is not None
+        # SimPy has its own words about processes that ended, or that interrupt themselves.
+        if not allowed and self.is_alive and self.env.active is not self.wake:
+            raise not_interruptible(self.wake)
         _Interruption(self, cause)
 
-    def _waits_for_event(self) -> bool:
+    def waits_for_event(self) -> bool:
+        """Whether a SimPy event will resume the process."""
         callbacks = self._target.callbacks if self._target is not None else None
         return callbacks is not None and self._resume in callbacks
 
@@ -132,6 +76,8 @@ class CycleProcess(simpy.Process):
         """Go on behind `event`: SimPy's callback, and the way in for interrupts."""
         env = self.env
         env.active = self.wake
+        if env.counting == env.now:
+            env.wakes[self.wake] += 1
         try:
             if event._ok:
                 command = self._generator.send(event._value)
@@ -148,15 +94,16 @@ class CycleProcess(simpy.Process):
 class _Interruption(Interruption):
     """SimPy's interruption for a process that may sleep in the calendar instead of waiting for an event."""
 
+    process: CycleProcess
+
     def _interrupt(self, event: Event) -> None:
         process = self.process
         if process._value is not PENDING:
             return
-        if process._waits_for_event():
+        if process.waits_for_event():
             process._target.callbacks.remove(process._resume)
         else:
-            process.wake.send = _dead  # the calendar still holds it
-            process.wake = Wake(process._generator.send, process)
+            process.env.wake_no_more(process.wake)
         process._resume(self)
 
 
@@ -170,7 +117,11 @@ class CycleEnvironment(simpy.Environment):
     active : the Wake of the process that is running
     soon : puts a Wake behind everything already due in this tick
     observer : called now and then, never within a process, to watch limits and progress
+    counting : tick in which `wakes` counts how often each process runs, as that tick looks like a livelock
     """
+
+    now: Any
+    soon: Callable[[Wake], Any]
 
     # Slots are the fastest attributes; SimPy's `now` is a property, which costs a call at each look.
     __slots__ = (
@@ -180,14 +131,18 @@ class CycleEnvironment(simpy.Environment):
         "_late",
         "_look_in",
         "_ready",
+        "_rounds",
+        "_slept",
         "_times",
         "_urgent",
         "_urgent_later",
         "active",
+        "counting",
         "events",
         "now",
         "observer",
         "soon",
+        "wakes",
     )
 
     def __init__(self, initial_time: int = 0) -> None:
@@ -198,19 +153,24 @@ class CycleEnvironment(simpy.Environment):
         self.observer: Callable[[], None] | None = None
         self._ready: list[Any] = []  # what is due in this tick, processed entries included
         self._cursor: Iterator[Any] = iter(self._ready)
+        self._slept: Sequence[Any] = ()  # those of them that were there when the tick began
         self._urgent: deque[Event] = deque()
         self._buckets: dict[Any, list[Any]] = {}
         self._urgent_later: dict[Any, list[Event]] = {}
         self._times: list[Any] = []
         self._late: list[Callable[[], None]] = []
+        self._rounds: tuple[Any, int] = (None, 0)  # the last tick with late callbacks, and its rounds so far
         self._halting = False
         self._look_in = LOOK_EVERY
+        self.counting: Any = None
+        self.wakes: Counter[Wake] = Counter()
         self.soon = self._ready.append
 
     @property
     def active_process(self) -> simpy.Process | None:
         """The process that is running, as in SimPy."""
-        return self.active.owner
+        running: simpy.Process | None = self.active.owner
+        return running
 
     def process(self, generator: Process) -> CycleProcess:
         """Start a process in this tick, before anything else that is due."""
@@ -220,7 +180,7 @@ class CycleEnvironment(simpy.Environment):
         """Start a process and return its Wake."""
         return self.process(generator).wake
 
-    def at(self, tick: int, wake: Wake) -> None:
+    def at(self, tick: float, wake: Wake) -> None:
         """Put a Wake into a tick, this one or a later one, behind what is due then."""
         if tick <= self.now:
             self._ready.append(wake)
@@ -231,7 +191,7 @@ class CycleEnvironment(simpy.Environment):
             heappush(self._times, tick)
 
     def late(self, callback: Callable[[], None]) -> None:
-        """Call back once this tick has settled, before time moves on; all callbacks of a round see the same state."""
+        """Call back once this tick has settled; all callbacks of a round see the same state."""
         self._late.append(callback)
 
     def halt(self) -> None:
@@ -241,14 +201,36 @@ class CycleEnvironment(simpy.Environment):
     @property
     def idle(self) -> bool:
         """Whether nothing is left to do."""
-        return self.peek() == simpy.core.Infinity
+        return bool(self.peek() == simpy.core.Infinity)
 
-    def sleeps(self, wake: Wake) -> bool:
-        """Whether a process sleeps for a number of ticks, rather than being parked or promised a token."""
-        if any(wake in bucket for bucket in self._buckets.values()):
-            return True
-        due = len(self._ready) - self._cursor.__length_hint__()  # type: ignore[attr-defined]
-        return wake.parked_on is None and wake in self._ready[due:]
+    def find_sleeper(self, wake: Wake) -> tuple[list[Any], int] | None:
+        """Return where a process sleeps for a number of ticks; None if it is parked or promised a token."""
+        ready = self._ready
+        for index in range(self._handled(), len(ready)):
+            if ready[index] is wake:
+                # Those that slept until this tick stand before those that were woken in it.
+                return (ready, index) if index < len(self._slept) or wake.parked_on is None else None
+        for bucket in self._buckets.values():
+            for index, entry in enumerate(bucket):
+                if entry is wake:
+                    return bucket, index
+        return None
+
+    def wake_no_more(self, wake: Wake) -> None:
+        """Take a sleeping process out of the calendar.
+
+        raises : WiringError if it does not sleep any more
+        """
+        place = self.find_sleeper(wake)
+        if place is None:
+            raise not_interruptible(wake)
+        entries, index = place
+        entries[index] = _NOBODY
+
+    def _handled(self) -> int:
+        """Return how many of the entries due in this tick are done."""
+        left: int = self._cursor.__length_hint__()  # type: ignore[attr-defined]
+        return len(self._ready) - left
 
     def schedule(self, event: Event, priority: EventPriority = NORMAL, delay: Any = 0) -> None:
         """Schedule an event as SimPy does; of priorities there are URGENT and NORMAL."""
@@ -266,11 +248,10 @@ class CycleEnvironment(simpy.Environment):
 
     def peek(self) -> Any:
         """Return the time of the next entry, infinity if there is none."""
-        if self._urgent or self._late or self._cursor.__length_hint__():  # type: ignore[attr-defined]
+        if self._urgent or self._late or self._handled() < len(self._ready):
             return self.now
-        if self.now + 1 in self._buckets:
-            return self.now + 1
-        return self._times[0] if self._times else simpy.core.Infinity
+        first = self._times[0] if self._times else simpy.core.Infinity
+        return min(first, self.now + 1) if self.now + 1 in self._buckets else first
 
     def step(self) -> None:
         """Handle one entry; raise `simpy.core.EmptySchedule` if none is left."""
@@ -292,13 +273,15 @@ class CycleEnvironment(simpy.Environment):
         if until is not None:
             if not isinstance(until, Event):
                 if until <= self.now:
-                    raise ValueError(f"until ({until}) must be greater than the current simulation time ({self.now})")
+                    raise ValueError(
+                        f"until ({until}) must be greater than the current simulation time ({self.now})"
+                    )
                 stop = Event(self)
                 stop._ok = True
                 stop._value = None
                 self.schedule(stop, URGENT, until - self.now)
                 until = stop
-            elif until.callbacks is None:
+            elif until.processed:
                 return until.value
             until.callbacks.append(StopSimulation.callback)
         try:
@@ -312,7 +295,13 @@ class CycleEnvironment(simpy.Environment):
 
     def _run(self) -> None:
         """Handle entries until there are none or somebody halts; the hot loop, so its cases stand in line."""
-        ready, urgent, buckets, times, late = self._ready, self._urgent, self._buckets, self._times, self._late
+        ready, urgent, buckets, times, late = (
+            self._ready,
+            self._urgent,
+            self._buckets,
+            self._times,
+            self._late,
+        )
         find = buckets.get
         while True:
             while urgent:
@@ -366,23 +355,30 @@ class CycleEnvironment(simpy.Environment):
             tick = now + 1
             bucket = find(tick)
             if bucket is not None:
-                if times and times[0] == tick:
-                    heappop(times)
+                if times and times[0] <= tick:
+                    first = heappop(times)
+                    if first != tick:
+                        tick = self._before_next_tick(first)
             elif times:
                 tick = heappop(times)
             else:
                 self._cursor = iter(ready)
+                self.active = _NOBODY
                 return
             self.now = tick
-            ready.extend(buckets.pop(tick))
+            self._slept = bucket = buckets.pop(tick)
+            ready.extend(bucket)
             self._cursor = iter(ready)
 
     def _next_round(self) -> bool:
-        """Let this tick's late callbacks decide, else go to the next tick; False when nothing is left to do."""
+        """Let this tick's late callbacks decide, else go to the next tick; False if nothing is left to do."""
         ready = self._ready
+        if self._late:
+            self._count_round()
         self.events += len(ready)
         self._look_in -= len(ready)
         ready.clear()
+        self._slept = ()
         self._cursor = iter(ready)
         self.active = _NOBODY
         if self._late:
@@ -390,7 +386,6 @@ class CycleEnvironment(simpy.Environment):
             self._late.clear()
             for callback in callbacks:
                 callback()
-            self._cursor = iter(ready)
             return True
         if self._halting:
             return False
@@ -403,11 +398,26 @@ class CycleEnvironment(simpy.Environment):
             return False
         if self._times and self._times[0] == tick:
             heappop(self._times)
+            if tick < self.now + 1:
+                self._before_next_tick(tick)
         self.now = tick
-        ready.extend(self._buckets.pop(tick))
+        self._slept = self._buckets.pop(tick)
+        ready.extend(self._slept)
         self._urgent.extend(self._urgent_later.pop(tick, ()))
-        self._cursor = iter(ready)
         return True
+
+    def _before_next_tick(self, first: Any) -> Any:
+        """Return `first`, a time between ticks; the loop finds the next whole one in the heap only then."""
+        if self.now + 1 in self._buckets and self.now + 1 not in self._times:
+            heappush(self._times, self.now + 1)
+        return first
+
+    def _count_round(self) -> None:
+        """Count the rounds of late callbacks in this tick, and look for a livelock if there are too many."""
+        tick, rounds = self._rounds
+        self._rounds = (self.now, rounds + 1 if tick == self.now else 1)
+        if self._rounds[1] > WAKES_PER_TICK:
+            self._look_for_livelock()
 
     def _go(self, wake: Wake) -> None:
         """Resume one process or callback."""
@@ -419,11 +429,13 @@ class CycleEnvironment(simpy.Environment):
             self.end(wake, ending)
         else:
             self.obey(wake, command)
+        self.active = _NOBODY
 
     def _fire(self, event: Event) -> None:
         """Run an event's callbacks as SimPy does."""
         self.active = _NOBODY
-        callbacks, event.callbacks = event.callbacks, None
+        callbacks = event.callbacks
+        event.callbacks = None  # type: ignore[assignment]  # SimPy's mark of an event that is over
         for done, callback in enumerate(callbacks, start=1):
             try:
                 callback(event)
@@ -448,12 +460,14 @@ class CycleEnvironment(simpy.Environment):
             elif command is PARK:
                 return
             elif isinstance(command, int) and not isinstance(command, bool) and command >= 0:
+                wake.parked_on = None
                 self.at(self.now + command, wake)
                 return
             elif isinstance(command, Event):
                 wake.owner._target = command
-                if command.callbacks is not None:
-                    command.callbacks.append(wake.owner._resume)
+                callbacks: Any = command.callbacks
+                if callbacks is not None:
+                    callbacks.append(wake.owner._resume)
                     return
                 # The event is over: go on with its value, or its failure, without waiting.
                 reply, failed = command._value, not command._ok
@@ -482,21 +496,12 @@ class CycleEnvironment(simpy.Environment):
         self.schedule(process)
 
     def _look_for_livelock(self) -> None:
-        """Raise WatchdogError if one process was woken too often in this tick."""
-        (wake, wakes), *_ = Counter(e for e in self._ready if type(e) is Wake).most_common(1) or [(_NOBODY, 0)]
-        if wakes > WAKES_PER_TICK:
-            raise livelock(wake, self.now, wakes)
-
-
-def livelock(wake: Wake, now: int, wakes: int) -> WatchdogError:
-    """Return the error for a process that runs again and again without letting time pass."""
-    return WatchdogError(
-        f"livelock at tick {now}: {describe_owner(wake)} was woken {wakes} times in one tick (limit {WAKES_PER_TICK}); "
-        "let it hold for at least one cycle somewhere in its loop"
-    )
-
-
-def describe_owner(wake: Wake) -> str:
-    """Return how messages call the process behind a Wake."""
-    owner = wake.owner
-    return f"process {owner.name!r}" if owner is not None else "a callback"
+        """Raise WatchdogError if one process runs too often in this tick, from its first look on."""
+        if self.counting != self.now:
+            self.counting = self.now
+            self.wakes.clear()
+        handled = self._handled()
+        self.wakes.update(e for e in self._ready[max(0, handled - LOOK_EVERY) : handled] if type(e) is Wake)
+        for wake, wakes in self.wakes.most_common(1):
+            if wakes > WAKES_PER_TICK and wake is not _NOBODY:
+                raise livelock(wake, self.now, wakes)

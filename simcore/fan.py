@@ -6,21 +6,30 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from simcore.channel import Endpoint, Waits
-from simcore.environment import DONE, PARK, Engine, Park, Ready, Wake
+from simcore.channel import Endpoint, Waits, how_full
+from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.errors import BrokenLawError
 
 
 class Puts(Protocol):
     """The writing end of any channel."""
 
-    name: str
+    @property
+    def writer_waits(self) -> Waits:
+        """How long a process waited here to write."""
 
-    def put(self, token: Any, wake: Wake | None = None) -> Ready | Park: ...
+    def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
+        """Hand a token on; see `Channel.put`."""
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return who waits here now."""
+
+    def contents(self) -> str:
+        """Return how full it is, in words."""
 
 
 class Multicast(Endpoint):
-    """Writing end over several channels: each takes its copy as soon as it has room, the writer waits for the last."""
+    """Writing end over several channels: each takes its copy when it can, the writer waits for the last."""
 
     __slots__ = ("_members", "_pending", "_writer", "channels", "writer_waits")
 
@@ -47,6 +56,14 @@ class Multicast(Endpoint):
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the writer if it waits."""
         return [(self._writer, self.writer_waits)] if self._writer is not None else []
+
+    def full(self) -> list[bool]:
+        """Return for each channel whether it has yet to take its copy."""
+        return [any(waits is c.writer_waits for _, waits in c.parked()) for c in self.channels]
+
+    def contents(self) -> str:
+        """Return how full the channels are, in words."""
+        return "; ".join(channel.contents() for channel in self.channels)
 
     def _accepted(self, _: Any) -> Park:
         self._pending -= 1
@@ -87,6 +104,10 @@ class GatherEnd(Endpoint):
         """Return the writer if it waits."""
         return [(self._writer, self.writer_waits)] if self._writer is not None else []
 
+    def contents(self) -> str:
+        """Return how full the gather is, in words."""
+        return self.gather.contents()
+
     def retry(self) -> None:
         """Put the held part, as the reader has freed a slot."""
         writer = self._writer
@@ -99,7 +120,9 @@ class GatherEnd(Endpoint):
 
 
 class Gather(Endpoint):
-    """Joins the parts that several writers make of each token: it can be taken `latency` ticks after its last part.
+    """Joins the parts that several writers make of each token; the last part makes it visible.
+
+    latency : ticks from the last part to the token
 
     capacity : tokens, complete or not, that may be under way
     taken : tokens read so far
@@ -118,7 +141,9 @@ class Gather(Endpoint):
         "taken",
     )
 
-    def __init__(self, engine: Engine, name: str, writers: Sequence[str], capacity: int, latency: int) -> None:
+    def __init__(
+        self, engine: Engine, name: str, writers: Sequence[str], capacity: int, latency: int
+    ) -> None:
         super().__init__(engine, name)
         self.capacity = capacity
         self.latency = latency
@@ -154,6 +179,10 @@ class Gather(Endpoint):
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the reader if it waits."""
         return [(self._reader, self.reader_waits)] if self._reader is not None else []
+
+    def contents(self) -> str:
+        """Return how full it is, in words."""
+        return how_full(self.name, self)
 
     def add(self, index: int, token: Any) -> None:
         """Count one writer's part of the token that is its `index`-th.

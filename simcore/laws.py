@@ -15,19 +15,22 @@ Law = Callable[[], tuple[str, int, int]]
 
 
 def check_laws(
-    connections: Iterable[Connection], accounts: Iterable[Account], makespan: int, energy: EnergyReport, own: Iterable[Law]
+    connections: Iterable[Connection],
+    accounts: Iterable[Account],
+    makespan: int,
+    energy: EnergyReport,
+    own: Iterable[Law],
 ) -> None:
     """Check tokens, time, energy and the machine's own laws.
 
     raises : BrokenLawError with every law that does not hold
     """
-    broken = []
-    for connection in connections:
-        if len(connection.channel):
-            broken.append(
-                f"tokens in = out: {connection.name} was sent {connection.channel.sent} tokens, "
-                f"but {len(connection.channel)} were never taken"
-            )
+    broken = [
+        f"tokens in = out: {connection.name} was sent {connection.channel.sent} tokens, "
+        f"but {len(connection.channel)} were never taken"
+        for connection in connections
+        if len(connection.channel)
+    ]
     for account in accounts:
         spent = sum(account.ticks.values())
         if spent != makespan or any(t < 0 for t in account.ticks.values()):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.environment import Engine
+from simcore.commands import Engine
 from simcore.errors import WiringError
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Operation:
     """Something a process does that takes time; declare it in the class, hold it in the process.
 
-    `yield self.mvm.hold(cycles)` occupies the unit for so many cycles of its clock, counts the operation, records it
-    and charges it: one call does all the book-keeping.
+    `yield self.mvm.hold(cycles)` occupies the unit for so many cycles of its clock, counts the operation,
+    records it and charges it: one call does all the book-keeping.
 
     name : of the state `busy:name`; the attribute's name if left out
     process : the process method whose unit is held; may be left out where the component has one process
@@ -36,7 +36,7 @@ class Operation:
         self.programming = programming
         self.count = 0
         self.ticks = 0
-        # If recorded: the tick of each start, and index and ticks of those that did not last as long as the first.
+        # If recorded: the tick of each start, and index and ticks of those that do not last as usual.
         self.starts = array("q")
         self.usual = -1
         self.unusual: list[tuple[int, int]] = []
@@ -110,17 +110,26 @@ class _FullOperation(_RecordedOperation):
 
 
 def bind_operation(
-    declared: Operation, owner: Unit, engine: Engine, ticks_per_cycle: int, alone: bool, record: bool
+    name: str,
+    declared: Operation,
+    owner: Unit,
+    engine: Engine,
+    ticks_per_cycle: int,
+    alone: bool,
+    record: bool,
 ) -> Operation:
-    """Return one instance's operation, charged to the unit `owner`, in the cheapest form that does what is needed."""
+    """Return one instance's operation, charged to the unit `owner`, in the cheapest form that will do.
+
+    name : of the attribute it was declared as
+    """
     form = _RecordedOperation if record else _PlainOperation
     if not alone or ticks_per_cycle != 1:
         form = _FullOperation
     bound = form(
-        declared.name,
+        declared.name or name,
         unit=declared.unit,
         doc=declared.doc,
-        process=declared.process,
+        process=owner.process,
         programming=declared.programming,
     )
     if isinstance(bound, _RecordedOperation):

@@ -57,7 +57,7 @@ class In(Port):
 
 
 class BufferIn(Port):
-    """A port with memory behind it: `yield self.NAME.arrived(n)` awaits n tokens in all, `free(i)` frees those below i."""
+    """A port with memory: `yield self.NAME.arrived(n)` awaits n tokens, `free(i)` frees those below i."""
 
     def arrived(self, count: int) -> Any:
         """Return the command that waits until the first `count` tokens are there."""
@@ -75,4 +75,21 @@ class Out(Port):
 
     def put(self, token: Any) -> Any:
         """Return the command that hands a token on, waiting while there is no room."""
+        raise self._unconnected()
+
+
+class Shared(Port):
+    """A port to a resource that several take turns on: `yield self.NAME.acquire()`, `self.NAME.release()`."""
+
+    direction = "shares"
+
+    def __init__(self, *, doc: str) -> None:
+        super().__init__(object, doc=doc)
+
+    def acquire(self, priority: int | None = None) -> Any:
+        """Return the command that waits until the resource is granted."""
+        raise self._unconnected()
+
+    def release(self) -> None:
+        """Give the resource back."""
         raise self._unconnected()

@@ -10,20 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-
 from simcore.accounting import Account, Unit
 from simcore.activity import Activity
-from simcore.channel import Endpoint, Waits
+from simcore.channel import Waits
 from simcore.clock import Clock, next_edge, synchronise
+from simcore.commands import PARK, Engine, Park, Wake
 from simcore.component import Component
 from simcore.config import PartConfig
 from simcore.deadlock import Parked, explain
 from simcore.energy import AreaReport, EnergyReport, area_report, energy_report
-from simcore.environment import CycleEnvironment, Engine, Wake
+from simcore.environment import CycleEnvironment
 from simcore.errors import BrokenLawError, Deadlock, WatchdogError, WiringError
-from simcore.fan import Multicast
 from simcore.laws import Law, check_laws
+from simcore.recording import recorded_activity
 from simcore.registry import near_miss
 from simcore.wiring import Wiring
 
@@ -92,7 +91,8 @@ class Simulation:
     clocks : all clock domains; the first is the reference clock, in whose cycles reports are written
     engine : `lean`, or `stock` for plain SimPy as the reference
     record : keep every interval of every unit
-    shuffle : seed of a random order of starting processes, which must not change anything; None keeps the order built
+    shuffle : seed of a random order of starting processes, which must not change anything; None keeps the
+        order built
     observe : called now and then with the progress
     """
 
@@ -117,7 +117,8 @@ class Simulation:
         self.recording = record
         self.parts: list[Component] = []
         self.laws: list[Law] = []
-        self._wiring = Wiring(self.engine)
+        self.wiring = Wiring(self.engine)
+        self._paths: set[str] = set()
         self._shuffle = shuffle
         self._limits = limits or Limits()
         self._observe = observe
@@ -128,7 +129,7 @@ class Simulation:
         self._moved = (0, 0)  # tokens and events at the last look
         self._started = 0.0
 
-    # -- building ------------------------------------------------------------------------------------------------
+    # -- building --------------------------------------------------------------------------------------------
 
     def build(self, cls: type[C], config: PartConfig, name: str = "") -> C:
         """Build the root component, and with it the whole tree."""
@@ -143,27 +144,35 @@ class Simulation:
         return self.clocks[name]
 
     def adopt(self, component: Component) -> None:
-        """Take note of a component; components call this themselves."""
+        """Take note of a component; components call this themselves.
+
+        raises : WiringError if another one has its path
+        """
+        if component.path in self._paths:
+            raise WiringError(f"two components are called {component.path!r}; number them, as in 'tile[0]'")
+        self._paths.add(component.path)
         self.parts.append(component)
 
-    def connect(self, source: Any, target: Any, depth: int | None, latency: int) -> None:
-        """Join two ports; see `Component.connect`."""
-        self._wiring.connect(source, target, depth, latency)
-
-    def gather(self, sources: Sequence[Any], target: Any, depth: int, latency: int) -> None:
-        """Join the parts of several ports; see `Component.gather`."""
-        self._wiring.gather(sources, target, depth, latency)
-
     def expect(self, missing: Callable[[], str]) -> None:
-        """Tell how to say what is still expected, should the run stop early ("3 of 8 images have not come out")."""
+        """Tell how to say what is missing should the run stop early ("3 of 8 images have not come out")."""
         self._expecting = missing
 
-    # -- for components ------------------------------------------------------------------------------------------
+    # -- for components --------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Say that every expected output has arrived: the makespan is now."""
+        """Say that every expected output has arrived: the makespan ends with this cycle of the reference."""
+        if self._finished:
+            return
         self._finished = True
+        edge = next_edge(self.engine.now, self.reference.ticks)
+        if edge == self.engine.now:
+            self.engine.halt()
+        else:
+            self.engine.at(edge, Wake(self._halt))
+
+    def _halt(self, _: Any) -> Park:
         self.engine.halt()
+        return PARK
 
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event; see `Component.waits_for`."""
@@ -182,14 +191,14 @@ class Simulation:
             event.callbacks.append(charge)
         return event
 
-    # -- running -------------------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
         """Run until `finish`, then let what is still under way drain, settle the accounts and check the laws.
 
         raises : Deadlock, WatchdogError, BrokenLawError
         """
-        self._wiring.seal()
+        self.wiring.seal(self.parts)
         units = self._start()
         self._started = time.perf_counter()
         self.engine.observer = self._look
@@ -199,7 +208,8 @@ class Simulation:
             self._run_engine()
             if not self._finished:
                 raise Deadlock(explain(self._parked(units), self.engine.now, self._expecting()))
-            makespan = next_edge(self.engine.now, self.reference.ticks)
+            self._look()
+            makespan = self.engine.now
             accounts = self._settle(units, makespan)
             self._run_engine()
         finally:
@@ -208,10 +218,19 @@ class Simulation:
         wall = time.perf_counter() - self._started
         self._settle(units, max(makespan, self.engine.now))  # a lie told while draining is a lie, too
         energy = energy_report(self.parts, float(makespan * self.reference.period / self.reference.ticks))
-        check_laws(self._wiring.connections, accounts, makespan, energy, self.laws)
-        activity = self._activity(units, makespan) if self.recording else None
+        check_laws(self.wiring.connections, accounts, makespan, energy, self.laws)
+        activity = None
+        if self.recording:
+            activity = recorded_activity(units, self._parked(units), makespan, self.reference)
         return Outcome(
-            makespan, self.reference, accounts, energy, area_report(self.parts), self.engine.events, wall, activity
+            makespan,
+            self.reference,
+            accounts,
+            energy,
+            area_report(self.parts),
+            self.engine.events,
+            wall,
+            activity,
         )
 
     def _start(self) -> list[Unit]:
@@ -221,7 +240,7 @@ class Simulation:
         if self._shuffle is not None:
             random.Random(self._shuffle).shuffle(order)
         if self.recording:
-            for end in self._wiring.ends:
+            for end in self.wiring.ends:
                 end.waits.log = array("q")
         for unit in order:
             unit.wake = self.engine.start(getattr(unit.component, unit.process)())
@@ -235,7 +254,7 @@ class Simulation:
     def _look(self) -> None:
         """Watch over progress and limits, now and then."""
         wall = time.perf_counter() - self._started
-        tokens = sum(c.channel.sent for c in self._wiring.connections)
+        tokens = sum(c.channel.sent for c in self.wiring.connections)
         if tokens != self._moved[0]:
             self._moved = (tokens, self.engine.events)
         elif self.engine.events - self._moved[1] > EVENTS_WITHOUT_TOKEN:
@@ -248,7 +267,9 @@ class Simulation:
         if limits.cycles is not None and cycle > limits.cycles:
             raise WatchdogError(f"the run passed its limit of {limits.cycles} cycles; {self._expecting()}")
         if limits.seconds is not None and wall > limits.seconds:
-            raise WatchdogError(f"the run passed its limit of {limits.seconds} s at cycle {cycle}; {self._expecting()}")
+            raise WatchdogError(
+                f"the run passed its limit of {limits.seconds} s at cycle {cycle}; {self._expecting()}"
+            )
         if limits.memory_mb is not None and peak_memory_mb() > limits.memory_mb:
             raise WatchdogError(
                 f"the run passed its limit of {limits.memory_mb} MB at cycle {cycle}; {self._expecting()}"
@@ -256,7 +277,7 @@ class Simulation:
         if self._observe is not None:
             self._observe(Progress(self.engine.now, self.engine.events, wall))
 
-    # -- settling ------------------------------------------------------------------------------------------------
+    # -- settling --------------------------------------------------------------------------------------------
 
     def _new_waits(self, wake: Wake) -> Waits:
         waits = Waits()
@@ -266,95 +287,49 @@ class Simulation:
 
     def _settle(self, units: Iterable[Unit], makespan: int) -> tuple[Account, ...]:
         """Return every unit's account of the time up to `makespan`, which is now or the end of the drain."""
-        for end in self._wiring.ends:
+        for unit in units:
+            unit.waits.clear()
+        for end in self.wiring.ends:
             if end.waits.owner is not None:
-                end.waits.owner.unit.waits[end.state] = end.waits
+                end.waits.owner.unit.waits.append((end.state, end.waits))
         for (wake, resource), waits in self._event_waits.items():
-            wake.unit.waits[f"wait-resource:{resource}"] = waits
-        waiting = {p.unit.path: p.state for p in self._parked(units)}
+            wake.unit.waits.append((f"wait-resource:{resource}", waits))
+        waiting = {id(p.unit): p.state for p in self._parked(units)}
         return tuple(
             Account(
                 unit.path,
                 unit.component.kind or type(unit.component).__name__,
                 unit.component.family,
                 unit.component.layer,
-                unit.states(makespan, waiting.get(unit.path)),
+                unit.states(makespan, waiting.get(id(unit))),
             )
             for unit in units
         )
 
     def _parked(self, units: Iterable[Unit]) -> list[Parked]:
         """Return every unit that waits now."""
-        targets = {id(c.channel): c.target.owner for c in self._wiring.connections}
         parked = []
-        for end in self._wiring.ends:
+        for end in self.wiring.ends:
             for wake, waits in end.endpoint.parked():
                 if waits is not end.waits:
                     continue
-                peers: Iterable[Component | None] = end.peers
-                if isinstance(end.endpoint, Multicast):
-                    peers = [targets[id(c)] for c in end.endpoint.channels if _blocks(c)]
-                awaits = tuple(u for peer in peers if peer is not None for u in peer.units)
-                parked.append(Parked(wake.unit, end.state, wake.since, end.endpoint, awaits))
+                awaits = tuple(holder.unit for holder in end.endpoint.holders())
+                awaits += tuple(unit for peer in end.slow_peers() for unit in peer.units)
+                parked.append(Parked(wake.unit, end.state, wake.since, end.endpoint.contents(), awaits))
         for wake, state in self._event_parks.items():
-            parked.append(Parked(wake.unit, state, wake.since, _NOTHING, ()))
+            parked.append(Parked(wake.unit, state, wake.since, "a SimPy event", ()))
         known = {id(p.unit) for p in parked}
         for unit in units:
             if id(unit) not in known and unit.ended is None and self._sleeps_for_ever(unit):
                 raise BrokenLawError(
-                    f"accounting: {unit.path} waits for something that charges nobody; wait at a port, or for a SimPy "
-                    "event by waits_for"
+                    f"accounting: {unit.path} waits for something that charges nobody; wait at a port, "
+                    "or for a SimPy event by waits_for"
                 )
         return parked
 
     def _sleeps_for_ever(self, unit: Unit) -> bool:
         """Whether the calendar is empty, so that a unit which waits nowhere we know of can never go on."""
         return self.engine.idle and unit.wake is not None
-
-    def _activity(self, units: Sequence[Unit], makespan: int) -> Activity:
-        """Return all recorded intervals up to the makespan, in columns."""
-        states: dict[str, int] = {}
-        columns: list[tuple[int, int, np.ndarray[Any, Any]]] = []  # unit, state, rows of (start, duration)
-        for index, unit in enumerate(units):
-            for operation in unit.operations:
-                columns.append((index, states.setdefault(operation.state, len(states)), operation.intervals()))
-            for state, waits in unit.waits.items():
-                rows = np.array(waits.log, dtype=np.int64).reshape(-1, 2)
-                columns.append((index, states.setdefault(state, len(states)), rows))
-        unit_column = np.concatenate([np.full(len(r), i, np.int32) for i, _, r in columns] or [np.zeros(0, np.int32)])
-        state_column = np.concatenate([np.full(len(r), s, np.int16) for _, s, r in columns] or [np.zeros(0, np.int16)])
-        rows = np.concatenate([r for _, _, r in columns] or [np.zeros((0, 2), np.int64)])
-        rows[:, 1] = np.minimum(rows[:, 1], makespan - rows[:, 0])
-        keep = rows[:, 1] > 0
-        order = np.lexsort((rows[keep, 0], unit_column[keep]))
-        return Activity(
-            units=tuple(u.path for u in units),
-            states=tuple(states),
-            unit=unit_column[keep][order],
-            state=state_column[keep][order],
-            start=rows[keep, 0][order],
-            duration=rows[keep, 1][order],
-            makespan=makespan,
-            ticks_per_cycle=self.reference.ticks,
-            clock_hz=self.reference.hz,
-        )
-
-
-class _Nothing(Endpoint):
-    """Stands for what a unit waits for outside all channels."""
-
-    def __init__(self) -> None:
-        self.name = "a SimPy event"
-
-    def __len__(self) -> int:
-        return 0
-
-
-_NOTHING = _Nothing()
-
-
-def _blocks(channel: Any) -> bool:
-    return any(waits is channel.writer_waits for _, waits in channel.parked())
 
 
 def peak_memory_mb() -> float:

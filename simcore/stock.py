@@ -1,7 +1,8 @@
-"""The reference engine: plain SimPy, with an adapter around each generator that speaks the cycle engine's commands.
+"""The reference engine: plain SimPy, with an adapter that teaches it the cycle engine's commands.
 
-Queue, events, timeouts and processes are SimPy's own; only the meaning of `int`, `PARK` and `Ready` is added, each by
-the SimPy event that stands for it. So any model runs unchanged on both engines, and equal cycles are evidence for both.
+Queue, events, timeouts and processes are SimPy's own; only the meaning of `int`, `PARK` and `Ready` is added,
+each by the SimPy event that stands for it. So any model runs unchanged on both engines, and equal cycles are
+evidence for both.
 """
 
 from __future__ import annotations
@@ -11,12 +12,47 @@ from typing import Any
 
 import simpy
 from simpy.core import StopSimulation
-from simpy.events import Event, EventPriority, Timeout
+from simpy.events import Event, EventPriority, Interruption, Timeout
 
-from simcore.environment import LOOK_EVERY, PARK, WAKES_PER_TICK, Process, Ready, Wake, livelock
+from simcore.commands import (
+    LOOK_EVERY,
+    PARK,
+    WAKES_PER_TICK,
+    Process,
+    Ready,
+    Wake,
+    livelock,
+    not_interruptible,
+)
 
 _LATE = EventPriority(2)
 _LAST = EventPriority(3)
+
+
+class StockProcess(simpy.Process):
+    """SimPy's process, which refuses to be interrupted where a token could get lost."""
+
+    def __init__(self, env: StockEnvironment, generator: Process, wake: Wake, name: str) -> None:
+        super().__init__(env, generator)
+        self.wake = wake
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """Name of the function that is the process, not of the adapter around it."""
+        return self._name
+
+    def interrupt(self, cause: object | None = None) -> None:
+        """Throw `simpy.Interrupt` into the process now.
+
+        raises : WiringError if the process waits in a channel or arbiter, which would lose its token
+        """
+        self._refuse_if_parked()
+        Interruption(self, cause).callbacks.insert(0, lambda _: self._refuse_if_parked())
+
+    def _refuse_if_parked(self) -> None:
+        if self.is_alive and self._target is self.wake.parked_event:
+            raise not_interruptible(self.wake)
 
 
 class StockEnvironment(simpy.Environment):
@@ -28,27 +64,30 @@ class StockEnvironment(simpy.Environment):
         self.active = Wake(lambda _: PARK)
         self.observer: Callable[[], None] | None = None
         self._late: list[Callable[[], None]] = []
+        self._halting = False
 
     @property
     def idle(self) -> bool:
         """Whether nothing is left to do."""
-        return self.peek() == simpy.core.Infinity
+        return not self._queue
 
     def process(self, generator: Process) -> simpy.Process:
         """Start a process in this tick."""
-        return self.start(generator).owner  # type: ignore[no-any-return]
+        process: simpy.Process = self.start(generator).owner
+        return process
 
     def start(self, generator: Process) -> Wake:
         """Start a process and return its Wake."""
         wake = Wake(lambda _: PARK)
-        wake.owner = simpy.Process(self, self._adapt(generator, wake))
+        adapted = self._adapt(generator, wake)
+        wake.owner = StockProcess(self, adapted, wake, getattr(generator, "__name__", "process"))
         return wake
 
     def soon(self, wake: Wake) -> None:
         """Put a Wake behind everything already due in this tick."""
         self.at(self.now, wake)
 
-    def at(self, tick: int, wake: Wake) -> None:
+    def at(self, tick: float, wake: Wake) -> None:
         """Put a Wake into a tick, this one or a later one, behind what is due then."""
         event: Event
         if wake.owner is None:
@@ -69,7 +108,9 @@ class StockEnvironment(simpy.Environment):
 
     def halt(self) -> None:
         """Leave `run` at the end of this tick."""
-        self._schedule_call(_stop, _LAST)
+        if not self._halting:
+            self._halting = True
+            self._schedule_call(self._stop, _LAST)
 
     def step(self) -> None:
         """Handle one event as SimPy does, and count it."""
@@ -84,6 +125,10 @@ class StockEnvironment(simpy.Environment):
         event._value = None
         event.callbacks.append(callback)
         self.schedule(event, priority)
+
+    def _stop(self, _: Event) -> None:
+        self._halting = False
+        raise StopSimulation(None)
 
     def _run_late(self, _: Event) -> None:
         callbacks, self._late = self._late, []
@@ -119,7 +164,3 @@ class StockEnvironment(simpy.Environment):
                 argument = yield event
             except BaseException as failure:
                 resume, argument = generator.throw, failure
-
-
-def _stop(_: Event) -> None:
-    raise StopSimulation(None)

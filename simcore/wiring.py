@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from simcore.arbiter import Arbiter, Merge, Rule
 from simcore.buffer_channel import BufferChannel
 from simcore.channel import Channel, DelayedChannel, Endpoint, Waits
-from simcore.component import Component
-from simcore.environment import Engine
+from simcore.commands import Engine
 from simcore.errors import WiringError
 from simcore.fan import Gather, Multicast
-from simcore.ports import BufferIn, In, Out, Port
+from simcore.ports import BufferIn, In, Out, Port, Shared
+
+if TYPE_CHECKING:
+    from simcore.component import Component
 
 
 @dataclass(frozen=True)
 class End:
-    """One end of a connection: the wait that may be charged there, and the components whose move would end it."""
+    """One end of a connection: the wait that may be charged there, and whose move would end it."""
 
     owner: Component
     state: str
@@ -25,10 +28,16 @@ class End:
     endpoint: Endpoint
     peers: tuple[Component, ...]
 
+    def slow_peers(self) -> tuple[Component, ...]:
+        """Return the components at the other side that have yet to move."""
+        if isinstance(self.endpoint, Multicast):
+            return tuple(p for p, full in zip(self.peers, self.endpoint.full(), strict=True) if full)
+        return self.peers
+
 
 @dataclass(frozen=True)
 class Connection:
-    """A channel from one port, or from several that each make a part, to one port."""
+    """A channel from one port, or from several, to one port."""
 
     sources: tuple[Port, ...]
     target: Port
@@ -41,23 +50,20 @@ class Connection:
 
 
 class Wiring:
-    """All connections of one simulation. Ends are bound to ports once, when everything is connected (`seal`)."""
+    """All connections of one simulation. Writing ends are bound once everything is connected (`seal`)."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.connections: list[Connection] = []
         self.ends: list[End] = []
-        self._fans: dict[int, tuple[Port, list[Connection]]] = {}
+        self._fans: dict[int, tuple[Port, list[tuple[Any, Component]]]] = {}
 
-    def connect(self, source: Port, target: Port, depth: int | None, latency: int) -> None:
+    def connect(self, source: Any, target: Any, depth: int | None, latency: int) -> None:
         """Join an Out and an In; see `Component.connect`."""
-        self._check([source], target, depth, latency)
-        writer, reader = source.owner, target.owner
-        assert writer is not None
-        assert reader is not None
+        _check([source], target, depth, latency)
         name = f"{source.path} -> {target.path}"
-        ticks = latency * writer.clock.ticks
-        periods = (reader.clock.ticks, writer.clock.ticks)
+        ticks = latency * source.owner.clock.ticks
+        periods = (target.owner.clock.ticks, source.owner.clock.ticks)
         channel: Any
         if isinstance(target, BufferIn):
             channel = BufferChannel(self.engine, name, depth, ticks, *periods)
@@ -67,66 +73,114 @@ class Wiring:
             channel = Channel(self.engine, name, depth)
         else:
             channel = DelayedChannel(self.engine, name, depth, ticks, *periods)
-        connection = Connection((source,), target, channel)
-        self.connections.append(connection)
-        self._fans.setdefault(id(source), (source, []))[1].append(connection)
-        self._bind_reader(connection)
+        self._add([source], [channel], target, channel)
 
-    def gather(self, sources: Sequence[Port], target: Port, depth: int, latency: int) -> None:
-        """Join several Outs and one In; see `Component.gather`."""
-        self._check(sources, target, depth, latency)
-        owners = [s.owner for s in sources if s.owner is not None]
-        assert target.owner is not None
-        if {o.clock.ticks for o in owners} != {target.owner.clock.ticks}:
-            raise WiringError(f"{target.path} gathers parts from another clock; let them cross one by one before")
+    def gather(self, sources: Sequence[Any], target: Any, depth: int, latency: int) -> None:
+        """Join several Outs that each make a part and one In; see `Component.gather`."""
+        period = self._check_many("gather", sources, target, depth, latency)
+        names = [f"{s.path} -> {target.path}" for s in sources]
         name = f"{' + '.join(s.path for s in sources)} -> {target.path}"
-        channel = Gather(
-            self.engine, name, [f"{s.path} -> {target.path}" for s in sources], depth, latency * owners[0].clock.ticks
-        )
-        connection = Connection(tuple(sources), target, channel)
-        self.connections.append(connection)
-        for source, end in zip(sources, channel.ends, strict=True):
-            self._bind_writer(source, end, (target.owner,))
-        self._bind_reader(connection)
+        channel = Gather(self.engine, name, names, depth, latency * period)
+        self._add(sources, channel.ends, target, channel)
 
-    def seal(self) -> None:
+    def merge(self, sources: Sequence[Any], target: Any, depth: int, latency: int, rule: Rule) -> None:
+        """Join several Outs and one In that takes from one at a time; see `Component.merge`."""
+        period = self._check_many("merge", sources, target, depth, latency)
+        names = [f"{s.path} -> {target.path}" for s in sources]
+        name = f"{' | '.join(s.path for s in sources)} -> {target.path}"
+        channel = Merge(self.engine, name, names, depth, latency * period, period, rule)
+        self._add(sources, channel.ends, target, channel)
+
+    def share(self, requesters: Sequence[Any], path: str, name: str, capacity: int, rule: Rule) -> None:
+        """Join Shared ports to one resource; see `Component.share`."""
+        for port in requesters:
+            if not isinstance(port, Shared):
+                raise WiringError(f"{path} is shared by Shared ports, got {_called(port)}")
+            if port.channel is not None:
+                raise WiringError(f"{port.path} takes part in {port.channel.arbiter.name} already")
+        if not requesters:
+            raise WiringError(f"{path} is shared by nobody; name the ports that use it")
+        if len({port.owner.clock.ticks for port in requesters}) > 1:
+            raise WiringError(f"{path} is shared by components on different clocks; give each clock its own")
+        if capacity < 1:
+            raise WiringError(f"{path} needs a capacity of at least 1, got {capacity}")
+        arbiter = Arbiter(self.engine, path, [port.path for port in requesters], capacity, rule)
+        for port, end in zip(requesters, arbiter.ends, strict=True):
+            port.bind(end)
+            self.ends.append(End(port.owner, f"wait-resource:{name}", end.waits, end, ()))
+
+    def seal(self, components: Iterable[Component]) -> None:
         """Bind every sending port to its channel, or to all of them at once.
 
-        raises : WiringError naming all ports that nobody connected
+        raises : WiringError naming all ports of `components` that nobody connected
         """
-        for source, connections in self._fans.values():
-            targets = tuple(c.target.owner for c in connections if c.target.owner is not None)
-            if len(connections) == 1:
-                self._bind_writer(source, connections[0].channel, targets)
-            else:
-                fan = Multicast(self.engine, f"{source.path} -> all", [c.channel for c in connections])
-                self._bind_writer(source, fan, targets)
+        for source, ends in self._fans.values():
+            end = ends[0][0]
+            if len(ends) > 1:
+                end = Multicast(self.engine, f"{source.path} -> all", [end for end, _ in ends])
+            source.bind(end)
+            assert source.owner is not None
+            state = f"blocked-output:{source.name}"
+            self.ends.append(End(source.owner, state, end.writer_waits, end, tuple(peer for _, peer in ends)))
+        loose = [p.path for c in components if c.units for p in c.ports if p.channel is None]
+        if loose:
+            raise WiringError(
+                f"not connected: {', '.join(loose)}; connect them where their components are added"
+            )
 
-    def _check(self, sources: Sequence[Port], target: Port, depth: int | None, latency: int) -> None:
-        for source in sources:
-            if not isinstance(source, Out) or not isinstance(target, (In, BufferIn)):
-                raise WiringError(
-                    f"connect joins an Out to an In, got {getattr(source, 'path', source)} to "
-                    f"{getattr(target, 'path', target)}; a port takes part in one connection, an Out in several"
-                )
-            if not issubclass(source.payload, target.payload):
-                raise WiringError(
-                    f"{source.path} sends {source.payload.__name__}, but {target.path} takes "
-                    f"{target.payload.__name__}; put a converting component between them"
-                )
-        if depth is not None and depth < 1:
-            raise WiringError(f"{target.path} needs a depth of at least 1, got {depth}")
-        if latency < 0:
-            raise WiringError(f"{target.path} needs a latency of at least 0 cycles, got {latency}")
+    def _check_many(self, verb: str, sources: Sequence[Any], target: Any, depth: int, latency: int) -> int:
+        """Check what goes for several sources, and return the period that all clocks agree on."""
+        _check(sources, target, depth, latency)
+        if isinstance(target, BufferIn) or not sources:
+            raise WiringError(
+                f"{verb} joins one or more Outs and an In, got {len(sources)} into {target.path}"
+            )
+        periods = {port.owner.clock.ticks for port in (*sources, target)}
+        if len(periods) > 1:
+            raise WiringError(
+                f"{target.path} would {verb} tokens of another clock; let them cross one by one before"
+            )
+        return int(periods.pop())
 
-    def _bind_reader(self, connection: Connection) -> None:
-        target, channel = connection.target, connection.channel
-        target.bind(channel)
+    def _add(self, sources: Sequence[Port], ends: Sequence[Any], target: Port, channel: Any) -> None:
+        """Note a connection: the reader is bound now, writers once all their connections are known."""
         assert target.owner is not None
-        peers = tuple(s.owner for s in connection.sources if s.owner is not None)
+        self.connections.append(Connection(tuple(sources), target, channel))
+        for source, end in zip(sources, ends, strict=True):
+            self._fans.setdefault(id(source), (source, []))[1].append((end, target.owner))
+        target.bind(channel)
+        peers = tuple(s.owner for s in sources if s.owner is not None)
         self.ends.append(End(target.owner, f"wait-input:{target.name}", channel.reader_waits, channel, peers))
 
-    def _bind_writer(self, source: Port, end: Any, peers: tuple[Component, ...]) -> None:
-        source.bind(end)
-        assert source.owner is not None
-        self.ends.append(End(source.owner, f"blocked-output:{source.name}", end.writer_waits, end, peers))
+
+def _check(sources: Sequence[Any], target: Any, depth: int | None, latency: int) -> None:
+    """Refuse ports that cannot be joined."""
+    for source in sources:
+        if not isinstance(source, Out) or not isinstance(target, In | BufferIn):
+            raise WiringError(
+                f"a connection joins an Out to an In, got {_called(source)} and {_called(target)}; "
+                "many senders to one In go through merge or gather"
+            )
+        if not issubclass(source.payload, target.payload):
+            raise WiringError(
+                f"{source.path} sends {source.payload.__name__}, but {target.path} takes "
+                f"{target.payload.__name__}; put a converting component between them"
+            )
+    if isinstance(target, Port) and target.channel is not None:
+        raise WiringError(
+            f"{target.path} is connected already ({target.channel.name}); many senders to one In go through "
+            "merge or gather"
+        )
+    if depth is not None and depth < 1:
+        raise WiringError(f"{target.path} needs a depth of at least 1, got {depth}")
+    if latency < 0:
+        raise WiringError(f"{target.path} needs a latency of at least 0 cycles, got {latency}")
+
+
+def _called(port: Any) -> str:
+    """Return how messages call what was given for a port."""
+    if isinstance(port, Port):
+        return f"{type(port).__name__} {port.path}"
+    if isinstance(port, Endpoint):
+        return f"a port that is connected already ({port.name})"
+    return repr(port)

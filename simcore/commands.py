@@ -1,0 +1,121 @@
+"""What processes and engines say to one another: the commands a process yields, and what any engine offers.
+
+A process is a Python generator. Besides any SimPy event it may yield
+
+* a positive `int`: resume me after that many ticks,
+* `PARK`: somebody holds my `Wake` and will bring me back (channels and arbiters do),
+* a `Ready`: I need not wait at all, resume me at once with its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+from simcore.errors import WatchdogError, WiringError
+
+Process = Generator[Any, Any, Any]
+
+#: Wakes of one process within one tick beyond which a run is called a livelock.
+WAKES_PER_TICK = 1000
+#: Calendar entries between two looks at livelocks, and between two calls of the observer.
+LOOK_EVERY = 1 << 15
+
+
+class Park:
+    """The type of `PARK`, the command of a process that somebody else will wake."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "PARK"
+
+
+class Ready:
+    """Command of a process that need not wait: it is resumed at once with `value`."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+
+
+PARK = Park()
+DONE = Ready()
+
+
+class Wake:
+    """One entry of the calendar: the engine calls `send(value)` and obeys the command that comes back.
+
+    A process owns one. A callback is a Wake too, without an owner: its `send` takes one argument and returns
+    PARK.
+    """
+
+    __slots__ = ("owner", "parked_event", "parked_on", "send", "since", "unit", "value")
+
+    def __init__(self, send: Callable[[Any], Any], owner: Any = None) -> None:
+        self.send = send
+        self.owner = owner
+        self.value: Any = None
+        self.parked_on: Any = None  # the channel end or arbiter it parked on last
+        self.since = 0  # tick in which it parked there
+        self.unit: Any = None  # whose time the process spends, where it is accounted
+        self.parked_event: Any = None  # stock SimPy only: the event that stands for being parked
+
+
+class Engine(Protocol):
+    """What channels, arbiters and simulations need of an engine, whichever it is."""
+
+    events: int
+    active: Wake
+    observer: Callable[[], None] | None
+
+    @property
+    def now(self) -> Any:
+        """The present tick."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to do."""
+
+    @property
+    def soon(self) -> Callable[[Wake], Any]:
+        """Puts a Wake behind everything already due in this tick."""
+
+    def at(self, tick: float, wake: Wake) -> None:
+        """Put a Wake into a tick, this one or a later one, behind what is due then."""
+
+    def late(self, callback: Callable[[], None]) -> None:
+        """Call back once this tick has settled, before time moves on."""
+
+    def start(self, generator: Process) -> Wake:
+        """Start a process and return its Wake."""
+
+    def halt(self) -> None:
+        """Leave `run` at the end of this tick."""
+
+    def run(self, until: Any = None) -> Any:
+        """Run until nothing is left to do, or until a time or event as in SimPy, or until `halt`."""
+
+
+def livelock(wake: Wake, now: Any, wakes: int) -> WatchdogError:
+    """Return the error for a process that runs again and again without letting time pass."""
+    return WatchdogError(
+        f"livelock at tick {now}: {_describe(wake)} was woken {wakes} times in one tick "
+        f"(limit {WAKES_PER_TICK}); let it hold for at least one cycle somewhere in its loop"
+    )
+
+
+def not_interruptible(wake: Wake) -> WiringError:
+    """Return the error for interrupting a process while a channel or arbiter may hand it a token."""
+    return WiringError(
+        f"{_describe(wake)} waits in a channel or arbiter and cannot be interrupted, as the token it is "
+        "promised would be lost; send it a message through a port instead"
+    )
+
+
+def _describe(wake: Wake) -> str:
+    """Return how messages call what is behind a Wake."""
+    if wake.unit is not None:
+        return str(wake.unit.path)
+    return f"process {wake.owner.name!r}" if wake.owner is not None else "a callback"

@@ -1,0 +1,78 @@
+"""From what units and channels logged to the intervals of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.accounting import Unit
+from simcore.activity import Activity, category
+from simcore.clock import Clock
+from simcore.deadlock import Parked
+
+
+def recorded_activity(
+    units: Sequence[Unit], still_parked: Sequence[Parked], makespan: int, reference: Clock
+) -> Activity:
+    """Return all intervals up to the makespan, in columns; they add up to the accounts.
+
+    still_parked : who waits when nothing is left to do; those waits have not been logged
+    """
+    columns = _Columns(makespan)
+    for index, unit in enumerate(units):
+        for operation in unit.operations:
+            columns.add(index, operation.state, operation.intervals())
+        for state, waits in unit.waits:
+            columns.add(index, state, np.array(waits.log, np.int64).reshape(-1, 2))
+    numbers = {id(unit): index for index, unit in enumerate(units)}
+    for parked in still_parked:
+        if category(parked.state) == "wait-input":
+            continue
+        wait = np.array([[parked.since, makespan - parked.since]], np.int64)
+        columns.add(numbers[id(parked.unit)], parked.state, wait)
+    return columns.activity(tuple(unit.path for unit in units), reference)
+
+
+class _Columns:
+    """Rows of (unit, state, start, duration) being collected, cut off at the makespan."""
+
+    def __init__(self, makespan: int) -> None:
+        self.makespan = makespan
+        self.states: dict[str, int] = {}
+        self.unit = [np.zeros(0, np.int32)]
+        self.state = [np.zeros(0, np.int16)]
+        self.rows = [np.zeros((0, 2), np.int64)]
+
+    def add(self, unit: int, state: str, rows: NDArray[np.int64]) -> None:
+        """Add the rows (start, duration) that one unit spent in one state."""
+        left = self.makespan - rows[:, 0]
+        keep = left > 0
+        if category(state) == "wait-input":
+            # An input that comes only after the makespan is none of this run's: the unit has finished.
+            keep &= rows[:, 1] <= left
+        if not keep.any():
+            return
+        number = self.states.setdefault(state, len(self.states))
+        self.rows.append(np.column_stack([rows[keep, 0], np.minimum(rows[keep, 1], left[keep])]))
+        self.unit.append(np.full(len(self.rows[-1]), unit, np.int32))
+        self.state.append(np.full(len(self.rows[-1]), number, np.int16))
+
+    def activity(self, units: tuple[str, ...], reference: Clock) -> Activity:
+        """Return the rows sorted by unit, then by start."""
+        unit, state, rows = np.concatenate(self.unit), np.concatenate(self.state), np.concatenate(self.rows)
+        some = rows[:, 1] > 0
+        unit, state, rows = unit[some], state[some], rows[some]
+        order = np.lexsort((rows[:, 0], unit))
+        return Activity(
+            units=units,
+            states=tuple(self.states),
+            unit=unit[order],
+            state=state[order],
+            start=rows[order, 0],
+            duration=rows[order, 1],
+            makespan=self.makespan,
+            ticks_per_cycle=reference.ticks,
+            clock_hz=reference.hz,
+        )
