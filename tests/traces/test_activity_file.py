@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from activities import activities, make_activity, pipeline_activity
 from hypothesis import HealthCheck, given, settings
 
 from simcore.activity import Activity
 from simcore.errors import FileError
+from tests.traces.activities import activities, make_activity, pipeline_activity
 from traces import load_activity, save_activity
 
 SMALL = make_activity(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from activities import activities, make_activity, pipeline_activity
 from hypothesis import HealthCheck, given, settings
 
 from simcore.activity import Activity, category
 from simcore.errors import FileError
+from tests.traces.activities import activities, make_activity, pipeline_activity
 from traces import write_chrome_trace
 
 WAITS = {"wait-input", "blocked-output", "wait-resource"}

@@ -8,12 +8,12 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-from activities import make_activity, pipeline_activity
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from simcore.activity import Activity
 from simcore.errors import FileError, SimError, UnknownNameError
+from tests.traces.activities import make_activity, pipeline_activity
 from traces import category_totals, plot_timeline, plot_utilisation, save_figure
 from traces.figure_style import BUSY_COLOURS, CATEGORY_COLOURS, cycles_text, describe, kinds_of, time_unit
 

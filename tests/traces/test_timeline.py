@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from activities import activities, make_activity, pipeline_activity, time_by_hand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.activity import CATEGORIES, Activity
 from simcore.errors import SimError, UnknownNameError
+from tests.traces.activities import activities, make_activity, pipeline_activity, time_by_hand
 from traces import (
     bin_edges,
     busy_fraction,

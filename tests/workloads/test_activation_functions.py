@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network_twins import SCALAR_FUNCTIONS
 
+from tests.workloads.network_twins import SCALAR_FUNCTIONS
 from workloads import Clip, activations
 from workloads.activation_functions import apply_clip, chain_clips
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_twins import golden_by_hand
-from strategies import NetworkCase, networks, random_parameters
 
 from simcore.errors import WorkloadError
+from tests.strategies import NetworkCase, networks, random_parameters
+from tests.workloads.network_twins import golden_by_hand
 from workloads import (
     Conv2d,
     Input,

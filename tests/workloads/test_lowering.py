@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from network_twins import forward_layers
-from strategies import NetworkCase, networks
 
 from simcore.errors import WorkloadError
+from tests.strategies import NetworkCase, networks
+from tests.workloads.network_twins import forward_layers
 from workloads import (
     Activation,
     Add,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import NetworkCase, networks
 
 from simcore.errors import WorkloadError
+from tests.strategies import NetworkCase, networks
 from workloads import (
     Activation,
     Add,

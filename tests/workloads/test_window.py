@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network_twins import pixels, window_starts
 
 from simcore.errors import WorkloadError
+from tests.workloads.network_twins import pixels, window_starts
 from workloads import Window
 
 
