@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,11 @@ from simcore.errors import WiringError
 
 if TYPE_CHECKING:
     from simcore.accounting import Unit
+
+Form = TypeVar("Form", bound="Operation")
+
+#: Durations before the first, and once they differ; no hold lasts that long.
+_NONE_YET, _VARIES = -1, -2
 
 
 class Operation:
@@ -34,25 +39,24 @@ class Operation:
         self.doc = doc
         self.process = process
         self.programming = programming
-        self.count = 0
-        self.ticks = 0
-        # If recorded: the tick of each start, and index and ticks of those that do not last as usual.
-        self.starts = array("q")
-        self.usual = -1
-        self.unusual: list[tuple[int, int]] = []
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
         raise WiringError(f"operation {self.name!r} is held before its component was built")
 
+    @property
+    def count(self) -> int:
+        """How often it was held."""
+        return 0
+
+    @property
+    def ticks(self) -> int:
+        """Ticks for which it was held in all."""
+        return 0
+
     def intervals(self) -> NDArray[np.int64]:
-        """Return the recording: (n, 2) start and duration [tick] of each time it was held."""
-        rows = np.empty((len(self.starts), 2), np.int64)
-        rows[:, 0] = self.starts
-        rows[:, 1] = self.usual
-        for index, ticks in self.unusual:
-            rows[index, 1] = ticks
-        return rows
+        """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
+        return np.zeros((0, 2), np.int64)
 
     @property
     def state(self) -> str:
@@ -60,53 +64,102 @@ class Operation:
         return f"{'programming' if self.programming else 'busy'}:{self.name}"
 
 
-class _PlainOperation(Operation):
-    """An operation of one instance, alone on its unit and in cycles that are ticks: the fastest form."""
+class _CountedOperation(Operation):
+    """An operation of one instance that counts and charges: the fastest form."""
+
+    _count = 0
+    _ticks = 0
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
-        self.count += 1
-        self.ticks += cycles
+        self._count += 1
+        self._ticks += cycles
         return cycles
 
+    @property
+    def count(self) -> int:
+        """How often it was held."""
+        return self._count
 
-class _RecordedOperation(_PlainOperation):
-    """The plain form with a recording."""
+    @property
+    def ticks(self) -> int:
+        """Ticks for which it was held in all."""
+        return self._ticks
 
-    engine: Engine
+
+class _RecordedOperation(Operation):
+    """An operation of one instance that records, and counts and charges by what it recorded."""
+
+    _usual = _NONE_YET  # ticks that each lasts, as long as all last the same
+    _durations: array[int] | None = None  # ticks of each, once they differ
+
+    def start_recording(self, engine: Engine) -> None:
+        """Take the time from `engine`; called once, before the first hold."""
+        self._engine = engine
+        self._starts = array("q")
+        self._note_start = self._starts.append
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
-        self.count += 1
-        self.ticks += cycles
-        self.starts.append(self.engine.now)
-        if cycles != self.usual:
+        self._note_start(self._engine.now)
+        if cycles != self._usual:
             self._note_duration(cycles)
         return cycles
 
     def _note_duration(self, ticks: int) -> None:
-        if self.usual < 0:
-            self.usual = ticks
-        else:
-            self.unusual.append((len(self.starts) - 1, ticks))
+        if self._usual == _NONE_YET:
+            self._usual = ticks
+            return
+        if self._durations is None:
+            self._durations = array("q", [self._usual]) * (len(self._starts) - 1)
+            self._usual = _VARIES
+        self._durations.append(ticks)
+
+    @property
+    def count(self) -> int:
+        """How often it was held."""
+        return len(self._starts)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks for which it was held in all."""
+        return self._usual * len(self._starts) if self._durations is None else sum(self._durations)
+
+    def intervals(self) -> NDArray[np.int64]:
+        """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
+        rows = np.empty((len(self._starts), 2), np.int64)
+        rows[:, 0] = self._starts
+        rows[:, 1] = self._usual if self._durations is None else self._durations
+        return rows
 
 
-class _FullOperation(_RecordedOperation):
-    """An operation of one instance on any clock, beside others on its unit, recorded or not."""
+class _ClockedOperation(Operation):
+    """An operation in cycles of a slower clock than the tick, or beside others on its unit."""
 
-    owner: Unit
-    ticks_per_cycle: int
-    recorded: bool
+    def wrap(self, inner: Operation, owner: Unit, ticks_per_cycle: int) -> None:
+        """Let `inner` keep the books, in ticks; called once, before the first hold."""
+        self._inner = inner
+        self._owner = owner
+        self._ticks_per_cycle = ticks_per_cycle
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
-        self.owner.last = self
-        ticks = cycles * self.ticks_per_cycle
-        if self.recorded:
-            return super().hold(ticks)
-        self.count += 1
-        self.ticks += ticks
-        return ticks
+        self._owner.last = self
+        return self._inner.hold(cycles * self._ticks_per_cycle)
+
+    @property
+    def count(self) -> int:
+        """How often it was held."""
+        return self._inner.count
+
+    @property
+    def ticks(self) -> int:
+        """Ticks for which it was held in all."""
+        return self._inner.ticks
+
+    def intervals(self) -> NDArray[np.int64]:
+        """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
+        return self._inner.intervals()
 
 
 def bind_operation(
@@ -122,22 +175,24 @@ def bind_operation(
 
     name : of the attribute it was declared as
     """
-    form = _RecordedOperation if record else _PlainOperation
+    bound = _as(_RecordedOperation if record else _CountedOperation, declared, name, owner)
+    if isinstance(bound, _RecordedOperation):
+        bound.start_recording(engine)
     if not alone or ticks_per_cycle != 1:
-        form = _FullOperation
-    bound = form(
+        inner, bound = bound, _as(_ClockedOperation, declared, name, owner)
+        bound.wrap(inner, owner, ticks_per_cycle)
+    owner.operations.append(bound)
+    return bound
+
+
+def _as(form: type[Form], declared: Operation, name: str, owner: Unit) -> Form:
+    return form(
         declared.name or name,
         unit=declared.unit,
         doc=declared.doc,
         process=owner.process,
         programming=declared.programming,
     )
-    if isinstance(bound, _RecordedOperation):
-        bound.engine = engine
-    if isinstance(bound, _FullOperation):
-        bound.owner, bound.ticks_per_cycle, bound.recorded = owner, ticks_per_cycle, record
-    owner.operations.append(bound)
-    return bound
 
 
 class Counter:

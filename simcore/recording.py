@@ -55,7 +55,9 @@ class _Columns:
         if not keep.any():
             return
         number = self.states.setdefault(state, len(self.states))
-        self.rows.append(np.column_stack([rows[keep, 0], np.minimum(rows[keep, 1], left[keep])]))
+        if not keep.all() or rows[-1, 1] > left[-1]:
+            rows = np.column_stack([rows[keep, 0], np.minimum(rows[keep, 1], left[keep])])
+        self.rows.append(rows)
         self.unit.append(np.full(len(self.rows[-1]), unit, np.int32))
         self.state.append(np.full(len(self.rows[-1]), number, np.int16))
 
@@ -63,8 +65,10 @@ class _Columns:
         """Return the rows sorted by unit, then by start."""
         unit, state, rows = np.concatenate(self.unit), np.concatenate(self.state), np.concatenate(self.rows)
         some = rows[:, 1] > 0
-        unit, state, rows = unit[some], state[some], rows[some]
-        order = np.lexsort((rows[:, 0], unit))
+        if not some.all():
+            unit, state, rows = unit[some], state[some], rows[some]
+        # One key whose sorted runs, an operation's or a port's each, a stable sort only has to merge.
+        order = np.argsort(unit * np.int64(self.makespan + 1) + rows[:, 0], kind="stable")
         return Activity(
             units=units,
             states=tuple(self.states),

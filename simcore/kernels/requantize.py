@@ -19,7 +19,7 @@ def _round_reference(scaled: Numbers, zero: int, low: int, high: int) -> Numbers
 
 
 @njit(cache=True)
-def _round(scaled: float, zero: int, low: int, high: int) -> int:
+def _round(scaled: Any, zero: int, low: int, high: int) -> Any:
     code = np.rint(scaled) + np.float32(zero)
     return np.int32(min(max(code, np.float32(low)), np.float32(high)))
 
