@@ -170,7 +170,7 @@ class Channel(TwoEnded):
             self.soon(reader)
             return DONE
         items = self._items
-        if len(items) < self.capacity:
+        if not items or len(items) < self.capacity:  # capacity is at least 1
             items.append(token)
             return DONE
         engine = self.engine

@@ -316,23 +316,26 @@ class CycleEnvironment(simpy.Environment):
                         if value is not None:
                             entry.value = None
                         try:
-                            command = entry.send(value)
+                            send = entry.send
+                            command = send(value)
                             if type(command) is Ready:
-                                command = entry.send(command.value)
+                                command = send(command.value)
                                 if type(command) is Ready:
-                                    command = entry.send(command.value)
+                                    command = send(command.value)
                         except BaseException as ending:
                             self.end(entry, ending)
                         else:
-                            if type(command) is int and command > 0:
+                            if type(command) is int:
                                 when = now + command
                                 bucket = find(when)
                                 if bucket is not None:
                                     bucket.append(entry)
-                                else:
+                                elif command > 0:
                                     buckets[when] = [entry]
                                     if command != 1:  # the loop looks into the next tick by itself
                                         heappush(times, when)
+                                else:
+                                    self.obey(entry, command)
                             elif command is not PARK:
                                 self.obey(entry, command)
                     else:

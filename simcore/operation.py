@@ -67,8 +67,11 @@ class Operation:
 class _CountedOperation(Operation):
     """An operation of one instance that counts and charges: the fastest form."""
 
-    _count = 0
-    _ticks = 0
+    def start_counting(self) -> None:
+        """Start from nothing; called once, before the first hold."""
+        # Not defaults of the class: an attribute that the class has too is found more slowly.
+        self._count = 0
+        self._ticks = 0
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
@@ -90,11 +93,10 @@ class _CountedOperation(Operation):
 class _RecordedOperation(Operation):
     """An operation of one instance that records, and counts and charges by what it recorded."""
 
-    _usual = _NONE_YET  # ticks that each lasts, as long as all last the same
-    _durations: array[int] | None = None  # ticks of each, once they differ
-
     def start_recording(self, engine: Engine) -> None:
         """Take the time from `engine`; called once, before the first hold."""
+        self._usual = _NONE_YET  # ticks that each lasts, as long as all last the same
+        self._durations: array[int] | None = None  # ticks of each, once they differ
         self._engine = engine
         self._starts = array("q")
         self._note_start = self._starts.append
@@ -175,9 +177,13 @@ def bind_operation(
 
     name : of the attribute it was declared as
     """
-    bound = _as(_RecordedOperation if record else _CountedOperation, declared, name, owner)
-    if isinstance(bound, _RecordedOperation):
+    bound: Operation
+    if record:
+        bound = _as(_RecordedOperation, declared, name, owner)
         bound.start_recording(engine)
+    else:
+        bound = _as(_CountedOperation, declared, name, owner)
+        bound.start_counting()
     if not alone or ticks_per_cycle != 1:
         inner, bound = bound, _as(_ClockedOperation, declared, name, owner)
         bound.wrap(inner, owner, ticks_per_cycle)
