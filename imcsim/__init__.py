@@ -1,1 +1,47 @@
-"""TODO."""
+"""Floor 4: the application. `imcsim.run` simulates a workload on a machine; `imcsim` is the command for it.
+
+    >>> import imcsim
+    >>> run = imcsim.run("digits-cnn", arch="dataflow", images=16)  # doctest: +SKIP
+    >>> run.summary["throughput_per_s"], run.plot_timeline()  # doctest: +SKIP
+
+Names are imported when they are first used, so that importing the package, `imcsim --help` and `imcsim list`
+stay quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imcsim.exporters import export_run, exporters
+    from imcsim.results import Run, UnitTimes, read_run
+    from imcsim.simulate import map_workload, run
+
+_HOMES = {
+    "Run": "imcsim.results",
+    "UnitTimes": "imcsim.results",
+    "export_run": "imcsim.exporters",
+    "exporters": "imcsim.exporters",
+    "map_workload": "imcsim.simulate",
+    "read_run": "imcsim.results",
+    "run": "imcsim.simulate",
+}
+
+__all__ = ["Run", "UnitTimes", "export_run", "map_workload", "read_run", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("imcsim")
+    raise AttributeError(f"module 'imcsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, imported or not."""
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,59 @@
+"""Which images a run takes, and on which its scales are calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.errors import WorkloadError
+from simcore.noise import derive, normal_fixed_reference, stream_key
+from workloads import Network, Shape, datasets, read_data
+
+CALIBRATION_IMAGES = 16
+_NORMAL_ONE = 1 << 20  # fixed point of the noise stream
+
+
+@dataclass(frozen=True, eq=False)
+class RunInputs:
+    """Images of a run.
+
+    inputs : (images, C, H, W) float32
+    calibration : the inputs whose ranges set the scales, whatever the number of images
+    labels : class of each image, None where nobody knows
+    origin : one sentence on where the images come from
+    """
+
+    inputs: NDArray[np.float32]
+    calibration: NDArray[np.float32]
+    labels: NDArray[np.int64] | None
+    origin: str
+
+
+def run_inputs(network: Network, images: int, seed: int, data: str | None) -> RunInputs:
+    """Return the first `images` of a file, else of the network's own data, else seeded noise.
+
+    raises : FileError for a bad file, WorkloadError for images that are too few or do not fit
+    """
+    if data is None and network.dataset is None:
+        return _noise(network.input_shape, images, seed)
+    dataset = datasets[str(network.dataset)]() if data is None else read_data(data)
+    dataset.check_fits(network.name, network.input_shape)
+    if images > len(dataset):
+        raise WorkloadError(f"{dataset.name} holds {len(dataset)} images, got --images {images}; ask for fewer")
+    first = dataset.first(images)
+    calibration = dataset.inputs[:CALIBRATION_IMAGES]
+    return RunInputs(first.inputs, calibration, first.labels, f"first {images} of {dataset.name}: {dataset.origin}")
+
+
+def _noise(shape: Shape, images: int, seed: int) -> RunInputs:
+    """Return normal noise; image n is the same however many there are."""
+    key = stream_key(seed, "input noise")
+    pixels = np.arange(prod(shape))
+    make: Callable[[int], NDArray[np.int32]] = lambda image: normal_fixed_reference(derive(key, image), pixels)
+    noise = np.stack([make(n) for n in range(max(images, CALIBRATION_IMAGES))])
+    inputs = (noise / np.float32(_NORMAL_ONE)).astype(np.float32).reshape(-1, *shape)
+    return RunInputs(inputs[:images], inputs[:CALIBRATION_IMAGES], None, f"seeded noise, seed {seed}")

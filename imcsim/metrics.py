@@ -1,0 +1,136 @@
+"""What a finished run adds up to: times and rates of its images, power, and the digests of what happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.machine import Machine, MachineRun
+from simcore import Activity, Outcome
+from workloads import LoweredNetwork
+
+
+@dataclass(frozen=True)
+class StreamMetrics:
+    """Times and rates of the measured images: all but the first `warmup`.
+
+    interval : median gap between completions of measured images [cycle], None with a single one
+    latency : of the measured images [s], from the first pixel accepted to the last one out
+    throughput : [1/s] 1/interval, with a single image 1/window
+    window : [s] from the completion of the last image of the warm-up, else the start, to the end
+    measured : share of the images that is measured
+    """
+
+    interval: float | None
+    latency: dict[str, float]
+    throughput: float
+    window: float
+    measured: float
+
+
+def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
+    """Return the times and rates of all images but the first `warmup`."""
+    clock = run.outcome.reference
+    tick = float(clock.period / clock.ticks)
+    completed = run.completed[warmup:]
+    latencies = [(c - a) * tick for a, c in zip(run.accepted[warmup:], completed, strict=True)]
+    gaps = [after - before for before, after in zip(completed, completed[1:], strict=False)]
+    window = (run.outcome.makespan - (run.completed[warmup - 1] if warmup else 0)) * tick
+    return StreamMetrics(
+        interval=whole(median(gaps) / clock.ticks) if gaps else None,
+        latency={
+            "first": latencies[0],
+            "mean": fmean(latencies),
+            "p50": float(np.percentile(latencies, 50)),
+            "p99": float(np.percentile(latencies, 99)),
+            "max": max(latencies),
+        },
+        throughput=1 / (median(gaps) * tick if gaps else window),
+        window=window,
+        measured=len(completed) / len(run.completed),
+    )
+
+
+def rates(run: MachineRun, stream: StreamMetrics, macs: int) -> dict[str, Any]:
+    """Return what a second, a joule and a square millimetre buy, as a summary names it.
+
+    macs : of one image
+
+    Mean power is energy over time, over the whole run without a warm-up. With one, each image counts for the
+    same energy, and those measured spend theirs in the window behind the warm-up.
+    """
+    outcome = run.outcome
+    tops = 2 * macs * stream.throughput / 1e12
+    power = outcome.energy.total * stream.measured / stream.window
+    area = outcome.area.total
+    return {
+        "throughput_per_s": stream.throughput,
+        "macs": macs,
+        "tops": tops,
+        "tops_per_w": tops / power if power else None,
+        "tops_per_mm2": tops / area if area else None,
+        "energy_j": {
+            "total": outcome.energy.total,
+            "by_component": outcome.energy.by_component,
+            "by_layer": outcome.energy.by_layer,
+        },
+        "area_mm2": {"total": area, "by_component": outcome.area.by_component},
+        "power_w": {"mean": power, "peak": None},
+    }
+
+
+def whole(number: float) -> float:
+    """Return a number as an int where it is one, so that files show cycles without a point."""
+    return int(number) if number == int(number) else number
+
+
+def fingerprint(
+    machine: Machine, network: LoweredNetwork, values: str, seed: int, run: MachineRun
+) -> str:
+    """Return the digest of what was simulated and of what came out, without any names.
+
+    It is equal across engines, orders of starting processes, and with or without a recording.
+    """
+    outcome = run.outcome
+    content = {
+        "machine": machine.config.canonical(),
+        "graph": network.canonical(),
+        "images": len(run.completed),
+        "values": values,
+        "seed": seed,
+        "ticks_per_cycle": outcome.reference.ticks,
+        "units": [account.ticks for account in outcome.accounts],  # sorted by path, as are the actions
+        "actions": [counts for _, counts in sorted(outcome.energy.actions.items())],
+        "completed": run.completed,
+        "outputs": None if run.outputs is None else array_digest(run.outputs),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def history_digest(outcome: Outcome) -> str | None:
+    """Return the digest of the sorted intervals, None if nothing was recorded."""
+    activity = outcome.activity
+    return None if activity is None else _activity_digest(activity)
+
+
+def _activity_digest(activity: Activity) -> str:
+    """Return a digest that does not depend on the order in which states were met."""
+    names = sorted(activity.states)
+    place = np.array([names.index(state) for state in activity.states], np.int16)
+    digest = hashlib.sha256(json.dumps([activity.units, names, activity.makespan]).encode())
+    for column in (activity.unit, place[activity.state], activity.start, activity.duration):
+        digest.update(array_digest(column).encode())
+    return digest.hexdigest()
+
+
+def array_digest(array: NDArray[Any]) -> str:
+    """Return the digest of an array's shape and integers, the same on every platform."""
+    digest = hashlib.sha256(json.dumps(array.shape).encode())
+    digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,120 @@
+"""From what users write to what is simulated: names and files to networks and machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arch.machine import Machine, machines
+from imcsim.machine_files import MachineFile, located, parse_setting, read_machine_file
+from simcore.config import InvalidConfigError
+from simcore.errors import ConfigError, FileError, UnknownNameError
+from simcore.registry import near_miss
+from simcore.settings import assign_all, overlay
+from workloads import Network, networks
+
+Setting = str | tuple[str, object]
+
+_YAML = (".yaml", ".yml")
+#: Kinds of files that will be workloads one day, and are told apart from misspelt names until then.
+_LATER = {
+    ".onnx": "ONNX files are",
+    ".csv": "SCALE-Sim topologies are",
+    ".jsonl": "workload traces are",
+    ".json": "workload traces are",
+    ".trace": "workload traces are",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ResolvedMachine:
+    """A machine, and what to write into a file so that it is this one again.
+
+    name : what reports call it
+    written : `extends` and all its parameters
+    """
+
+    machine: Machine
+    name: str
+    written: dict[str, Any]
+
+
+def is_run_file(workload: str | Path | Network) -> bool:
+    """Tell whether a workload is a run's `config.yaml`, by its name."""
+    return not isinstance(workload, Network) and Path(workload).suffix.lower() in _YAML
+
+
+def resolve_network(workload: str | Path | Network) -> Network:
+    """Return the network of a registered name; a Network stays as it is.
+
+    raises : UnknownNameError, or FileError for a file that cannot be a workload
+    """
+    if isinstance(workload, Network):
+        return workload
+    name = str(workload)
+    if name in networks:
+        return networks[name]()
+    suffix = Path(name).suffix.lower()
+    if suffix in _LATER:
+        raise FileError(
+            f"cannot run {name}: {_LATER[suffix]} not supported yet; "
+            f"choose a built-in workload: {', '.join(networks.names())}"
+        )
+    if "/" in name or Path(name).exists():
+        raise FileError(
+            f"cannot run {name}: it is no kind of workload that is known; "
+            f"choose a built-in one: {', '.join(networks.names())}"
+        )
+    return networks[name]()
+
+
+def resolve_machine(arch: str | Path | Machine, settings: Sequence[Setting] = ()) -> ResolvedMachine:
+    """Return the machine of a registered name or a YAML file, with `settings` applied.
+
+    settings : "core.adc.bits=6", or path and value
+    raises : UnknownNameError, FileError, ConfigError
+    """
+    if isinstance(arch, Machine):
+        return _from_machine(arch, settings)
+    name = str(arch)
+    if name not in machines and (Path(name).suffix.lower() in _YAML or "/" in name):
+        file = read_machine_file(name, machines.names())
+        return machine_of_file(file, Path(name).stem, settings)
+    if name not in machines:
+        hint = near_miss(name, machines.names())
+        raise UnknownNameError(f"no machine is called {name!r}; {hint}; a machine file ends in .yaml")
+    return _configured(name, name, {}, None, settings)
+
+
+def machine_of_file(file: MachineFile, name: str, settings: Sequence[Setting] = ()) -> ResolvedMachine:
+    """Return the machine that a file describes; errors tell its places."""
+    return _configured(file.extends, name, file.values, file, settings)
+
+
+def _configured(
+    preset_name: str, name: str, values: dict[str, Any], file: MachineFile | None, settings: Sequence[Setting]
+) -> ResolvedMachine:
+    """Lay a file's values over a preset's, apply the settings, and check the whole."""
+    preset = machines[preset_name]
+    schema = preset.machine.Config
+    pairs = [parse_setting(s) if isinstance(s, str) else s for s in settings]
+    required = any(parameter.required for parameter in schema.parameters())
+    defaults = {} if required else schema().canonical()
+    try:
+        raw = assign_all(overlay(overlay(defaults, preset.values), values), pairs, schema, source="--set")
+        config = schema.parse(raw, where=preset_name)
+    except InvalidConfigError as error:
+        raise located(error, file, [path for path, _ in pairs]) from None
+    return ResolvedMachine(preset.machine(config, name), name, {"extends": preset_name, **config.canonical()})
+
+
+def _from_machine(machine: Machine, settings: Sequence[Setting]) -> ResolvedMachine:
+    """Return a machine made in Python, under the registered name of its class if it has one."""
+    if settings:
+        raise ConfigError("settings go with a machine's name or file; change the Machine's own configuration")
+    known = [name for name, preset in machines.items().items() if preset.machine is type(machine)]
+    extends = machine.name if machine.name in known else next(iter(known), type(machine).__name__)
+    name = machine.name or extends
+    return ResolvedMachine(machine, name, {"extends": extends, **machine.config.canonical()})

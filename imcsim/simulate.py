@@ -1,0 +1,210 @@
+"""Runs one workload on one machine, and reports what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values
+from imcsim.compile_clock import CompileClock
+from imcsim.inputs import RunInputs, run_inputs
+from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics
+from imcsim.resolve import Setting
+from imcsim.results import Run, empty_summary, unit_times
+from imcsim.run_folder import RunFolder
+from imcsim.run_request import RunRequest, resolve_request
+from simcore import Progress
+from simcore.simulation import peak_memory_mb
+from workloads import Network, Parameters, accuracy, float_outputs, golden_outputs, lower, quantize
+
+
+class InterruptedRun(KeyboardInterrupt):  # noqa: N818 -- as KeyboardInterrupt is no Error either
+    """Ctrl-C during a run; `run` holds what is known of it."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__("interrupted")
+        self.run = run
+
+
+def run(
+    workload: str | Path | Network,
+    arch: str | Path | Machine | None = None,
+    *,
+    images: int | None = None,
+    values: str | None = None,
+    settings: Sequence[Setting] = (),
+    seed: int | None = None,
+    warmup: int | None = None,
+    engine: str | None = None,
+    out: str | Path | None = None,
+    plugins: Sequence[str | Path] | None = None,
+    data: str | Path | None = None,
+    record: bool = True,
+    shuffle: int | None = None,
+    observe: Callable[[Progress], None] | None = None,
+) -> Run:
+    """Simulate a workload on a machine.
+
+    workload : a registered name, a Network, or the `config.yaml` of an earlier run, which needs no `arch`
+    arch : a registered name, a YAML file, or a Machine
+    images : how many, the first of the data; 1 unless a `config.yaml` says otherwise
+    values : `ideal`, the default, computes them in exact integers; `off` leaves them out
+    settings : parameters of the machine, as "core.adc.bits=6" or as path and value
+    seed : of all noise; it never changes weights
+    warmup : first images that are kept out of latency, interval, throughput and power
+    engine : `lean`, the default, or `stock` for plain SimPy
+    out : directory to write the results to
+    plugins : Python files to import first
+    data : .npz file with `inputs` and, optionally, `labels`
+    record : keep every interval, for `Run.activity` and pictures
+    shuffle : seed of a random order of starting processes, which changes nothing
+    observe : called now and then with the progress
+    raises : SimError; InterruptedRun on Ctrl-C
+    """
+    begin = time.perf_counter()
+    changes = {
+        "images": images,
+        "values": values,
+        "seed": seed,
+        "warmup": warmup,
+        "engine": engine,
+        "data": data,
+        "plugins": plugins,
+    }
+    request = resolve_request(workload, arch, settings, changes)
+    with ExitStack() as stack:
+        folder = stack.enter_context(RunFolder(out)) if out is not None else None
+        clock = stack.enter_context(CompileClock()) if request.config.values != "off" else None
+        job = _Job(request, RunOptions(request.config.engine, record, shuffle, observe=observe), begin, clock)
+        try:
+            result = job.run()
+        except KeyboardInterrupt:
+            partial = job.partial()
+            if folder is not None:
+                folder.write(partial)
+            raise InterruptedRun(partial) from None
+        if folder is not None:
+            folder.write(result)
+    return result
+
+
+def map_workload(
+    workload: str | Path | Network,
+    arch: str | Path | Machine | None = None,
+    *,
+    settings: Sequence[Setting] = (),
+    plugins: Sequence[str | Path] | None = None,
+) -> NetworkMap:
+    """Return how a workload is placed on a machine; see `run` for the arguments."""
+    request = resolve_request(workload, arch, settings, {"plugins": plugins})
+    return request.machine.map(lower(request.network))
+
+
+@dataclass(eq=False)
+class _Job:
+    """One run under way; its summary fills up as it goes, so that an interrupted one can tell what is known.
+
+    begin : when it began, by `time.perf_counter`
+    clock : None in a run without values, which needs no kernels
+    """
+
+    request: RunRequest
+    options: RunOptions
+    begin: float
+    clock: CompileClock | None
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.summary = empty_summary(self.request.config)
+        self.lowered = lower(self.request.network)
+        self.summary["macs"] = self.lowered.macs
+
+    def run(self) -> Run:
+        """Map, calibrate, simulate, compare with the references, and add up."""
+        config, machine = self.request.config, self.request.machine
+        placed = machine.map(self.lowered)
+        material = self._material()
+        compiled = self._compile_s
+        machine_run = machine.simulate(placed, config.images, material and material.values, self.options)
+        # Kernels compile when they are first called, which is among the events.
+        wall_s = max(0.0, machine_run.outcome.wall_s - (self._compile_s - compiled))
+        outputs = None
+        if material is not None and machine_run.outputs is not None:
+            outputs = material.values.network.output_quantization.dequantize(machine_run.outputs)
+            self.summary |= _judgement(material, machine_run.outputs)
+        self._fill(machine_run, wall_s)
+        times = unit_times(machine_run.outcome)
+        return Run(self.summary, config, times, machine_run.outcome.activity, outputs, machine_run.outputs)
+
+    def partial(self) -> Run:
+        """Return what is known of a run that was interrupted."""
+        self.summary |= {"interrupted": True, "peak_rss_mb": peak_memory_mb()}
+        return Run(self.summary, self.request.config, (), None, None, None)
+
+    @property
+    def _compile_s(self) -> float:
+        return self.clock.seconds if self.clock is not None else 0.0
+
+    def _material(self) -> _Material | None:
+        """Return what the values are computed on, None without values."""
+        config, network = self.request.config, self.request.network
+        if config.values == "off":
+            return None
+        parameters = network.load_parameters()
+        inputs = run_inputs(network, config.images, config.seed, config.data)
+        self.summary["inputs"] = inputs.origin
+        quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
+        codes = quantised.input_quantization.quantize(inputs.inputs)
+        return _Material(Values(quantised, codes), parameters, inputs)
+
+    def _fill(self, machine_run: MachineRun, wall_s: float) -> None:
+        """Complete the summary."""
+        config, outcome = self.request.config, machine_run.outcome
+        stream = stream_metrics(machine_run, config.warmup)
+        self.summary |= {
+            "fingerprint": fingerprint(
+                self.request.machine, self.lowered, config.values, config.seed, machine_run
+            ),
+            "history": history_digest(outcome),
+            "cycles": outcome.cycles,
+            "clock_hz": outcome.reference.hz,
+            "time_s": outcome.seconds,
+            "initiation_interval_cycles": stream.interval,
+            "latency_s": stream.latency,
+            **rates(machine_run, stream, self.lowered.macs),
+            "units": len(outcome.accounts),
+            "events": outcome.events,
+            "wall_s": wall_s,
+            "setup_s": time.perf_counter() - self.begin - wall_s - self._compile_s,
+            "compile_s": self._compile_s,
+            "peak_rss_mb": peak_memory_mb(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """What a run with values computes on, and what its outputs are judged by."""
+
+    values: Values
+    parameters: Parameters
+    inputs: RunInputs
+
+
+def _judgement(material: _Material, outputs: NDArray[np.int32]) -> dict[str, Any]:
+    """Return how the machine's outputs compare with the golden reference, and all with the labels."""
+    network, inputs = material.values.network, material.inputs
+    golden = golden_outputs(network, inputs.inputs)
+    verdict: dict[str, Any] = {"outputs_match_golden": bool(np.array_equal(outputs, golden))}
+    if inputs.labels is not None:
+        floats = float_outputs(network.lowered, material.parameters, inputs.inputs)
+        verdict["accuracy"] = accuracy(outputs, inputs.labels)
+        verdict["golden_accuracy"] = accuracy(golden, inputs.labels)
+        verdict["float_accuracy"] = accuracy(floats, inputs.labels)
+    return verdict
