@@ -98,7 +98,7 @@ class DataflowChip(Component):
             memory = self.cores[stage.name].memory
             for port, buffer in zip(memory.pixel_in, memory.buffers, strict=True):
                 self._link(buffer.source, port, buffer.depth, latency)
-        self._link(last.name, self.sink.pixel_in, 1, latency)
+        self._link(last.name, self.sink.pixel_in, None, latency)
 
     def _link(self, sender: str, target: Any, depth: int | None, latency: int) -> None:
         core = self.cores.get(sender)
