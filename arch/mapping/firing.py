@@ -42,8 +42,8 @@ class Firing:
 
     @cached_property
     def least_depth(self) -> int:
-        """Fewest slots with which every step's window still fits."""
-        return int((self.need - self.live).max())
+        """Fewest slots with which every step's window still fits; one even where all windows lie in the padding."""
+        return max(1, int((self.need - self.live).max()))
 
 
 def elementwise(pixels: int) -> Firing:
