@@ -8,7 +8,7 @@ from arch.cost import COLUMN_FINISH, DIGITAL_AREA
 from arch.mapping.stages import Stage
 from arch.tokens import Pixel, Token
 from simcore import Component, In, Operation, Out, PartConfig, Process, components, param, process
-from workloads import AvgPoolNode, MaxPoolNode
+from workloads import AvgPoolNode, ConcatNode, MaxPoolNode
 
 
 class DigitalUnitConfig(PartConfig):
@@ -33,7 +33,8 @@ class DigitalUnit(Component):
     """Finishes output pixels: bias, scale and clip; sums of residuals; pools; lookups. One kind of work, one pass.
 
     Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks has as many units,
-    which share its channels. A pool passes once for each pixel of its window, a sum once for each further operand.
+    which share its channels. A pool passes once for each pixel of its window, a sum once for each further operand; what
+    stands behind a global pool passes once an image.
 
     stage, cores, column_blocks : what it works for; cores of the stage (0 without arrays), units that share its channels
     finish : computes the values of one step, None in a run without values
@@ -54,36 +55,49 @@ class DigitalUnit(Component):
 
     @property
     def passes(self) -> int:
-        """Passes over a pixel's channels in one step."""
+        """Passes over the channels in every step."""
+        head = self.stage.head
+        if isinstance(head, (MaxPoolNode, AvgPoolNode)) and not self.stage.accumulates:
+            return head.window.positions
+        return 1
+
+    @property
+    def last_passes(self) -> int:
+        """Further passes in a step that completes a pixel: operands of sums, lookups, batch norms."""
         stage = self.stage
-        head = stage.head
-        reads = 1
-        if isinstance(head, (MaxPoolNode, AvgPoolNode)) and not stage.accumulates:
-            reads = head.window.positions
-        return reads + len(stage.operands) - 1 + sum(len(node.inputs) == 1 for node in stage.after)
+        # A concatenation's operands bring channels of their own, a sum's the same ones again.
+        added = 0 if isinstance(stage.head, ConcatNode) else len(stage.operands) - 1
+        return added + sum(len(node.inputs) == 1 for node in stage.after)
+
+    def pass_cycles(self, passes: int) -> int:
+        """Return the cycles of so many passes over a pixel's channels."""
+        channels = -(-self.stage.shape[0] // self.column_blocks)
+        return passes * -(-channels // self.config.lanes) * self.config.pass_cycles
 
     @property
     def finish_cycles(self) -> int:
-        """Cycles of one step."""
-        channels = -(-self.stage.shape[0] // self.column_blocks)
-        return self.passes * -(-channels // self.config.lanes) * self.config.pass_cycles
+        """Cycles of a step that completes a pixel."""
+        return self.pass_cycles(self.passes + self.last_passes)
 
     @process
     def serve(self) -> Process:
         """Take sums, pass over their channels, hand the pixel on; a global pool hands on one an image."""
-        cycles, finish = self.finish_cycles, self.finish
-        steps_per_pixel = self.stage.steps // self.stage.pixels if self.stage.accumulates else 1
+        step_cycles, finish_cycles, finish = self.pass_cycles(self.passes), self.finish_cycles, self.finish
+        steps_per_pixel = self.stage.steps_per_pixel
         while True:
             step = yield self.sums_in.get()
-            yield self.work.hold(cycles)
+            pixels, unfinished = divmod(step + 1, steps_per_pixel)
+            yield self.work.hold(step_cycles if unfinished else finish_cycles)
             if finish is not None:
                 finish(step)
-            if (step + 1) % steps_per_pixel == 0:
-                yield self.pixel_out.put(step // steps_per_pixel)
+            if not unfinished:
+                yield self.pixel_out.put(pixels - 1)
 
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
-        return {**super().actions(), "channel pass": self.work.count * self.passes * self.stage.shape[0]}
+        steps = self.work.count
+        passes = steps * self.passes + steps // self.stage.steps_per_pixel * self.last_passes
+        return {**super().actions(), "channel pass": passes * self.stage.shape[0]}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a channel pass [J]."""

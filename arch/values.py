@@ -122,11 +122,13 @@ class StageValues:
         return multiply
 
     def finish(self, step: int) -> None:
-        """Bring one step to codes, and through all pointwise work behind it."""
+        """Bring one step to codes, and a pixel that is complete through all pointwise work behind it."""
         self._finish_head(step)
-        slot = step % self.slots
-        for work in self._after:
-            work(slot)
+        pixels, unfinished = divmod(step + 1, self.stage.steps_per_pixel)
+        if not unfinished:
+            slot = (pixels - 1) % self.slots
+            for work in self._after:
+                work(slot)
 
     # -- what a step reads ---------------------------------------------------------------------------------------
 

@@ -86,6 +86,11 @@ class Stage:
         """Firings for one image."""
         return self.operands[0].firing.steps
 
+    @property
+    def steps_per_pixel(self) -> int:
+        """Firings for one output pixel: one, or as many as a global pool's input has pixels."""
+        return self.steps if self.accumulates else 1
+
 
 def kernel_height(stage: Stage) -> int:
     """Return the pixels in one column of a stage's window, gaps of a dilated kernel left out; 1 if it has no window."""
