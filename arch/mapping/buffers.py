@@ -1,9 +1,11 @@
 """How deep each input buffer is: by the rule that the user chose, never less than keeps the pipeline moving.
 
-The floor under every finite rule comes from one schedule that is known to exist: every stage fires as soon as it can, once
-a step, and image after image follows at the pipeline's interval. A buffer as deep as this schedule fills it cannot block it,
-and in a dataflow graph whose parts only wait and never choose, one schedule that fits the buffers proves that no run with
-these buffers can deadlock. For one convolution behind a producer of a pixel a step it is (K-1) x W + K pixels.
+The floor under every finite rule comes from schedules that are known to exist: every stage fires as soon as it can, once a
+step, and image after image follows at the pipeline's interval. A buffer as deep as a schedule fills it cannot block it, and
+in a dataflow graph whose parts only wait and never choose, one schedule that fits the buffers proves that no run with these
+buffers can deadlock. That one has at most one pixel under way in each core, which has registers for more; a second, with
+the machine's own latency, keeps short branches from stalling long ones. For one convolution behind a producer of a pixel a step
+both give (K-1) x W + K pixels.
 """
 
 from __future__ import annotations
@@ -61,14 +63,17 @@ class BufferRule:
 def least_depths(
     stages: Sequence[Stage], source: str, source_pixels: int, latency: int
 ) -> dict[tuple[str, int], int]:
-    """Return for each (stage, operand's place) how full the one-pixel-a-step schedule makes its buffer [pixel].
+    """Return for each (stage, operand's place) how full the one-pixel-a-step schedules make its buffer [pixel].
 
     source, source_pixels : the network's input and its pixels in one image, which arrive one a step
     latency : steps from a stage's firing until its pixel can be read
     """
-    schedule = _Schedule(stages, source, source_pixels, latency)
+    # With more under way in a core than it can hold, the schedule of a large latency alone would prove nothing.
+    schedules = [
+        _Schedule(stages, source, source_pixels, steps) for steps in sorted({min(1, latency), latency})
+    ]
     return {
-        (stage.name, place): max(operand.firing.least_depth, schedule.peak(stage, operand))
+        (stage.name, place): max(operand.firing.least_depth, *(s.peak(stage, operand) for s in schedules))
         for stage in stages
         for place, operand in enumerate(stage.operands)
     }
