@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simcore.accounting import Unit
+from simcore.activity import category
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Parked:
     def sentence(self) -> str:
         """Return who waits where for whom, and what is held there."""
         verb = {"wait-input": "waits for input from", "blocked-output": "is blocked by"}.get(
-            self.state.partition(":")[0], "waits for"
+            category(self.state), "waits for"
         )
         names = ", ".join(u.path for u in self.awaits) or "nobody that still runs"
         return f"{self.unit.path} {verb} {names} since {self.since} ({self.contents})"
@@ -59,8 +60,10 @@ def explain(parked: Sequence[Parked], now: int, missing: str) -> str:
     if ring:
         lines.append(f"the circle of waits ({len(ring)} units):")
         lines += [f"  {p.sentence()}" for p in ring]
-        full = [p for p in ring if p.state.startswith("blocked-output")]
-        if full:
+        states = {category(p.state) for p in ring}
+        if "wait-resource" in states:
+            lines.append("next step: let one of these units release what it holds before it waits")
+        elif "blocked-output" in states:
             lines.append("next step: give one of the full channels of the circle more depth")
         else:
             lines.append("next step: let one of these units send before it waits for input")

@@ -61,16 +61,9 @@ class CycleProcess(simpy.Process):
 
         raises : WiringError if the process waits in a channel or arbiter, which would lose its token
         """
-        allowed = self.waits_for_event() or self.env.find_sleeper(self.wake) is not None
-        # SimPy has its own words about processes that ended, or that interrupt themselves.
-        if not allowed and self.is_alive and self.env.active is not self.wake:
+        if self.is_alive and self.env.is_parked(self.wake):
             raise not_interruptible(self.wake)
         _Interruption(self, cause)
-
-    def waits_for_event(self) -> bool:
-        """Whether a SimPy event will resume the process."""
-        callbacks = self._target.callbacks if self._target is not None else None
-        return callbacks is not None and self._resume in callbacks
 
     def _resume(self, event: Event) -> None:
         """Go on behind `event`: SimPy's callback, and the way in for interrupts."""
@@ -100,10 +93,11 @@ class _Interruption(Interruption):
         process = self.process
         if process._value is not PENDING:
             return
-        if process.waits_for_event():
-            process._target.callbacks.remove(process._resume)
-        else:
-            process.env.wake_no_more(process.wake)
+        callbacks: Any = process._target.callbacks if process._target is not None else None
+        if callbacks is not None and process._resume in callbacks:
+            callbacks.remove(process._resume)
+        elif not process.env.cancel(process.wake):
+            raise not_interruptible(process.wake)
         process._resume(self)
 
 
@@ -203,29 +197,24 @@ class CycleEnvironment(simpy.Environment):
         """Whether nothing is left to do."""
         return bool(self.peek() == simpy.core.Infinity)
 
-    def find_sleeper(self, wake: Wake) -> tuple[list[Any], int] | None:
-        """Return where a process sleeps for a number of ticks; None if it is parked or promised a token."""
-        ready = self._ready
-        for index in range(self._handled(), len(ready)):
-            if ready[index] is wake:
-                # Those that slept until this tick stand before those that were woken in it.
-                return (ready, index) if index < len(self._slept) or wake.parked_on is None else None
-        for bucket in self._buckets.values():
-            for index, entry in enumerate(bucket):
-                if entry is wake:
-                    return bucket, index
-        return None
+    def is_parked(self, wake: Wake) -> bool:
+        """Whether a process waits in a channel or arbiter, or was promised what it waited for there."""
+        if wake.parked_on is None:
+            return False
+        if any(parked is wake for parked, _ in wake.parked_on.parked()):
+            return True
+        # Those that slept until this tick stand before those that were woken in it.
+        return wake in self._ready[max(self._handled(), len(self._slept)) :]
 
-    def wake_no_more(self, wake: Wake) -> None:
-        """Take a sleeping process out of the calendar.
-
-        raises : WiringError if it does not sleep any more
-        """
-        place = self.find_sleeper(wake)
-        if place is None:
-            raise not_interruptible(wake)
-        entries, index = place
-        entries[index] = _NOBODY
+    def cancel(self, wake: Wake) -> bool:
+        """Take a sleeping process out of the calendar; False if it does not sleep."""
+        if not self.is_parked(wake):
+            for entries, first in ((self._ready, self._handled()), *((b, 0) for b in self._buckets.values())):
+                for index in range(first, len(entries)):
+                    if entries[index] is wake:
+                        entries[index] = _NOBODY
+                        return True
+        return False
 
     def _handled(self) -> int:
         """Return how many of the entries due in this tick are done."""

@@ -51,7 +51,8 @@ class StockProcess(simpy.Process):
         Interruption(self, cause).callbacks.insert(0, lambda _: self._refuse_if_parked())
 
     def _refuse_if_parked(self) -> None:
-        if self.is_alive and self._target is self.wake.parked_event:
+        running = self is self.env.active_process
+        if self.is_alive and not running and self._target is self.wake.parked_event:
             raise not_interruptible(self.wake)
 
 
@@ -162,5 +163,8 @@ class StockEnvironment(simpy.Environment):
                 event = command
             try:
                 argument = yield event
+            except GeneratorExit:
+                generator.close()
+                raise
             except BaseException as failure:
                 resume, argument = generator.throw, failure

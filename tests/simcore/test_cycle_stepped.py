@@ -1,0 +1,51 @@
+"""Both engines against a machine that looks at every part in every tick and knows no events."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.naive_machine import Link, Node, ProcessNetwork, run_naively
+from tests.process_networks import acyclic_networks, reordered, simulate
+
+
+def test_the_naive_machine_is_right_about_a_case_worked_out_by_hand() -> None:
+    # Tokens leave the source in 2 and 4, are served in 2..5 and 5..8, reach the sink a cycle later.
+    network = ProcessNetwork(
+        (Node("source", (2,), firings=2), Node("stage", (3,)), Node("sink", (0,), firings=2)),
+        (Link(("source",), "stage"), Link(("stage",), "sink", latency=1)),
+    )
+    run = run_naively(network)
+    assert run.makespan == 9
+    assert run.ticks == {
+        "source": {"busy:work": 4, "finished": 5},
+        "stage": {"busy:work": 6, "finished": 1, "wait-input:token_in[0]": 2},
+        "sink": {"wait-input:token_in[0]": 9},
+    }
+
+
+@given(acyclic_networks(), st.integers(0, 99), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=150)
+def test_both_engines_agree_with_the_naive_machine_tick_by_tick(
+    network: ProcessNetwork, shuffle: int, random: Random
+) -> None:
+    expected = run_naively(network)
+    assert simulate(network, "lean", record=True) == expected
+    assert simulate(network, "stock") == expected
+    order = list(range(len(network.nodes)))
+    random.shuffle(order)
+    assert simulate(reordered(network, order), "lean", shuffle=shuffle) == expected
+
+
+@pytest.mark.slow
+@given(acyclic_networks(max_nodes=12), st.integers(0, 99))
+@settings(deadline=None, max_examples=1500)
+def test_both_engines_agree_with_the_naive_machine_on_many_networks(
+    network: ProcessNetwork, shuffle: int
+) -> None:
+    expected = run_naively(network)
+    assert simulate(network, "lean", record=True) == expected
+    assert simulate(network, "stock", shuffle=shuffle) == expected
