@@ -1,0 +1,265 @@
+"""Every compiled kernel equals its numpy twin, which is its specification, in every bit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from simcore.kernels import integer_mvm, requantize, windows
+
+Array = NDArray[Any]
+Kernel = Callable[..., None]
+UNTOUCHED = -77
+
+seeds = st.integers(0, 2**32 - 1)
+bit_widths = st.integers(2, 16)
+
+
+def assert_twins(module: Any, name: str, arguments: tuple[Any, ...], out: Array) -> Array:
+    """Run a kernel and its twin, each on a copy of `out` in place of the Ellipsis; return what both wrote."""
+    results = []
+    for kernel in (getattr(module, name), getattr(module, f"{name}_reference")):
+        written = out.copy()
+        kernel(*(written if argument is ... else argument for argument in arguments))
+        results.append(written)
+    compiled, specified = results
+    np.testing.assert_array_equal(compiled, specified)
+    return compiled
+
+
+@st.composite
+def windows_in_memories(draw: st.DrawFn) -> tuple[Array, tuple[Any, ...], int, int]:
+    """Draw a circular memory of codes, where a window lies over it, slots of the output and one of them."""
+    bits = draw(bit_widths)
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    size = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    channels = draw(st.integers(1, 5))
+    rows = draw(st.integers(1, size[0] * size[1] + 3))  # a memory may be smaller than the map, or larger
+    rng = np.random.default_rng(draw(seeds))
+    memory = rng.integers(0, 2**bits, (rows, channels)).astype(np.int32)
+    corner = [
+        draw(st.integers(-(k - 1) * d - 2, n + 1)) for k, d, n in zip(kernel, dilation, size, strict=True)
+    ]
+    base = draw(st.integers(0, 1000)) * size[0] * size[1]
+    geometry = np.array([*kernel, *dilation, *size], np.int64)
+    slots = draw(st.integers(1, 4))
+    return memory, (base, *corner, geometry), slots, draw(st.integers(0, slots - 1))
+
+
+@settings(deadline=None)
+@given(windows_in_memories(), st.integers(0, 2**16 - 1))
+def test_gather_window_equals_its_twin(case: tuple[Array, tuple[Any, ...], int, int], zero: int) -> None:
+    memory, where, slots, slot = case
+    elements = int(where[3][:2].prod()) * memory.shape[1]
+    out = np.full((slots, elements), UNTOUCHED, np.int32)
+    window = assert_twins(windows, "gather_window", (memory, *where, zero, ..., slot), out)
+    assert (np.delete(window, slot, axis=0) == UNTOUCHED).all()
+
+
+@settings(deadline=None)
+@given(windows_in_memories(), st.integers(0, 2**16 - 1))
+def test_sum_window_equals_its_twin(case: tuple[Array, tuple[Any, ...], int, int], zero: int) -> None:
+    memory, where, slots, slot = case
+    out = np.full((slots, memory.shape[1]), UNTOUCHED, np.int64)
+    sums = assert_twins(windows, "sum_window", (memory, *where, zero, ..., slot), out)
+    assert (np.delete(sums, slot, axis=0) == UNTOUCHED).all()
+
+
+@settings(deadline=None)
+@given(windows_in_memories())
+def test_max_window_equals_its_twin(case: tuple[Array, tuple[Any, ...], int, int]) -> None:
+    memory, where, slots, slot = case
+    out = np.full((slots, memory.shape[1]), UNTOUCHED, np.int64)
+    largest = assert_twins(windows, "max_window", (memory, *where, ..., slot), out)
+    assert (np.delete(largest, slot, axis=0) == UNTOUCHED).all()
+
+
+def test_a_window_wholly_in_the_padding_reads_nothing() -> None:
+    memory = np.full((4, 1), 9, np.int32)
+    geometry = np.array([2, 2, 1, 1, 2, 2], np.int64)
+    window = assert_twins(
+        windows, "gather_window", (memory, 0, -2, 0, geometry, 3, ..., 0), np.ones((1, 4), np.int32)
+    )
+    assert window.tolist() == [[0, 0, 0, 0]]
+    for name, zero, expected in (("sum_window", (3,), 0), ("max_window", (), -1)):
+        result = assert_twins(
+            windows, name, (memory, 0, -2, 0, geometry, *zero, ..., 0), np.ones((1, 1), np.int64)
+        )
+        assert result.item() == expected
+
+
+@settings(deadline=None)
+@given(
+    weight_bits=bit_widths,
+    activation_bits=bit_widths,
+    rows=st.integers(1, 40),
+    cols=st.integers(1, 20),
+    spare=st.integers(0, 9),
+    seed=seeds,
+)
+def test_multiply_block_equals_its_twin(
+    weight_bits: int, activation_bits: int, rows: int, cols: int, spare: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    largest, largest_weight = 2**activation_bits - 1, 2 ** (weight_bits - 1) - 1
+    window = rng.integers(-largest, largest + 1, (3, rows + spare)).astype(np.int32)
+    window[rng.random(window.shape) < 0.4] = 0
+    weights = rng.integers(-largest_weight, largest_weight + 1, (rows, cols)).astype(np.int16)
+    wordlines = rng.permutation(rows + spare)[:rows].astype(np.int32)
+    sums = rng.integers(-(2**40), 2**40, (3, cols + spare))
+    assert_twins(integer_mvm, "multiply_block", (window, weights, wordlines, spare, ..., 1), sums)
+
+
+@pytest.mark.parametrize("code", [2**16 - 1, -(2**16 - 1)])
+@pytest.mark.parametrize("weight", [2**15 - 1, -(2**15 - 1)])
+def test_products_of_the_widest_codes_and_weights_do_not_overflow(code: int, weight: int) -> None:
+    rows = 3000
+    window = np.full((1, rows), code, np.int32)
+    weights = np.full((rows, 9), weight, np.int16)
+    wordlines = np.arange(rows, dtype=np.int32)
+    sums = assert_twins(
+        integer_mvm, "multiply_block", (window, weights, wordlines, 0, ..., 0), np.zeros((1, 9), np.int64)
+    )
+    assert (sums == rows * code * weight).all()
+
+
+@st.composite
+def ranges_of_codes(draw: st.DrawFn) -> tuple[int, int, int]:
+    """Draw a zero point, and the smallest and the largest code of a clipped output."""
+    largest = 2 ** draw(bit_widths) - 1
+    low, high = sorted((draw(st.integers(0, largest)), draw(st.integers(0, largest))))
+    return draw(st.integers(0, largest)), low, high
+
+
+@settings(deadline=None)
+@given(
+    sums=st.lists(st.integers(-(2**55), 2**55), min_size=1, max_size=9),
+    shift=st.integers(0, 50),
+    codes=ranges_of_codes(),
+    seed=seeds,
+)
+def test_requantize_sums_equals_its_twin(
+    sums: list[int], shift: int, codes: tuple[int, int, int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    columns = len(sums)
+    # sums of every size, and next to the halves and the ends of the range once they are scaled
+    spread = np.array([[s >> shift for s in sums], sums], np.int64)
+    bias = rng.integers(-(2**30), 2**30, columns) >> shift
+    multiplier = (rng.choice([1.0, 0.5, 1.5, rng.uniform()], columns) * 2.0 ** -rng.integers(0, 40)).astype(
+        np.float32
+    )
+    out = np.full((2, columns), UNTOUCHED, np.int32)
+    for slot in (0, 1):
+        assert_twins(requantize, "requantize_sums", (spread, bias, multiplier, *codes, ..., slot), out)
+
+
+@pytest.mark.parametrize("half", [2 * k + 1 for k in range(-6, 7)] + [2**24 + 1, 2**24 + 3, -(2**24) - 1])
+def test_halves_round_to_even_after_single_precision(half: int) -> None:
+    sums, no_bias = np.array([[half]]), np.zeros(1, np.int64)
+    out = np.zeros((1, 1), np.int32)
+    codes = assert_twins(
+        requantize,
+        "requantize_sums",
+        (sums, no_bias, np.array([0.5], np.float32), 2**15, 0, 2**16 - 1, ..., 0),
+        out,
+    )
+    assert codes.item() == min(max(round(float(np.float32(half)) / 2) + 2**15, 0), 2**16 - 1)
+
+
+floats = st.floats(-(2.0**30), 2.0**30, width=32)
+scales = st.floats(-(2.0**10), 2.0**10, width=32)
+
+
+@settings(deadline=None)
+@given(
+    bits=bit_widths,
+    channels=st.integers(1, 9),
+    multiplier=scales,
+    first=st.booleans(),
+    start=floats,
+    seed=seeds,
+)
+def test_scale_operand_equals_its_twin(
+    bits: int, channels: int, multiplier: float, first: bool, start: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 2**bits, (2, channels)).astype(np.int32)
+    zero = int(rng.integers(0, 2**bits))
+    scaled = np.full(channels, start, np.float32)
+    assert_twins(requantize, "scale_operand", (codes, 1, zero, np.float32(multiplier), first, ...), scaled)
+
+
+@settings(deadline=None)
+@given(scaled=st.lists(floats | st.integers(-9, 9).map(lambda n: n / 2), min_size=1), codes=ranges_of_codes())
+def test_round_scaled_equals_its_twin(scaled: list[float], codes: tuple[int, int, int]) -> None:
+    out = np.full((2, len(scaled) + 3), UNTOUCHED, np.int32)
+    rounded = assert_twins(requantize, "round_scaled", (np.array(scaled, np.float32), *codes, ..., 1, 2), out)
+    assert (rounded[0] == UNTOUCHED).all()
+    assert (rounded[1, [0, 1, -1]] == UNTOUCHED).all()
+
+
+@settings(deadline=None)
+@given(
+    bits=bit_widths,
+    factors=st.lists(st.tuples(scales, floats), min_size=1, max_size=9),
+    codes=ranges_of_codes(),
+    in_place=st.booleans(),
+    seed=seeds,
+)
+def test_apply_affine_equals_its_twin(
+    bits: int,
+    factors: list[tuple[float, float]],
+    codes: tuple[int, int, int],
+    in_place: bool,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    read = rng.integers(0, 2**bits, (3, len(factors))).astype(np.int32)
+    zero = int(rng.integers(0, 2**bits))
+    multiplier, offset = np.array(factors, np.float32).T.copy()
+    source = ... if in_place else read
+    assert_twins(requantize, "apply_affine", (source, 2, zero, multiplier, offset, *codes, ...), read)
+
+
+def test_a_product_and_a_sum_are_rounded_one_by_one() -> None:
+    # the product loses its last digit before the sum: 0.5 goes to 0, where the exact 0.50024 would go to 1
+    multiplier = np.array([1 + 2.0**-12], np.float32)
+    codes, offset = np.array([[4097]], np.int32), np.array([-4097.5], np.float32)
+    exact = 4097 * (1 + 2.0**-12) - 4097.5
+    single = float(np.float32(np.float32(4097) * multiplier[0]) + offset[0])
+    assert round(exact) != round(single)
+    out = assert_twins(
+        requantize,
+        "apply_affine",
+        (codes, 0, 0, multiplier, offset, 0, 0, 9, ...),
+        np.zeros((1, 1), np.int32),
+    )
+    assert out.item() == round(single)
+
+
+def test_kernels_give_the_same_uncompiled() -> None:
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        return  # this is the inner run
+    root = Path(__file__).parents[2]
+    inner = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        cwd=root,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert inner.returncode == 0, inner.stdout[-3000:]
