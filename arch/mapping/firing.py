@@ -55,8 +55,8 @@ def elementwise(pixels: int) -> Firing:
 def sliding(window: Window, size: tuple[int, int]) -> Firing:
     """Return the rule of a window that slides over a map of `size` (height, width).
 
-    The window register keeps the columns that neighbouring windows share: a step reads min(stride, kernel width) new
-    columns, the first of a row all of them. A window wholly in the padding needs nothing.
+    The window register keeps the columns that it has: a step reads those of its window that the one before did not have,
+    the first of a row all of them. A window wholly in the padding needs nothing.
     """
     height, width = size
     rows, cols = window.output_size(size)
@@ -71,7 +71,8 @@ def sliding(window: Window, size: tuple[int, int]) -> Firing:
     need = np.where(reads, np.add.outer(last_y * width, last_x + 1).ravel(), 0)
     first = np.where(reads, np.add.outer(first_y * width, first_x).ravel(), height * width)
     live = np.minimum.accumulate(first[::-1])[::-1]
-    columns = np.full((rows, cols), min(window.stride[1], window.kernel[1]), np.int64)
+    moved, gap = divmod(window.stride[1], window.dilation[1])
+    columns = np.full((rows, cols), window.kernel[1] if gap else min(moved, window.kernel[1]), np.int64)
     columns[:, 0] = window.kernel[1]
     # A later step never needs less: a producer that is ahead of need stays ahead.
     return Firing(height * width, np.maximum.accumulate(need), live, columns.ravel())
