@@ -15,45 +15,57 @@ class ADCConfig(PartConfig):
     energy_pj: float = param(
         CONVERSION.value, ge=0, unit="pJ", doc=f"energy of one conversion; {CONVERSION.source}"
     )
-    area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one converter; {ADC_AREA.source}")
+    area_mm2: float = param(
+        ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one converter; {ADC_AREA.source}"
+    )
 
 
 class ADC(Component):
-    """The converters of one array; base of all kinds.
+    """The converters of one array, or of all arrays of a layer in lock-step; base of all kinds.
 
-    A converter that takes time of its own declares the ports `sums_in` and `sums_out` and a process, and stands behind
-    its array; one that does not is driven by the array and counts with it.
+    A converter that takes time of its own declares the ports `sums_in` and `sums_out` and a process, and
+    stands behind its array; one that does not is driven by the array and counts with it.
+
+    crossbar : the arrays that it converts for; None while it stands alone, as in a test
     """
 
     Config = ADCConfig
     family = "adc"
     config: ADCConfig
 
-    crossbar: AnalogCrossbar
+    crossbar: AnalogCrossbar | None = None
+
+    @property
+    def widest(self) -> int:
+        """Most bitlines in use in one array."""
+        return self.crossbar.widest if self.crossbar is not None else 1
 
     @property
     def converters(self) -> int:
-        """Converters that one array needs."""
-        return self.crossbar.config.cols
+        """Converters in all."""
+        return self.crossbar.arrays * self.crossbar.config.cols if self.crossbar is not None else 1
 
     def actions(self) -> dict[str, int]:
         """Add conversions: one for each bitline in use, each product."""
-        return {**super().actions(), "conversion": self.crossbar.mvm.count * self.crossbar.bitlines}
+        crossbar = self.crossbar
+        conversions = crossbar.mvm.count * crossbar.bitlines if crossbar is not None else 0
+        return {**super().actions(), "conversion": conversions}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a conversion [J]."""
         return {"conversion": self.config.energy_pj * 1e-12}
 
     def area(self) -> float:
-        """Return the area of all converters of the arrays [mm2]."""
-        return self.converters * self.crossbar.arrays * self.config.area_mm2
+        """Return the area of all converters [mm2]."""
+        return self.converters * self.config.area_mm2
 
 
 @components.register("column-adc")
 class ColumnADC(ADC):
     """One converter a bitline, which integrates while the wordlines pulse: no time of its own.
 
-    Source: current-controlled-oscillator converters, 256 a core, as in HERMES; their time is part of its 130 ns.
+    Source: current-controlled-oscillator converters, 256 a core, as in HERMES; their time is part of its
+    130 ns.
     """
 
 
@@ -66,7 +78,7 @@ class SharedADCConfig(ADCConfig):
 
 @components.register("shared-adc")
 class SharedADC(ADC):
-    """Converters that several bitlines share: behind each product they take turns, while the array does the next."""
+    """Converters that take turns over several bitlines behind each product, while the array does the next."""
 
     Config = SharedADCConfig
     config: SharedADCConfig
@@ -77,17 +89,16 @@ class SharedADC(ADC):
 
     @property
     def converters(self) -> int:
-        """Converters that one array needs."""
-        return -(-self.crossbar.config.cols // self.config.bitlines)
-
-    def convert_cycles(self) -> int:
-        """Return the cycles of one product: the bitlines in use take turns."""
-        return min(self.config.bitlines, self.crossbar.widest) * self.config.cycles
+        """Converters in all."""
+        crossbar = self.crossbar
+        if crossbar is None:
+            return 1
+        return crossbar.arrays * -(-crossbar.config.cols // self.config.bitlines)
 
     @process
     def serve(self) -> Process:
         """Take sums, let the bitlines take their turns, hand the numbers on."""
-        cycles = self.convert_cycles()
+        cycles = min(self.config.bitlines, self.widest) * self.config.cycles
         while True:
             sums = yield self.sums_in.get()
             yield self.convert.hold(cycles)
