@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imcsim.exporters import export_run, exporters
-    from imcsim.results import Run, UnitTimes, read_run
-    from imcsim.simulate import map_workload, run
+    from imcsim.results import Run, read_run
+    from imcsim.run_record import UnitTimes
+    from imcsim.simulate import InterruptedRun, map_workload, run
 
 _HOMES = {
+    "InterruptedRun": "imcsim.simulate",
     "Run": "imcsim.results",
-    "UnitTimes": "imcsim.results",
+    "UnitTimes": "imcsim.run_record",
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
     "map_workload": "imcsim.simulate",
@@ -28,7 +30,7 @@ _HOMES = {
     "run": "imcsim.simulate",
 }
 
-__all__ = ["Run", "UnitTimes", "export_run", "map_workload", "read_run", "run"]
+__all__ = ["InterruptedRun", "Run", "UnitTimes", "export_run", "exporters", "map_workload", "read_run", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from imcsim.command_group import CommandGroup
+from simcore.errors import BrokenLawError, UnknownNameError
+from simcore.registry import near_miss
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=CommandGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="imcsim", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Simulate in-memory-computing accelerators, cycle by cycle."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+_plugin_option = click.option(
+    "--plugin", "plugins", multiple=True, metavar="FILE.py", help="Python file to import first."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
 def _machine_options(required: bool) -> Callable[[F], F]:
@@ -24,23 +38,26 @@ def _machine_options(required: bool) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         for option in (
+            _plugin_option,
             click.option(
-                "--plugin", "plugins", multiple=True, metavar="FILE.py", help="Python file to import first."
+                "--set",
+                "settings",
+                multiple=True,
+                metavar="PATH=VALUE",
+                help="Set a parameter of the machine.",
             ),
             click.option(
-                "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Set a parameter of the machine."
-            ),
-            click.option(
-                "--arch", "machine", required=required, metavar="MACHINE", help="A machine's name or a YAML file."
+                "--arch",
+                "machine",
+                required=required,
+                metavar="MACHINE",
+                help="A machine's name or a YAML file.",
             ),
         ):
             command = option(command)
         return command
 
     return decorate
-
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
 @main.command("run")
@@ -54,9 +71,115 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 @click.option("--engine", metavar="lean|stock", help="stock is plain SimPy, the reference.  [default: lean]")
 @click.option("--out", metavar="DIR", help="Where to write results; without it nothing is written.")
 @_json_option
-def run_command(machine: str | None, as_json: bool, out: str | None, **options: Any) -> None:
-    """Simulate WORKLOAD, a name or an earlier run's config.yaml, and print what came of it."""
+def run_command(workload: str, machine: str | None, as_json: bool, out: str | None, **options: Any) -> None:
+    """Simulate WORKLOAD on a machine.
+
+    WORKLOAD is a name, or the config.yaml of an earlier run, which needs no --arch.
+    """
+    from imcsim.progress_line import ProgressLine
     from imcsim.simulate import run
 
-    result = run(options.pop("workload"), machine, out=out, record=out is not None, **options)
-    click.echo(json.dumps(result.summary, indent=2) if as_json else result.summary)
+    line = ProgressLine(sys.stderr) if sys.stderr.isatty() else None
+    try:
+        result = run(workload, machine, out=out, record=out is not None, observe=line, **options)
+    finally:
+        if line is not None:
+            line.clear()
+    if as_json:
+        _print_json(result.summary)
+    else:
+        from imcsim.run_report import run_report
+
+        _print(run_report(result, out))
+    if result.summary["outputs_match_golden"] is False:
+        raise BrokenLawError(
+            "the machine's outputs differ from the golden reference, which ideal values must equal; "
+            "look for a component that computes with a value too early, too late or twice"
+        )
+
+
+@main.command("list")
+@click.argument("kind", required=False, metavar="[machines|workloads|components]")
+@_plugin_option
+@_json_option
+def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
+    """List machines, workloads and components."""
+    from imcsim.catalogue import catalogue
+
+    entries = catalogue(plugins)
+    if kind is not None and kind not in entries:
+        raise UnknownNameError(f"there is no list of {kind!r}; {near_miss(kind, list(entries))}")
+    chosen = {name: names for name, names in entries.items() if kind in (None, name)}
+    if as_json:
+        _print_json({k: [{"name": n, "doc": d} for n, d in names.items()] for k, names in chosen.items()})
+    else:
+        from imcsim.tables import listing
+
+        _print(listing(chosen))
+
+
+@main.command("describe")
+@click.argument("name")
+@_plugin_option
+def describe_command(name: str, plugins: tuple[str, ...]) -> None:
+    """Describe a machine, workload or component.
+
+    Shows its documentation, ports, operations and parameters, or layers.
+    """
+    from imcsim.catalogue import describe
+    from imcsim.tables import description
+
+    for described in describe(name, plugins):
+        _print(description(described))
+
+
+@main.command("map")
+@click.argument("workload")
+@_machine_options(required=False)
+@_json_option
+def map_command(workload: str, machine: str | None, as_json: bool, **options: Any) -> None:
+    """Show how WORKLOAD is placed on a machine."""
+    from imcsim.run_request import resolve_request
+    from imcsim.tables import map_json, mapping
+    from workloads import lower
+
+    request = resolve_request(workload, machine, options["settings"], {"plugins": options["plugins"] or None})
+    placed = request.machine.map(lower(request.network))
+    if as_json:
+        _print_json(map_json(placed, request.network.name, request.machine.name))
+    else:
+        _print(mapping(placed, request.machine.name))
+
+
+@main.command("export")
+@click.argument("folder", metavar="RUN")
+@click.option("--to", required=True, metavar="png|svg|chrome", help="Pictures, or a trace for Perfetto.")
+@_plugin_option
+def export_command(folder: str, to: str, plugins: tuple[str, ...]) -> None:
+    """Write pictures or traces of a run.
+
+    RUN is a run directory; the files go beside its other ones.
+    """
+    from imcsim.exporters import export_run
+    from imcsim.plugins import load_plugins
+
+    load_plugins(plugins)
+    for path in export_run(folder, to):
+        click.echo(path)
+
+
+def _print_json(content: object) -> None:
+    click.echo(json.dumps(content, indent=2))
+
+
+def _print(content: Any) -> None:
+    """Print tables and text as wide as the terminal is, or as COLUMNS says, or 80 columns."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    if console.is_terminal:
+        console.print(content)
+        return
+    with console.capture() as capture:
+        console.print(content)
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))

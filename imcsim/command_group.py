@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -35,34 +34,42 @@ class CommandGroup(Command, click.Group):
 
     command_class = Command
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:
-        """Run a command and exit: 0, or the code of what went wrong."""
-        given = list(sys.argv[1:] if args is None else args)
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run a command and exit: 0, or the code of what went wrong; for arguments see click."""
+        given = (args[0] if args else options.get("args")) or sys.argv[1:]
         try:
-            with self.make_context(prog_name or "imcsim", given.copy(), **_kept(extra)) as context:
-                self.invoke(context)
+            code = super().main(*args, **{**options, "standalone_mode": False})
             sys.stdout.flush()
-        except click.exceptions.Exit as ending:
-            sys.exit(ending.exit_code)
-        except BrokenPipeError:
-            # Whoever reads has seen enough; what is still buffered must not raise again at exit.
+        except (_ReaderGoneError, BrokenPipeError):
+            # What is still buffered must not raise again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
-        except (Exception, KeyboardInterrupt) as error:
+        except Exception as error:
             if "--debug" in given:
                 traceback.print_exc()
             text, code = _explained(error)
             click.echo(f"error: {text}", err=True)
-            sys.exit(code)
-        sys.exit(0)
+        sys.exit(code or 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command; what click would take for its own leaves under another name."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _InterruptedError(str(stop) or "interrupted") from stop
+        except BrokenPipeError as gone:
+            raise _ReaderGoneError from gone
 
 
-def _kept(extra: dict[str, Any]) -> dict[str, Any]:
-    """Return what a context takes of the arguments that click's own `main` would get."""
-    return {name: value for name, value in extra.items() if name not in ("standalone_mode", "complete_var")}
+class _InterruptedError(Exception):
+    """Ctrl-C."""
 
 
-def _explained(error: BaseException) -> tuple[str, int]:
+class _ReaderGoneError(Exception):
+    """Whoever read the output has seen enough."""
+
+
+def _explained(error: Exception) -> tuple[str, int]:
     """Return what to print behind `error:`, and the exit code; further lines are indented."""
     match error:
         case SimError():
@@ -74,7 +81,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
             return f"{message}; see '{path} --help'", 2
         case click.ClickException():
             return " ".join(error.format_message().split()), 2
-        case KeyboardInterrupt() | click.Abort():
+        case _InterruptedError() | click.Abort():
             return str(error) or "interrupted", INTERRUPTED
         case _:
             reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,7 @@ class CompileClock:
 
     def __init__(self) -> None:
         self._loading = 0.0
+        self._events: Any = None
         self._listener: Any = None
 
     @property
@@ -23,16 +25,13 @@ class CompileClock:
 
     def __enter__(self) -> CompileClock:
         begin = time.perf_counter()
-        from numba.core import event
-
+        self._events = import_module("numba.core.event")
         self._loading = time.perf_counter() - begin
-        self._listener = event.TimingListener()
-        event.register(_LOCK, self._listener)
+        self._listener = self._events.TimingListener()
+        self._events.register(_LOCK, self._listener)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from numba.core import event
-
-        event.unregister(_LOCK, self._listener)
+        self._events.unregister(_LOCK, self._listener)

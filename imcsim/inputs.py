@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -10,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from simcore.noise import derive, normal_fixed_reference, stream_key
+from simcore.noise import NORMAL_FRACTION_BITS, derive, normal_fixed_reference, stream_key
 from workloads import Network, Shape, datasets, read_data
 
 CALIBRATION_IMAGES = 16
-_NORMAL_ONE = 1 << 20  # fixed point of the noise stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +41,20 @@ def run_inputs(network: Network, images: int, seed: int, data: str | None) -> Ru
     dataset = datasets[str(network.dataset)]() if data is None else read_data(data)
     dataset.check_fits(network.name, network.input_shape)
     if images > len(dataset):
-        raise WorkloadError(f"{dataset.name} holds {len(dataset)} images, got --images {images}; ask for fewer")
+        raise WorkloadError(
+            f"{dataset.name} holds {len(dataset)} images, got --images {images}; ask for fewer"
+        )
     first = dataset.first(images)
     calibration = dataset.inputs[:CALIBRATION_IMAGES]
-    return RunInputs(first.inputs, calibration, first.labels, f"first {images} of {dataset.name}: {dataset.origin}")
+    return RunInputs(
+        first.inputs, calibration, first.labels, f"first {images} of {dataset.name}: {dataset.origin}"
+    )
 
 
 def _noise(shape: Shape, images: int, seed: int) -> RunInputs:
     """Return normal noise; image n is the same however many there are."""
-    key = stream_key(seed, "input noise")
-    pixels = np.arange(prod(shape))
-    make: Callable[[int], NDArray[np.int32]] = lambda image: normal_fixed_reference(derive(key, image), pixels)
-    noise = np.stack([make(n) for n in range(max(images, CALIBRATION_IMAGES))])
-    inputs = (noise / np.float32(_NORMAL_ONE)).astype(np.float32).reshape(-1, *shape)
+    key, pixels = stream_key(seed, "input noise"), np.arange(prod(shape))
+    images_made = range(max(images, CALIBRATION_IMAGES))
+    noise = np.stack([normal_fixed_reference(derive(key, image), pixels) for image in images_made])
+    inputs = (noise / np.float32(2**NORMAL_FRACTION_BITS)).astype(np.float32).reshape(-1, *shape)
     return RunInputs(inputs[:images], inputs[:CALIBRATION_IMAGES], None, f"seeded noise, seed {seed}")

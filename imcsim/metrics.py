@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
@@ -40,7 +41,7 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
     tick = float(clock.period / clock.ticks)
     completed = run.completed[warmup:]
     latencies = [(c - a) * tick for a, c in zip(run.accepted[warmup:], completed, strict=True)]
-    gaps = [after - before for before, after in zip(completed, completed[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(completed)]
     window = (run.outcome.makespan - (run.completed[warmup - 1] if warmup else 0)) * tick
     return StreamMetrics(
         interval=whole(median(gaps) / clock.ticks) if gaps else None,
@@ -90,9 +91,7 @@ def whole(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
-def fingerprint(
-    machine: Machine, network: LoweredNetwork, values: str, seed: int, run: MachineRun
-) -> str:
+def fingerprint(machine: Machine, network: LoweredNetwork, values: str, seed: int, run: MachineRun) -> str:
     """Return the digest of what was simulated and of what came out, without any names.
 
     It is equal across engines, orders of starting processes, and with or without a recording.

@@ -1,90 +1,21 @@
-"""What a run gives back: summary, accounts, activity and outputs, in memory or from a run directory."""
+"""What a run gives back, with pictures of it; from memory, or from a run directory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from imcsim.metrics import whole
-from imcsim.run_config import RunConfig
-from simcore import Activity, Outcome, SimError
+from imcsim.run_folder import RunFolder, read_folder
+from imcsim.run_record import RunRecord
+from simcore import Activity, SimError
 from traces import plot_timeline, plot_utilisation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SUMMARY_SCHEMA = "imcsim.summary/1"
-#: Keys of a summary that a run finds out, in the order in which they are printed.
-_FOUND = (
-    "inputs",
-    "fingerprint",
-    "history",
-    "cycles",
-    "clock_hz",
-    "time_s",
-    "initiation_interval_cycles",
-    "latency_s",
-    "throughput_per_s",
-    "macs",
-    "tops",
-    "tops_per_w",
-    "tops_per_mm2",
-    "energy_j",
-    "area_mm2",
-    "power_w",
-    "accuracy",
-    "golden_accuracy",
-    "float_accuracy",
-    "outputs_match_golden",
-    "units",
-    "events",
-    "wall_s",
-    "setup_s",
-    "compile_s",
-    "peak_rss_mb",
-)
 
-
-@dataclass(frozen=True)
-class UnitTimes:
-    """How one unit spent its time.
-
-    kind, family : of its component, as `analog-crossbar` and `crossbar`
-    layer : the network's layer that it works for, None where it is shared
-    cycles : of the reference clock, by state; they sum to the makespan
-    """
-
-    path: str
-    kind: str
-    family: str
-    layer: str | None
-    cycles: Mapping[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """One simulated run.
-
-    summary : what `imcsim run --json` prints
-    config : what repeats it
-    units : a row a unit, sorted by path
-    activity : the recorded intervals, None if nothing was recorded
-    outputs : (images, channels, height, width) float32, None in a run without values
-    quantised : the same as the int32 codes that the machine computed
-    """
-
-    summary: dict[str, Any]
-    config: RunConfig
-    units: tuple[UnitTimes, ...]
-    activity: Activity | None
-    outputs: NDArray[np.float32] | None
-    quantised: NDArray[np.int32] | None
+class Run(RunRecord):
+    """One simulated run: its record, pictures of it, and a way to keep it."""
 
     def __repr__(self) -> str:
         s = self.summary
@@ -92,19 +23,25 @@ class Run:
 
     def plot_timeline(self, **options: Any) -> Figure:
         """Draw what each unit did; `options` are those of `traces.plot_timeline`."""
-        return plot_timeline(self.recorded, **self._names, **options)
+        return plot_timeline(
+            self.recorded, workload=self.summary["workload"], machine=self.summary["machine"], **options
+        )
 
     def plot_utilisation(self, by: Literal["auto", "unit", "group"] = "auto", **options: Any) -> Figure:
         """Draw how units spend their time; `options` are those of `traces.plot_utilisation`."""
-        return plot_utilisation(self.recorded, by=by, **self._names, **options)
+        return plot_utilisation(
+            self.recorded,
+            by=by,
+            workload=self.summary["workload"],
+            machine=self.summary["machine"],
+            **options,
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the run to a directory, whole or not at all; an earlier result there is replaced.
 
         raises : FileError if the directory cannot be used, or holds anything else
         """
-        from imcsim.run_folder import RunFolder
-
         with RunFolder(folder) as target:
             target.write(self)
 
@@ -112,38 +49,10 @@ class Run:
     def recorded(self) -> Activity:
         """The activity of a run that was recorded; SimError otherwise."""
         if self.activity is None:
-            raise SimError("the run holds no recorded activity; run it anew with record=True, or with --out DIR")
+            raise SimError(
+                "the run holds no recorded activity; run it anew with record=True, or with --out DIR"
+            )
         return self.activity
-
-    @property
-    def _names(self) -> dict[str, str]:
-        return {"workload": self.summary["workload"], "machine": self.summary["machine"]}
-
-
-def empty_summary(config: RunConfig) -> dict[str, Any]:
-    """Return a summary with all its keys, of which only what was asked for is filled in."""
-    return {
-        "schema": SUMMARY_SCHEMA,
-        "workload": config.workload,
-        "machine": config.machine_name,
-        "images": config.images,
-        "values": config.values,
-        "seed": config.seed,
-        "warmup": config.warmup,
-        "engine": config.engine,
-        "version": version("imcsim"),
-        "interrupted": False,
-        **dict.fromkeys(_FOUND),
-    }
-
-
-def unit_times(outcome: Outcome) -> tuple[UnitTimes, ...]:
-    """Return the accounts of a run in cycles of its reference clock."""
-    ticks = outcome.reference.ticks
-    return tuple(
-        UnitTimes(a.path, a.kind, a.family, a.layer, {s: whole(t / ticks) for s, t in a.ticks.items()})
-        for a in outcome.accounts
-    )
 
 
 def read_run(folder: str | Path) -> Run:
@@ -151,6 +60,4 @@ def read_run(folder: str | Path) -> Run:
 
     raises : FileError if it is no run's directory, or damaged
     """
-    from imcsim.run_folder import read_folder
-
-    return read_folder(Path(folder))
+    return Run(**vars(read_folder(Path(folder))))

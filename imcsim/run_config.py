@@ -35,15 +35,19 @@ class RunConfig(Config):
     seed: int = param(0, ge=0, le=_LARGEST_SEED, unit="", doc="of noise; it never changes weights")
     warmup: int = param(0, ge=0, unit="image", doc="first images that metrics leave out")
     engine: Literal["lean", "stock"] = param("lean", unit="one of", doc="stock is plain SimPy, the reference")
-    data: str | None = param(None, unit="", doc="an .npz file with inputs and labels; null: the workload's own")
+    data: str | None = param(
+        None, unit="", doc="an .npz file with inputs and labels; null: the workload's own"
+    )
     plugins: tuple[str, ...] = param((), unit="", doc="Python files to import first")
     machine_name: str = param("", unit="", doc="what reports call the machine")
-    machine: dict[str, Any] = param({}, unit="", doc="`extends`, the machine to start from, and its parameters")
+    machine: dict[str, Any] = param(
+        {}, unit="", doc="`extends`, the machine to start from, and its parameters"
+    )
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """A `config.yaml` as it was read: checked settings of the run, and the machine's raw values with places."""
+    """A `config.yaml` as it was read: the run's settings, checked, and the machine's, raw with places."""
 
     config: RunConfig
     machine: MachineFile

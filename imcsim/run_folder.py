@@ -17,15 +17,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from imcsim.results import SUMMARY_SCHEMA, Run, UnitTimes
 from imcsim.run_config import config_text, read_run_file
+from imcsim.run_record import SUMMARY_SCHEMA, RunRecord, UnitTimes
 from simcore.activity import CATEGORIES, category
 from simcore.errors import FileError
 from simcore.files import write_atomically
 from traces import load_activity, save_activity
 from workloads.npz import read_npz, write_npz
 
-SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS = "summary.json", "config.yaml", "units.csv", "activity.npz", "outputs.npz"
+SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS = (
+    "summary.json",
+    "config.yaml",
+    "units.csv",
+    "activity.npz",
+    "outputs.npz",
+)
 #: What exporters add; it belongs to the run and goes with it.
 EXPORTED = ("timeline.png", "timeline.svg", "utilisation.png", "utilisation.svg", "trace.json")
 _OURS = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, *EXPORTED)
@@ -62,7 +68,7 @@ class RunFolder:
     ) -> None:
         self._leave()
 
-    def write(self, run: Run) -> None:
+    def write(self, run: RunRecord) -> None:
         """Write all files of a run and put them in place of those of an earlier one."""
         stage = self._stage
         _write_text(stage / CONFIG, config_text(run.config))
@@ -81,7 +87,9 @@ class RunFolder:
                 if (stage / name).exists():
                     os.replace(stage / name, self.folder / name)
         except OSError as error:
-            raise FileError(f"cannot write to {self.folder}: {error.strerror}; choose another directory") from None
+            raise FileError(
+                f"cannot write to {self.folder}: {error.strerror}; choose another directory"
+            ) from None
         self._made = []
 
     def _make(self, folder: Path) -> None:
@@ -116,17 +124,18 @@ def is_run_folder(folder: Path) -> bool:
         return False
 
 
-def read_folder(folder: Path) -> Run:
+def read_folder(folder: Path) -> RunRecord:
     """Return the run in a directory; FileError if it is no run's, or damaged."""
     if not folder.is_dir():
         raise FileError(f"cannot read {folder}: it is no directory; name one that `imcsim run --out` wrote")
     if not is_run_folder(folder):
         raise FileError(
-            f"{folder} is no run's directory: it lacks a {SUMMARY} of ours; name one that `imcsim run --out` wrote"
+            f"{folder} is no run's directory: it lacks a {SUMMARY} of ours; "
+            "name one that `imcsim run --out` wrote"
         )
     summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     arrays = _if_there(folder / OUTPUTS, read_npz) or {}
-    return Run(
+    return RunRecord(
         summary=summary,
         config=read_run_file(folder / CONFIG, {}).config,
         units=_if_there(folder / UNITS, lambda path: _read_units(path, summary)) or (),
@@ -161,7 +170,9 @@ def _read_units(path: Path, summary: dict[str, Any]) -> tuple[UnitTimes, ...]:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
         units = tuple(
             UnitTimes(
-                *(row[name] for name in _COLUMNS[:3]),
+                row["path"],
+                row["kind"],
+                row["family"],
                 row["layer"] or None,
                 {s: _number(t) for s, t in row.items() if s not in _COLUMNS and t != "0"},
             )

@@ -64,7 +64,9 @@ def resolve_request(
         load_plugins(config.plugins)
         network = resolve_network(workload)
         if arch is None:
-            raise ConfigError("no machine is given; name one with --arch (arch= in Python), as in --arch dataflow")
+            raise ConfigError(
+                "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
+            )
         resolved = resolve_machine(arch, settings)
     written = {"machine_name": resolved.name, "machine": resolved.written}
     return RunRequest(config.model_copy(update=written), network, resolved.machine)

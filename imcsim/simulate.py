@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,30 @@ from imcsim.compile_clock import CompileClock
 from imcsim.inputs import RunInputs, run_inputs
 from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics
 from imcsim.resolve import Setting
-from imcsim.results import Run, empty_summary, unit_times
+from imcsim.results import Run
 from imcsim.run_folder import RunFolder
+from imcsim.run_record import empty_summary, unit_times
 from imcsim.run_request import RunRequest, resolve_request
 from simcore import Progress
 from simcore.simulation import peak_memory_mb
-from workloads import Network, Parameters, accuracy, float_outputs, golden_outputs, lower, quantize
+from workloads import (
+    LoweredNetwork,
+    Network,
+    Parameters,
+    accuracy,
+    float_outputs,
+    golden_outputs,
+    lower,
+    quantize,
+)
 
 
-class InterruptedRun(KeyboardInterrupt):  # noqa: N818 -- as KeyboardInterrupt is no Error either
+class InterruptedRun(KeyboardInterrupt):
     """Ctrl-C during a run; `run` holds what is known of it."""
 
-    def __init__(self, run: Run) -> None:
-        super().__init__("interrupted")
+    def __init__(self, run: Run, folder: str | Path | None) -> None:
+        where = "" if folder is None else f"; what is known of the run is in {folder}, marked so"
+        super().__init__(f"interrupted{where}")
         self.run = run
 
 
@@ -82,14 +93,15 @@ def run(
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out)) if out is not None else None
         clock = stack.enter_context(CompileClock()) if request.config.values != "off" else None
-        job = _Job(request, RunOptions(request.config.engine, record, shuffle, observe=observe), begin, clock)
+        options = RunOptions(request.config.engine, record, shuffle)
+        job = _Job(request, options, observe, begin, clock)
         try:
             result = job.run()
         except KeyboardInterrupt:
             partial = job.partial()
             if folder is not None:
                 folder.write(partial)
-            raise InterruptedRun(partial) from None
+            raise InterruptedRun(partial, out) from None
         if folder is not None:
             folder.write(result)
     return result
@@ -117,9 +129,11 @@ class _Job:
 
     request: RunRequest
     options: RunOptions
+    observe: Callable[[Progress], None] | None
     begin: float
     clock: CompileClock | None
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(init=False)
+    lowered: LoweredNetwork = field(init=False)
 
     def __post_init__(self) -> None:
         self.summary = empty_summary(self.request.config)
@@ -132,7 +146,9 @@ class _Job:
         placed = machine.map(self.lowered)
         material = self._material()
         compiled = self._compile_s
-        machine_run = machine.simulate(placed, config.images, material and material.values, self.options)
+        options = replace(self.options, observe=self._look)
+        values = material.values if material is not None else None
+        machine_run = machine.simulate(placed, config.images, values, options)
         # Kernels compile when they are first called, which is among the events.
         wall_s = max(0.0, machine_run.outcome.wall_s - (self._compile_s - compiled))
         outputs = None
@@ -146,7 +162,13 @@ class _Job:
     def partial(self) -> Run:
         """Return what is known of a run that was interrupted."""
         self.summary |= {"interrupted": True, "peak_rss_mb": peak_memory_mb()}
-        return Run(self.summary, self.request.config, (), None, None, None)
+        return Run(self.summary, self.request.config, ())
+
+    def _look(self, progress: Progress) -> None:
+        """Take note of the progress, and pass it on."""
+        self.summary |= {"events": progress.events, "wall_s": progress.wall_s}
+        if self.observe is not None:
+            self.observe(progress)
 
     @property
     def _compile_s(self) -> float:

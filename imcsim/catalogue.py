@@ -1,0 +1,146 @@
+"""What there is to run, to build with and to run on, by name, and what each of it is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arch.machine import Preset, machines
+from imcsim.plugins import load_plugins
+from imcsim.resolve import resolve_machine
+from simcore import Component, Config, UnknownNameError, components
+from simcore.registry import near_miss
+from workloads import Network, networks
+
+KINDS = ("machines", "workloads", "components")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of a description.
+
+    rows : the cells of each row, and a text on it as a whole
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], str], ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a name stands for: `what` is "machine", "workload" or "component"."""
+
+    what: str
+    name: str
+    doc: str
+    sections: tuple[Section, ...]
+
+
+def catalogue(plugins: Sequence[str | Path] = ()) -> dict[str, dict[str, str]]:
+    """Return what each registered name stands for, in a line, by kind and name."""
+    load_plugins(plugins)
+    return {
+        "machines": {name: preset.doc for name, preset in machines.items().items()},
+        "workloads": {name: _noun(_doc(build)) for name, build in networks.items().items()},
+        "components": {name: _first_line(_doc(cls)) for name, cls in components.items().items()},
+    }
+
+
+def describe(name: str, plugins: Sequence[str | Path] = ()) -> list[Description]:
+    """Return the descriptions of all that is registered as `name`; UnknownNameError if nothing is."""
+    load_plugins(plugins)
+    found = []
+    if name in machines:
+        found.append(_machine(name, machines[name]))
+    if name in networks:
+        found.append(_workload(name, networks[name]))
+    if name in components:
+        found.append(_component(name, components[name]))
+    if not found:
+        known = [*machines.names(), *networks.names(), *components.names()]
+        raise UnknownNameError(
+            f"no machine, workload or component is called {name!r}; {near_miss(name, known)}"
+        )
+    return found
+
+
+def _machine(name: str, preset: Preset) -> Description:
+    settled = resolve_machine(name).machine.config.canonical()
+    return Description("machine", name, preset.doc, (_parameters(preset.machine.Config, settled),))
+
+
+def _workload(name: str, build: Callable[[], Network]) -> Description:
+    network = build()
+    rows = []
+    for layer_name, layer in network.layers.items():
+        shape = "x".join(map(str, network.shapes[layer_name]))
+        macs = f"{layer.macs(network.in_shapes(layer_name)):,}"
+        rows.append(((layer_name, type(layer).__name__.lower(), shape, macs, ", ".join(layer.inputs)), ""))
+    weights = (
+        f"{network.parameter_count:,} weights" if network.has_parameters else "structure only, no weights"
+    )
+    data = f"data: {network.dataset}" if network.dataset else "no data of its own"
+    doc = f"{_noun(_doc(build))}\n\n{network.macs:,} MACs an image; {weights}; {data}."
+    layers = Section("Layers", ("layer", "kind", "output", "MACs", "reads"), tuple(rows))
+    return Description("workload", name, doc, (layers,))
+
+
+def _component(name: str, cls: type[Component]) -> Description:
+    ports = tuple(
+        ((port_name, port.direction, port.payload.__name__), port.doc)
+        for port_name, port in cls._ports.items()
+    )
+    operations = tuple(((key, operation.unit), operation.doc) for key, operation in cls._operations.items())
+    sections = (
+        Section("Ports", ("port", "direction", "token"), ports),
+        Section("Operations", ("operation", "unit"), operations),
+        _parameters(cls.Config, {}),
+    )
+    return Description("component", name, _doc(cls), tuple(s for s in sections if s.rows))
+
+
+def _parameters(schema: type[Config], settled: Mapping[str, Any]) -> Section:
+    """Return a table of all parameters; `settled` are values that go before the class's defaults."""
+    rows = []
+    for row in schema.parameters():
+        default = "required" if row.required else _shown(_at(settled, row.path, row.default))
+        choices = row.type.replace("'", "").replace(" | ", ", ") if "'" in row.type else row.bounds
+        unit = "" if row.unit == "one of" else row.unit
+        rows.append(((row.path, default, unit, choices), row.doc))
+    return Section("Parameters", ("parameter", "default", "unit", "bounds"), tuple(rows))
+
+
+def _at(settled: Mapping[str, Any], path: str, default: object) -> object:
+    """Return the value at a dotted path, the default where there is none."""
+    value: Any = settled
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return default
+        value = value[key]
+    return value
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _doc(thing: object) -> str:
+    return inspect.getdoc(thing) or ""
+
+
+def _first_line(doc: str) -> str:
+    return doc.partition("\n")[0]
+
+
+def _noun(doc: str) -> str:
+    """Return the first line of a function's docstring as a description of what it returns."""
+    line = _first_line(doc).removeprefix("Return ")
+    return line[:1].upper() + line[1:]

@@ -1,0 +1,59 @@
+"""Where a machine's time goes: the shares of all units' time by cause, and the largest reasons to be idle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imcsim.run_record import UnitTimes
+from simcore.activity import CATEGORIES, category
+from traces.unit_paths import group_depth, group_name
+
+_WORDS = {
+    "busy": "busy",
+    "programming": "programming weights",
+    "wait-input": "waiting for input",
+    "blocked-output": "blocked by output",
+    "wait-resource": "waiting for a resource",
+    "finished": "finished",
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason for idle units: `where` is a part such as a core, `share` is of all units' time."""
+
+    where: str
+    why: str
+    share: float
+
+
+def time_shares(units: Sequence[UnitTimes]) -> dict[str, float]:
+    """Return the share of all units' time by cause, in plain words and fixed order; they sum to 1."""
+    spent = dict.fromkeys(CATEGORIES, 0.0)
+    for unit in units:
+        for state, cycles in unit.cycles.items():
+            spent[category(state)] += cycles
+    total = sum(spent.values())
+    return {_WORDS[name]: cycles / total for name, cycles in spent.items() if cycles}
+
+
+def top_causes(units: Sequence[UnitTimes], count: int = 4) -> list[Cause]:
+    """Return the largest reasons to be idle, each with the family of units that has the most of it."""
+    depth = group_depth([unit.path for unit in units])
+    spent: dict[tuple[str, str], dict[str, float]] = {}
+    for unit in units:
+        for state, cycles in unit.cycles.items():
+            if category(state) not in ("busy", "programming"):
+                details = spent.setdefault((group_name(unit.path, depth), category(state)), {})
+                details[unit.family] = details.get(unit.family, 0.0) + cycles
+    total = sum(cycles for unit in units for cycles in unit.cycles.values())
+    largest = sorted(spent.items(), key=lambda item: (-sum(item[1].values()), item[0]))[:count]
+    return [
+        Cause(
+            where,
+            f"{_WORDS[kind]}, mostly its {max(details, key=lambda d: details[d])}",
+            sum(details.values()) / total,
+        )
+        for (where, kind), details in largest
+    ]

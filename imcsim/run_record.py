@@ -1,0 +1,108 @@
+"""What is kept of a run, in memory as in its directory: summary, accounts, activity, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imcsim.metrics import whole
+from imcsim.run_config import RunConfig
+from simcore import Activity, Outcome
+
+SUMMARY_SCHEMA = "imcsim.summary/1"
+#: Keys of a summary that a run finds out, in the order in which they are printed.
+_FOUND = (
+    "inputs",
+    "fingerprint",
+    "history",
+    "cycles",
+    "clock_hz",
+    "time_s",
+    "initiation_interval_cycles",
+    "latency_s",
+    "throughput_per_s",
+    "macs",
+    "tops",
+    "tops_per_w",
+    "tops_per_mm2",
+    "energy_j",
+    "area_mm2",
+    "power_w",
+    "accuracy",
+    "golden_accuracy",
+    "float_accuracy",
+    "outputs_match_golden",
+    "units",
+    "events",
+    "wall_s",
+    "setup_s",
+    "compile_s",
+    "peak_rss_mb",
+)
+
+
+@dataclass(frozen=True)
+class UnitTimes:
+    """How one unit spent its time.
+
+    kind, family : of its component, as `analog-crossbar` and `crossbar`
+    layer : the network's layer that it works for, None where it is shared
+    cycles : of the reference clock, by state; they sum to the makespan
+    """
+
+    path: str
+    kind: str
+    family: str
+    layer: str | None
+    cycles: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """One simulated run.
+
+    summary : what `imcsim run --json` prints
+    config : what repeats it
+    units : a row a unit, sorted by path
+    activity : the recorded intervals, None if nothing was recorded
+    outputs : (images, channels, height, width) float32, None in a run without values
+    quantised : the same as the int32 codes that the machine computed
+    """
+
+    summary: dict[str, Any]
+    config: RunConfig
+    units: tuple[UnitTimes, ...]
+    activity: Activity | None = None
+    outputs: NDArray[np.float32] | None = None
+    quantised: NDArray[np.int32] | None = None
+
+
+def empty_summary(config: RunConfig) -> dict[str, Any]:
+    """Return a summary with all its keys, of which only what was asked for is filled in."""
+    return {
+        "schema": SUMMARY_SCHEMA,
+        "workload": config.workload,
+        "machine": config.machine_name,
+        "images": config.images,
+        "values": config.values,
+        "seed": config.seed,
+        "warmup": config.warmup,
+        "engine": config.engine,
+        "version": version("imcsim"),
+        "interrupted": False,
+        **dict.fromkeys(_FOUND),
+    }
+
+
+def unit_times(outcome: Outcome) -> tuple[UnitTimes, ...]:
+    """Return the accounts of a run in cycles of its reference clock."""
+    ticks = outcome.reference.ticks
+    return tuple(
+        UnitTimes(a.path, a.kind, a.family, a.layer, {s: whole(t / ticks) for s, t in a.ticks.items()})
+        for a in outcome.accounts
+    )

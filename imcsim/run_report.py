@@ -1,0 +1,111 @@
+"""A run's summary for people: what came out, how fast, at what cost, and why units stood idle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from imcsim.idleness import time_shares, top_causes
+from imcsim.results import Run
+from simcore.units import format_si
+
+
+def run_report(run: Run, folder: str | None) -> RenderableType:
+    """Return the summary of a run whose files are in `folder`, if it was written."""
+    s = run.summary
+    plural = "" if s["images"] == 1 else "s"
+    head = Text.assemble(
+        (s["workload"], "bold cyan"), " on ", (s["machine"], "bold cyan"), f": {s['images']} image{plural}"
+    )
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for label, text in _lines(run):
+        table.add_row(label, text)
+    if folder is not None:
+        table.add_row("written", f"to {folder}; for pictures: imcsim export {folder} --to png")
+    return Group(head, Padding(table, (0, 0, 0, 2)))
+
+
+def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
+    """Yield label and text of each line."""
+    s = run.summary
+    if s["inputs"] is not None:
+        yield "inputs", Text(s["inputs"])
+    if s["accuracy"] is not None:
+        shares = {"golden reference": s["golden_accuracy"], "floating point": s["float_accuracy"]}
+        others = ", ".join(f"{name} {100 * share:.4g}%" for name, share in shares.items())
+        yield "accuracy", f"{100 * s['accuracy']:.4g}% ({others})"
+    if s["outputs_match_golden"] is not None:
+        match = s["outputs_match_golden"]
+        yield (
+            "outputs",
+            "equal the golden reference bit for bit"
+            if match
+            else Text("differ from the golden reference", "bold red"),
+        )
+    yield "time", f"{s['cycles']:,} cycles, {_si(s['time_s'], 's')} at {_si(s['clock_hz'], 'Hz')}"
+    latency = {name: _si(value, "s") for name, value in s["latency_s"].items()}
+    few = len(set(latency.values())) == 1
+    spread = f", p50 {latency['p50']}, p99 {latency['p99']}, at most {latency['max']}"
+    yield "latency", latency["first"] + ("" if few else f" first{spread}")
+    interval = s["initiation_interval_cycles"]
+    every = "" if interval is None else f", one every {interval:,} cycles"
+    rate = s["throughput_per_s"]
+    rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
+    warmup = f", {s['warmup']} of {s['images']} images left out" if s["warmup"] else ""
+    yield "throughput", f"{rate_text} images/s{every}{warmup}"
+    yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
+    yield "energy", _energy(s)
+    yield "area", _area(s["area_mm2"])
+    shares = time_shares(run.units)
+    yield "unit time", ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
+    yield "most idle", _causes(run)
+    took = {"simulating": s["wall_s"], "setting up": s["setup_s"], "compiling": s["compile_s"]}
+    took_text = ", ".join(f"{_si(seconds, 's', 3)} {name}" for name, seconds in took.items() if seconds)
+    yield "took", f"{took_text}; {s['events']:,} events of {s['units']} units"
+
+
+def _rates(s: dict[str, Any]) -> Iterator[str]:
+    for name, unit in (("tops", "TOPS"), ("tops_per_w", "TOPS/W"), ("tops_per_mm2", "TOPS/mm2")):
+        if s[name] is not None:
+            yield f"{s[name]:.4g} {unit}"
+
+
+def _energy(s: dict[str, Any]) -> RenderableType:
+    """Return the total and its split by component, the largest first."""
+    energy = s["energy_j"]
+    each, power = energy["total"] / s["images"], s["power_w"]["mean"]
+    total = f"{_si(energy['total'], 'J')}, {_si(each, 'J')} an image, {_si(power, 'W')}"
+    split = Table.grid(padding=(0, 2))
+    split.add_column()
+    split.add_column(justify="right")
+    split.add_column(justify="right")
+    for name, joules in sorted(energy["by_component"].items(), key=lambda item: -item[1]):
+        split.add_row(name, _si(joules, "J"), f"{joules / energy['total']:.1%}")
+    return Group(total, split)
+
+
+def _area(area: dict[str, Any]) -> str:
+    total, parts = area["total"], sorted(area["by_component"].items(), key=lambda item: -item[1])
+    return f"{total:.4g} mm2" + (": " if parts else "") + ", ".join(f"{k} {v / total:.1%}" for k, v in parts)
+
+
+def _causes(run: Run) -> RenderableType:
+    """Return the largest reasons to be idle, a line each."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for cause in top_causes(run.units):
+        table.add_row(f"{cause.share:.1%}", Text(cause.where), Text(cause.why))
+    return table
+
+
+def _si(value: float, unit: str, digits: int = 4) -> str:
+    return format_si(value, unit, digits)

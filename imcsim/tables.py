@@ -1,0 +1,128 @@
+"""How the command shows what others found out: tables for people, as wide as their terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from arch.machine import MapRow, NetworkMap
+from imcsim.catalogue import Description, Section
+
+
+def listing(entries: Mapping[str, Mapping[str, str]]) -> RenderableType:
+    """Return names and what they stand for, under a heading for each kind."""
+    width = max((len(name) for names in entries.values() for name in names), default=0)
+    parts: list[RenderableType] = []
+    for kind, names in entries.items():
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True, min_width=width)
+        table.add_column()
+        for name, doc in names.items():
+            table.add_row(Text(name, "cyan"), Text(doc))
+        parts += [Text(kind, "bold"), Padding(table, (0, 0, 0, 2))]
+    return Group(*parts)
+
+
+def description(described: Description) -> RenderableType:
+    """Return a name's documentation and tables."""
+    head = Text.assemble((described.name, "bold cyan"), f"  {described.what}")
+    return Group(head, "", Text(described.doc), *map(_section, described.sections))
+
+
+def _section(section: Section) -> RenderableType:
+    table = _table()
+    for place, column in enumerate(section.columns):
+        table.add_column(
+            column, justify="right" if column in ("default", "MACs") else "left", no_wrap=place > 0
+        )
+    for cells, doc in section.rows:
+        lines: list[RenderableType] = [Text(cells[0], "cyan")]
+        if doc:
+            lines.append(Padding(Text(doc), (0, 0, 0, 2)))
+        table.add_row(Group(*lines), *map(Text, cells[1:]))
+    return Group("", Text(section.title, "bold"), "", table)
+
+
+def mapping(placed: NetworkMap, machine: str) -> RenderableType:
+    """Return a mapping as a table of stages, with totals."""
+    table = _table(gap=1)  # so that the digits networks fit into 80 columns
+    table.add_column("stage ", no_wrap=True, style="cyan")
+    table.add_column("work")
+    for name in ("matrix", "arrays", "used", "steps"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(" buffer of", no_wrap=True)
+    for name in ("slots", "bytes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in placed.rows:
+        sources, slots, sizes = zip(*row.buffers, strict=True)
+        table.add_row(
+            f"{row.stage} ",
+            row.work.replace(" + ", "\n"),
+            "" if row.rows is None else f"{row.rows}x{row.cols}",
+            f"{row.arrays:,}" if row.arrays else "",
+            _percent(row.utilisation),
+            f"{row.steps:,}",
+            "\n".join(f" {source}" for source in sources),
+            "\n".join(map(_count, slots)),
+            "\n".join(map(_count, sizes)),
+        )
+    totals = map_totals(placed)
+    table.add_section()
+    table.add_row(
+        "total", "", "", f"{totals['arrays']:,}", _percent(totals["utilisation"]), "", "", "",
+        _count(totals["buffer_bytes"]),
+    )  # fmt: skip
+    head = Text.assemble(
+        (placed.network.name, "bold cyan"), " on ", (machine, "bold cyan"), f": {len(placed.rows)} stages"
+    )
+    return Group(head, "", table)
+
+
+def map_totals(placed: NetworkMap) -> dict[str, Any]:
+    """Return arrays, the share of their cells that hold weights, and bytes of buffers (None: unbounded)."""
+    arrays = sum(row.arrays for row in placed.rows)
+    used = sum(row.arrays * row.utilisation for row in placed.rows if row.utilisation is not None)
+    sizes = [size for row in placed.rows for _, _, size in row.buffers]
+    known = [size for size in sizes if size is not None]
+    return {
+        "arrays": arrays,
+        "utilisation": used / arrays if arrays else None,
+        "buffer_bytes": sum(known) if len(known) == len(sizes) else None,
+    }
+
+
+def map_json(placed: NetworkMap, workload: str, machine: str) -> dict[str, Any]:
+    """Return a mapping in JSON's types."""
+    return {
+        "workload": workload,
+        "machine": machine,
+        "stages": [_row_json(row) for row in placed.rows],
+        "totals": map_totals(placed),
+    }
+
+
+def _row_json(row: MapRow) -> dict[str, Any]:
+    buffers = [{"from": source, "slots": slots, "bytes": size} for source, slots, size in row.buffers]
+    return {**asdict(row), "shape": list(row.shape), "buffers": buffers}
+
+
+def _count(number: int | None) -> str:
+    return "unbounded" if number is None else f"{number:,}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def _table(gap: int = 2) -> Table:
+    """Return an empty table with a line under its head and so many columns between its own."""
+    return Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0), header_style="dim"
+    )
