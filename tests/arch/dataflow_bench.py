@@ -1,0 +1,111 @@
+"""Small dataflow machines on small networks: what to build, and one call that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from arch import Dataflow, DataflowConfig, MachineRun, RunOptions, Values
+from arch.machines.dataflow import DataflowMap
+from tests.strategies import NetworkCase
+from workloads import (
+    Add,
+    Conv2d,
+    Input,
+    Layer,
+    LoweredNetwork,
+    Network,
+    QuantizedNetwork,
+    Window,
+    golden_outputs,
+    lower,
+    quantize,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A machine with a network placed on it, ready to run."""
+
+    machine: Dataflow
+    placed: DataflowMap
+
+    def run(self, images: int = 1, values: Values | None = None, **options: Any) -> MachineRun:
+        return self.machine.simulate(self.placed, images, values, RunOptions(**options))
+
+
+def bench(network: Network | LoweredNetwork, settings: Mapping[str, Any] | None = None) -> Bench:
+    """Place a network on a machine whose configuration differs from the defaults in `settings`."""
+    machine = Dataflow(DataflowConfig.parse(settings or {}))
+    placed = machine.map(lower(network) if isinstance(network, Network) else network)
+    return Bench(machine, placed)
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """A network in integers with inputs, and the outputs that ideal hardware must give."""
+
+    network: QuantizedNetwork
+    values: Values
+    expected: np.ndarray[Any, Any]
+
+
+def quantized(case: NetworkCase, weight_bits: int = 8, activation_bits: int = 8) -> Quantized:
+    """Quantise a drawn network by its first image, so that others leave the range and saturate."""
+    network = quantize(
+        lower(case.network), case.network.load_parameters(), case.images[:1], weight_bits, activation_bits
+    )
+    values = Values(network, network.input_quantization.quantize(case.images))
+    return Quantized(network, values, golden_outputs(network, case.images))
+
+
+def chain(*windows: Window, shape: tuple[int, int, int] = (2, 8, 8), channels: int = 2) -> Network:
+    """Return convolutions one behind the other."""
+    layers: list[Layer] = [Input(name="image", shape=shape)]
+    layers += [Conv2d(name=f"conv{i}", out_channels=channels, window=w) for i, w in enumerate(windows)]
+    return Network("chain", layers)
+
+
+def residual(*kernels: int, shape: tuple[int, int, int], channels: int | None = None) -> Network:
+    """Return a stem and a block that adds its input to what a chain of same-size convolutions makes of it."""
+    channels = channels or shape[0]
+    layers: list[Layer] = [Input(name="image", shape=shape)]
+    for name, kernel in [("stem", 1), *((f"conv{i}", k) for i, k in enumerate(kernels))]:
+        window = Window.square(kernel, padding=kernel // 2)
+        layers.append(Conv2d(name=name, out_channels=channels, window=window))
+    layers.append(Add(name="sum", inputs=(layers[-1].name, "stem")))
+    return Network("residual", layers)
+
+
+RULES = ("minimum", "lines:K", "lines:K+1", "lines:K+3", "full", "unbounded")
+
+
+@st.composite
+def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str, Any]:
+    """Draw a machine: small arrays so that layers need several, any speeds, any buffer rule."""
+    adc: dict[str, Any] = {"kind": "column-adc"}
+    if draw(st.booleans()):
+        adc = {"kind": "shared-adc", "bitlines": draw(st.integers(1, 9)), "cycles": draw(st.integers(1, 9))}
+    core = {
+        "memory": {"column_cycles": draw(st.integers(0, 4))},
+        "crossbar": {
+            "rows": draw(st.integers(4, 32)),
+            "cols": draw(st.integers(4, 32)),
+            "mvm_cycles": draw(st.integers(1, 20)),
+        },
+        "adc": adc,
+        "digital": {"lanes": draw(st.integers(1, 8)), "pass_cycles": draw(st.integers(0, 3))},
+        "sender": {"pixel_cycles": draw(st.integers(0, 12))},
+        "partial_sum_cycles": draw(st.integers(0, 20)),
+    }
+    return {
+        "detail": draw(st.sampled_from(("array", "group"))),
+        "core": core,
+        "buffers": {"rule": draw(st.sampled_from(rules))},
+        "fabric": {"latency_cycles": draw(st.integers(0, 30))},
+        "source": {"pixel_cycles": draw(st.integers(1, 25))},
+    }

@@ -1,0 +1,385 @@
+"""The timing of the dataflow machine a second time: no events, only equations of its units, pixel by pixel.
+
+Every unit takes a token, is busy with it and hands it on, and holds it while there is no room behind. Let
+a(n) be when a unit takes its n-th token, d(n) when it is done and p(n) when it has handed it on:
+
+    a(n) = max(p(n - 1), when the token is visible)
+    d(n) = a(n) + busy
+    p(n) = max(d(n), when a slot behind is free)
+
+A register between two units has one slot, free once its reader has taken the token before; a line buffer has
+a slot free once the reader has freed pixel n - depth. The equations are written from the documentation of the
+components and know nothing of their processes. What is known of one unit lets others go on; if nothing can,
+it is a deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from math import ceil
+from typing import Any
+
+from arch.machines.dataflow import DataflowConfig, DataflowMap
+from arch.mapping.stages import Stage
+from workloads import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode
+
+
+class Stuck(Exception):  # noqa: N818  -- what happened, not an error
+    """Nothing can go on: a deadlock."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one image, as one operand sees it.
+
+    need : pixels that must be there, counted from the image's first
+    live : first pixel that this step or a later one reads
+    columns : columns of the window that the step before did not have
+    reads : pixels in the window
+    """
+
+    need: int
+    live: int
+    columns: int = 1
+    reads: tuple[int, ...] = ()
+
+
+def steps_by_enumeration(window: Any, height: int, width: int) -> list[Step]:
+    """Return the steps of a sliding window, found by looking at every pixel that every window reads."""
+    top, left, bottom, right = window.padding
+    reads: list[list[int]] = []
+    columns: list[int] = []
+    y = -top
+    while y + window.span[0] <= height + bottom:
+        x, held = -left, set[int]()
+        while x + window.span[1] <= width + right:
+            rows = [y + i * window.dilation[0] for i in range(window.kernel[0])]
+            cols = [x + i * window.dilation[1] for i in range(window.kernel[1])]
+            reads.append(
+                [r * width + c for r, c in product(rows, cols) if 0 <= r < height and 0 <= c < width]
+            )
+            columns.append(len(set(cols) - held))
+            held = set(cols)
+            x += window.stride[1]
+        y += window.stride[0]
+    return [
+        Step(
+            need=max((pixel + 1 for read in reads[: n + 1] for pixel in read), default=0),
+            live=min((pixel for read in reads[n:] for pixel in read), default=height * width),
+            columns=columns[n],
+            reads=tuple(reads[n]),
+        )
+        for n in range(len(reads))
+    ]
+
+
+@dataclass
+class Buffer:
+    """Line buffer in front of a stage; `accepted[k]` is when pixel k took its slot."""
+
+    source: str
+    depth: int | None
+    pixels: int
+    steps: list[Step]
+    accepted: list[int] = field(default_factory=list)
+    freed: list[tuple[int, int]] = field(default_factory=list)  # (tick, index below which all is free)
+
+    def slot_free(self, pixel: int) -> int:
+        """Return when there is room for a pixel; IndexError if that is not known yet."""
+        if self.depth is None:
+            return 0
+        place = 0
+        while self.freed[place][1] <= pixel - self.depth:
+            place += 1
+        return self.freed[place][0]
+
+    def free(self, tick: int, image: int, step: int) -> None:
+        """Free what no step behind this one reads."""
+        last = step == len(self.steps) - 1
+        live = self.pixels + self.steps[0].live if last else self.steps[step + 1].live
+        self.freed.append((tick, image * self.pixels + live))
+
+    def peak(self) -> int:
+        """Return the most slots in use at the end of a tick."""
+        most = 0
+        for tick in {*self.accepted, *(t for t, _ in self.freed)}:
+            there = sum(t <= tick for t in self.accepted)
+            most = max(most, there - max(index for t, index in self.freed if t <= tick))
+        return most
+
+
+@dataclass
+class Unit:
+    """A unit with the slots of the register behind it; `taken` and `handed` are a(n) and p(n)."""
+
+    busy: Callable[[int], int]
+    slots: int = 1
+    latency: int = 0
+    taken: list[int] = field(default_factory=list)
+    handed: list[int] = field(default_factory=list)
+
+    def take(self, visible: int) -> int:
+        """Return when the next token is done, which becomes visible at a tick, and note when it was taken."""
+        tick = max(self.handed[-1] if self.handed else 0, visible)
+        self.taken.append(tick)
+        return tick + self.busy(len(self.taken) - 1)
+
+
+@dataclass
+class Core:
+    """All units of one stage."""
+
+    stage: Stage
+    buffers: list[Buffer]
+    memory: Unit
+    arrays: list[list[Unit]]  # for each array: itself, and its converters where they take time
+    digital: Unit
+    sender: Unit
+
+    @property
+    def steps(self) -> int:
+        return len(self.buffers[0].steps)
+
+
+class Recurrence:
+    """A placed network on a machine, and when each of `images` comes out.
+
+    completed : tick of each image's last output pixel
+    peaks : most slots in use, by stage and operand
+    raises : Stuck at a deadlock
+    """
+
+    def __init__(self, config: DataflowConfig, placed: DataflowMap, images: int) -> None:
+        self.config = config
+        self.images = images
+        self.latency = config.fabric.latency_cycles
+        self.input = placed.network.input
+        self.pixels = placed.network.input_shape[1] * placed.network.input_shape[2]
+        self.cores = {stage.name: self._core(stage, placed) for stage in placed.stages}
+        self.readers: dict[str, list[Buffer]] = {name: [] for name in (self.input, *self.cores)}
+        for core in self.cores.values():
+            for buffer in core.buffers:
+                self.readers[buffer.source].append(buffer)
+        last = placed.stages[-1]
+        self.outputs = Buffer(last.name, None, last.pixels, [])
+        self.readers[last.name].append(self.outputs)
+        self.source = Unit(lambda n: config.source.pixel_cycles)
+        self._solve()
+        self.completed = [
+            self.outputs.accepted[(image + 1) * last.pixels - 1] + self.latency for image in range(images)
+        ]
+        self.peaks = {
+            (name, place): buffer.peak()
+            for name, core in self.cores.items()
+            for place, buffer in enumerate(core.buffers)
+        }
+
+    # -- from configuration to units -------------------------------------------------------------------------
+
+    def _core(self, stage: Stage, placed: DataflowMap) -> Core:
+        config = self.config.core
+        head = stage.head
+        buffers = []
+        for place, operand in enumerate(stage.operands):
+            _, height, width = operand.shape
+            steps = [Step(n + 1, n) for n in range(height * width)]
+            if (
+                place == 0
+                and not stage.accumulates
+                and isinstance(head, MatrixNode | MaxPoolNode | AvgPoolNode)
+            ):
+                steps = steps_by_enumeration(head.window, height, width)
+            depth = placed.depths[stage.name, place]
+            buffers.append(Buffer(operand.source, depth, height * width, steps))
+            buffers[-1].freed.append((0, steps[0].live))
+        first = buffers[0].steps
+        channels, column_blocks, hops = stage.shape[0], 1, 0
+        arrays: list[list[Unit]] = []
+        if isinstance(head, MatrixNode):
+            arrays, row_blocks, column_blocks = self._arrays(head)
+            hops = row_blocks - 1
+        passes = 1
+        if isinstance(head, MaxPoolNode | AvgPoolNode) and not stage.accumulates:
+            passes = head.window.positions
+        last_passes = sum(len(n.inputs) - 1 if isinstance(n, AddNode) else 1 for n in stage.after)
+        if isinstance(head, AddNode):
+            last_passes += len(head.inputs) - 1
+        rounds = ceil(ceil(channels / column_blocks) / config.digital.lanes) * config.digital.pass_cycles
+        steps_per_pixel = len(first) if stage.accumulates else 1
+
+        def digital(n: int) -> int:
+            return rounds * (passes if (n + 1) % steps_per_pixel else passes + last_passes)
+
+        for array in arrays:
+            array[-1].slots, array[-1].latency = hops + 1, hops * config.partial_sum_cycles
+        return Core(
+            stage,
+            buffers,
+            Unit(lambda n: first[n % len(first)].columns * config.memory.column_cycles),
+            arrays,
+            Unit(digital),
+            Unit(lambda n: config.sender.pixel_cycles),
+        )
+
+    def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:
+        """Return the arrays of a matrix, the row blocks that add up, and the blocks side by side."""
+        config = self.config.core
+        rows, cols = config.crossbar.rows, config.crossbar.cols
+        together = min(rows // head.rows, cols // head.cols_per_group)
+        row_blocks = 1
+        widths: list[int] = []
+        if together:
+            groups = head.groups
+            while groups > 0:
+                widths.append(min(groups, together) * head.cols_per_group)
+                groups -= together
+        else:
+            row_blocks = -(-head.rows // rows)
+            for _ in range(head.groups):
+                widths += [cols] * (head.cols_per_group // cols)
+                widths += [head.cols_per_group % cols] if head.cols_per_group % cols else []
+        if self.config.detail == "group":
+            widths_of_units, repeats = [max(widths)], 1
+        else:
+            widths_of_units, repeats = widths, row_blocks
+        arrays = []
+        for width in widths_of_units * repeats:
+            units = [Unit(lambda n: config.crossbar.mvm_cycles)]
+            if config.adc.kind == "shared-adc":
+                adc: Any = config.adc
+                turns = min(adc.bitlines, width) * adc.cycles
+                units.append(Unit(lambda n, turns=turns: turns))  # type: ignore[misc]
+            arrays.append(units)
+        return arrays, row_blocks, len(widths)
+
+    # -- the equations ---------------------------------------------------------------------------------------
+
+    def _solve(self) -> None:
+        """Work out every tick, each as soon as what it depends on is known."""
+        equations: list[Callable[[], bool]] = [self._source_sends]
+        for core in self.cores.values():
+            of_core = (self._memory, self._arrays_multiply, self._digital, self._sender_sends)
+            equations += [partial(equation, core) for equation in of_core]
+        moved = True
+        while moved:
+            moved = False
+            for known in equations:
+                while known():
+                    moved = True
+        if len(self.outputs.accepted) < self.images * self.outputs.pixels:
+            raise Stuck
+
+    def _send(self, source: str, pixel: int, ready: int) -> int | None:
+        """Let each reader of a tensor accept a pixel when it has room; return when the last one has."""
+        complete = True
+        for buffer in self.readers[source]:
+            if len(buffer.accepted) == pixel:
+                try:
+                    buffer.accepted.append(max(ready, buffer.slot_free(pixel)))
+                except IndexError:
+                    complete = False
+        if not complete:
+            return None
+        return max(buffer.accepted[pixel] for buffer in self.readers[source])
+
+    def _source_sends(self) -> bool:
+        pixel = len(self.source.handed)
+        if pixel == self.images * self.pixels:
+            return False
+        ready = self.source.handed[-1] + self.config.source.pixel_cycles if pixel else 0
+        sent = self._send(self.input, pixel, ready)
+        if sent is not None:
+            self.source.handed.append(sent)
+        return sent is not None
+
+    def _memory(self, core: Core) -> bool:
+        memory = core.memory
+        n = len(memory.handed)
+        image, step = divmod(n, core.steps)
+        if image == self.images:
+            return False
+        if len(memory.taken) == n:
+            visible = 0
+            for buffer in core.buffers:
+                if need := buffer.steps[step].need:
+                    pixel = image * buffer.pixels + need - 1
+                    if pixel >= len(buffer.accepted):
+                        return False
+                    visible = max(visible, buffer.accepted[pixel] + self.latency)
+            done = memory.take(visible)
+            for buffer in core.buffers:
+                buffer.free(done, image, step)
+        readers = [array[0] for array in core.arrays] or [core.digital]
+        if n and any(len(reader.taken) < n for reader in readers):
+            return False
+        room = max(reader.taken[n - 1] for reader in readers) if n else 0
+        memory.handed.append(max(memory.taken[n] + memory.busy(n), room))
+        return True
+
+    def _arrays_multiply(self, core: Core) -> bool:
+        moved = False
+        for array in core.arrays:
+            for place, unit in enumerate(array):
+                n = len(unit.handed)
+                before = core.memory if place == 0 else array[place - 1]
+                behind = core.digital if place == len(array) - 1 else array[place + 1]
+                if len(unit.taken) == n:
+                    ready = self._window_there(core, unit, n) if place == 0 else self._handed(before, n)
+                    if ready is None:
+                        continue
+                    unit.take(ready)
+                full = n - unit.slots
+                if full >= 0 and len(behind.taken) <= full:
+                    continue
+                room = behind.taken[full] if full >= 0 else 0
+                unit.handed.append(max(unit.taken[n] + unit.busy(n), room))
+                moved = True
+        return moved
+
+    @staticmethod
+    def _handed(unit: Unit, n: int) -> int | None:
+        return unit.handed[n] if n < len(unit.handed) else None
+
+    @staticmethod
+    def _window_there(core: Core, array: Unit, n: int) -> int | None:
+        """Return when one array's copy of a window is there, perhaps before others have room for theirs."""
+        if n >= len(core.memory.taken) or (n and len(array.taken) < n):
+            return None
+        room = array.taken[n - 1] if n else 0
+        return max(core.memory.taken[n] + core.memory.busy(n), room)
+
+    def _digital(self, core: Core) -> bool:
+        digital = core.digital
+        n = len(digital.handed)
+        if len(digital.taken) == n:
+            lasts = [array[-1] for array in core.arrays] or [core.memory]
+            if any(len(unit.handed) <= n for unit in lasts):
+                return False
+            digital.take(max(unit.handed[n] + unit.latency for unit in lasts))
+        done = digital.taken[n] + digital.busy(n)
+        steps = core.steps if core.stage.accumulates else 1
+        pixel, unfinished = divmod(n + 1, steps)
+        if unfinished:
+            digital.handed.append(done)
+            return True
+        before = pixel - 2  # the register's slot is free once the sender has taken the pixel before
+        if before >= 0 and len(core.sender.taken) <= before:
+            return False
+        digital.handed.append(max(done, core.sender.taken[before] if before >= 0 else 0))
+        return True
+
+    def _sender_sends(self, core: Core) -> bool:
+        sender = core.sender
+        k = len(sender.handed)
+        if len(sender.taken) == k:
+            step = (k + 1) * (core.steps if core.stage.accumulates else 1) - 1
+            if step >= len(core.digital.handed):
+                return False
+            sender.take(core.digital.handed[step])
+        sent = self._send(core.stage.name, k, sender.taken[k] + sender.busy(k))
+        if sent is not None:
+            sender.handed.append(sent)
+        return sent is not None
