@@ -69,6 +69,6 @@ def explain(parked: Sequence[Parked], now: int, missing: str) -> str:
             lines.append("next step: let one of these units send before it waits for input")
     else:
         lines.append("no unit waits in a circle; a sender ended early or sends less than is awaited:")
-        lines += [f"  {p.sentence()}" for p in sorted(parked, key=lambda p: p.since)[:12]]
+        lines += [f"  {p.sentence()}" for p in sorted(parked, key=lambda p: (p.since, p.unit.path))[:12]]
         lines.append("next step: compare what the first of these sends with what the others await")
     return "\n".join(lines)

@@ -314,7 +314,8 @@ class Simulation:
                 if waits is not end.waits:
                     continue
                 awaits = tuple(holder.unit for holder in end.endpoint.holders())
-                awaits += tuple(u for peer in end.slow_peers() for u in peer.units if u is not wake.unit)
+                others = (u for peer in end.slow_peers() for u in peer.units if u is not wake.unit)
+                awaits += tuple(u for u in others if u.ended is None)
                 parked.append(Parked(wake.unit, end.state, wake.since, end.endpoint.contents(), awaits))
         for wake, state in self._event_parks.items():
             parked.append(Parked(wake.unit, state, wake.since, "a SimPy event", ()))

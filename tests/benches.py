@@ -216,6 +216,11 @@ def run_component(
     return simulation.run()
 
 
+def build_top() -> Component:
+    """Return an empty composite to add parts to, of a simulation that need not run."""
+    return Simulation([CORE]).build(Component, PartConfig(), "top")
+
+
 def period_clock(ticks: int) -> Clock:
     """Return a clock with a period of so many ns; beside one of 1 ns these are its ticks."""
     return Clock(f"period{ticks}", Fraction(ticks, 10**9))
