@@ -1,6 +1,7 @@
 """Floor 3: hardware. Components, the mapping of networks onto them, and the machines they make up.
 
-Importing this package registers the built-in components and machines; kernels load when a machine computes values.
+Importing this package registers the built-in components and machines; kernels load when a machine computes
+values.
 """
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig

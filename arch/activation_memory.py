@@ -1,4 +1,4 @@
-"""The activation memory of a core: circular line buffers, and the process that assembles windows from them."""
+"""The activation memory of a core: circular line buffers, and the process that assembles windows."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Buffer:
 class ActivationMemory(Component):
     """Line buffers, one for each tensor that the stage reads, in front of a window register.
 
-    Firing rule: a step starts when every pixel it needs has arrived in every buffer (Kourtis, Dazzi et al., 2020). It
-    reads the columns of its window that are new, frees the pixels that no later step needs, and hands the window on;
-    the next window is read while the arrays multiply this one.
+    Firing rule: a step starts when every pixel it needs has arrived in every buffer (Kourtis, Dazzi et al.,
+    2020). It reads the columns of its window that are new, frees the pixels that no later step needs, and
+    hands the window on; the next window is read while the arrays multiply this one.
 
     stage, buffers, images : what it works for, set when the core is built
     capture : copies a step's window into its register, None in a run without values

@@ -15,9 +15,7 @@ class ADCConfig(PartConfig):
     energy_pj: float = param(
         CONVERSION.value, ge=0, unit="pJ", doc=f"energy of one conversion; {CONVERSION.source}"
     )
-    area_mm2: float = param(
-        ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one converter; {ADC_AREA.source}"
-    )
+    area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one converter; {ADC_AREA.source}")
 
 
 class ADC(Component):

@@ -1,4 +1,4 @@
-"""A core: activation memory, arrays with their converters, digital unit and sender behind one pair of ports."""
+"""A core: activation memory, arrays with their converters, digital unit and sender."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class CoreConfig(PartConfig):
 class Core(Component):
     """All cores of one stage: each array with its converters is a physical core.
 
-    A window goes to all arrays at once. Row blocks add up along a chain of partial sums, a register a hop; column blocks
-    are concatenated; the digital units of the last row finish the pixel. A stage without arrays (a pool, a join) has
-    the memory, digital unit and sender only, and is at home in the core that feeds it.
+    A window goes to all arrays at once. Row blocks add up along a chain of partial sums, a register a hop;
+    column blocks are concatenated; the digital units of the last row finish the pixel. A stage without arrays
+    (a pool, a join) has the memory, digital unit and sender only, and is at home in the core that feeds it.
     """
 
     Config = CoreConfig

@@ -1,7 +1,7 @@
 """Energy and area of building blocks, each with its unit and source.
 
-What a paper gives for a whole core is split over the parts here, never added to them. Shares of such a split are
-assumptions and say so; they move joules between parts but leave every total where the source puts it.
+What a paper gives for a whole core is split over the parts here, never added to them. Shares of such a split
+are assumptions and say so; they move joules between parts but leave every total where the source puts it.
 """
 
 from __future__ import annotations

@@ -30,13 +30,14 @@ class DigitalUnitConfig(PartConfig):
 
 @components.register("digital-unit")
 class DigitalUnit(Component):
-    """Finishes output pixels: bias, scale and clip; sums of residuals; pools; lookups. One kind of work, one pass.
+    """Finishes output pixels: bias, scale and clip; residuals; pools; lookups. One kind of work, one pass.
 
-    Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks has as many units,
-    which share its channels. A pool passes once for each pixel of its window, a sum once for each further operand; what
-    stands behind a global pool passes once an image.
+    Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks has as
+    many units, which share its channels. A pool passes once for each pixel of its window, a sum once for each
+    further operand; what stands behind a global pool passes once an image.
 
-    stage, cores, column_blocks : what it works for; cores of the stage (0 without arrays), units that share its channels
+    stage, cores, column_blocks : what it works for; cores of the stage (0 without arrays), units that share
+        its channels
     finish : computes the values of one step, None in a run without values
     """
 
@@ -104,5 +105,5 @@ class DigitalUnit(Component):
         return {"channel pass": self.config.channel_energy_pj * 1e-12}
 
     def area(self) -> float:
-        """Return the area of the units in the stage's cores [mm2]; a stage without arrays uses its producer's."""
+        """Return the area of the stage's units [mm2]; a stage without arrays uses its producer's."""
         return self.cores * self.config.area_mm2

@@ -1,7 +1,8 @@
 """What travels through ports. Tokens are plain integers; these classes say what an integer stands for.
 
-An integer is a sequence number, counted over all images of a run: number k of a tensor with P pixels an image is pixel
-k mod P of image k div P. The values that belong to it lie in the memories and registers of whoever holds the token.
+An integer is a sequence number, counted over all images of a run: number k of a tensor with P pixels an image
+is pixel k mod P of image k div P. The values that belong to it lie in the memories and registers of whoever
+holds the token.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The values behind the tokens: memories and registers of one stage, and the kernels that fill them as events happen.
+"""The values behind the tokens: memories and registers of a stage, and the kernels that fill them.
 
-Every array is a piece of hardware: a circular pixel memory for each operand, registers for windows, sums and outputs with
-a row for each token that can be under way in the core. A value moves only when its token does, so a token that is lost,
-early or late shows in the outputs.
+Every array is a piece of hardware: a circular pixel memory for each operand, registers for windows, sums and
+outputs with a row for each token that can be under way in the core. A value moves only when its token does,
+so a token that is lost, early or late shows in the outputs.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ class StageValues:
             for work in self._after:
                 work(slot)
 
-    # -- what a step reads ---------------------------------------------------------------------------------------
+    # -- what a step reads
+    # ---------------------------------------------------------------------------------------
 
     def _reader(self) -> Callable[[int, int, int], int]:
         """Return what copies a step's window, and then says how many operands it has dealt with."""
@@ -173,7 +174,8 @@ class StageValues:
 
         return read_window
 
-    # -- what becomes of it --------------------------------------------------------------------------------------
+    # -- what becomes of it
+    # --------------------------------------------------------------------------------------
 
     def _finisher(self) -> Work:
         """Return the work of the head, from sums or operands to output codes."""
@@ -217,7 +219,7 @@ class StageValues:
         return take_and_work
 
     def _accumulator(self) -> Work:
-        """Return the work of a global pool, which takes one pixel a step and finishes with the image's last."""
+        """Return the work of a global pool, which takes a pixel a step and finishes with the last."""
         head, output, slots, steps = self.stage.head, self.output, self.slots, self.stage.steps
         sums, pixels = self.sums, self.operands[0]
         if isinstance(head, AvgPoolNode):

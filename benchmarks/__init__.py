@@ -3,6 +3,7 @@
 `benches` holds every benchmark by name; each module here defines some.
 """
 
+from benchmarks import engine as _engine  # registers its benchmarks
 from benchmarks.compare import Bench, Comparison, benches, machine_info, measure
 
 __all__ = ["Bench", "Comparison", "benches", "machine_info", "measure"]

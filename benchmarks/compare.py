@@ -1,4 +1,4 @@
-"""Timing two things against each other: in turn, several rounds, medians of CPU time, and the ratio of the two."""
+"""Timing two things against each other: in turn, several rounds, medians of CPU time, and their ratio."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ Setup = Callable[[], Callable[[], object]]
 
 @dataclass(frozen=True)
 class Bench:
-    """A question about speed: how does the time of `ours` compare with that of `theirs`?
+    """A question about speed: how the time of `ours` compares with that of `theirs`.
 
-    figure : `speed-up` is theirs / ours and must reach the bound, `cost` is ours / theirs and must not pass it
+    figure : `speed-up` is theirs / ours and must reach the bound, `cost` is ours / theirs and must not pass
+        it
     bound : the requirement
     """
 

@@ -1,7 +1,8 @@
 """How fast the engine is: against stock SimPy with its Store, and what accounting and recording cost.
 
-The pipeline is the public component form: 32 stages that get a token, hold for their service time and put it on, 10 000
-tokens, two slots between stages. SimPy's side is the same pipeline as its documentation would write it.
+The pipeline is the public component form: 32 stages that get a token, hold for their service time and put it
+on, 10 000 tokens, two slots between stages. SimPy's side is the same pipeline as its documentation would
+write it.
 """
 
 from __future__ import annotations

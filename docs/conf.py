@@ -2,7 +2,7 @@
 
 project = "imcsim"
 author = "The imcsim authors"
-copyright = "2026, The imcsim authors"  # noqa: A001
+copyright = "2026, The imcsim authors"
 extensions = ["myst_parser"]
 html_theme = "furo"
 exclude_patterns = ["_build"]

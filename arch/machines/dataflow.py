@@ -1,7 +1,8 @@
 """The pipelined dataflow accelerator: layers pinned to cores, pixels streamed through all of them at once.
 
-Source: Dazzi et al., Front. Comput. Neurosci. 15:674154 (2021), with the core of Khaddam-Aljameh et al. (HERMES) and the
-firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: replication, timed fabrics, device effects.
+Source: Dazzi et al., Front. Comput. Neurosci. 15:674154 (2021), with the core of Khaddam-Aljameh et al.
+(HERMES) and the firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: replication, timed
+fabrics, device effects.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class DataflowChip(Component):
             self.connect(core.sender.pixel_out, target, depth, latency)
 
     def attach(self, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
-        """Give every part the values it works on; return the array (images, pixels, channels) that outputs go to."""
+        """Give every part the values it works on; return where outputs go, (images x pixels, channels) int32."""
         from arch.values import StageValues, pixel_memory
 
         images, channels = values.codes.shape[:2]
@@ -124,7 +125,8 @@ class DataflowChip(Component):
             for port, memory in zip(core.memory.pixel_in, memories, strict=True):
                 port.channel.store = memory.store
             tiling = placed.tilings.get(stage.name)
-            # A row for each token that can be under way: one in each unit and register, one a partial-sum hop.
+            # A row for each token that can be under way: one in each unit and register, one a partial-sum
+            # hop.
             work = StageValues(stage, values.network, memories, 8 + (tiling.row_blocks if tiling else 0))
             core.memory.capture = work.capture
             core.digital.finish = work.finish
@@ -180,7 +182,7 @@ class Dataflow(Machine):
         return DataflowMap(network, rows, tuple(stages), tilings, depths)
 
     def _latency_steps(self) -> int:
-        """Return the steps from a core's firing until its reader may see the pixel, at least; buffers allow for them."""
+        """Return the steps from a core's firing until its reader may see the pixel, at least."""
         core = self.config.core
         cycles = (
             core.crossbar.mvm_cycles

@@ -1,11 +1,12 @@
 """How deep each input buffer is: by the rule that the user chose, never less than keeps the pipeline moving.
 
-The floor under every finite rule comes from schedules that are known to exist: every stage fires as soon as it can, once a
-step, and image after image follows at the pipeline's interval. A buffer as deep as a schedule fills it cannot block it, and
-in a dataflow graph whose parts only wait and never choose, one schedule that fits the buffers proves that no run with these
-buffers can deadlock. That one has at most one pixel under way in each core, which has registers for more; a second, with
-the machine's own latency, keeps short branches from stalling long ones. For one convolution behind a producer of a pixel a step
-both give (K-1) x W + K pixels.
+The floor under every finite rule comes from schedules that are known to exist: every stage fires as soon as
+it can, once a step, and image after image follows at the pipeline's interval. A buffer as deep as a schedule
+fills it cannot block it, and in a dataflow graph whose parts only wait and never choose, one schedule that
+fits the buffers proves that no run with these buffers can deadlock. That one has at most one pixel under way
+in each core, which has registers for more; a second, with the machine's own latency, keeps short branches
+from stalling long ones. For one convolution behind a producer of a pixel a step both give (K-1) x W + K
+pixels.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class BufferRule:
         lines = int(match[1]) if match[1] else kernel + int(match[2] or 0)
         if lines < kernel:
             raise MappingError(
-                f"buffers.rule={self.text} gives {stage.name} {lines} lines, but its kernel is {kernel} lines high; "
-                f"write lines:{kernel} or more, or lines:K"
+                f"buffers.rule={self.text} gives {stage.name} {lines} lines, but its kernel is "
+                f"{kernel} lines high; write lines:{kernel} or more, or lines:K"
             )
         return max(least, min(lines * operand.shape[2], operand.firing.pixels))
 
@@ -63,12 +64,13 @@ class BufferRule:
 def least_depths(
     stages: Sequence[Stage], source: str, source_pixels: int, latency: int
 ) -> dict[tuple[str, int], int]:
-    """Return for each (stage, operand's place) how full the one-pixel-a-step schedules make its buffer [pixel].
+    """Return how full the one-pixel-a-step schedules make each buffer [pixel], by (stage, operand's place).
 
     source, source_pixels : the network's input and its pixels in one image, which arrive one a step
     latency : steps from a stage's firing until its pixel can be read
     """
-    # With more under way in a core than it can hold, the schedule of a large latency alone would prove nothing.
+    # With more under way in a core than it can hold, the schedule of a large latency alone would prove
+    # nothing.
     schedules = [
         _Schedule(stages, source, source_pixels, steps) for steps in sorted({min(1, latency), latency})
     ]
@@ -101,7 +103,7 @@ class _Schedule:
         return np.where(need > 0, readable[np.maximum(need, 1) - 1], 0)
 
     def peak(self, stage: Stage, operand: Operand) -> int:
-        """Return the most pixels in a buffer at the end of any step, over images that follow at the interval."""
+        """Return the most pixels in a buffer at the end of any step, images following at the interval."""
         arrivals, fires, firing = self.readable[operand.source], self.fires[stage.name], operand.firing
         images = 2 + int(max(arrivals[-1], fires[-1]) // self.interval)
         shifts = np.arange(images)[:, None] * self.interval

@@ -1,7 +1,8 @@
-"""When a stage may fire: which pixels of an operand each of its steps needs, and which it leaves behind for good.
+"""When a stage may fire: which pixels of an operand each step needs, and which it leaves behind for good.
 
-A step is one output pixel (or, for a global pool, one input pixel). Pixels arrive in row-major order, so what a step
-needs is a count, and what it leaves behind is a prefix: exactly what a circular line buffer can express.
+A step is one output pixel (or, for a global pool, one input pixel). Pixels arrive in row-major order, so what
+a step needs is a count, and what it leaves behind is a prefix: exactly what a circular line buffer can
+express.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ class Firing:
 
     @cached_property
     def freed(self) -> NDArray[np.int64]:
-        """Pixels left behind after each step, as an index; after the last one the first that the next image needs."""
+        """First pixel still live after each step; after the last, the first that the next image needs."""
         return np.append(self.live[1:], self.pixels + self.live[0])
 
     @cached_property
     def least_depth(self) -> int:
-        """Fewest slots with which every step's window still fits; one even where all windows lie in the padding."""
+        """Fewest slots with which every step's window still fits; at least one."""
         return max(1, int((self.need - self.live).max()))
 
 
@@ -55,8 +56,8 @@ def elementwise(pixels: int) -> Firing:
 def sliding(window: Window, size: tuple[int, int]) -> Firing:
     """Return the rule of a window that slides over a map of `size` (height, width).
 
-    The window register keeps the columns that it has: a step reads those of its window that the one before did not have,
-    the first of a row all of them. A window wholly in the padding needs nothing.
+    The window register keeps the columns that it has: a step reads those of its window that the one before
+    did not have, the first of a row all of them. A window wholly in the padding needs nothing.
     """
     height, width = size
     rows, cols = window.output_size(size)
@@ -86,7 +87,7 @@ def accumulating(pixels: int) -> Firing:
 def _reach(
     start: NDArray[np.int64], kernel: int, dilation: int, size: int, *, last: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the last (or first) coordinate inside [0, size) of each window along one axis, and whether there is one."""
+    """Return each window's last (or first) coordinate inside [0, size) on one axis, and whether it has one."""
     taps = start[:, None] + np.arange(kernel) * dilation
     inside = (taps >= 0) & (taps < size)
     bounded = np.where(inside, taps, -1 if last else size)

@@ -1,8 +1,9 @@
 """From a lowered network to the stages of a pipeline: what one core computes, and what it reads.
 
-A stage is a matrix, a pool or a join, with all pointwise work behind it that its digital unit does on the way out. A sum
-belongs to the last convolution of its longest branch (the residual's main path), whose core then waits for its window
-and for the other operands' pixels; batch norm in front of a single reader is done where that reader stores its pixels.
+A stage is a matrix, a pool or a join, with all pointwise work behind it that its digital unit does on the way
+out. A sum belongs to the last convolution of its longest branch (the residual's main path), whose core then
+waits for its window and for the other operands' pixels; batch norm in front of a single reader is done where
+that reader stores its pixels.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Stage:
 
 
 def kernel_height(stage: Stage) -> int:
-    """Return the pixels in one column of a stage's window, gaps of a dilated kernel left out; 1 if it has no window."""
+    """Return the pixels in one column of a stage's window, gaps left out; 1 if it has no window."""
     head = stage.head
     if isinstance(head, (MatrixNode, MaxPoolNode, AvgPoolNode)) and not stage.accumulates:
         return head.window.kernel[0]
@@ -106,7 +107,7 @@ def stages_of(network: LoweredNetwork) -> list[Stage]:
 
 
 class _Staging:
-    """One pass over the nodes; `sender` knows for each tensor the stage that sends it (None: the network's input)."""
+    """One pass over the nodes; `sender` knows who sends each tensor (None: the network's input)."""
 
     def __init__(self, network: LoweredNetwork) -> None:
         self.network = network
@@ -169,7 +170,7 @@ class _Staging:
         return longest
 
     def _host(self, node: AddNode) -> Stage | None:
-        """Return the stage that takes in a sum: its longest branch's, if that ends in a matrix nobody else reads."""
+        """Return the stage that takes in a sum: that of its longest branch, if a matrix nobody else reads."""
         name = self.longest[node.name]
         stage = self.sender.get(name)
         if stage is None or stage.output != name or not isinstance(stage.head, MatrixNode):

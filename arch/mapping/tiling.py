@@ -1,4 +1,4 @@
-"""Weight matrices onto arrays: row blocks chain partial sums, column blocks concatenate, small groups share an array.
+"""Weight matrices onto arrays: row blocks chain, column blocks concatenate, small groups share an array.
 
 Source: unrolled kernel (im2col), one output pixel with all its channels a step; R x C arrays hold
 ceil(rows/R) x ceil(cols/C) blocks of a matrix. Groups that fit several into one array lie block-diagonally.

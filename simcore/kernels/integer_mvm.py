@@ -28,7 +28,7 @@ def multiply_block_reference(
 
 @njit(cache=True)
 def multiply_block(window: Ints, weights: Ints, rows: Ints, first_col: int, sums: Ints, slot: int) -> None:
-    """Compiled twin of `multiply_block_reference`; skips inputs of zero, which are most of them behind a ReLU."""
+    """Compiled twin of `multiply_block_reference`; skips inputs of zero, common behind a ReLU."""
     inputs = window[slot]
     out = sums[slot, first_col : first_col + weights.shape[1]]  # a view without offsets vectorises
     for row in range(len(rows)):

@@ -1,6 +1,7 @@
-"""From exact sums back to codes, in single precision, as the digital unit does: clip(round_half_even(x) + zero).
+"""From exact sums back to codes, in single precision: clip(round_half_even(x) + zero).
 
-Every multiplication and addition is one rounded float32 operation, never fused, so that kernel and twin agree in every bit.
+Every multiplication and addition is one rounded float32 operation, never fused, so that kernel and twin agree
+in every bit.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def requantize_sums(
 def scale_operand_reference(
     codes: Numbers, slot: int, zero: int, multiplier: float, first: bool, scaled: Numbers
 ) -> None:
-    """Add one operand of a sum, float32(code - zero) x multiplier, to `scaled` (channels,) float32; start if `first`."""
+    """Add one operand, float32(code - zero) x multiplier, to `scaled` (channels,) float32; start if `first`."""
     operand = (codes[slot].astype(np.int64) - zero).astype(np.float32) * np.float32(multiplier)
     scaled[:] = operand if first else scaled + operand
 
@@ -107,7 +108,7 @@ def apply_affine_reference(
     high: int,
     out: Numbers,
 ) -> None:
-    """Apply a factor and an offset for each channel: float32(code - input_zero) x multiplier + offset, rounded.
+    """Apply a factor and an offset for each channel: float32(code - input_zero) x factor + offset, rounded.
 
     codes, out : (slots, channels) int32, may be the same array; row `slot` is read and written
     multiplier, offset : (channels,) float32

@@ -1,8 +1,9 @@
 """Reading windows out of a circular pixel memory: gather them for a product, or reduce them for a pool.
 
-A memory holds pixel k of a stream in row k mod size. A geometry is (kernel height, kernel width, dilation height,
-dilation width, map height, map width) int64; `base` is the stream index of the image's first pixel, (y, x) the window's
-top left corner in the map, which may lie in the padding. All kernels write into row `slot` of their output.
+A memory holds pixel k of a stream in row k mod size. A geometry is (kernel height, kernel width, dilation
+height, dilation width, map height, map width) int64; `base` is the stream index of the image's first pixel,
+(y, x) the window's top left corner in the map, which may lie in the padding. All kernels write into row
+`slot` of their output.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def gather_window(
 def sum_window_reference(
     memory: Ints, base: int, y: int, x: int, geometry: Ints, zero: int, sums: Ints, slot: int
 ) -> None:
-    """Add up a window's pixels inside the map, zero point taken off, in `sums[slot]`, (slots, channels) int64."""
+    """Add up a window's pixels inside the map, zero point off, in `sums[slot]`, (slots, channels) int64."""
     height, width = geometry[4:]
     sums[slot] = 0
     for row, col in _taps(geometry, y, x):
