@@ -110,7 +110,7 @@ class DataflowChip(Component):
             self.connect(core.sender.pixel_out, target, depth, latency)
 
     def attach(self, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
-        """Give every part the values it works on; return where outputs go, (images x pixels, channels) int32."""
+        """Give every part its values; return where outputs go, (images x pixels, channels) int32."""
         from arch.values import StageValues, pixel_memory
 
         images, channels = values.codes.shape[:2]

@@ -87,7 +87,7 @@ def accumulating(pixels: int) -> Firing:
 def _reach(
     start: NDArray[np.int64], kernel: int, dilation: int, size: int, *, last: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return each window's last (or first) coordinate inside [0, size) on one axis, and whether it has one."""
+    """Return each window's last (or first) coordinate inside [0, size) on an axis, and whether it has one."""
     taps = start[:, None] + np.arange(kernel) * dilation
     inside = (taps >= 0) & (taps < size)
     bounded = np.where(inside, taps, -1 if last else size)

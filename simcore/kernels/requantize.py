@@ -66,7 +66,7 @@ def requantize_sums(
 def scale_operand_reference(
     codes: Numbers, slot: int, zero: int, multiplier: float, first: bool, scaled: Numbers
 ) -> None:
-    """Add one operand, float32(code - zero) x multiplier, to `scaled` (channels,) float32; start if `first`."""
+    """Add one operand, float32(code - zero) x multiplier, to `scaled` (channels,) float32; or start it."""
     operand = (codes[slot].astype(np.int64) - zero).astype(np.float32) * np.float32(multiplier)
     scaled[:] = operand if first else scaled + operand
 
