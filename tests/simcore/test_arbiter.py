@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore import Process
-from simcore.arbiter import Arbiter, Rule
+from simcore.arbiter import Arbiter, Merge, Rule
 from simcore.simulation import EngineName
-from tests.benches import ENGINES, bare_engine
-from tests.naive_machine import ProcessNetwork, run_naively
+from tests.benches import ENGINES, Move, bare_engine, drive_reader, drive_writer
+from tests.naive_machine import Link, Node, ProcessNetwork, run_naively
 from tests.process_networks import contended_networks, simulate
 
 
@@ -125,3 +125,56 @@ def test_many_networks_with_arbiters_agree_with_the_naive_machine(
     expected = run_naively(network)
     assert simulate(network, "lean", shuffle=shuffle, record=True) == expected
     assert simulate(network, "stock", shuffle=shuffle) == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("rule", "order"),
+    [
+        ("round-robin", ["a", "b", "c"] * 3),
+        ("priority", ["a"] * 3 + ["b"] * 3 + ["c"] * 3),
+        # When a is served in 0 it asks again in 0, no later than the others, and comes before them.
+        ("oldest", ["a", "a", "b", "c", "a", "b", "c", "b", "c"]),
+    ],
+)
+def test_a_merge_accepts_one_token_a_cycle_by_its_rule(
+    engine: EngineName, rule: Rule, order: list[str]
+) -> None:
+    env = bare_engine(engine)
+    merge = Merge(env, "merge", ["a", "b", "c"], capacity=2, rule=rule)
+    for end, name in reversed(list(zip(merge.ends, "abc", strict=True))):
+        drive_writer(env, end, [Move(0, name)] * 3)
+    taken = drive_reader(env, merge, [Move(0)] * 9)
+    env.run()
+    assert taken == list(enumerate(order))
+    assert merge.sent == 9
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_full_merge_accepts_in_the_tick_of_a_get_but_never_two_in_a_cycle(engine: EngineName) -> None:
+    env = bare_engine(engine)
+    merge = Merge(env, "merge", ["a", "b"], capacity=1, period=2)
+    first = drive_writer(env, merge.ends[0], [Move(0, i) for i in range(2)], period=2)
+    second = drive_writer(env, merge.ends[1], [Move(0, 10)], period=2)
+    taken = drive_reader(env, merge, [Move(t) for t in (4, 4, 12)], period=2)
+    env.run()
+    assert taken == [(4, 0), (4, 10), (12, 1)]
+    assert (first, second) == ([0, 6], [4])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_waiting_for_a_resource_is_charged_under_its_name(engine: EngineName) -> None:
+    network = ProcessNetwork(
+        (
+            Node("a", (3,), firings=2, shares="bus"),
+            Node("b", (3,), firings=2, shares="bus"),
+            Node("sink", (0,), firings=4),
+        ),
+        (Link(("a", "b"), "sink", depth=4, kind="merge"),),
+        {"bus": (1, "round-robin")},
+    )
+    assert simulate(network, engine).ticks == {
+        "a": {"busy:work": 6, "finished": 3, "wait-resource:bus": 3},
+        "b": {"busy:work": 6, "wait-resource:bus": 6},
+        "sink": {"wait-input:token_in[0]": 12},
+    }
