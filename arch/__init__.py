@@ -1,7 +1,7 @@
 """Floor 3: hardware. Components, the mapping of networks onto them, and the machines they make up.
 
 Importing this package registers the built-in components and machines; kernels load when a machine computes
-values.
+values. The registry of machines is `arch.machine.machines`: `arch.machines` is the package of those built in.
 """
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig
@@ -18,7 +18,6 @@ from arch.machine import (
     Preset,
     RunOptions,
     Values,
-    machines,
     register_machine,
 )
 from arch.machines.dataflow import Dataflow, DataflowConfig
@@ -57,6 +56,5 @@ __all__ = [
     "Token",
     "Values",
     "Window",
-    "machines",
     "register_machine",
 ]
