@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simcore.channel import TwoEnded
-from simcore.clock import next_edge
+from simcore.clocks import next_edge
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.errors import BrokenLawError
 

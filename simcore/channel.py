@@ -16,7 +16,7 @@ from array import array
 from collections import deque
 from typing import Any
 
-from simcore.clock import next_edge
+from simcore.clocks import next_edge
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.errors import WiringError
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simcore.accounting import Unit
 from simcore.activity import Activity, category
-from simcore.clock import Clock
+from simcore.clocks import Clock
 from simcore.deadlock import Parked
 
 

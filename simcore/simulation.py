@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from simcore.accounting import Account, Unit
 from simcore.activity import Activity
 from simcore.channel import Waits
-from simcore.clock import Clock, next_edge, synchronise
+from simcore.clocks import Clock, next_edge, synchronise
 from simcore.commands import PARK, Engine, Park, Wake
 from simcore.component import Component
 from simcore.config import PartConfig

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore import Clock, Component, ConfigError, PartConfig, Simulation, WiringError, clock
-from simcore.clock import next_edge, synchronise, tick_of
+from simcore.clocks import next_edge, synchronise, tick_of
 from simcore.simulation import EngineName
 from tests.benches import ENGINES, Drain, Feed, Stage, StageConfig, period_clock
 
