@@ -15,8 +15,6 @@ from simcore import Component, Config, UnknownNameError, components
 from simcore.registry import near_miss
 from workloads import Network, networks
 
-KINDS = ("machines", "workloads", "components")
-
 
 @dataclass(frozen=True)
 class Section:
@@ -40,14 +38,23 @@ class Description:
     sections: tuple[Section, ...]
 
 
-def catalogue(plugins: Sequence[str | Path] = ()) -> dict[str, dict[str, str]]:
-    """Return what each registered name stands for, in a line, by kind and name."""
+def registered_names(
+    kind: str | None = None, plugins: Sequence[str | Path] = ()
+) -> dict[str, dict[str, str]]:
+    """Return what each registered name stands for, in a line, by kind and name.
+
+    kind : "machines", "workloads" or "components"; None takes all
+    raises : UnknownNameError if there is no such kind
+    """
     load_plugins(plugins)
-    return {
+    names = {
         "machines": {name: preset.doc for name, preset in machines.items().items()},
         "workloads": {name: _noun(_doc(build)) for name, build in networks.items().items()},
         "components": {name: _first_line(_doc(cls)) for name, cls in components.items().items()},
     }
+    if kind is not None and kind not in names:
+        raise UnknownNameError(f"there is no list of {kind!r}; {near_miss(kind, list(names))}")
+    return {each: entries for each, entries in names.items() if kind in (None, each)}
 
 
 def describe(name: str, plugins: Sequence[str | Path] = ()) -> list[Description]:

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 import click
 
 from imcsim.command_group import CommandGroup
-from simcore.errors import BrokenLawError, UnknownNameError
-from simcore.registry import near_miss
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +26,12 @@ def main(context: click.Context) -> None:
 
 
 _plugin_option = click.option(
-    "--plugin", "plugins", multiple=True, metavar="FILE.py", help="Python file to import first."
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    callback=lambda context, option, files: files or None,  # none given is not the same as none wanted
+    help="Python file to import first.",
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
@@ -88,28 +91,21 @@ def run_command(workload: str, machine: str | None, as_json: bool, out: str | No
     if as_json:
         _print_json(result.summary)
     else:
-        from imcsim.run_report import run_report
+        from imcsim.run_report import report_table
 
-        _print(run_report(result, out))
-    if result.summary["outputs_match_golden"] is False:
-        raise BrokenLawError(
-            "the machine's outputs differ from the golden reference, which ideal values must equal; "
-            "look for a component that computes with a value too early, too late or twice"
-        )
+        _print(report_table(result, out))
+    result.insist_on_golden()
 
 
 @main.command("list")
 @click.argument("kind", required=False, metavar="[machines|workloads|components]")
 @_plugin_option
 @_json_option
-def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
+def list_command(kind: str | None, plugins: tuple[str, ...] | None, as_json: bool) -> None:
     """List machines, workloads and components."""
-    from imcsim.catalogue import catalogue
+    from imcsim.catalogue import registered_names
 
-    entries = catalogue(plugins)
-    if kind is not None and kind not in entries:
-        raise UnknownNameError(f"there is no list of {kind!r}; {near_miss(kind, list(entries))}")
-    chosen = {name: names for name, names in entries.items() if kind in (None, name)}
+    chosen = registered_names(kind, plugins or ())
     if as_json:
         _print_json({k: [{"name": n, "doc": d} for n, d in names.items()] for k, names in chosen.items()})
     else:
@@ -121,7 +117,7 @@ def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> N
 @main.command("describe")
 @click.argument("name")
 @_plugin_option
-def describe_command(name: str, plugins: tuple[str, ...]) -> None:
+def describe_command(name: str, plugins: tuple[str, ...] | None) -> None:
     """Describe a machine, workload or component.
 
     Shows its documentation, ports, operations and parameters, or layers.
@@ -129,7 +125,7 @@ def describe_command(name: str, plugins: tuple[str, ...]) -> None:
     from imcsim.catalogue import describe
     from imcsim.tables import description
 
-    for described in describe(name, plugins):
+    for described in describe(name, plugins or ()):
         _print(description(described))
 
 
@@ -140,22 +136,22 @@ def describe_command(name: str, plugins: tuple[str, ...]) -> None:
 def map_command(workload: str, machine: str | None, as_json: bool, **options: Any) -> None:
     """Show how WORKLOAD is placed on a machine."""
     from imcsim.run_request import resolve_request
-    from imcsim.tables import map_json, mapping
+    from imcsim.tables import map_json, map_table
     from workloads import lower
 
-    request = resolve_request(workload, machine, options["settings"], {"plugins": options["plugins"] or None})
+    request = resolve_request(workload, machine, options["settings"], {"plugins": options["plugins"]})
     placed = request.machine.map(lower(request.network))
     if as_json:
         _print_json(map_json(placed, request.network.name, request.machine.name))
     else:
-        _print(mapping(placed, request.machine.name))
+        _print(map_table(placed, request.machine.name))
 
 
 @main.command("export")
 @click.argument("folder", metavar="RUN")
 @click.option("--to", required=True, metavar="png|svg|chrome", help="Pictures, or a trace for Perfetto.")
 @_plugin_option
-def export_command(folder: str, to: str, plugins: tuple[str, ...]) -> None:
+def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> None:
     """Write pictures or traces of a run.
 
     RUN is a run directory; the files go beside its other ones.
@@ -163,7 +159,7 @@ def export_command(folder: str, to: str, plugins: tuple[str, ...]) -> None:
     from imcsim.exporters import export_run
     from imcsim.plugins import load_plugins
 
-    load_plugins(plugins)
+    load_plugins(plugins or ())
     for path in export_run(folder, to):
         click.echo(path)
 

@@ -9,8 +9,6 @@ from typing import Any, NoReturn
 
 import click
 
-from simcore.errors import SimError
-
 INTERNAL, INTERRUPTED = 3, 130
 _DEBUG = click.Option(
     ["--debug"],
@@ -71,6 +69,8 @@ class _ReaderGoneError(Exception):
 
 def _explained(error: Exception) -> tuple[str, int]:
     """Return what to print behind `error:`, and the exit code; further lines are indented."""
+    from simcore.errors import SimError  # which loads all of simcore: not for --help
+
     match error:
         case SimError():
             first, *more = str(error).splitlines() or [type(error).__name__]

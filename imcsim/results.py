@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imcsim.run_folder import RunFolder, read_folder
 from imcsim.run_record import RunRecord
-from simcore import Activity, SimError
+from simcore import Activity, BrokenLawError, SimError
 from traces import plot_timeline, plot_utilisation
 
 if TYPE_CHECKING:
@@ -44,6 +44,14 @@ class Run(RunRecord):
         """
         with RunFolder(folder) as target:
             target.write(self)
+
+    def insist_on_golden(self) -> None:
+        """Raise BrokenLawError if ideal values were computed that differ from the golden reference."""
+        if self.summary["outputs_match_golden"] is False:
+            raise BrokenLawError(
+                "the machine's outputs differ from the golden reference, which ideal values must equal; "
+                "look for a component that works on a value too early, too late or twice"
+            )
 
     @property
     def recorded(self) -> Activity:

@@ -15,7 +15,7 @@ from imcsim.results import Run
 from simcore.units import format_si
 
 
-def run_report(run: Run, folder: str | None) -> RenderableType:
+def report_table(run: Run, folder: str | None) -> RenderableType:
     """Return the summary of a run whose files are in `folder`, if it was written."""
     s = run.summary
     plural = "" if s["images"] == 1 else "s"

@@ -177,11 +177,13 @@ class _Job:
     def _material(self) -> _Material | None:
         """Return what the values are computed on, None without values."""
         config, network = self.request.config, self.request.network
-        if config.values == "off":
+        if config.values == "off" and config.data is None:
             return None
-        parameters = network.load_parameters()
         inputs = run_inputs(network, config.images, config.seed, config.data)
         self.summary["inputs"] = inputs.origin
+        if config.values == "off":  # a file that is named must be right all the same
+            return None
+        parameters = network.load_parameters()
         quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
         codes = quantised.input_quantization.quantize(inputs.inputs)
         return _Material(Values(quantised, codes), parameters, inputs)

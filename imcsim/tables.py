@@ -50,7 +50,7 @@ def _section(section: Section) -> RenderableType:
     return Group("", Text(section.title, "bold"), "", table)
 
 
-def mapping(placed: NetworkMap, machine: str) -> RenderableType:
+def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     """Return a mapping as a table of stages, with totals."""
     table = _table(gap=1)  # so that the digits networks fit into 80 columns
     table.add_column("stage ", no_wrap=True, style="cyan")

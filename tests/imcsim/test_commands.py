@@ -1,0 +1,135 @@
+"""What commands print: for people in 80 columns, for programs as JSON, and files that open."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+import imcsim
+from arch.machine import machines
+from imcsim.catalogue import describe
+from simcore import SimError, UnknownNameError, components
+from tests.imcsim.command_bench import MLP, command, printed, refusal
+from workloads import networks
+
+
+def lines_of(*args: str | Path) -> list[str]:
+    """Return what `imcsim ARGS` prints to a pipe, once it fits 80 columns without trailing blanks."""
+    result = command(*args)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if line != line.rstrip() or "\x1b" in line]
+    return lines
+
+
+def test_run_tells_what_came_out_at_what_cost_and_why_units_stood_idle() -> None:
+    text = "\n".join(lines_of("run", "digits-resnet", "--arch", "dataflow", "--images", "4", "--warmup", "1"))
+    summary = imcsim.run("digits-resnet", "dataflow", images=4).summary
+    assert text.startswith("digits-resnet on dataflow: 4 images\n")
+    assert f"{summary['cycles']:,} cycles" in text
+    for words in (
+        "equal the golden reference bit for bit",
+        "1 of 4 images left out",
+        "waiting for input, mostly",
+    ):
+        assert words in text
+
+
+def test_run_says_where_its_files_are(tmp_path: Path) -> None:
+    text = " ".join("\n".join(lines_of(*MLP, "--values", "off", "--out", tmp_path / "r")).split())
+    assert f"imcsim export {tmp_path / 'r'} --to png" in text
+
+
+def test_list_names_everything_that_is_registered() -> None:
+    lines = lines_of("list")
+    assert [line for line in lines if not line.startswith(" ")] == ["machines", "workloads", "components"]
+    shown = {line.split()[0] for line in lines}
+    assert shown >= {*machines.names(), *networks.names(), *components.names()}
+    listed = printed("list")
+    assert [entry["name"] for entry in listed["workloads"]] == networks.names()
+    assert all(entry["doc"] for entries in listed.values() for entry in entries)
+    assert list(printed("list", "machines")) == ["machines"]
+
+
+@pytest.mark.parametrize("name", ["dataflow", *networks.names(), *components.names()])
+def test_everything_that_is_listed_is_described(name: str) -> None:
+    lines = lines_of("describe", name)
+    assert lines[0].startswith(f"{name}  ")
+    assert all(described.doc and described.name == name for described in describe(name))
+
+
+def test_a_component_is_described_by_ports_operations_and_parameters() -> None:
+    text = "\n".join(lines_of("describe", "analog-crossbar"))
+    for title in ("\nPorts\n", "\nOperations\n", "\nParameters\n"):
+        assert title in text
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line and line[0] != " "}
+    assert rows["window_in"] == ["takes", "Window"]
+    assert rows["mvm_cycles"] == ["130", "cycle", ">=", "1"]
+
+
+def test_map_tells_arrays_and_buffers_of_every_stage() -> None:
+    lines = lines_of("map", "digits-resnet", "--arch", "dataflow", "--set", "buffers.rule=unbounded")
+    placed = imcsim.map_workload("digits-resnet", "dataflow")
+    stages = [row.stage for row in placed.rows]
+    assert [line.split()[0] for line in lines if line.split() and line.split()[0] in stages] == stages
+    assert lines[-1].split()[0] == "total"
+    assert "unbounded" in lines[-1]
+    content = printed("map", "digits-resnet", "--arch", "dataflow")
+    assert [stage["stage"] for stage in content["stages"]] == stages
+    assert content["totals"]["arrays"] == sum(row.arrays for row in placed.rows)
+    sizes = [buffer["bytes"] for stage in content["stages"] for buffer in stage["buffers"]]
+    assert content["totals"]["buffer_bytes"] == sum(sizes)
+    cells = sum(stage["rows"] * stage["cols"] for stage in content["stages"] if stage["arrays"])
+    assert content["totals"]["utilisation"] == pytest.approx(
+        cells / (content["totals"]["arrays"] * 256 * 256)
+    )
+
+
+def test_exported_files_open(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    printed(*MLP, "--out", folder)
+    for kind, files in {
+        "png": ["timeline.png", "utilisation.png"],
+        "svg": ["timeline.svg", "utilisation.svg"],
+        "chrome": ["trace.json"],
+    }.items():
+        assert lines_of_paths(folder, kind) == [str(folder / name) for name in files]
+    assert imread(folder / "timeline.png").shape[2] == 4
+    assert ElementTree.parse(folder / "utilisation.svg").getroot().tag.endswith("svg")
+    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+    assert {event["ph"] for event in events} == {"M", "X"}
+
+
+def lines_of_paths(folder: Path, kind: str) -> list[str]:
+    return command("export", folder, "--to", kind).stdout.splitlines()
+
+
+def test_pictures_need_a_recording(tmp_path: Path) -> None:
+    run = imcsim.run("digits-mlp", "dataflow", values="off", record=False)
+    with pytest.raises(SimError, match="holds no recorded activity; run it anew with record=True"):
+        run.plot_timeline()
+    run.save(tmp_path)
+    assert "holds no recorded activity" in refusal("export", tmp_path, "--to", "png")
+    assert (
+        refusal("export", tmp_path, "--to", "pgn") == "no export format is called 'pgn'; did you mean 'png'?"
+    )
+
+
+def test_a_run_draws_itself() -> None:
+    run = imcsim.run("digits-mlp", "dataflow", values="off")
+    assert run.plot_timeline(start=100).axes
+    assert run.plot_utilisation(by="group").axes
+
+
+def test_unknown_names_are_told_from_python_too() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'digits-mlp'"):
+        imcsim.run("digits-mpl", "dataflow")
+    with pytest.raises(AttributeError, match="no attribute 'runn'"):
+        imcsim.runn  # noqa: B018
+    assert {"run", "read_run", "Run"} <= set(dir(imcsim))
+    assert imcsim.__version__ == imcsim.run("digits-mlp", "dataflow", values="off").summary["version"]

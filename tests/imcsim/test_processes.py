@@ -1,0 +1,86 @@
+"""The command as a real process: interrupted, cut off by its reader, on a terminal, started as a module."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import imcsim
+from tests.imcsim.command_bench import MLP, process
+
+#: Far more than anybody waits for.
+LONG = ["run", "digits-cnn", "--arch", "dataflow", "--values", "off", "--images", "100000"]
+
+
+def interrupted(out: Path | None) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of a long run that gets Ctrl-C once it simulates."""
+    args = LONG if out is None else [*LONG, "--out", out]
+    running = process(*args, "--json")
+    wait_for_simulation(running)
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=20)
+    return running.returncode, stdout, stderr
+
+
+def wait_for_simulation(running: subprocess.Popen[str]) -> None:
+    """Wait until a process has used a second of processor time, by when it simulates."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    while running.poll() is None:
+        used = Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()
+        if int(used[11]) + int(used[12]) > 1.5 * ticks:
+            return
+        time.sleep(0.05)
+
+
+def test_ctrl_c_ends_with_130_and_saves_what_is_known(tmp_path: Path) -> None:
+    code, stdout, stderr = interrupted(tmp_path / "run")
+    assert (code, stdout) == (130, "")
+    assert stderr == f"error: interrupted; what is known of the run is in {tmp_path / 'run'}, marked so\n"
+    back = imcsim.read_run(tmp_path / "run")
+    assert back.summary["interrupted"] is True
+    assert back.summary["events"] > 0
+    assert back.summary["cycles"] is None
+    assert back.config.images == 100000
+    assert set(back.summary) == set(imcsim.run("digits-mlp", "dataflow", values="off").summary)
+
+
+def test_ctrl_c_without_a_directory_leaves_nothing() -> None:
+    assert interrupted(None) == (130, "", "error: interrupted\n")
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    running = process("list")
+    assert running.stdout is not None
+    running.stdout.close()
+    assert running.stderr is not None
+    assert running.stderr.read() == ""
+    assert running.wait(timeout=20) == 0
+    running.stderr.close()
+
+
+def test_the_module_is_the_command() -> None:
+    running = process(*MLP, "--json")
+    stdout, stderr = running.communicate(timeout=60)
+    assert (running.returncode, stderr) == (0, "")
+    assert json.loads(stdout)["workload"] == "digits-mlp"
+
+
+def test_progress_is_shown_on_a_terminal_only() -> None:
+    leader, follower = pty.openpty()
+    args = [*LONG[:-1], "1000", "--json"]
+    words = [sys.executable, "-m", "imcsim", *args]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=follower, text=True) as running:
+        stdout, _ = running.communicate(timeout=60)
+    os.close(follower)
+    shown = os.read(leader, 1 << 16).decode()
+    os.close(leader)
+    assert json.loads(stdout)["images"] == 1000
+    assert "simulating at" in shown
+    assert shown.endswith("\r")
+    assert not shown.split("\r")[-2].strip()  # the line is wiped

@@ -1,0 +1,134 @@
+"""The summary: its keys, and its numbers against formulas worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import pytest
+
+import imcsim
+from arch.machine import MachineRun
+from imcsim.metrics import rates, stream_metrics
+from simcore import AreaReport, EnergyReport, Outcome
+from simcore.clocks import clock as clock_of
+from simcore.clocks import synchronise
+from tests.imcsim.command_bench import MLP, printed
+
+CONTRACT = {
+    "schema", "workload", "machine", "images", "values", "seed", "engine", "version", "fingerprint", "cycles",
+    "clock_hz", "time_s", "initiation_interval_cycles", "latency_s", "throughput_per_s", "macs", "tops",
+    "tops_per_w", "tops_per_mm2", "energy_j", "area_mm2", "power_w", "accuracy", "outputs_match_golden",
+    "units", "events", "wall_s", "setup_s", "compile_s", "peak_rss_mb",
+}  # fmt: skip
+ADDED = {"history", "inputs", "interrupted", "warmup", "golden_accuracy", "float_accuracy"}
+
+
+@pytest.mark.parametrize("options", [[], ["--images", "3"], ["--values", "off"]])
+def test_every_key_is_always_there(options: list[str]) -> None:
+    summary = printed(*MLP, *options)
+    assert set(summary) == CONTRACT | ADDED
+    assert summary["schema"] == "imcsim.summary/1"
+    assert set(summary["latency_s"]) == {"first", "mean", "p50", "p99", "max"}
+    assert set(summary["energy_j"]) == {"total", "by_component", "by_layer"}
+    assert set(summary["area_mm2"]) == {"total", "by_component"}
+    assert set(summary["power_w"]) == {"mean", "peak"}
+
+
+def test_what_does_not_apply_is_null() -> None:
+    summary = printed(*MLP, "--values", "off")
+    empty = {name for name, value in summary.items() if value is None}
+    assert empty == {
+        "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
+        "outputs_match_golden",
+    }  # fmt: skip
+    assert summary["compile_s"] == 0
+
+
+def test_a_run_reports_its_values_and_where_they_come_from() -> None:
+    run = imcsim.run("digits-mlp", "dataflow", images=50)
+    s = run.summary
+    assert s["outputs_match_golden"] is True
+    assert s["inputs"].startswith("first 50 of digits: ")
+    assert s["accuracy"] == s["golden_accuracy"]
+    assert min(s["accuracy"], s["float_accuracy"]) > 0.9
+    assert run.outputs is not None
+    assert run.outputs.shape == (50, 10, 1, 1)
+    assert run.outputs.dtype.name == "float32"
+
+
+def test_both_splits_of_the_energy_sum_to_the_total() -> None:
+    s = printed(*MLP, "--images", "2")
+    for split in ("by_component", "by_layer"):
+        assert math.fsum(s["energy_j"][split].values()) == pytest.approx(s["energy_j"]["total"], rel=1e-12)
+    assert math.fsum(s["area_mm2"]["by_component"].values()) == pytest.approx(s["area_mm2"]["total"])
+
+
+def test_states_of_a_unit_sum_to_the_makespan() -> None:
+    run = imcsim.run("digits-mlp", "dataflow", images=2)
+    assert len(run.units) == run.summary["units"]
+    assert {sum(unit.cycles.values()) for unit in run.units} == {run.summary["cycles"]}
+
+
+def test_one_image_alone_sets_the_throughput() -> None:
+    s = printed(*MLP)
+    assert s["throughput_per_s"] == pytest.approx(1 / s["time_s"])
+    assert s["tops_per_w"] == pytest.approx(2 * s["macs"] / s["energy_j"]["total"] / 1e12)
+    assert len(set(s["latency_s"].values())) == 1
+
+
+def machine_run(accepted: list[int], completed: list[int], makespan: int) -> MachineRun:
+    """Return a run at 1 GHz with two ticks a cycle that spent 6 J on 3 mm2."""
+    clocks = synchronise([clock_of("core", 10**9), clock_of("link", 2 * 10**9)])
+    outcome = Outcome(
+        makespan=makespan,
+        reference=clocks["core"],
+        accounts=(),
+        energy=EnergyReport(6.0, {"adc": 6.0}, {"shared": 6.0}, {}),
+        area=AreaReport(3.0, {"adc": 3.0}),
+        events=0,
+        wall_s=0.0,
+        activity=None,
+    )
+    return MachineRun(outcome, accepted, completed, None, 0, {})
+
+
+ACCEPTED, COMPLETED, MAKESPAN = [0, 20, 40, 60], [100, 140, 200, 240], 240
+TICK = Fraction(1, 2 * 10**9)
+
+
+def test_metrics_of_a_stream_are_those_worked_out_by_hand() -> None:
+    stream = stream_metrics(machine_run(ACCEPTED, COMPLETED, MAKESPAN), warmup=0)
+    assert stream.interval == 20  # median of 40, 60 and 40 ticks
+    assert stream.latency["first"] == pytest.approx(float(100 * TICK))
+    assert stream.latency["mean"] == pytest.approx(float(140 * TICK))  # of 100, 120, 160, 180
+    assert stream.latency["p50"] == pytest.approx(float(140 * TICK))
+    assert stream.latency["p99"] == pytest.approx(float(Fraction("179.4") * TICK))
+    assert stream.latency["max"] == pytest.approx(float(180 * TICK))
+    assert stream.throughput == pytest.approx(1 / float(40 * TICK))
+
+
+def test_a_warmup_leaves_the_first_images_out_of_all_times_and_rates() -> None:
+    run = machine_run(ACCEPTED, COMPLETED, MAKESPAN)
+    stream = stream_metrics(run, warmup=2)
+    assert stream.interval == 20  # the one gap between the last two
+    assert stream.latency["first"] == pytest.approx(float(160 * TICK))
+    assert stream.window == pytest.approx(float(100 * TICK))  # from the second image's completion to the end
+    power = rates(run, stream, macs=1)["power_w"]["mean"]
+    assert power == pytest.approx(6.0 * 2 / 4 / float(100 * TICK))
+
+
+def test_a_warmup_that_leaves_one_image_has_no_interval() -> None:
+    stream = stream_metrics(machine_run(ACCEPTED, COMPLETED, MAKESPAN), warmup=3)
+    assert stream.interval is None
+    assert stream.throughput == pytest.approx(1 / float(40 * TICK))
+
+
+def test_rates_are_throughput_over_power_and_area() -> None:
+    run = machine_run(ACCEPTED, COMPLETED, MAKESPAN)
+    stream = stream_metrics(run, warmup=0)
+    r = rates(run, stream, macs=1000)
+    assert r["tops"] == pytest.approx(2 * 1000 * stream.throughput / 1e12)
+    assert r["power_w"]["mean"] == pytest.approx(6.0 / float(240 * TICK))
+    assert r["tops_per_w"] == pytest.approx(r["tops"] / r["power_w"]["mean"])
+    assert r["tops_per_mm2"] == pytest.approx(r["tops"] / 3.0)
