@@ -38,15 +38,15 @@ class CommandGroup(Command, click.Group):
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
             sys.stdout.flush()
-        except (_ReaderGoneError, BrokenPipeError):
-            # What is still buffered must not raise again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
         except Exception as error:
             if "--debug" in given:
                 traceback.print_exc()
             text, code = _explained(error)
-            click.echo(f"error: {text}", err=True)
+            if text:
+                click.echo(f"error: {text}", err=True)
+            if isinstance(error, OSError | _ReaderGoneError):
+                # What is still buffered must not fail once more at exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code or 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -81,6 +81,11 @@ def _explained(error: Exception) -> tuple[str, int]:
             return f"{message}; see '{path} --help'", 2
         case click.ClickException():
             return " ".join(error.format_message().split()), 2
+        case _ReaderGoneError() | BrokenPipeError():
+            return "", 0
+        case OSError():
+            where = f" {error.filename}" if error.filename else ""
+            return f"the system refuses to read or write{where}: {error.strerror or error}", 2
         case _InterruptedError() | click.Abort():
             return str(error) or "interrupted", INTERRUPTED
         case _:

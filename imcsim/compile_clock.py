@@ -21,7 +21,8 @@ class CompileClock:
     @property
     def seconds(self) -> float:
         """Wall seconds so far."""
-        return self._loading + (self._listener.duration if self._listener.done else 0.0)
+        compiling = self._listener.duration if self._listener is not None and self._listener.done else 0.0
+        return self._loading + float(compiling)
 
     def __enter__(self) -> CompileClock:
         begin = time.perf_counter()

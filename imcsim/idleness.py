@@ -52,7 +52,8 @@ def top_causes(units: Sequence[UnitTimes], count: int = 4) -> list[Cause]:
     return [
         Cause(
             where,
-            f"{_WORDS[kind]}, mostly its {max(details, key=lambda d: details[d])}",
+            _WORDS[kind]
+            + (f", mostly its {max(details, key=lambda d: details[d])}" if len(details) > 1 else ""),
             sum(details.values()) / total,
         )
         for (where, kind), details in largest

@@ -103,7 +103,6 @@ def fingerprint(machine: Machine, network: LoweredNetwork, values: str, seed: in
         "images": len(run.completed),
         "values": values,
         "seed": seed,
-        "ticks_per_cycle": outcome.reference.ticks,
         "units": [account.ticks for account in outcome.accounts],  # sorted by path, as are the actions
         "actions": [counts for _, counts in sorted(outcome.energy.actions.items())],
         "completed": run.completed,

@@ -35,6 +35,7 @@ SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS = (
 #: What exporters add; it belongs to the run and goes with it.
 EXPORTED = ("timeline.png", "timeline.svg", "utilisation.png", "utilisation.svg", "trace.json")
 _OURS = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, *EXPORTED)
+_STAGE = ".imcsim-"
 _COLUMNS = ("path", "kind", "family", "layer")
 
 
@@ -47,7 +48,7 @@ class RunFolder:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._made: list[Path] = []
-        self._stage = self.folder / f".imcsim-{secrets.token_hex(8)}.tmp"
+        self._stage = self.folder / f"{_STAGE}{secrets.token_hex(8)}.tmp"
 
     def __enter__(self) -> RunFolder:
         try:
@@ -102,7 +103,8 @@ class RunFolder:
             raise FileError(f"cannot write to {self.folder}: {folder} is a file; choose another directory")
 
     def _check_content(self) -> None:
-        content = sorted(path.name for path in self.folder.iterdir())
+        # What a killed run left on its stage is nobody's work.
+        content = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith(_STAGE))
         if content and not is_run_folder(self.folder):
             raise FileError(
                 f"{self.folder} holds {content[0]!r}{' and more' if len(content) > 1 else ''} but no earlier "

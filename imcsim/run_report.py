@@ -64,7 +64,7 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     yield "energy", _energy(s)
     yield "area", _area(s["area_mm2"])
     shares = time_shares(run.units)
-    yield "unit time", ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
+    yield "machine time", ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
     yield "most idle", _causes(run)
     took = {"simulating": s["wall_s"], "setting up": s["setup_s"], "compiling": s["compile_s"]}
     took_text = ", ".join(f"{_si(seconds, 's', 3)} {name}" for name, seconds in took.items() if seconds)

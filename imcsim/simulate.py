@@ -92,9 +92,7 @@ def run(
     request = resolve_request(workload, arch, settings, changes)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out)) if out is not None else None
-        clock = stack.enter_context(CompileClock()) if request.config.values != "off" else None
-        options = RunOptions(request.config.engine, record, shuffle)
-        job = _Job(request, options, observe, begin, clock)
+        job = _Job(request, RunOptions(request.config.engine, record, shuffle), observe, begin)
         try:
             result = job.run()
         except KeyboardInterrupt:
@@ -124,14 +122,13 @@ class _Job:
     """One run under way; its summary fills up as it goes, so that an interrupted one can tell what is known.
 
     begin : when it began, by `time.perf_counter`
-    clock : None in a run without values, which needs no kernels
     """
 
     request: RunRequest
     options: RunOptions
     observe: Callable[[Progress], None] | None
     begin: float
-    clock: CompileClock | None
+    clock: CompileClock = field(default_factory=CompileClock)
     summary: dict[str, Any] = field(init=False)
     lowered: LoweredNetwork = field(init=False)
 
@@ -142,22 +139,10 @@ class _Job:
 
     def run(self) -> Run:
         """Map, calibrate, simulate, compare with the references, and add up."""
-        config, machine = self.request.config, self.request.machine
-        placed = machine.map(self.lowered)
-        material = self._material()
-        compiled = self._compile_s
-        options = replace(self.options, observe=self._look)
-        values = material.values if material is not None else None
-        machine_run = machine.simulate(placed, config.images, values, options)
-        # Kernels compile when they are first called, which is among the events.
-        wall_s = max(0.0, machine_run.outcome.wall_s - (self._compile_s - compiled))
-        outputs = None
-        if material is not None and machine_run.outputs is not None:
-            outputs = material.values.network.output_quantization.dequantize(machine_run.outputs)
-            self.summary |= _judgement(material, machine_run.outputs)
-        self._fill(machine_run, wall_s)
-        times = unit_times(machine_run.outcome)
-        return Run(self.summary, config, times, machine_run.outcome.activity, outputs, machine_run.outputs)
+        if self.request.config.values == "off":  # needs no kernels
+            return self._simulated()
+        with self.clock:
+            return self._simulated()
 
     def partial(self) -> Run:
         """Return what is known of a run that was interrupted."""
@@ -170,20 +155,35 @@ class _Job:
         if self.observe is not None:
             self.observe(progress)
 
-    @property
-    def _compile_s(self) -> float:
-        return self.clock.seconds if self.clock is not None else 0.0
+    def _simulated(self) -> Run:
+        config, machine = self.request.config, self.request.machine
+        placed = machine.map(self.lowered)
+        material = self._material()
+        values = material.values if material is not None else None
+        compiled = self.clock.seconds
+        machine_run = machine.simulate(
+            placed, config.images, values, replace(self.options, observe=self._look)
+        )
+        # Kernels compile when they are first called, which is among the events.
+        wall_s = max(0.0, machine_run.outcome.wall_s - (self.clock.seconds - compiled))
+        outputs = None
+        if material is not None and machine_run.outputs is not None:
+            outputs = material.values.network.output_quantization.dequantize(machine_run.outputs)
+            self.summary |= _judgement(material, machine_run.outputs)
+        self._fill(machine_run, wall_s)
+        times = unit_times(machine_run.outcome)
+        return Run(self.summary, config, times, machine_run.outcome.activity, outputs, machine_run.outputs)
 
     def _material(self) -> _Material | None:
         """Return what the values are computed on, None without values."""
         config, network = self.request.config, self.request.network
-        if config.values == "off" and config.data is None:
-            return None
-        inputs = run_inputs(network, config.images, config.seed, config.data)
-        self.summary["inputs"] = inputs.origin
-        if config.values == "off":  # a file that is named must be right all the same
+        if config.values == "off":
+            if config.data is not None:  # must be right even if nothing is computed on it
+                run_inputs(network, config.images, config.seed, config.data)
             return None
         parameters = network.load_parameters()
+        inputs = run_inputs(network, config.images, config.seed, config.data)
+        self.summary["inputs"] = inputs.origin
         quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
         codes = quantised.input_quantization.quantize(inputs.inputs)
         return _Material(Values(quantised, codes), parameters, inputs)
@@ -206,8 +206,8 @@ class _Job:
             "units": len(outcome.accounts),
             "events": outcome.events,
             "wall_s": wall_s,
-            "setup_s": time.perf_counter() - self.begin - wall_s - self._compile_s,
-            "compile_s": self._compile_s,
+            "setup_s": time.perf_counter() - self.begin - wall_s - self.clock.seconds,
+            "compile_s": self.clock.seconds,
             "peak_rss_mb": peak_memory_mb(),
         }
 

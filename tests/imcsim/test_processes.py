@@ -84,3 +84,11 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
     assert "simulating at" in shown
     assert shown.endswith("\r")
     assert not shown.split("\r")[-2].strip()  # the line is wiped
+
+
+def test_a_full_disk_is_told_in_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "imcsim", "list"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    message = "error: the system refuses to read or write: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, message)

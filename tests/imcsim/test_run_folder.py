@@ -187,3 +187,9 @@ def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
     (folder / "units.csv").unlink()
     (folder / "activity.npz").write_text("cut")
     assert "activity.npz" in refusal("export", folder, "--to", "png")
+
+
+def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / ".imcsim-0123.tmp").mkdir()
+    printed(*MLP, "--values", "off", "--out", tmp_path)
+    assert imcsim.read_run(tmp_path).summary["workload"] == "digits-mlp"
