@@ -8,7 +8,7 @@ from typing import TextIO
 from simcore import Progress
 from simcore.units import format_si
 
-_EVERY = 0.2  # [s] between two looks of a person
+_FIRST, _EVERY = 1.0, 0.2  # [s] before people wonder, and between two of their looks
 
 
 class ProgressLine:
@@ -16,19 +16,19 @@ class ProgressLine:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._shown = -_EVERY
+        self._due = _FIRST
 
     def __call__(self, progress: Progress) -> None:
         """Show how far the run is, unless it was shown just now."""
-        if progress.wall_s - self._shown < _EVERY:
+        if progress.wall_s < self._due:
             return
-        self._shown = progress.wall_s
+        self._due = progress.wall_s + _EVERY
         speed = format_si(progress.tick / progress.wall_s, "Hz", 3)
         self._write(f"tick {progress.tick:,} after {progress.wall_s:.0f} s, simulating at {speed}")
 
     def clear(self) -> None:
         """Wipe the line, so that results start on a clean one."""
-        if self._shown >= 0:
+        if self._due > _FIRST:
             self._write("")
 
     def _write(self, text: str) -> None:

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import imcsim
+from imcsim.progress_line import ProgressLine
+from simcore import Progress
 from tests.imcsim.command_bench import MLP, process
 
 #: Far more than anybody waits for.
@@ -71,19 +74,36 @@ def test_the_module_is_the_command() -> None:
     assert json.loads(stdout)["workload"] == "digits-mlp"
 
 
-def test_progress_is_shown_on_a_terminal_only() -> None:
+def test_progress_is_shown_on_a_terminal_and_wiped() -> None:
     leader, follower = pty.openpty()
-    args = [*LONG[:-1], "1000", "--json"]
-    words = [sys.executable, "-m", "imcsim", *args]
+    words = [sys.executable, "-m", "imcsim", *LONG]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=follower, text=True) as running:
-        stdout, _ = running.communicate(timeout=60)
+        shown = ""
+        while "simulating at" not in shown:
+            shown += os.read(leader, 1 << 12).decode()
+        running.send_signal(signal.SIGINT)
+        stdout, _ = running.communicate(timeout=20)
     os.close(follower)
-    shown = os.read(leader, 1 << 16).decode()
+    shown += os.read(leader, 1 << 16).decode()
     os.close(leader)
-    assert json.loads(stdout)["images"] == 1000
-    assert "simulating at" in shown
-    assert shown.endswith("\r")
-    assert not shown.split("\r")[-2].strip()  # the line is wiped
+    assert (running.returncode, stdout) == (130, "")
+    *_, wiped, last = shown.rstrip().split("\r")
+    assert not wiped.strip()
+    assert last == "error: interrupted"
+
+
+def test_progress_is_shown_only_once_people_wonder_and_fits_the_line() -> None:
+    stream = StringIO()
+    line = ProgressLine(stream)
+    for wall_s in (0.1, 0.9, 1.1, 1.2, 1.4):
+        line(Progress(tick=3_000_000, events=7, wall_s=wall_s))
+    shown = [text.strip() for text in stream.getvalue().split("\r") if text]
+    assert shown == [
+        "tick 3,000,000 after 1 s, simulating at 2.73 MHz",
+        "tick 3,000,000 after 1 s, simulating at 2.14 MHz",
+    ]
+    line.clear()
+    assert stream.getvalue().endswith(" \r")
 
 
 def test_a_full_disk_is_told_in_one_line() -> None:
