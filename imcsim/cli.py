@@ -164,6 +164,23 @@ def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> Non
         click.echo(path)
 
 
+@main.command("bench")
+@click.argument("name", required=False)
+@_json_option
+def bench_command(name: str | None, as_json: bool) -> None:
+    """Measure how fast the simulator is: ratios of two things timed in turn.
+
+    NAME is one benchmark; without it all are measured, which takes about a minute.
+    """
+    from imcsim.bench_report import bench_json, bench_table, run_benches
+
+    comparisons = run_benches(name, lambda which: click.echo(f"measuring {which}", err=True))
+    if as_json:
+        _print_json(bench_json(comparisons))
+    else:
+        _print(bench_table(comparisons))
+
+
 def _print_json(content: object) -> None:
     click.echo(json.dumps(content, indent=2))
 
