@@ -11,6 +11,7 @@ from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block, Tiling
+from arch.parts import chosen
 from arch.sender import Sender, SenderConfig
 from simcore import Component, PartConfig, component_part, components, param
 
@@ -64,11 +65,11 @@ class Core(Component):
         bits : of one activation
         """
         config = self.config
-        self.memory = self.add(components[config.memory.kind], "memory", config.memory)  # type: ignore[assignment]
+        self.memory = self.add(chosen(config.memory, ActivationMemory), "memory", config.memory)
         self.memory.lay_out(stage, buffers, images)
-        self.digital = self.add(components[config.digital.kind], "digital", config.digital)  # type: ignore[assignment]
+        self.digital = self.add(chosen(config.digital, DigitalUnit), "digital", config.digital)
         self.digital.stage = stage
-        self.sender = self.add(components[config.sender.kind], "sender", config.sender)  # type: ignore[assignment]
+        self.sender = self.add(chosen(config.sender, Sender), "sender", config.sender)
         self.sender.pixel_bits = stage.shape[0] * bits
         self.crossbars = []
         if tiling is None:
@@ -96,14 +97,13 @@ class Core(Component):
     def _add_array(self, name: str, blocks: Sequence[Block]) -> Any:
         """Add one array (or all in lock-step) with its converters; return the port that its sums leave by."""
         config = self.config
-        crossbar: Any = self.add(components[config.crossbar.kind], f"crossbar{name}", config.crossbar)
+        crossbar = self.add(chosen(config.crossbar, AnalogCrossbar), f"crossbar{name}", config.crossbar)
         crossbar.blocks = blocks
         self.crossbars.append(crossbar)
         self.connect(self.memory.window_out, crossbar.window_in)
-        adc: Any = self.add(components[config.adc.kind], f"adc{name}", config.adc)
-        assert isinstance(adc, ADC)
+        adc: Any = self.add(chosen(config.adc, ADC), f"adc{name}", config.adc)
         adc.crossbar = crossbar
         if not adc.units:  # converts while the array reads
             return crossbar.sums_out
-        self.connect(crossbar.sums_out, adc.sums_in)  # type: ignore[attr-defined]
-        return adc.sums_out  # type: ignore[attr-defined]
+        self.connect(crossbar.sums_out, adc.sums_in)
+        return adc.sums_out

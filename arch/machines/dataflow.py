@@ -21,7 +21,17 @@ from arch.machine import Machine, MachineRun, MapRow, NetworkMap, RunOptions, Va
 from arch.mapping.buffers import BufferRule, buffer_depths, least_depths
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
-from simcore import Component, Config, MappingError, PartConfig, Simulation, clock, component_part, param
+from arch.parts import chosen
+from simcore import (
+    Component,
+    Config,
+    MappingError,
+    PartConfig,
+    Simulation,
+    clock,
+    component_part,
+    param,
+)
 from workloads import LoweredNetwork, MatrixNode
 
 
@@ -77,12 +87,13 @@ class DataflowChip(Component):
     def lay_out(self, config: DataflowConfig, placed: DataflowMap, images: int) -> None:
         """Build and wire all cores."""
         network = placed.network
-        self.source = self.add(Source, "source", config.source)
+        self.source = self.add(chosen(config.source, Source), "source", config.source)
         self.source.images = images
         self.source.pixels = network.input_shape[1] * network.input_shape[2]
         self.cores: dict[str, Core] = {}
+        core_kind = chosen(config.core, Core)
         for stage in placed.stages:
-            core = self.add(Core, f"core[{stage.name}]", config.core, layer=stage.name)
+            core = self.add(core_kind, f"core[{stage.name}]", config.core, layer=stage.name)
             buffers = [
                 Buffer(o.source, placed.depths[stage.name, place], _bytes(o.shape[0], config.activation_bits))
                 for place, o in enumerate(stage.operands)
