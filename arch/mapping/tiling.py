@@ -22,8 +22,9 @@ class Block:
     wordlines : (rows,) element of the window on each wordline used
     first_col : output channel on the first bitline
     cols : bitlines used
-    groups : groups of the layer that it holds, each `rows_per_group` wordlines by `cols_per_group` bitlines
+    groups : groups of the layer that it holds, one behind the other in both directions, or a part of one
     cells : cells that hold a weight
+    row_start : row of that group's matrix on the first wordline
     """
 
     row: int
@@ -33,6 +34,7 @@ class Block:
     cols: int
     groups: range
     cells: int
+    row_start: int = 0
 
     @property
     def rows(self) -> int:
@@ -43,18 +45,15 @@ class Block:
         """Return this array's cells, (rows, cols) int16, from the layer's (groups, rows, cols of a group)."""
         if len(self.groups) == 1:
             group = matrix[self.groups[0]]
-            first_row = self.row_start
             first_col = self.first_col - self.groups[0] * group.shape[1]
             return np.ascontiguousarray(
-                group[first_row : first_row + self.rows, first_col : first_col + self.cols]
+                group[self.row_start : self.row_start + self.rows, first_col : first_col + self.cols]
             )
         cells = np.zeros((self.rows, self.cols), np.int16)
         _, rows, cols = matrix.shape
         for i, group in enumerate(self.groups):
             cells[i * rows : (i + 1) * rows, i * cols : (i + 1) * cols] = matrix[group]
         return cells
-
-    row_start: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ class Tiling:
 def tile(node: MatrixNode, array_rows: int, array_cols: int) -> Tiling:
     """Return how a layer lies on arrays of `array_rows` wordlines and `array_cols` bitlines."""
     rows, cols = node.rows, node.cols_per_group
-    together = min(array_rows // rows, array_cols // cols) if rows <= array_rows and cols <= array_cols else 0
+    together = min(array_rows // rows, array_cols // cols)
     blocks: list[Block] = []
     if together >= 1:
         for column, first in enumerate(range(0, node.groups, together)):
