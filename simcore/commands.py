@@ -101,7 +101,7 @@ class Engine(Protocol):
 def livelock(wake: Wake, now: Any, wakes: int) -> WatchdogError:
     """Return the error for a process that runs again and again without letting time pass."""
     return WatchdogError(
-        f"livelock at tick {now}: {_describe(wake)} was woken {wakes} times in one tick "
+        f"livelock at tick {now}: {describe(wake)} was woken {wakes} times in one tick "
         f"(limit {WAKES_PER_TICK}); let it hold for at least one cycle somewhere in its loop"
     )
 
@@ -109,12 +109,12 @@ def livelock(wake: Wake, now: Any, wakes: int) -> WatchdogError:
 def not_interruptible(wake: Wake) -> WiringError:
     """Return the error for interrupting a process while a channel or arbiter may hand it a token."""
     return WiringError(
-        f"{_describe(wake)} waits in a channel or arbiter and cannot be interrupted, as the token it is "
+        f"{describe(wake)} waits in a channel or arbiter and cannot be interrupted, as the token it is "
         "promised would be lost; send it a message through a port instead"
     )
 
 
-def _describe(wake: Wake) -> str:
+def describe(wake: Wake) -> str:
     """Return how messages call what is behind a Wake."""
     if wake.unit is not None:
         return str(wake.unit.path)

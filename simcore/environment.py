@@ -30,6 +30,7 @@ from simcore.commands import (
     Process,
     Ready,
     Wake,
+    describe,
     livelock,
     not_interruptible,
 )
@@ -466,7 +467,10 @@ class CycleEnvironment(simpy.Environment):
                 if failed:
                     command._defused = True
             else:
-                raise RuntimeError(f"Invalid yield value {command!r} of {wake.owner}")
+                raise RuntimeError(
+                    f"Invalid yield value {command!r} of {describe(wake)}; "
+                    "yield a number of ticks, what a port returned, or a SimPy event"
+                )
             try:
                 command = wake.owner._generator.throw(reply) if failed else wake.send(reply)
             except BaseException as ending:

@@ -122,11 +122,15 @@ class Wiring:
             assert source.owner is not None
             state = f"blocked-output:{source.name}"
             self.ends.append(End(source.owner, state, end.writer_waits, end, tuple(peer for _, peer in ends)))
-        loose = [p.path for c in components if c.units for p in c.ports if p.channel is None]
+        loose = self.loose_ports(components)
         if loose:
-            raise WiringError(
-                f"not connected: {', '.join(loose)}; connect them where their components are added"
-            )
+            names = ", ".join(port.path for port in loose)
+            raise WiringError(f"not connected: {names}; connect them where their components are added")
+
+    def loose_ports(self, components: Iterable[Component]) -> list[Port]:
+        """Return the ports of `components` that nobody has connected so far, but for those of composites."""
+        ports = (port for component in components if component.units for port in component.ports)
+        return [port for port in ports if port.channel is None and id(port) not in self._fans]
 
     def _check_many(self, verb: str, sources: Sequence[Any], target: Any, depth: int, latency: int) -> int:
         """Check what goes for several sources, and return the period that all clocks agree on."""
