@@ -14,10 +14,12 @@ from arch.machines.dataflow import DataflowMap
 from tests.strategies import NetworkCase
 from workloads import (
     Add,
+    Concat,
     Conv2d,
     Input,
     Layer,
     LoweredNetwork,
+    MaxPool2d,
     Network,
     QuantizedNetwork,
     Window,
@@ -81,6 +83,44 @@ def residual(*kernels: int, shape: tuple[int, int, int], channels: int | None = 
     return Network("residual", layers)
 
 
+@st.composite
+def tangles(draw: st.DrawFn) -> Network:
+    """Draw any acyclic graph of convolutions, pools, sums and concatenations over maps of one size.
+
+    Branches lag behind one another by lines, by cores or by both, which is what buffers are there for.
+    """
+    size = (draw(st.integers(1, 8)), draw(st.integers(1, 24)))
+    layers: list[Layer] = [Input(name="image", shape=(1, *size))]
+    channels = {"image": 1}
+
+    def append(layer: Layer) -> None:
+        layers.append(layer)
+        channels[layer.name] = layer.output_shape([(channels[name], *size) for name in layer.inputs])[0]
+
+    for number in range(draw(st.integers(1, 8))):
+        kind = draw(st.sampled_from(("conv", "conv", "pool", "add", "concat")))
+        inputs: tuple[str, ...] = (draw(st.sampled_from(list(channels)[-3:])),)
+        if kind in ("add", "concat"):
+            alike = [name for name in channels if kind == "concat" or channels[name] == channels[inputs[0]]]
+            inputs += tuple(draw(st.lists(st.sampled_from(alike), min_size=1, max_size=2)))
+        common: dict[str, Any] = {"name": f"{kind}{number}", "inputs": inputs}
+        kernel, dilation = draw(st.sampled_from((1, 3, 5, 7))), draw(st.integers(1, 2))
+        window = Window.square(kernel, padding=kernel // 2 * dilation, dilation=dilation)
+        match kind:
+            case "conv":
+                append(Conv2d(**common, out_channels=1, window=window))
+            case "pool":
+                append(MaxPool2d(**common, window=Window.square(3, padding=1)))
+            case "add":
+                append(Add(**common))
+            case "concat":
+                append(Concat(**common))
+    read = {name for layer in layers for name in layer.inputs}
+    if len(loose := tuple(name for name in channels if name not in read)) > 1:
+        append(Concat(name="ends", inputs=loose))
+    return Network("tangle", layers)
+
+
 RULES = ("minimum", "lines:K", "lines:K+1", "lines:K+3", "full", "unbounded")
 
 
@@ -106,6 +146,6 @@ def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str,
         "detail": draw(st.sampled_from(("array", "group"))),
         "core": core,
         "buffers": {"rule": draw(st.sampled_from(rules))},
-        "fabric": {"latency_cycles": draw(st.integers(0, 30))},
+        "fabric": {"latency_cycles": draw(st.integers(0, 30) | st.just(300))},
         "source": {"pixel_cycles": draw(st.integers(1, 25))},
     }

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arch import Dataflow, MachineRun
+from arch import ADCConfig, Core, Dataflow, MachineRun, Source
 from arch.machine import machines
 from arch.values import PixelMemory
-from simcore import ConfigError, MappingError
+from simcore import Component, ConfigError, MappingError, components
 from tests.arch.dataflow_bench import (
     RULES,
     Bench,
@@ -35,8 +35,10 @@ from workloads import (
     MatrixNode,
     Network,
     Window,
+    datasets,
     lower,
 )
+from workloads import networks as shipped
 
 FINITE = tuple(rule for rule in RULES if rule != "unbounded")
 bits = st.integers(2, 16)
@@ -73,6 +75,16 @@ def test_outputs_equal_the_golden_reference_bit_for_bit(
         run_with_values(expected, machine)
 
 
+@pytest.mark.parametrize("engine", ["lean", "stock"])
+@pytest.mark.parametrize("name", ["digits-mlp", "digits-cnn", "digits-resnet"])
+def test_shipped_networks_give_the_golden_codes_of_real_digits(name: str, engine: str) -> None:
+    images = datasets["digits"]().first(3).inputs
+    case = quantized(NetworkCase(shipped[name](), images))
+    run = bench(case.network.lowered).run(len(images), case.values, engine=engine)
+    assert run.outputs is not None
+    assert np.array_equal(run.outputs, case.expected)
+
+
 def drawn(*layers: Layer, shape: tuple[int, int, int] = (3, 4, 4), images: int = 5) -> NetworkCase:
     """Return layers behind an image with random weights and images."""
     rng = np.random.default_rng(0)
@@ -95,6 +107,22 @@ def test_grouped_layers_larger_than_an_array_are_right(detail: str) -> None:
     expected = quantized(drawn(conv, shape=(6, 4, 4)))
     machine = {"detail": detail, "core": {"crossbar": {"rows": 10, "cols": 4}}}
     run_with_values(expected, machine)
+
+
+@pytest.mark.parametrize("rows", [4, 10, 30])
+@pytest.mark.parametrize("adc", [{"kind": "column-adc"}, {"kind": "shared-adc"}])
+def test_a_core_full_from_memory_to_digital_unit_keeps_every_pixel_apart(
+    rows: int, adc: dict[str, Any]
+) -> None:
+    """All registers fill up in front of a slow digital unit; none may be written before it is read."""
+    expected = quantized(drawn(Conv2d(name="conv", out_channels=6, window=Window.square(3)), shape=(3, 9, 9)))
+    core = {
+        "crossbar": {"rows": rows, "cols": 4, "mvm_cycles": 1},
+        "adc": adc,
+        "digital": {"lanes": 1, "pass_cycles": 20},
+        "partial_sum_cycles": 0,
+    }
+    run_with_values(expected, {"core": core, "source": {"pixel_cycles": 1}, "buffers": {"rule": "full"}})
 
 
 def test_unbounded_buffers_grow_and_lose_nothing() -> None:
@@ -336,6 +364,40 @@ def test_an_unknown_buffer_rule_is_refused_before_anything_is_built() -> None:
 
 def test_the_machine_is_registered_under_its_name() -> None:
     assert machines["dataflow"].machine is Dataflow
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the registry of components, which forgets what a test registers."""
+    monkeypatch.setattr(components, "_entries", dict(components.items()))
+    return components
+
+
+def test_a_kind_of_core_or_source_that_a_user_chooses_is_the_one_that_is_built(registry: Any) -> None:
+    built: list[str] = []
+
+    @registry.register("my-core")
+    class MyCore(Core):
+        def build(self) -> None:
+            built.append(self.path)
+
+    @registry.register("my-source")
+    class MySource(Source):
+        def build(self) -> None:
+            built.append(self.path)
+
+    network = chain(Window.square(1))
+    bench(network, {"core": {"kind": "my-core"}, "source": {"kind": "my-source"}}).run()
+    assert built == ["source", "core[conv0]"]
+
+
+def test_a_component_of_another_family_takes_no_part(registry: Any) -> None:
+    @registry.register("odd-adc")
+    class OddADC(Component):
+        Config = ADCConfig
+
+    with pytest.raises(MappingError, match=r"odd-adc cannot take the place of adc; derive OddADC from ADC"):
+        bench(chain(Window.square(1)), {"core": {"adc": {"kind": "odd-adc"}}}).run()
 
 
 def test_the_map_has_a_row_of_figures_for_each_stage() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.arch.dataflow_bench import bench, chain, machine_settings, residual
+from tests.arch.dataflow_bench import bench, chain, machine_settings, residual, tangles
 from tests.arch.pipeline_recurrence import Recurrence
 from tests.strategies import NetworkCase, networks
 from workloads import Add, Conv2d, GlobalAvgPool, Input, Layer, Linear, MaxPool2d, Network, Window, lower
@@ -56,6 +56,17 @@ def test_longer_chains_and_residual_blocks_are_as_the_recurrence_says(
     subject = bench(network, machine)
     expected = Recurrence(subject.machine.config, subject.placed, images)
     assert subject.run(images).completed == expected.completed
+
+
+@settings(deadline=None, max_examples=60)
+@given(tangles(), machine_settings())
+def test_branches_of_any_lag_never_deadlock_and_are_as_the_recurrence_says(
+    network: Network, machine: dict[str, Any]
+) -> None:
+    subject = bench(network, machine)
+    run, expected = subject.run(2), Recurrence(subject.machine.config, subject.placed, 2)
+    assert run.completed == expected.completed
+    assert list(run.peaks.values()) == list(expected.peaks.values())
 
 
 # -- closed forms --------------------------------------------------------------------------------------------
@@ -241,6 +252,14 @@ def test_resnet_32_fires_by_the_table_and_images_follow_every_1024_steps() -> No
         names = [layers] if len(expected) == 1 else [f"{layers}b{i // 2 + 1}{'ab'[i % 2]}" for i in range(10)]
         starts = [operation_starts(run, f"core[{name}].crossbar", "busy:mvm")[0] for name in names]
         assert starts == expected, layers
+
+
+def test_resnet_32_takes_42_arrays_and_15360_products_an_image() -> None:
+    """One core more and one product more with its classifier: 43 and 15361."""
+    subject = bench(resnet32_trunk(), {**STEPS, "detail": "array"})
+    assert sum(row.arrays for row in subject.placed.rows) == 42
+    actions = subject.run().outcome.energy.actions
+    assert sum(each.get("mvm", 0) for each in actions.values()) == 15360
 
 
 @pytest.mark.parametrize("rule", ["minimum", "lines:K", "lines:K+1", "full"])
