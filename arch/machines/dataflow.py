@@ -187,16 +187,19 @@ class Dataflow(Machine):
             if isinstance(s.head, MatrixNode)
         }
         pixels = network.input_shape[1] * network.input_shape[2]
-        least = least_depths(stages, network.input, pixels, self._latency_steps())
+        latency = {s.name: self._latency_steps(tilings.get(s.name)) for s in stages}
+        least = least_depths(stages, network.input, pixels, latency)
         depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
         rows = tuple(_row(s, tilings.get(s.name), depths, config.activation_bits) for s in stages)
         return DataflowMap(network, rows, tuple(stages), tilings, depths)
 
-    def _latency_steps(self) -> int:
+    def _latency_steps(self, tiling: Tiling | None) -> int:
         """Return the steps from a core's firing until its reader may see the pixel, at least."""
         core = self.config.core
+        hops = tiling.row_blocks - 1 if tiling is not None else 0
         cycles = (
             core.crossbar.mvm_cycles
+            + hops * core.partial_sum_cycles
             + core.digital.pass_cycles
             + core.sender.pixel_cycles
             + self.config.fabric.latency_cycles

@@ -62,17 +62,16 @@ class BufferRule:
 
 
 def least_depths(
-    stages: Sequence[Stage], source: str, source_pixels: int, latency: int
+    stages: Sequence[Stage], source: str, source_pixels: int, latency: Mapping[str, int]
 ) -> dict[tuple[str, int], int]:
     """Return how full the one-pixel-a-step schedules make each buffer [pixel], by (stage, operand's place).
 
     source, source_pixels : the network's input and its pixels in one image, which arrive one a step
-    latency : steps from a stage's firing until its pixel can be read
+    latency : steps from a firing until its pixel can be read, by the name of the stage
     """
-    # With more under way in a core than it can hold, the schedule of a large latency alone would prove
-    # nothing.
+    # The second schedule alone would prove nothing: cores may hold fewer pixels than a latency has steps.
     schedules = [
-        _Schedule(stages, source, source_pixels, steps) for steps in sorted({min(1, latency), latency})
+        _Schedule(stages, source, source_pixels, steps) for steps in (dict.fromkeys(latency, 1), latency)
     ]
     return {
         (stage.name, place): max(operand.firing.least_depth, *(s.peak(stage, operand) for s in schedules))
@@ -84,7 +83,9 @@ def least_depths(
 class _Schedule:
     """When each stage fires for one image, and the interval at which images follow without meeting."""
 
-    def __init__(self, stages: Sequence[Stage], source: str, source_pixels: int, latency: int) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], source: str, source_pixels: int, latency: Mapping[str, int]
+    ) -> None:
         self.readable: dict[str, NDArray[np.int64]] = {source: np.arange(source_pixels)}
         self.fires: dict[str, NDArray[np.int64]] = {}
         for stage in stages:
@@ -93,7 +94,7 @@ class _Schedule:
             fires = np.maximum.accumulate(due - steps) + steps
             self.fires[stage.name] = fires
             done = fires[-stage.pixels :] if stage.accumulates else fires
-            self.readable[stage.name] = done + latency
+            self.readable[stage.name] = done + latency[stage.name]
         spans = [int(f[-1] - f[0]) + 1 for f in self.fires.values()]
         self.interval = max([source_pixels, *spans])
 
