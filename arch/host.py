@@ -67,12 +67,9 @@ class Sink(Component):
     def serve(self) -> Process:
         """Wait for each image's outputs."""
         self.completed = []
-        self.simulation.expect(self._missing)
+        self.simulation.expect(self.images, "images", lambda: len(self.completed))
         for image in range(1, self.images + 1):
             yield self.pixel_in.arrived(image * self.pixels)
             self.pixel_in.free(image * self.pixels)
             self.completed.append(self.simulation.engine.now)
         self.simulation.finish()
-
-    def _missing(self) -> str:
-        return f"{self.images - len(self.completed)} of {self.images} images have not come out"

@@ -23,8 +23,16 @@ class ProgressLine:
         if progress.wall_s < self._due:
             return
         self._due = progress.wall_s + _EVERY
-        speed = format_si(progress.tick / progress.wall_s, "Hz", 3)
-        self._write(f"tick {progress.tick:,} after {progress.wall_s:.0f} s, simulating at {speed}")
+        speed = format_si(progress.cycle / progress.wall_s, "Hz", 3)
+        parts = [
+            f"{progress.done} of {progress.total} {progress.what}",
+            f"cycle {progress.cycle:,}",
+            f"simulating at {speed}",
+        ]
+        if progress.done:
+            left = progress.wall_s / progress.done * (progress.total - progress.done)
+            parts.append(f"{left:.0f} s left")
+        self._write(", ".join(parts))
 
     def clear(self) -> None:
         """Wipe the line, so that results start on a clean one."""

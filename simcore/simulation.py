@@ -49,9 +49,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Progress:
-    """A look at a run under way: tick reached, entries handled, wall seconds so far."""
+    """A look at a run under way.
 
-    tick: int
+    cycle : of the reference clock
+    done, total, what : how many of the expected outputs have come ("images")
+    events, wall_s : calendar entries handled and wall seconds so far
+    """
+
+    cycle: int
+    done: int
+    total: int
+    what: str
     events: int
     wall_s: float
 
@@ -125,7 +133,7 @@ class Simulation:
         self._event_waits: dict[tuple[Wake, str], Waits] = {}
         self._event_parks: dict[Wake, str] = {}
         self._finished = False
-        self._expecting: Callable[[], str] = lambda: "no component has said finish()"
+        self._expected: tuple[int, str, Callable[[], int]] | None = None
         self._moved = (0, 0)  # tokens and events at the last look
         self._started = 0.0
 
@@ -153,9 +161,16 @@ class Simulation:
         self._paths.add(component.path)
         self.parts.append(component)
 
-    def expect(self, missing: Callable[[], str]) -> None:
-        """Tell how to say what is missing should the run stop early ("3 of 8 images have not come out")."""
-        self._expecting = missing
+    def expect(self, total: int, what: str, done: Callable[[], int]) -> None:
+        """Say what the run is for: `total` outputs called `what` ("images"), of which `done()` have come."""
+        self._expected = (total, what, done)
+
+    def _missing(self) -> str:
+        """Return what is still expected, in words."""
+        if self._expected is None:
+            return "no component has said finish()"
+        total, what, done = self._expected
+        return f"{total - done()} of {total} {what} have not come out"
 
     # -- for components --------------------------------------------------------------------------------------
 
@@ -207,7 +222,7 @@ class Simulation:
         try:
             self._run_engine()
             if not self._finished:
-                raise Deadlock(explain(self._parked(units), self.engine.now, self._expecting()))
+                raise Deadlock(explain(self._parked(units), self.engine.now, self._missing()))
             self._look()
             makespan = self.engine.now
             accounts = self._settle(units, makespan)
@@ -260,22 +275,23 @@ class Simulation:
         elif self.engine.events - self._moved[1] > EVENTS_WITHOUT_TOKEN:
             raise WatchdogError(
                 f"no token moved in the last {EVENTS_WITHOUT_TOKEN} events up to tick {self.engine.now}; "
-                f"{self._expecting()}; look for a process that polls"
+                f"{self._missing()}; look for a process that polls"
             )
         cycle = self.engine.now // self.reference.ticks
         limits = self._limits
         if limits.cycles is not None and cycle > limits.cycles:
-            raise WatchdogError(f"the run passed its limit of {limits.cycles} cycles; {self._expecting()}")
+            raise WatchdogError(f"the run passed its limit of {limits.cycles} cycles; {self._missing()}")
         if limits.seconds is not None and wall > limits.seconds:
             raise WatchdogError(
-                f"the run passed its limit of {limits.seconds} s at cycle {cycle}; {self._expecting()}"
+                f"the run passed its limit of {limits.seconds} s at cycle {cycle}; {self._missing()}"
             )
         if limits.memory_mb is not None and peak_memory_mb() > limits.memory_mb:
             raise WatchdogError(
-                f"the run passed its limit of {limits.memory_mb} MB at cycle {cycle}; {self._expecting()}"
+                f"the run passed its limit of {limits.memory_mb} MB at cycle {cycle}; {self._missing()}"
             )
         if self._observe is not None:
-            self._observe(Progress(self.engine.now, self.engine.events, wall))
+            total, what, done = self._expected or (0, "outputs", lambda: 0)
+            self._observe(Progress(cycle, done(), total, what, self.engine.events, wall))
 
     # -- settling --------------------------------------------------------------------------------------------
 

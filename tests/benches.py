@@ -136,7 +136,7 @@ class Drain(Component):
         """Note every token and when it came."""
         self.received: list[int] = []
         self.received_at: list[int] = []
-        self.simulation.expect(lambda: f"{self.items - len(self.received)} tokens have not come")
+        self.simulation.expect(self.items, "tokens", lambda: len(self.received))
         for _ in range(self.items):
             token = yield self.token_in.get()
             self.received.append(token)

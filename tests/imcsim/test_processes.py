@@ -95,12 +95,12 @@ def test_progress_is_shown_on_a_terminal_and_wiped() -> None:
 def test_progress_is_shown_only_once_people_wonder_and_fits_the_line() -> None:
     stream = StringIO()
     line = ProgressLine(stream)
-    for wall_s in (0.1, 0.9, 1.1, 1.2, 1.4):
-        line(Progress(tick=3_000_000, events=7, wall_s=wall_s))
+    for done, wall_s in ((0, 0.1), (0, 0.9), (0, 1.0), (1, 1.1), (2, 2.0)):
+        line(Progress(cycle=3_000_000, done=done, total=8, what="images", events=7, wall_s=wall_s))
     shown = [text.strip() for text in stream.getvalue().split("\r") if text]
     assert shown == [
-        "tick 3,000,000 after 1 s, simulating at 2.73 MHz",
-        "tick 3,000,000 after 1 s, simulating at 2.14 MHz",
+        "0 of 8 images, cycle 3,000,000, simulating at 3 MHz",
+        "2 of 8 images, cycle 3,000,000, simulating at 1.5 MHz, 6 s left",
     ]
     line.clear()
     assert stream.getvalue().endswith(" \r")

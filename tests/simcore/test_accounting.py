@@ -270,7 +270,7 @@ def test_a_run_without_end_is_stopped_on_the_way(engine: EngineName) -> None:
     drain = top.add(Drain, "drain", PartConfig())
     drain.items = 1
     top.connect(top.add(Clockwork, "clockwork", PartConfig()).token_out, drain.token_in)
-    with pytest.raises(WatchdogError, match="limit of 10 cycles; 1 tokens have not come"):
+    with pytest.raises(WatchdogError, match="limit of 10 cycles; 1 tokens have not come out"):
         simulation.run()
 
 
