@@ -271,6 +271,15 @@ def test_work_done_is_what_the_mapping_says(case: NetworkCase, machine: dict[str
     assert sum(each.get("conversion", 0) for each in actions.values()) == conversions
 
 
+def test_a_line_starts_with_a_whole_window_and_goes_on_with_new_columns() -> None:
+    """Read traffic of K x K x Cin bytes for the first window of a line, K x stride x Cin for the others."""
+    for stride, windows in ((1, 8), (2, 4)):
+        window = Window.square(3, stride=stride, padding=1)
+        actions = bench(chain(window, shape=(5, 8, 8))).run(2).outcome.energy.actions["core[conv0].memory"]
+        assert actions["byte read"] == 2 * windows * (3 * 3 + (windows - 1) * 3 * stride) * 5
+        assert actions["byte written"] == 2 * 64 * 5
+
+
 @settings(deadline=None, max_examples=60)
 @given(networks(), machine_settings(), st.integers(2, 3))
 def test_no_run_is_shorter_than_the_work_of_its_last_core(

@@ -152,6 +152,14 @@ def test_row_blocks_add_a_hop_each_to_the_latency_and_leave_the_interval(rows: i
     assert run.completed == [first + (pixels - 1) * SOURCE, first + (2 * pixels - 1) * SOURCE]
 
 
+@pytest.mark.parametrize("rule", ["minimum", "lines:K+1", "unbounded"])
+def test_a_skip_waits_for_the_hops_of_the_row_blocks_that_it_bypasses(rule: str) -> None:
+    """Nine row blocks delay a pixel by eight steps; images still follow as fast as the source sends them."""
+    machine = {"core": {"crossbar": {"rows": 16}}, "buffers": {"rule": rule}}
+    run = bench(residual(3, 3, shape=(16, 8, 8)), machine).run(3)
+    assert run.completed[2] - run.completed[1] == run.completed[1] - run.completed[0] == 64 * SOURCE
+
+
 def test_column_blocks_share_the_digital_work_and_cost_no_time() -> None:
     machine = {"core": {"crossbar": {"cols": 64}, "digital": {"lanes": 1, "pass_cycles": 2}}}
     run = bench(chain(POINT, shape=(1, 1, 1), channels=256), machine).run()

@@ -19,8 +19,8 @@ BAD = ["", "lines", "lines:", "lines:k", "lines:K-1", "lines:K+", "lines: 5", "m
 def least(network: Network | LoweredNetwork, latency: int = 1) -> dict[tuple[str, int], int]:
     """Return the least depths behind a source of one pixel a step."""
     lowered = lower(network) if isinstance(network, Network) else network
-    pixels = lowered.input_shape[1] * lowered.input_shape[2]
-    return least_depths(stages_of(lowered), lowered.input, pixels, latency)
+    pixels, stages = lowered.input_shape[1] * lowered.input_shape[2], stages_of(lowered)
+    return least_depths(stages, lowered.input, pixels, dict.fromkeys([s.name for s in stages], latency))
 
 
 def only_stage(network: Network) -> Stage:
@@ -83,6 +83,13 @@ def test_a_skip_holds_what_its_bypassed_convolutions_lag_behind(
     depths = least(residual(*kernels, shape=(1, width, width)), latency)
     lag = sum((k - 1 - k // 2) * (width + 1) for k in kernels) + (len(kernels) - 1) * latency + 1
     assert depths[f"conv{len(kernels) - 1}", 1] == lag
+
+
+def test_a_skip_allows_for_the_latency_of_each_core_that_it_bypasses_before_the_last() -> None:
+    stages = stages_of(lower(residual(1, 1, 1, shape=(1, 8, 8))))
+    latency = {"stem": 100, "conv0": 3, "conv1": 8, "conv2": 100}
+    depths = least_depths(stages, "image", 64, latency)
+    assert depths["conv2", 1] == 3 + 8 + 1
 
 
 @pytest.mark.parametrize("width", [32, 16])
