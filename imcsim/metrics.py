@@ -63,21 +63,23 @@ def rates(run: MachineRun, stream: StreamMetrics, macs: int) -> dict[str, Any]:
 
     macs : of one image
 
-    Mean power is energy over time, over the whole run without a warm-up. With one, each image counts for the
+    TOPS/W are operations per joule, so filling and draining the pipeline does not colour them. Mean power is
+    energy over time, over the whole run without a warm-up. With one, each image counts for the
     same energy, and those measured spend theirs in the window behind the warm-up.
     """
     outcome = run.outcome
     tops = 2 * macs * stream.throughput / 1e12
-    power = outcome.energy.total * stream.measured / stream.window
+    energy = outcome.energy.total
+    power = energy * stream.measured / stream.window
     area = outcome.area.total
     return {
         "throughput_per_s": stream.throughput,
         "macs": macs,
         "tops": tops,
-        "tops_per_w": tops / power if power else None,
+        "tops_per_w": 2 * macs * len(run.completed) / energy / 1e12 if energy else None,
         "tops_per_mm2": tops / area if area else None,
         "energy_j": {
-            "total": outcome.energy.total,
+            "total": energy,
             "by_component": outcome.energy.by_component,
             "by_layer": outcome.energy.by_layer,
         },

@@ -242,7 +242,7 @@ def test_limits_end_a_run_and_say_what_is_missing(engine: EngineName) -> None:
 
     looks: list[Progress] = []
     limited(Limits(cycles=1000, seconds=60.0, memory_mb=100_000), looks.append)
-    assert looks[-1].tick == 1000
+    assert looks[-1].cycle == 1000
     with pytest.raises(WatchdogError, match="the run passed its limit of 999 cycles"):
         limited(Limits(cycles=999))
     with pytest.raises(WatchdogError, match=r"limit of 0.0 s at cycle 1000"):
@@ -270,7 +270,7 @@ def test_a_run_without_end_is_stopped_on_the_way(engine: EngineName) -> None:
     drain = top.add(Drain, "drain", PartConfig())
     drain.items = 1
     top.connect(top.add(Clockwork, "clockwork", PartConfig()).token_out, drain.token_in)
-    with pytest.raises(WatchdogError, match="limit of 10 cycles; 1 tokens have not come out"):
+    with pytest.raises(WatchdogError, match="limit of 10 cycles; 1 of 1 tokens have not come out"):
         simulation.run()
 
 

@@ -118,7 +118,7 @@ def test_a_circle_of_resources_names_the_holders(engine: EngineName) -> None:
             top.share([sages[i].left, sages[i - 1].right], f"fork[{i}]")
 
     told = deadlock(build, engine)
-    assert "deadlock at tick 4: no event is left, but 3 tokens have not come out" in told
+    assert "deadlock at tick 4: no event is left, but 3 of 3 tokens have not come out" in told
     assert "the circle of waits (3 units)" in told
     assert (
         "top.sage[0] waits for top.sage[1] since 4 (top.fork[1] is held by top.sage[1].left since 3)" in told
@@ -139,7 +139,7 @@ def test_a_sender_that_sends_too_little_is_told_without_a_circle(engine: EngineN
 
     assert deadlock(build, engine) == "\n".join(
         [
-            "deadlock at tick 11: no event is left, but 1 tokens have not come out",
+            "deadlock at tick 11: no event is left, but 1 of 3 tokens have not come out",
             "no unit waits in a circle; a sender ended early or sends less than is awaited:",
             "  top.drain waits for input from top.stage since 11 "
             "(top.stage.token_out -> top.drain.token_in holds 0 of 1 slots)",
