@@ -105,13 +105,11 @@ class ActivationMemory(Component):
     @property
     def peaks(self) -> list[int]:
         """Most pixels held in each buffer at the end of any cycle."""
-        return [port.channel.peak for port in self.pixel_in]
+        return [port.peak for port in self.pixel_in]
 
     def actions(self) -> dict[str, int]:
         """Add bytes written, as pixels arrive, and read, as windows are assembled."""
-        written = sum(
-            p.channel.sent * b.pixel_bytes for p, b in zip(self.pixel_in, self.buffers, strict=True)
-        )
+        written = sum(p.sent * b.pixel_bytes for p, b in zip(self.pixel_in, self.buffers, strict=True))
         columns = int(self.stage.operands[0].firing.columns.sum()) * kernel_height(self.stage)
         per_image = columns * self.buffers[0].pixel_bytes
         per_image += sum(self.stage.steps * b.pixel_bytes for b in self.buffers[1:])

@@ -67,6 +67,16 @@ class BufferIn(Port):
         """Free all tokens below `index`."""
         raise self._unconnected()
 
+    @property
+    def sent(self) -> int:
+        """Tokens that have been put into the memory so far."""
+        return self.channel.sent if self.channel is not None else 0
+
+    @property
+    def peak(self) -> int:
+        """Most tokens held at the end of any tick."""
+        return self.channel.peak if self.channel is not None else 0
+
 
 class Out(Port):
     """A port that hands tokens on: `yield self.NAME.put(token)`. Connected several times it multicasts."""
