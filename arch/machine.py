@@ -77,7 +77,7 @@ class MapRow:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkMap(ABC):
+class NetworkMap:
     """A network placed on a machine; subclasses add what their machine needs to build it."""
 
     network: LoweredNetwork

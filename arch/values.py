@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from arch.mapping.stages import Operand, Stage
 from arch.mapping.tiling import Block
+from simcore import BrokenLawError
 from simcore.kernels.integer_mvm import multiply_block
 from simcore.kernels.requantize import apply_affine, requantize_sums, round_scaled, scale_operand
 from simcore.kernels.windows import gather_window, max_window, sum_window
@@ -87,6 +88,7 @@ class StageValues:
         self.network = network
         self.memories = list(memories)
         self.slots = slots
+        self._finished = 0
         channels = stage.shape[0]
         self.output: Codes = np.zeros((slots, channels), np.int32)
         self.sums: NDArray[np.int64] = np.zeros((slots, channels), np.int64)
@@ -100,6 +102,11 @@ class StageValues:
 
     def capture(self, window: int, image: int, step: int) -> None:
         """Copy what one step reads into its registers: `step` of `image` is the stage's step `window`."""
+        if window - self._finished >= self.slots:
+            raise BrokenLawError(
+                f"{self.stage.name} has registers for {self.slots} windows, but reads window {window} while "
+                f"window {self._finished} is not finished; let the core hold fewer at once"
+            )
         slot = window % self.slots
         first = self._capture_head(slot, image, step)
         for place in range(first, len(self.memories)):
@@ -124,14 +131,14 @@ class StageValues:
     def finish(self, step: int) -> None:
         """Bring one step to codes, and a pixel that is complete through all pointwise work behind it."""
         self._finish_head(step)
+        self._finished = step + 1
         pixels, unfinished = divmod(step + 1, self.stage.steps_per_pixel)
         if not unfinished:
             slot = (pixels - 1) % self.slots
             for work in self._after:
                 work(slot)
 
-    # -- what a step reads
-    # ---------------------------------------------------------------------------------------
+    # -- what a step reads -----------------------------------------------------------------------------------
 
     def _reader(self) -> Callable[[int, int, int], int]:
         """Return what copies a step's window, and then says how many operands it has dealt with."""
@@ -174,8 +181,7 @@ class StageValues:
 
         return read_window
 
-    # -- what becomes of it
-    # --------------------------------------------------------------------------------------
+    # -- what becomes of it ----------------------------------------------------------------------------------
 
     def _finisher(self) -> Work:
         """Return the work of the head, from sums or operands to output codes."""

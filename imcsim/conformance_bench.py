@@ -13,6 +13,7 @@ from simcore import (
     Limits,
     Operation,
     Out,
+    Outcome,
     PartConfig,
     Process,
     Shared,
@@ -136,7 +137,12 @@ class Observation:
 
 
 class Bench(Component):
-    """A component between feeds, drains and rivals, one for each of its ports."""
+    """A component between feeds, drains and rivals, one for each of its ports.
+
+    run : runs the simulation that it is the root of
+    """
+
+    run: Callable[[], Outcome]
 
     def drive(
         self, component: Component, ports: dict[str, Port], traffic: Traffic, expected: Tokens | None
@@ -201,12 +207,14 @@ def new_bench(engine: EngineName = "lean", shuffle: int | None = None, record: b
         record=record,
         limits=Limits(seconds=PATIENCE_S),
     )
-    return simulation.build(Bench, PartConfig(), "bench")
+    bench = simulation.build(Bench, PartConfig(), "bench")
+    bench.run = simulation.run
+    return bench
 
 
 def observe(bench: Bench) -> Observation:
     """Run what is on the bench, and return what it shows."""
-    outcome = bench.simulation.run()
+    outcome = bench.run()
     return Observation(
         outcome.makespan,
         {account.path: account.ticks for account in outcome.accounts},

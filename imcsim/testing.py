@@ -224,7 +224,7 @@ class _Check:
         bench = self._on_bench(traffic, None)
         with self._told("drivable", "could not be driven"):
             try:
-                bench.simulation.run()
+                bench.run()
             except Deadlock:
                 pass  # nothing comes any more, which is all that was asked
             except WatchdogError as error:

@@ -9,17 +9,26 @@ difference: such a run is refused.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import ClassVar, Protocol
 
+from simcore.channel import Waits
+from simcore.clocks import Clock
 from simcore.commands import Wake
 from simcore.errors import BrokenLawError
 from simcore.operation import Operation
 
-if TYPE_CHECKING:
-    from simcore.channel import Waits
-    from simcore.component import Component
-
 FINISHED = "finished"
+
+
+class Part(Protocol):
+    """What accounts and wires know of a component; see `simcore.component.Component`."""
+
+    kind: ClassVar[str]
+    family: ClassVar[str]
+    path: str
+    layer: str | None
+    clock: Clock
+    units: list[Unit]
 
 
 @dataclass(eq=False)
@@ -35,7 +44,7 @@ class Unit:
     """
 
     path: str
-    component: Component
+    component: Part
     process: str
     operations: list[Operation] = field(default_factory=list)
     wake: Wake | None = None

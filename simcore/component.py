@@ -9,18 +9,19 @@ ports as its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from simcore.accounting import Unit
 from simcore.arbiter import Rule
+from simcore.clocks import Clock
+from simcore.commands import Engine
 from simcore.config import PartConfig, part
 from simcore.errors import ConfigError, WiringError
+from simcore.laws import Law
 from simcore.operation import Counter, Operation, bind_operation
 from simcore.ports import Port
 from simcore.registry import Registry
-
-if TYPE_CHECKING:
-    from simcore.simulation import Simulation
+from simcore.wiring import Wiring
 
 Process = Generator[Any, Any, Any]
 C = TypeVar("C", bound="Component")
@@ -31,6 +32,30 @@ def process(method: F) -> F:
     """Mark a method as a process: it is started at cycle 0 and has a unit of its own in the accounts."""
     vars(method)["is_process"] = True  # an attribute that type checkers need not know of
     return method
+
+
+class Builder(Protocol):
+    """What components ask of the simulation that they belong to; see `simcore.simulation.Simulation`."""
+
+    engine: Engine
+    wiring: Wiring
+    laws: list[Law]
+    recording: bool
+
+    def clock(self, name: str | None) -> Clock:
+        """Return a clock domain by name, the reference clock for None."""
+
+    def adopt(self, component: Component) -> None:
+        """Take note of a component."""
+
+    def charge_event(self, event: Any, resource: str) -> Any:
+        """Charge the running process's wait for a SimPy event to a resource."""
+
+    def expect(self, total: int, what: str, done: Callable[[], int]) -> None:
+        """Say what the run is for."""
+
+    def finish(self) -> None:
+        """Say that every expected output has arrived."""
 
 
 class ComponentRegistry(Registry[type["Component"]]):
@@ -114,7 +139,7 @@ class Component:
 
     def __init__(
         self,
-        simulation: Simulation,
+        simulation: Builder,
         path: str,
         config: PartConfig,
         layer: str | None = None,

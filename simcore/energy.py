@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from simcore.component import Component
+from simcore.accounting import Part
 
 #: The layer of whatever serves several.
 SHARED = "shared"
+
+
+class CostedPart(Part, Protocol):
+    """What is asked of a component about its costs; see `simcore.component.Component`."""
+
+    def actions(self) -> dict[str, int]:
+        """Return how often each action was done."""
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of one action [J]."""
+
+    def static_power(self) -> float:
+        """Return the power drawn all the time [W]."""
+
+    def area(self) -> float:
+        """Return the area [mm2]."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +42,7 @@ class EnergyReport:
     actions: dict[str, dict[str, int]]
 
 
-def energy_report(parts: Sequence[Component], seconds: float) -> EnergyReport:
+def energy_report(parts: Sequence[CostedPart], seconds: float) -> EnergyReport:
     """Return the energy that `parts` spent in a run of so many seconds.
 
     Each component adds actions x energy per action + static power x time to its family and to its layer.
@@ -63,7 +78,7 @@ class AreaReport:
     by_component: dict[str, float]
 
 
-def area_report(parts: Sequence[Component]) -> AreaReport:
+def area_report(parts: Sequence[CostedPart]) -> AreaReport:
     """Return the area of `parts`, split by family."""
     areas: dict[str, list[float]] = {}
     for component in sorted(parts, key=lambda c: c.path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from simcore.commands import Engine
 from simcore.errors import WiringError
 
-if TYPE_CHECKING:
-    from simcore.accounting import Unit
-
 Form = TypeVar("Form", bound="Operation")
 
 #: Durations before the first, and once they differ; no hold lasts that long.
 _NONE_YET, _VARIES = -1, -2
+
+
+class Holder(Protocol):
+    """The unit that holds operations; `last` is the one it held last, where it may hold several."""
+
+    process: str
+    operations: list[Operation]
+    last: Operation | None
 
 
 class Operation:
@@ -138,7 +143,7 @@ class _RecordedOperation(Operation):
 class _ClockedOperation(Operation):
     """An operation in cycles of a slower clock than the tick, or beside others on its unit."""
 
-    def wrap(self, inner: Operation, owner: Unit, ticks_per_cycle: int) -> None:
+    def wrap(self, inner: Operation, owner: Holder, ticks_per_cycle: int) -> None:
         """Let `inner` keep the books, in ticks; called once, before the first hold."""
         self._inner = inner
         self._owner = owner
@@ -167,7 +172,7 @@ class _ClockedOperation(Operation):
 def bind_operation(
     name: str,
     declared: Operation,
-    owner: Unit,
+    owner: Holder,
     engine: Engine,
     ticks_per_cycle: int,
     alone: bool,
@@ -191,7 +196,7 @@ def bind_operation(
     return bound
 
 
-def _as(form: type[Form], declared: Operation, name: str, owner: Unit) -> Form:
+def _as(form: type[Form], declared: Operation, name: str, owner: Holder) -> Form:
     return form(
         declared.name or name,
         unit=declared.unit,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from simcore.accounting import Part
 from simcore.errors import WiringError
-
-if TYPE_CHECKING:
-    from simcore.component import Component
 
 
 class Port:
@@ -24,7 +22,7 @@ class Port:
         self.payload = payload
         self.doc = doc
         self.name = ""
-        self.owner: Component | None = None
+        self.owner: Part | None = None
         self.channel: Any = None
 
     @property
@@ -32,7 +30,7 @@ class Port:
         """Where the port is, for messages."""
         return f"{self.owner.path}.{self.name}" if self.owner is not None else self.name
 
-    def of(self, owner: Component, name: str) -> Any:
+    def of(self, owner: Part, name: str) -> Any:
         """Return this declaration's port on one component."""
         port = copy(self)
         port.owner, port.name = owner, name

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from simcore.accounting import Part
 from simcore.arbiter import Arbiter, Merge, Rule
 from simcore.buffer_channel import BufferChannel
 from simcore.channel import Channel, DelayedChannel, Endpoint, Waits
@@ -14,21 +15,24 @@ from simcore.errors import WiringError
 from simcore.fan import Gather, Multicast
 from simcore.ports import BufferIn, In, Out, Port, Shared
 
-if TYPE_CHECKING:
-    from simcore.component import Component
+
+class PortedPart(Part, Protocol):
+    """A component as wiring sees it."""
+
+    ports: list[Port]
 
 
 @dataclass(frozen=True)
 class End:
     """One end of a connection: the wait that may be charged there, and whose move would end it."""
 
-    owner: Component
+    owner: Part
     state: str
     waits: Waits
     endpoint: Endpoint
-    peers: tuple[Component, ...]
+    peers: tuple[Part, ...]
 
-    def slow_peers(self) -> tuple[Component, ...]:
+    def slow_peers(self) -> tuple[Part, ...]:
         """Return the components at the other side that have yet to move."""
         if isinstance(self.endpoint, Multicast):
             return tuple(p for p, full in zip(self.peers, self.endpoint.full(), strict=True) if full)
@@ -56,7 +60,7 @@ class Wiring:
         self.engine = engine
         self.connections: list[Connection] = []
         self.ends: list[End] = []
-        self._fans: dict[int, tuple[Port, list[tuple[Any, Component]]]] = {}
+        self._fans: dict[int, tuple[Port, list[tuple[Any, Part]]]] = {}
 
     def connect(self, source: Any, target: Any, depth: int | None, latency: int) -> None:
         """Join an Out and an In; see `Component.connect`."""
@@ -109,7 +113,7 @@ class Wiring:
             port.bind(end)
             self.ends.append(End(port.owner, f"wait-resource:{name}", end.waits, end, ()))
 
-    def seal(self, components: Iterable[Component]) -> None:
+    def seal(self, components: Iterable[PortedPart]) -> None:
         """Bind every sending port to its channel, or to all of them at once.
 
         raises : WiringError naming all ports of `components` that nobody connected
@@ -127,7 +131,7 @@ class Wiring:
             names = ", ".join(port.path for port in loose)
             raise WiringError(f"not connected: {names}; connect them where their components are added")
 
-    def loose_ports(self, components: Iterable[Component]) -> list[Port]:
+    def loose_ports(self, components: Iterable[PortedPart]) -> list[Port]:
         """Return the ports of `components` that nobody has connected so far, but for those of composites."""
         ports = (port for component in components if component.units for port in component.ports)
         return [port for port in ports if port.channel is None and id(port) not in self._fans]

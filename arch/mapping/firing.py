@@ -79,11 +79,6 @@ def sliding(window: Window, size: tuple[int, int]) -> Firing:
     return Firing(height * width, np.maximum.accumulate(need), live, columns.ravel())
 
 
-def accumulating(pixels: int) -> Firing:
-    """Return the rule of a global pool, which takes each pixel as it comes."""
-    return elementwise(pixels)
-
-
 def _reach(
     start: NDArray[np.int64], kernel: int, dilation: int, size: int, *, last: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

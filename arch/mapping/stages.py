@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from arch.mapping.firing import Firing, accumulating, elementwise, sliding
+from arch.mapping.firing import Firing, elementwise, sliding
 from workloads import (
     AddNode,
     AffineNode,
     AvgPoolNode,
-    ConcatNode,
     LoweredNetwork,
     MatrixNode,
     MaxPoolNode,
@@ -198,9 +197,7 @@ def _is_global(node: Node) -> bool:
 
 def _firing(node: Node | None, shape: Shape) -> Firing:
     """Return how a stage headed by `node` reads a tensor; None reads pixel by pixel."""
-    if node is not None and _is_global(node):
-        return accumulating(shape[1] * shape[2])
-    if isinstance(node, (MatrixNode, MaxPoolNode, AvgPoolNode)):
+    takes_each = node is None or _is_global(node)  # a global pool takes each pixel as it comes
+    if not takes_each and isinstance(node, (MatrixNode, MaxPoolNode, AvgPoolNode)):
         return sliding(node.window, shape[1:])
-    assert node is None or isinstance(node, (AddNode, ConcatNode, AffineNode, TableNode))
     return elementwise(shape[1] * shape[2])

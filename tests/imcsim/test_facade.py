@@ -67,8 +67,9 @@ def test_data_of_a_user_are_labelled_if_they_say_so(tmp_path: Path) -> None:
 def test_the_observer_sees_the_run_advance() -> None:
     seen: list[Progress] = []
     imcsim.run("digits-cnn", "dataflow", images=100, values="off", observe=seen.append)
-    assert [p.tick for p in seen] == sorted({p.tick for p in seen})
-    assert seen
+    assert [p.cycle for p in seen] == sorted({p.cycle for p in seen})
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
+    assert {(p.total, p.what) for p in seen} == {(100, "images")}
 
 
 def test_times_of_compiling_setting_up_and_simulating_are_told_apart() -> None:

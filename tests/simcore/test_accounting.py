@@ -27,7 +27,7 @@ from simcore import (
     process,
 )
 from simcore.simulation import EngineName
-from tests.benches import CORE, ENGINES, Drain, Feed, run_chain, run_component
+from tests.benches import CORE, ENGINES, Drain, Feed, Stage, StageConfig, run_chain, run_component
 from tests.naive_machine import ProcessNetwork
 from tests.process_networks import acyclic_networks, check_recording, contended_networks, simulate
 
@@ -184,6 +184,25 @@ def test_waits_for_simpy_resources_are_charged_under_their_name(engine: EngineNa
 
 
 @both_engines
+@pytest.mark.parametrize(("end", "work", "tidy"), [(3, 3, 0), (4, 3, 1), (5, 3, 2), (7, 5, 2)])
+def test_an_operation_under_way_at_the_end_is_charged_so_far(
+    engine: EngineName, end: int, work: int, tidy: int
+) -> None:
+    def build(top: Component) -> None:
+        feed = top.add(Feed, "feed", PartConfig())
+        feed.items = 4
+        worker, drain = top.add(Worker, "worker", PartConfig()), top.add(Drain, "drain", PartConfig())
+        drain.items = 4
+        top.connect(feed.token_out, worker.token_in)
+        top.connect(worker.token_out, drain.token_in)
+        add_pair(top, "quick", items=end)
+
+    accounts = {account.path: account.ticks for account in run_component(build, engine=engine).accounts}
+    charged = {"busy:work": work, "busy:tidy": tidy}
+    assert accounts["top.worker"] == {state: ticks for state, ticks in charged.items() if ticks}
+
+
+@both_engines
 def test_programming_is_a_category_of_its_own(engine: EngineName) -> None:
     class Programmed(Worker):
         tidy = Operation("weights", doc="writing weights", programming=True)
@@ -215,17 +234,42 @@ def test_what_is_still_under_way_at_the_end_is_cut_off_there(engine: EngineName)
 
 @both_engines
 def test_a_machines_own_law_is_checked(engine: EngineName) -> None:
-    def build(top: Component) -> None:
-        feed = top.add(Feed, "feed", PartConfig())
-        feed.items = 1
-        drain = top.add(Drain, "drain", PartConfig())
-        drain.items = 1
-        top.connect(feed.token_out, drain.token_in)
-        top.simulation.laws.append(lambda: ("macs", 12, 11))
-        top.simulation.laws.append(lambda: ("bytes", 3, 3))
-
+    simulation = Simulation([CORE], engine=engine)
+    add_pair(simulation.build(Component, PartConfig()), "only", items=1)
+    simulation.laws.append(lambda: ("macs", 12, 11))
+    simulation.laws.append(lambda: ("bytes", 3, 3))
     with pytest.raises(BrokenLawError, match=r"broken laws:\n  macs: expected 12, got 11$"):
-        run_component(build, engine=engine)
+        simulation.run()
+
+
+def add_pair(top: Component, name: str, items: int, cycles: int = 1) -> Drain:
+    """Add a feed that makes a token every so many cycles, a stage of no time, and a drain."""
+    feed = top.add(Feed, f"{name} feed", PartConfig())
+    feed.items, feed.cycles = items, (cycles,)
+    stage = top.add(Stage, f"{name} stage", StageConfig(cycles=(0,)))
+    drain = top.add(Drain, f"{name} drain", PartConfig())
+    drain.items = items
+    top.connect(feed.token_out, stage.token_in)
+    top.connect(stage.token_out, drain.token_in)
+    return drain
+
+
+@both_engines
+def test_a_run_ends_with_the_first_finish_and_the_rest_drains(engine: EngineName) -> None:
+    """What waits for its input at the end is finished, even if that comes while the rest drains."""
+    simulation = Simulation([CORE], engine=engine, record=True)
+    top = simulation.build(Component, PartConfig())
+    pairs = (("quick", 4, 1), ("slow", 10, 1), ("slowest", 20, 3))
+    drains = [add_pair(top, *pair) for pair in pairs]
+    outcome = simulation.run()
+    assert outcome.makespan == 4
+    assert [len(drain.received) for drain in drains] == [4, 10, 20]
+    ticks = {account.path: account.ticks for account in outcome.accounts}
+    assert ticks["slowest feed"] == {"busy:work": 4}
+    assert ticks["slowest stage"] == {"wait-input:token_in": 3, "finished": 1}
+    assert ticks["quick stage"] == {"wait-input:token_in": 4}
+    assert outcome.activity is not None
+    check_recording(outcome.activity, outcome.accounts)
 
 
 @both_engines

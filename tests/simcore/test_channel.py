@@ -238,8 +238,8 @@ def test_tokens_freed_before_they_come_never_take_a_slot(engine: EngineName) -> 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_freeing_less_than_before_changes_nothing(engine: EngineName) -> None:
-    accepted, _, peak = buffer_run(engine, [0] * 4, [(0, 2, 2), (1, 2, 1), (5, 4, 4)], 2, 0)
-    assert accepted == [0] * 4
+    accepted, _, peak = buffer_run(engine, [0, 0, 0, 5], [(0, 2, 2), (1, 2, 1), (8, 4, 4)], 2, 0)
+    assert accepted == [0, 0, 0, 5]
     assert peak == 2
 
 
