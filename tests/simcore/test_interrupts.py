@@ -17,11 +17,9 @@ from tests.benches import ENGINES, bare_engine
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_interrupted_sleeper_goes_on_at_once_and_sleeps_again(engine: EngineName) -> None:
     env = bare_engine(engine)
-    channel = Channel(env, "a -> b", 1)
     log: list[tuple[int, Any]] = []
 
     def sleeper() -> Process:
-        yield channel.get()  # it has waited in a channel before, which must not matter
         for _ in range(2):
             try:
                 yield 10
@@ -30,7 +28,6 @@ def test_an_interrupted_sleeper_goes_on_at_once_and_sleeps_again(engine: EngineN
                 log.append((env.now, interrupt.cause))
 
     def waker(process: simpy.Process) -> Process:
-        yield channel.put("token")
         yield 4
         process.interrupt("early")
         yield 10  # the very tick in which the second sleep ends, before it does
@@ -41,6 +38,29 @@ def test_an_interrupted_sleeper_goes_on_at_once_and_sleeps_again(engine: EngineN
     env.run()
     assert log == [(4, "early"), (14, "in the last moment")]
     assert env.now == 14
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sleeper_may_be_interrupted_in_the_tick_in_which_it_would_wake(engine: EngineName) -> None:
+    env = bare_engine(engine)
+    channel = Channel(env, "a -> b", 1)
+    log: list[Any] = []
+
+    def sleeper() -> Process:
+        yield channel.get()  # it has waited in a channel before, which must not matter
+        try:
+            yield 10
+        except simpy.Interrupt as interrupt:
+            log.append((env.now, interrupt.cause))
+
+    def waker(process: simpy.Process) -> Process:
+        yield channel.put("token")
+        yield 10
+        process.interrupt("in the last moment")
+
+    env.process(waker(env.process(sleeper())))
+    env.run()
+    assert log == [(10, "in the last moment")]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
