@@ -10,7 +10,8 @@ STAMP := $(VENV)/.installed
 .PHONY: run test check bench docs clean
 
 run: $(STAMP)
-	$(BIN)/python examples/digits.py
+	$(BIN)/imcsim run digits-resnet --arch dataflow --images 100 --out runs/digits-resnet
+	$(BIN)/imcsim export runs/digits-resnet --to png
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
@@ -35,5 +36,5 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imcsim needs Python 3.11 or later; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip setuptools
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@

@@ -28,13 +28,13 @@ def export_run(folder: str | Path, to: str) -> list[Path]:
 
 @exporters.register("png")
 def export_png(run: Run, folder: Path) -> list[Path]:
-    """Write timeline and utilisation as pictures."""
+    """Write timeline (of a long run the first images, too) and utilisation as pictures."""
     return _figures(run, folder, ".png")
 
 
 @exporters.register("svg")
 def export_svg(run: Run, folder: Path) -> list[Path]:
-    """Write timeline and utilisation as drawings."""
+    """Write timeline (of a long run the first images, too) and utilisation as drawings."""
     return _figures(run, folder, ".svg")
 
 
@@ -46,8 +46,18 @@ def export_chrome(run: Run, folder: Path) -> list[Path]:
     return [path]
 
 
+def _first_images(run: Run) -> int:
+    """Return the cycle at which three images or so have come out, where a long run is worth a closer look."""
+    summary = run.summary
+    interval = summary["initiation_interval_cycles"] or summary["cycles"]
+    return int(summary["latency_s"]["first"] * summary["clock_hz"] + 2.5 * interval)
+
+
 def _figures(run: Run, folder: Path, ending: str) -> list[Path]:
     figures = {"timeline": run.plot_timeline(), "utilisation": run.plot_utilisation()}
+    start = _first_images(run)
+    if start < run.summary["cycles"] // 2:
+        figures["timeline-start"] = run.plot_timeline(stop=start)
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}{ending}")

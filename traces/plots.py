@@ -68,7 +68,7 @@ def plot_timeline(
         if crowded.any():
             edges = bin_edges(0, part.makespan, frame.pixels // _COLUMN)
             _draw_shares(axes, rows, _bands(part, rows, crowded), rows.time(part, edges, kinds), kinds)
-            below += f"  ·  where crowded, heights are shares of {np.diff(edges).max() / ticks:.3g} cycles"
+            below += f"  ·  where crowded, heights are shares of {np.diff(edges).max() / ticks:,.0f} cycles"
         rows.label(axes)
         _time_axes(axes, activity.clock_hz)
         frame.title(workload, machine, below)
