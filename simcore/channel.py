@@ -183,6 +183,50 @@ class Channel(TwoEnded):
         return PARK
 
 
+class Handshake(TwoEnded):
+    """Channel that holds nothing: a token goes over in the tick in which both sides are there.
+
+    sent : tokens handed over so far, with one that waits for its reader
+    """
+
+    __slots__ = ("_held", "_ready", "sent")
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        super().__init__(engine, name, 0)
+        self.sent = 0
+        self._ready = Ready()
+        self._held: Any = None
+
+    def __len__(self) -> int:
+        return 0 if self._writer is None else 1
+
+    def get(self) -> Ready | Park:
+        """Take the token that is offered, waiting until one is."""
+        writer = self._writer
+        if writer is None:
+            self._reader = wake = self.engine.active
+            return self.park(wake, self.reader_waits)
+        self._writer = None
+        self._ready.value = self._held
+        self.writer_waits.end(writer, self.engine.now)
+        self.soon(writer)
+        return self._ready
+
+    def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
+        """Offer a token, waiting until it is taken; `wake` waits in place of the running process."""
+        self.sent += 1
+        reader = self._reader
+        if reader is None:
+            self._held = token
+            self._writer = wake = wake or self.engine.active
+            return self.park(wake, self.writer_waits)
+        self._reader = None
+        reader.value = token
+        self.reader_waits.end(reader, self.engine.now)
+        self.soon(reader)
+        return DONE
+
+
 class DelayedChannel(TwoEnded):
     """Channel with a latency, or between two clocks: each side acts at its own clock's edges only.
 

@@ -221,13 +221,22 @@ class Component:
     def connect(self, source: Any, target: Any, depth: int | None = 1, latency: int = 0) -> None:
         """Let tokens go from an Out to an In, which they reach after `latency` cycles.
 
-        depth : tokens that may be under way or waiting, None, without bound, only into a BufferIn
+        depth : tokens that may be under way or waiting; 0 holds none, so a token goes over when both sides are
+            there; None, without bound, only into a BufferIn
         """
         self.simulation.wiring.connect(source, target, depth, latency)
 
     def gather(self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0) -> None:
         """Let an In take tokens of which each source makes a part, `latency` cycles after the last part."""
         self.simulation.wiring.gather(sources, target, depth, latency)
+
+    def deal(self, source: Any, groups: list[list[Any]], depth: int = 1, latency: int = 0) -> None:
+        """Let groups of Ins take an Out's tokens in turn: token k goes to all Ins of group k mod n."""
+        self.simulation.wiring.deal(source, groups, depth, latency)
+
+    def collect(self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0) -> None:
+        """Let an In take tokens of several Outs in turn: token k comes from Out k mod n."""
+        self.simulation.wiring.collect(sources, target, depth, latency)
 
     def merge(
         self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0, rule: Rule = "round-robin"

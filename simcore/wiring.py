@@ -9,11 +9,12 @@ from typing import Any, Protocol
 from simcore.accounting import Part
 from simcore.arbiter import Arbiter, Merge, Rule
 from simcore.buffer_channel import BufferChannel
-from simcore.channel import Channel, DelayedChannel, Endpoint, Waits
+from simcore.channel import Channel, DelayedChannel, Endpoint, Handshake, Waits
 from simcore.commands import Engine
 from simcore.errors import WiringError
 from simcore.fan import Gather, Multicast
 from simcore.ports import BufferIn, In, Out, Port, Shared
+from simcore.turns import Collect, Deal
 
 
 class PortedPart(Part, Protocol):
@@ -64,20 +65,50 @@ class Wiring:
 
     def connect(self, source: Any, target: Any, depth: int | None, latency: int) -> None:
         """Join an Out and an In; see `Component.connect`."""
+        channel = self._channel(source, target, depth, latency)
+        self._add([source], [channel], target, channel)
+
+    def deal(self, source: Any, groups: Sequence[Sequence[Any]], depth: int | None, latency: int) -> None:
+        """Join an Out to groups of Ins that take turns; see `Component.deal`."""
+        sides: list[Any] = []
+        for group in groups:
+            channels = [self._channel(source, target, depth, latency) for target in group]
+            for target, channel in zip(group, channels, strict=True):
+                self._bind_reader([source], target, channel)
+            side = channels[0]
+            if len(channels) > 1:
+                side = Multicast(self.engine, f"{source.path} -> side {len(sides)}", channels)
+            self._note_writer(source, side, [target.owner for target in group])
+            sides.append(side)
+        deal = Deal(self.engine, f"{source.path} -> in turn", sides)
+        self._fans.setdefault(id(source), (source, []))[1].append((deal, source.owner))
+
+    def collect(self, sources: Sequence[Any], target: Any, depth: int | None, latency: int) -> None:
+        """Join several Outs and one In that takes from them in turn; see `Component.collect`."""
+        channels = [self._channel(source, target, depth, latency) for source in sources]
+        for source, channel in zip(sources, channels, strict=True):
+            self._note_reader([source], target, channel)
+            self._fans.setdefault(id(source), (source, []))[1].append((channel, target.owner))
+        target.bind(Collect(self.engine, f"{target.path} in turn", channels))
+
+    def _channel(self, source: Any, target: Any, depth: int | None, latency: int) -> Any:
+        """Return a channel of the kind that two ports need."""
         _check([source], target, depth, latency)
         name = f"{source.path} -> {target.path}"
         ticks = latency * source.owner.clock.ticks
         periods = (target.owner.clock.ticks, source.owner.clock.ticks)
-        channel: Any
-        if isinstance(target, BufferIn):
-            channel = BufferChannel(self.engine, name, depth, ticks, *periods)
-        elif depth is None:
-            raise WiringError(f"{name} needs a depth of at least 1; only a BufferIn may be unbounded")
-        elif ticks == 0 and periods[0] == periods[1]:
-            channel = Channel(self.engine, name, depth)
-        else:
-            channel = DelayedChannel(self.engine, name, depth, ticks, *periods)
-        self._add([source], [channel], target, channel)
+        if isinstance(target, BufferIn) and depth != 0:
+            return BufferChannel(self.engine, name, depth, ticks, *periods)
+        if depth is None:
+            raise WiringError(f"{name} needs a depth; only a BufferIn may be unbounded")
+        plain = ticks == 0 and periods[0] == periods[1]
+        if depth == 0:
+            if isinstance(target, BufferIn) or not plain:
+                raise WiringError(f"{name} needs a depth of at least 1, as it has a latency or a memory")
+            return Handshake(self.engine, name)
+        if plain:
+            return Channel(self.engine, name, depth)
+        return DelayedChannel(self.engine, name, depth, ticks, *periods)
 
     def gather(self, sources: Sequence[Any], target: Any, depth: int, latency: int) -> None:
         """Join several Outs that each make a part and one In; see `Component.gather`."""
@@ -123,9 +154,8 @@ class Wiring:
             if len(ends) > 1:
                 end = Multicast(self.engine, f"{source.path} -> all", [end for end, _ in ends])
             source.bind(end)
-            assert source.owner is not None
-            state = f"blocked-output:{source.name}"
-            self.ends.append(End(source.owner, state, end.writer_waits, end, tuple(peer for _, peer in ends)))
+            if not isinstance(end, Deal):  # whose sides have been noted one by one
+                self._note_writer(source, end, [peer for _, peer in ends])
         loose = self.loose_ports(components)
         if loose:
             names = ", ".join(port.path for port in loose)
@@ -143,6 +173,8 @@ class Wiring:
             raise WiringError(
                 f"{verb} joins one or more Outs and an In, got {len(sources)} into {target.path}"
             )
+        if depth < 1:
+            raise WiringError(f"{target.path} needs a depth of at least 1, got {depth}")
         periods = {port.owner.clock.ticks for port in (*sources, target)}
         if len(periods) > 1:
             raise WiringError(
@@ -153,12 +185,25 @@ class Wiring:
     def _add(self, sources: Sequence[Port], ends: Sequence[Any], target: Port, channel: Any) -> None:
         """Note a connection: the reader is bound now, writers once all their connections are known."""
         assert target.owner is not None
-        self.connections.append(Connection(tuple(sources), target, channel))
         for source, end in zip(sources, ends, strict=True):
             self._fans.setdefault(id(source), (source, []))[1].append((end, target.owner))
+        self._bind_reader(sources, target, channel)
+
+    def _bind_reader(self, sources: Sequence[Port], target: Port, channel: Any) -> None:
+        """Note a connection of one channel, and who waits where to read it."""
+        self._note_reader(sources, target, channel)
         target.bind(channel)
+
+    def _note_reader(self, sources: Sequence[Port], target: Port, channel: Any) -> None:
+        self.connections.append(Connection(tuple(sources), target, channel))
+        assert target.owner is not None
         peers = tuple(s.owner for s in sources if s.owner is not None)
         self.ends.append(End(target.owner, f"wait-input:{target.name}", channel.reader_waits, channel, peers))
+
+    def _note_writer(self, source: Port, end: Any, peers: Sequence[Part]) -> None:
+        assert source.owner is not None
+        state = f"blocked-output:{source.name}"
+        self.ends.append(End(source.owner, state, end.writer_waits, end, tuple(peers)))
 
 
 def _check(sources: Sequence[Any], target: Any, depth: int | None, latency: int) -> None:
@@ -179,8 +224,8 @@ def _check(sources: Sequence[Any], target: Any, depth: int | None, latency: int)
             f"{target.path} is connected already ({target.channel.name}); many senders to one In go through "
             "merge or gather"
         )
-    if depth is not None and depth < 1:
-        raise WiringError(f"{target.path} needs a depth of at least 1, got {depth}")
+    if depth is not None and depth < 0:
+        raise WiringError(f"{target.path} needs a depth of at least 0, got {depth}")
     if latency < 0:
         raise WiringError(f"{target.path} needs a latency of at least 0 cycles, got {latency}")
 

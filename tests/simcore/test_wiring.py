@@ -73,9 +73,13 @@ def test_wrong_connections_are_refused_before_the_run() -> None:
     book = top.add(Books, "book", PartConfig())
     with pytest.raises(WiringError, match=r"got In top.drain.token_in and Out top.feed.token_out"):
         top.connect(drain.token_in, feed.token_out)
+    with pytest.raises(WiringError, match=r"top.drain.token_in needs a depth of at least 0, got -1"):
+        top.connect(feed.token_out, drain.token_in, depth=-1)
+    with pytest.raises(WiringError, match=r"needs a depth of at least 1, as it has a latency or a memory"):
+        top.connect(feed.token_out, drain.token_in, depth=0, latency=1)
     with pytest.raises(WiringError, match=r"top.drain.token_in needs a depth of at least 1, got 0"):
-        top.connect(feed.token_out, drain.token_in, depth=0)
-    with pytest.raises(WiringError, match=r"needs a depth of at least 1; only a BufferIn may be unbounded"):
+        top.gather([feed.token_out, other.token_out], drain.token_in, depth=0)
+    with pytest.raises(WiringError, match=r"needs a depth; only a BufferIn may be unbounded"):
         top.connect(feed.token_out, drain.token_in, depth=None)
     with pytest.raises(WiringError, match=r"top.drain.token_in needs a latency of at least 0 cycles, got -1"):
         top.connect(feed.token_out, drain.token_in, latency=-1)
