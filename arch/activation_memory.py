@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from arch.cost import BUFFER_AREA, BUFFER_BYTE
+from arch.mapping.firing import Firing
 from arch.mapping.stages import Stage, kernel_height
-from arch.tokens import Pixel, Window
-from simcore import BufferIn, Component, Operation, Out, PartConfig, Process, components, param, process
+from arch.tokens import Pixel, Token, Window
+from simcore import BufferIn, Component, In, Operation, Out, PartConfig, Process, components, param, process
 
 
 class ActivationMemoryConfig(PartConfig):
@@ -71,20 +72,22 @@ class ActivationMemory(Component):
             for i, b in enumerate(buffers)
         ]
 
+    @property
+    def window_depth(self) -> int:
+        """Windows that are held ready for each replica's arrays."""
+        return 1
+
     @process
     def assemble(self) -> Process:
         """Wait for a step's pixels, read its window, free what is behind it, hand the window on."""
         capture = self.capture
-        inputs = [
-            (port.channel, operand.firing)
-            for port, operand in zip(self.pixel_in, self.stage.operands, strict=True)
-        ]
+        inputs = self._inputs()
         for channel, firing in inputs:
             channel.free(int(firing.live[0]))
         steps = [
             (
                 [(channel, int(f.need[step]), f.pixels) for channel, f in inputs if f.need[step]],
-                [(channel, int(f.freed[step]), f.pixels) for channel, f in inputs],
+                self._frees(step),
                 int(inputs[0][1].columns[step]) * self.config.column_cycles,
             )
             for step in range(self.stage.steps)
@@ -101,6 +104,14 @@ class ActivationMemory(Component):
                     channel.free(image * pixels + freed)
                 yield self.window_out.put(window)
                 window += 1
+
+    def _inputs(self) -> list[tuple[Any, Firing]]:
+        """Return each operand's channel and firing rule."""
+        return [(p.channel, o.firing) for p, o in zip(self.pixel_in, self.stage.operands, strict=True)]
+
+    def _frees(self, step: int) -> list[tuple[Any, int, int]]:
+        """Return what is free once a step's window has been read: channel, index in the image, its pixels."""
+        return [(channel, int(f.freed[step]), f.pixels) for channel, f in self._inputs()]
 
     @property
     def peaks(self) -> list[int]:
@@ -129,3 +140,33 @@ class ActivationMemory(Component):
         sizes = zip(self.buffers, self.peaks, strict=True)
         held = sum((peak if b.depth is None else b.depth) * b.pixel_bytes for b, peak in sizes)
         return held / 1024 * self.config.area_mm2_per_kib
+
+
+@components.register("direct-memory")
+class DirectMemory(ActivationMemory):
+    """Line buffers that drive the wordlines themselves, without a window register.
+
+    A window goes to the arrays when they are free, and its pixels stay in the memory through its product.
+    """
+
+    done_in = In(Token, doc="products that are done, in order")
+
+    read = Operation(doc="reading the new columns of one window", process="assemble")
+
+    @property
+    def window_depth(self) -> int:
+        """No window is held ready."""
+        return 0
+
+    @process
+    def release(self) -> Process:
+        """Free behind each product the pixels that no later step needs."""
+        steps = [super(DirectMemory, self)._frees(step) for step in range(self.stage.steps)]
+        for image in range(self.images):
+            for frees in steps:
+                yield self.done_in.get()
+                for channel, freed, pixels in frees:
+                    channel.free(image * pixels + freed)
+
+    def _frees(self, step: int) -> list[tuple[Any, int, int]]:
+        return []

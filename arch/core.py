@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer
+from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer, DirectMemory
 from arch.converters import ADC, ADCConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
@@ -40,6 +40,11 @@ class Core(Component):
     A window goes to all arrays at once. Row blocks add up along a chain of partial sums, a register a hop;
     column blocks are concatenated; the digital units of the last row finish the pixel. A stage without arrays
     (a pool, a join) has the memory, digital unit and sender only, and is at home in the core that feeds it.
+
+    Replicas hold the same weights and take windows in turn: window k goes to replica k mod r, and the sender
+    collects pixels in the same order. They share the memory, which stands for one in each of them.
+
+    registers : windows that may be between the memory and the end of the digital unit at once
     """
 
     Config = CoreConfig
@@ -47,8 +52,9 @@ class Core(Component):
 
     memory: ActivationMemory
     crossbars: list[AnalogCrossbar]
-    digital: DigitalUnit
+    digitals: list[DigitalUnit]
     sender: Sender
+    registers: int
 
     def lay_out(
         self,
@@ -58,50 +64,80 @@ class Core(Component):
         images: int,
         detail: Detail,
         bits: int,
+        replicas: int = 1,
     ) -> None:
         """Build the parts for a stage.
 
-        detail : `array` makes every array a process of its own, `group` drives those of the stage by one
+        detail : `array` makes every array a process of its own, `group` drives those of a replica by one
         bits : of one activation
         """
         config = self.config
         self.memory = self.add(chosen(config.memory, ActivationMemory), "memory", config.memory)
         self.memory.lay_out(stage, buffers, images)
-        self.digital = self.add(chosen(config.digital, DigitalUnit), "digital", config.digital)
-        self.digital.stage = stage
+        self.crossbars, self.digitals = [], []
+        prefixes = [f"replica[{j}]." for j in range(replicas)] if replicas > 1 else [""]
+        readers = [self._add_replica(prefix, stage, tiling, detail) for prefix in prefixes]
+        self._connect_windows(readers)
         self.sender = self.add(chosen(config.sender, Sender), "sender", config.sender)
         self.sender.pixel_bits = stage.shape[0] * bits
-        self.crossbars = []
-        if tiling is None:
-            self.connect(self.memory.window_out, self.digital.sums_in)
+        finished = [digital.pixel_out for digital in self.digitals]
+        if replicas == 1:
+            self.connect(finished[0], self.sender.pixel_in)
         else:
-            self.digital.cores = len(tiling.blocks)
-            self.digital.column_blocks = len(tiling.blocks) // tiling.row_blocks
-            self._add_arrays(tiling, detail)
-        self.connect(self.digital.pixel_out, self.sender.pixel_in)
+            self.collect(finished, self.sender.pixel_in)
+        # One in each unit and register on the way, and one a hop of partial sums.
+        self.registers = (8 + (tiling.row_blocks if tiling else 0)) * replicas
 
-    def _add_arrays(self, tiling: Tiling, detail: Detail) -> None:
+    def _connect_windows(self, readers: list[list[Any]]) -> None:
+        """Let replicas take windows in turn, and tell a memory that waits for it what is done."""
+        memory = self.memory
+        if len(readers) == 1:
+            for reader in readers[0]:
+                self.connect(memory.window_out, reader, depth=memory.window_depth)
+        else:
+            self.deal(memory.window_out, readers, depth=memory.window_depth)
+        if not isinstance(memory, DirectMemory):
+            return
+        # Arrays of a replica are in lock-step, so the first tells for all.
+        done = [group[0].owner.sums_out for group in readers if isinstance(group[0].owner, AnalogCrossbar)]
+        if not done:
+            self.connect(memory.window_out, memory.done_in, depth=memory.stage.steps, latency=1)
+        elif len(done) == 1:
+            self.connect(done[0], memory.done_in)
+        else:
+            self.collect(done, memory.done_in)
+
+    def _add_replica(self, prefix: str, stage: Stage, tiling: Tiling | None, detail: Detail) -> list[Any]:
+        """Add a replica's arrays and digital unit; return the ports that take its windows."""
+        digital = self.add(chosen(self.config.digital, DigitalUnit), f"{prefix}digital", self.config.digital)
+        digital.stage = stage
+        self.digitals.append(digital)
+        if tiling is None:
+            return [digital.sums_in]
+        digital.cores = len(tiling.blocks)
+        digital.column_blocks = len(tiling.blocks) // tiling.row_blocks
         names = [f"[{b.row},{b.col}]" for b in tiling.blocks]
         groups: Sequence[tuple[str, Sequence[Block]]] = [("", tiling.blocks)]
         if detail == "array":
             groups = [(name, (block,)) for name, block in zip(names, tiling.blocks, strict=True)]
-        ends = [self._add_array(name, blocks) for name, blocks in groups]
+        first = len(self.crossbars)
+        ends = [self._add_array(prefix, name, blocks) for name, blocks in groups]
         hops = tiling.row_blocks - 1
         if len(ends) == 1 and not hops:
-            self.connect(ends[0], self.digital.sums_in)
+            self.connect(ends[0], digital.sums_in)
         else:
-            self.gather(
-                ends, self.digital.sums_in, depth=hops + 1, latency=hops * self.config.partial_sum_cycles
-            )
+            latency = hops * self.config.partial_sum_cycles
+            self.gather(ends, digital.sums_in, depth=hops + 1, latency=latency)
+        return [crossbar.window_in for crossbar in self.crossbars[first:]]
 
-    def _add_array(self, name: str, blocks: Sequence[Block]) -> Any:
+    def _add_array(self, prefix: str, name: str, blocks: Sequence[Block]) -> Any:
         """Add one array (or all in lock-step) with its converters; return the port that its sums leave by."""
         config = self.config
-        crossbar = self.add(chosen(config.crossbar, AnalogCrossbar), f"crossbar{name}", config.crossbar)
+        kind = chosen(config.crossbar, AnalogCrossbar)
+        crossbar = self.add(kind, f"{prefix}crossbar{name}", config.crossbar)
         crossbar.blocks = blocks
         self.crossbars.append(crossbar)
-        self.connect(self.memory.window_out, crossbar.window_in)
-        adc: Any = self.add(chosen(config.adc, ADC), f"adc{name}", config.adc)
+        adc: Any = self.add(chosen(config.adc, ADC), f"{prefix}adc{name}", config.adc)
         adc.crossbar = crossbar
         if not adc.units:  # converts while the array reads
             return crossbar.sums_out

@@ -57,12 +57,12 @@ class AnalogCrossbar(Component):
     @property
     def bitlines(self) -> int:
         """Bitlines in use over all arrays."""
-        return sum(block.cols for block in self.blocks)
+        return sum(block.bitlines for block in self.blocks)
 
     @property
     def widest(self) -> int:
         """Most bitlines in use in one array."""
-        return max((block.cols for block in self.blocks), default=0)
+        return max((block.bitlines for block in self.blocks), default=0)
 
     @process
     def serve(self) -> Process:
@@ -81,7 +81,7 @@ class AnalogCrossbar(Component):
 
     def actions(self) -> dict[str, int]:
         """Add cell reads: all wordlines drive all bitlines in use, each product."""
-        cells = sum(block.rows * block.cols for block in self.blocks)
+        cells = sum(block.rows * block.bitlines for block in self.blocks)
         return {**super().actions(), "cell read": self.mvm.count * cells}
 
     def action_energy(self) -> dict[str, float]:

@@ -19,6 +19,7 @@ class Source(Component):
     """Feeds images, row by row and one behind the other, as fast as the first buffer takes them.
 
     images, pixels : to feed; pixels in one image
+    together : pixels that come together each cycle; None is one every `config.pixel_cycles`
     accepted : tick in which the first pixel of each image was taken
     """
 
@@ -31,12 +32,13 @@ class Source(Component):
 
     images: int = 0
     pixels: int = 0
+    together: int | None = None
     accepted: list[int]
 
     @process
     def serve(self) -> Process:
-        """Offer a pixel; once it is taken, wait until the next one is there."""
-        cycles = self.config.pixel_cycles
+        """Offer a pixel, or several; once they are taken, wait until the next ones are there."""
+        together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
         engine = self.simulation.engine
         self.accepted = []
         for image in range(self.images):
@@ -44,7 +46,8 @@ class Source(Component):
                 yield self.pixel_out.put(pixel)
                 if pixel == image * self.pixels:
                     self.accepted.append(engine.now)
-                yield self.feed.hold(cycles)
+                if (pixel + 1) % together == 0:
+                    yield self.feed.hold(cycles)
 
 
 @components.register("sink")

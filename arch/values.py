@@ -105,7 +105,7 @@ class StageValues:
         if window - self._finished >= self.slots:
             raise BrokenLawError(
                 f"{self.stage.name} has registers for {self.slots} windows, but reads window {window} while "
-                f"window {self._finished} is not finished; let the core hold fewer at once"
+                f"{self._finished} are finished; let the core hold fewer at once"
             )
         slot = window % self.slots
         first = self._capture_head(slot, image, step)
@@ -131,7 +131,7 @@ class StageValues:
     def finish(self, step: int) -> None:
         """Bring one step to codes, and a pixel that is complete through all pointwise work behind it."""
         self._finish_head(step)
-        self._finished = step + 1
+        self._finished += 1
         pixels, unfinished = divmod(step + 1, self.stage.steps_per_pixel)
         if not unfinished:
             slot = (pixels - 1) % self.slots

@@ -1,8 +1,8 @@
 """The pipelined dataflow accelerator: layers pinned to cores, pixels streamed through all of them at once.
 
 Source: Dazzi et al., Front. Comput. Neurosci. 15:674154 (2021), with the core of Khaddam-Aljameh et al.
-(HERMES) and the firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: replication, timed
-fabrics, device effects.
+(HERMES) and the firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: timed fabrics and
+device effects.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from arch.activation_memory import Buffer
 from arch.core import Core, CoreConfig, Detail
 from arch.host import Sink, Source, SourceConfig
 from arch.machine import Machine, MachineRun, MapRow, NetworkMap, RunOptions, Values, register_machine
-from arch.mapping.buffers import BufferRule, buffer_depths, least_depths
+from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
 from arch.parts import chosen
@@ -32,6 +32,7 @@ from simcore import (
     component_part,
     param,
 )
+from simcore.registry import near_miss
 from workloads import LoweredNetwork, MatrixNode
 
 
@@ -57,6 +58,12 @@ class FabricConfig(Config):
     latency_cycles: int = param(1, ge=0, unit="cycle", doc="from sender to memory, one hop, assumed")
 
 
+class LayerConfig(Config):
+    """What a user may set for one layer."""
+
+    replication: int = param(1, ge=1, unit="copy", doc="copies of its arrays, which take windows in turn")
+
+
 class DataflowConfig(Config):
     """The whole machine."""
 
@@ -66,6 +73,15 @@ class DataflowConfig(Config):
     )
     weight_bits: int = param(8, ge=2, le=16, unit="bit", doc="of a weight")
     activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="of an activation")
+    columns_per_weight: Literal[1, 4, 8] = param(
+        1,
+        unit="bitline",
+        doc="bitlines that hold a weight: 1, four 2-bit slices, or those in differential pairs",
+    )
+    input_pixels_per_cycle: int | None = param(
+        None, ge=1, unit="pixel", doc="input pixels that come together; null: one every source.pixel_cycles"
+    )
+    layers: dict[str, LayerConfig] = param({}, unit="", doc="what differs for single layers, by name")
     core: CoreConfig = component_part("core", doc="the cores")
     buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
     fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
@@ -79,6 +95,7 @@ class DataflowMap(NetworkMap):
     stages: tuple[Stage, ...]
     tilings: dict[str, Tiling]
     depths: dict[tuple[str, int], int | None]
+    replication: dict[str, int]
 
 
 class DataflowChip(Component):
@@ -90,6 +107,7 @@ class DataflowChip(Component):
         self.source = self.add(chosen(config.source, Source), "source", config.source)
         self.source.images = images
         self.source.pixels = network.input_shape[1] * network.input_shape[2]
+        self.source.together = config.input_pixels_per_cycle
         self.cores: dict[str, Core] = {}
         core_kind = chosen(config.core, Core)
         for stage in placed.stages:
@@ -99,7 +117,15 @@ class DataflowChip(Component):
                 for place, o in enumerate(stage.operands)
             ]
             tiling = placed.tilings.get(stage.name)
-            core.lay_out(stage, tiling, buffers, images, config.detail, config.activation_bits)
+            core.lay_out(
+                stage,
+                tiling,
+                buffers,
+                images,
+                config.detail,
+                config.activation_bits,
+                placed.replication.get(stage.name, 1),
+            )
             self.cores[stage.name] = core
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images = images
@@ -135,12 +161,10 @@ class DataflowChip(Component):
             ]
             for port, memory in zip(core.memory.pixel_in, memories, strict=True):
                 port.channel.store = memory.store
-            tiling = placed.tilings.get(stage.name)
-            # A row for each token that can be under way: one in each unit and register, one a partial-sum
-            # hop.
-            work = StageValues(stage, values.network, memories, 8 + (tiling.row_blocks if tiling else 0))
+            work = StageValues(stage, values.network, memories, core.registers)
             core.memory.capture = work.capture
-            core.digital.finish = work.finish
+            for digital in core.digitals:
+                digital.finish = work.finish
             for crossbar in core.crossbars:
                 crossbar.multiply = work.multiplier(crossbar.blocks)
             registers[stage.name] = work.output
@@ -182,16 +206,30 @@ class Dataflow(Machine):
         config = self.config
         crossbar = config.core.crossbar
         tilings = {
-            s.name: tile(s.head, crossbar.rows, crossbar.cols)
+            s.name: tile(s.head, crossbar.rows, crossbar.cols, config.columns_per_weight)
             for s in stages
             if isinstance(s.head, MatrixNode)
         }
         pixels = network.input_shape[1] * network.input_shape[2]
-        latency = {s.name: self._latency_steps(tilings.get(s.name)) for s in stages}
-        least = least_depths(stages, network.input, pixels, latency)
+        replication = {name: layer.replication for name, layer in config.layers.items()}
+        for name in replication:
+            if name not in tilings:
+                raise MappingError(
+                    f"layers.{name}: {network.name} has no layer with weights of that name; "
+                    f"{near_miss(name, list(tilings))}"
+                )
+        pace = Pace(
+            {s.name: self._latency_steps(tilings.get(s.name)) for s in stages},
+            replication,
+            config.input_pixels_per_cycle or 1,
+        )
+        least = least_depths(stages, network.input, pixels, pace)
         depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
-        rows = tuple(_row(s, tilings.get(s.name), depths, config.activation_bits) for s in stages)
-        return DataflowMap(network, rows, tuple(stages), tilings, depths)
+        rows = tuple(
+            _row(s, tilings.get(s.name), replication.get(s.name, 1), depths, config.activation_bits)
+            for s in stages
+        )
+        return DataflowMap(network, rows, tuple(stages), tilings, depths, replication)
 
     def _latency_steps(self, tiling: Tiling | None) -> int:
         """Return the steps from a core's firing until its reader may see the pixel, at least."""
@@ -253,7 +291,13 @@ def _bytes(channels: int, bits: int) -> int:
     return -(-channels * bits // 8)
 
 
-def _row(stage: Stage, tiling: Tiling | None, depths: dict[tuple[str, int], int | None], bits: int) -> MapRow:
+def _row(
+    stage: Stage,
+    tiling: Tiling | None,
+    replicas: int,
+    depths: dict[tuple[str, int], int | None],
+    bits: int,
+) -> MapRow:
     """Return the mapping's figures of one stage."""
     head = stage.head
     buffers = []
@@ -267,8 +311,26 @@ def _row(stage: Stage, tiling: Tiling | None, depths: dict[tuple[str, int], int 
         shape=stage.shape,
         rows=head.rows if isinstance(head, MatrixNode) else None,
         cols=head.cols_per_group if isinstance(head, MatrixNode) else None,
-        arrays=len(tiling.blocks) if tiling else 0,
+        arrays=len(tiling.blocks) * replicas if tiling else 0,
         utilisation=tiling.utilisation if tiling else None,
         steps=stage.steps,
         buffers=tuple(buffers),
     )
+
+
+#: One cycle is one step: a layer is one unbounded array, a product takes a step, nothing else takes time.
+_UNIT = {
+    "core": {
+        "memory": {"kind": "direct-memory", "column_cycles": 0},
+        "crossbar": {"rows": 2**24, "cols": 2**24, "mvm_cycles": 1},
+        "digital": {"pass_cycles": 0},
+        "sender": {"pixel_cycles": 0},
+        "partial_sum_cycles": 0,
+    },
+    "buffers": {"rule": "unbounded"},
+    "fabric": {"latency_cycles": 0},
+    "source": {"pixel_cycles": 1},
+}
+register_machine(
+    "dataflow-unit", "the same pipeline in ideal steps, for golden values: one cycle is one step", _UNIT
+)(Dataflow)

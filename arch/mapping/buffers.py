@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,18 +61,30 @@ class BufferRule:
         return max(least, min(lines * operand.shape[2], operand.firing.pixels))
 
 
-def least_depths(
-    stages: Sequence[Stage], source: str, source_pixels: int, latency: Mapping[str, int]
-) -> dict[tuple[str, int], int]:
-    """Return how full the one-pixel-a-step schedules make each buffer [pixel], by (stage, operand's place).
+@dataclass(frozen=True)
+class Pace:
+    """How fast a pipeline runs, in steps of one product.
 
-    source, source_pixels : the network's input and its pixels in one image, which arrive one a step
+    together : input pixels that arrive in one step
     latency : steps from a firing until its pixel can be read, by the name of the stage
+    replication : windows that may fire in one step, by the name of the stage; 1 if left out
+    """
+
+    latency: Mapping[str, int]
+    replication: Mapping[str, int] = field(default_factory=dict)
+    together: int = 1
+
+
+def least_depths(
+    stages: Sequence[Stage], source: str, source_pixels: int, pace: Pace
+) -> dict[tuple[str, int], int]:
+    """Return how full the as-soon-as-possible schedules make each buffer [pixel], by (stage, place).
+
+    source, source_pixels : the network's input and its pixels in one image
     """
     # The second schedule alone would prove nothing: cores may hold fewer pixels than a latency has steps.
-    schedules = [
-        _Schedule(stages, source, source_pixels, steps) for steps in (dict.fromkeys(latency, 1), latency)
-    ]
+    shortest = replace(pace, latency=dict.fromkeys(pace.latency, 1))
+    schedules = [_Schedule(stages, source, source_pixels, steps) for steps in (shortest, pace)]
     return {
         (stage.name, place): max(operand.firing.least_depth, *(s.peak(stage, operand) for s in schedules))
         for stage in stages
@@ -83,20 +95,27 @@ def least_depths(
 class _Schedule:
     """When each stage fires for one image, and the interval at which images follow without meeting."""
 
-    def __init__(
-        self, stages: Sequence[Stage], source: str, source_pixels: int, latency: Mapping[str, int]
-    ) -> None:
-        self.readable: dict[str, NDArray[np.int64]] = {source: np.arange(source_pixels)}
+    def __init__(self, stages: Sequence[Stage], source: str, source_pixels: int, pace: Pace) -> None:
+        self.readable: dict[str, NDArray[np.int64]] = {source: np.arange(source_pixels) // pace.together}
         self.fires: dict[str, NDArray[np.int64]] = {}
         for stage in stages:
             due = np.max([self._due(self.readable[o.source], o.firing.need) for o in stage.operands], axis=0)
-            steps = np.arange(len(due))
-            fires = np.maximum.accumulate(due - steps) + steps
+            fires = self._fires(due, pace.replication.get(stage.name, 1))
             self.fires[stage.name] = fires
             done = fires[-stage.pixels :] if stage.accumulates else fires
-            self.readable[stage.name] = done + latency[stage.name]
+            self.readable[stage.name] = done + pace.latency[stage.name]
         spans = [int(f[-1] - f[0]) + 1 for f in self.fires.values()]
-        self.interval = max([source_pixels, *spans])
+        self.interval = max([-(-source_pixels // pace.together), *spans])
+
+    @staticmethod
+    def _fires(due: NDArray[np.int64], replicas: int) -> NDArray[np.int64]:
+        """Return when each step fires: not before it is due, a step behind its replica's last one."""
+        fires = np.empty_like(due)
+        for replica in range(replicas):
+            own = due[replica::replicas]
+            steps = np.arange(len(own))
+            fires[replica::replicas] = np.maximum.accumulate(own - steps) + steps
+        return np.asarray(np.maximum.accumulate(fires))
 
     @staticmethod
     def _due(readable: NDArray[np.int64], need: NDArray[np.int64]) -> NDArray[np.int64]:

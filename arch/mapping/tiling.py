@@ -6,11 +6,12 @@ ceil(rows/R) x ceil(cols/C) blocks of a matrix. Groups that fit several into one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore import MappingError
 from workloads import MatrixNode
 
 
@@ -21,10 +22,11 @@ class Block:
     row, col : position of the array among the layer's arrays
     wordlines : (rows,) element of the window on each wordline used
     first_col : output channel on the first bitline
-    cols : bitlines used
+    cols : output channels
     groups : groups of the layer that it holds, one behind the other in both directions, or a part of one
     cells : cells that hold a weight
     row_start : row of that group's matrix on the first wordline
+    columns_per_weight : bitlines that hold a weight together
     """
 
     row: int
@@ -35,11 +37,17 @@ class Block:
     groups: range
     cells: int
     row_start: int = 0
+    columns_per_weight: int = 1
 
     @property
     def rows(self) -> int:
         """Wordlines used."""
         return len(self.wordlines)
+
+    @property
+    def bitlines(self) -> int:
+        """Bitlines used."""
+        return self.cols * self.columns_per_weight
 
     def weights(self, matrix: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return this array's cells, (rows, cols) int16, from the layer's (groups, rows, cols of a group)."""
@@ -67,12 +75,30 @@ class Tiling:
 
     @property
     def utilisation(self) -> float:
-        """Share of the arrays' cells that hold a weight."""
-        return sum(b.cells for b in self.blocks) / (len(self.blocks) * self.array_rows * self.array_cols)
+        """Share of the arrays' cells that hold a weight or a part of one."""
+        used = sum(b.cells * b.columns_per_weight for b in self.blocks)
+        return used / (len(self.blocks) * self.array_rows * self.array_cols)
 
 
-def tile(node: MatrixNode, array_rows: int, array_cols: int) -> Tiling:
-    """Return how a layer lies on arrays of `array_rows` wordlines and `array_cols` bitlines."""
+def tile(node: MatrixNode, array_rows: int, array_cols: int, columns_per_weight: int = 1) -> Tiling:
+    """Return how a layer lies on arrays of `array_rows` wordlines and `array_cols` bitlines.
+
+    columns_per_weight : bitlines that hold a weight together, as slices of it and its sign
+    raises : MappingError if an array has not even bitlines for one weight
+    """
+    wide = array_cols // columns_per_weight
+    if not wide:
+        raise MappingError(
+            f"a weight takes {columns_per_weight} bitlines, but an array has {array_cols}; "
+            "lower columns_per_weight or widen the crossbar"
+        )
+    blocks, row_blocks = _blocks(node, array_rows, wide)
+    blocks = [replace(block, columns_per_weight=columns_per_weight) for block in blocks]
+    return Tiling(tuple(blocks), row_blocks, array_rows, array_cols)
+
+
+def _blocks(node: MatrixNode, array_rows: int, array_cols: int) -> tuple[list[Block], int]:
+    """Return a layer's blocks on arrays `array_cols` weights across, and in how many rows they lie."""
     rows, cols = node.rows, node.cols_per_group
     together = min(array_rows // rows, array_cols // cols)
     blocks: list[Block] = []
@@ -82,7 +108,7 @@ def tile(node: MatrixNode, array_rows: int, array_cols: int) -> Tiling:
             wordlines = np.concatenate([wordlines_of(node, group) for group in groups])
             cells = len(groups) * rows * cols
             blocks.append(Block(0, column, wordlines, first * cols, len(groups) * cols, groups, cells))
-        return Tiling(tuple(blocks), 1, array_rows, array_cols)
+        return blocks, 1
     column = 0
     for group in range(node.groups):
         elements = wordlines_of(node, group)
@@ -103,7 +129,7 @@ def tile(node: MatrixNode, array_rows: int, array_cols: int) -> Tiling:
                     )
                 )
             column += 1
-    return Tiling(tuple(blocks), -(-rows // array_rows), array_rows, array_cols)
+    return blocks, -(-rows // array_rows)
 
 
 def wordlines_of(node: MatrixNode, group: int) -> NDArray[np.int32]:

@@ -44,6 +44,7 @@ PREPARE: Mapping[str, Callable[[Any], None]] = {
     "activation-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
     "analog-crossbar": lambda component: setattr(component, "blocks", TILING.blocks),
     "core": lay_out_core,
+    "direct-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
     "digital-unit": lambda component: setattr(component, "stage", STAGE),
     "sink": fed,
     "source": fed,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arch.mapping.buffers import BufferRule, buffer_depths, least_depths
+from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
 from arch.mapping.stages import Stage, stages_of
 from simcore import MappingError
 from tests.arch.dataflow_bench import RULES, chain, residual
@@ -20,7 +20,7 @@ def least(network: Network | LoweredNetwork, latency: int = 1) -> dict[tuple[str
     """Return the least depths behind a source of one pixel a step."""
     lowered = lower(network) if isinstance(network, Network) else network
     pixels, stages = lowered.input_shape[1] * lowered.input_shape[2], stages_of(lowered)
-    return least_depths(stages, lowered.input, pixels, dict.fromkeys([s.name for s in stages], latency))
+    return least_depths(stages, lowered.input, pixels, Pace(dict.fromkeys([s.name for s in stages], latency)))
 
 
 def only_stage(network: Network) -> Stage:
@@ -88,7 +88,7 @@ def test_a_skip_holds_what_its_bypassed_convolutions_lag_behind(
 def test_a_skip_allows_for_the_latency_of_each_core_that_it_bypasses_before_the_last() -> None:
     stages = stages_of(lower(residual(1, 1, 1, shape=(1, 8, 8))))
     latency = {"stem": 100, "conv0": 3, "conv1": 8, "conv2": 100}
-    depths = least_depths(stages, "image", 64, latency)
+    depths = least_depths(stages, "image", 64, Pace(latency))
     assert depths["conv2", 1] == 3 + 8 + 1
 
 
