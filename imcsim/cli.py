@@ -82,7 +82,8 @@ def run_command(workload: str, machine: str | None, as_json: bool, out: str | No
     from imcsim.progress_line import ProgressLine
     from imcsim.simulate import run
 
-    line = ProgressLine(sys.stderr) if sys.stderr.isatty() else None
+    # Python has no stream where the caller closed it.
+    line = ProgressLine(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
     try:
         result = run(workload, machine, out=out, record=out is not None, observe=line, **options)
     finally:
@@ -190,7 +191,7 @@ def _print(content: Any) -> None:
     from rich.console import Console
 
     console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
-    if console.is_terminal:
+    if sys.stdout is not None and console.is_terminal:
         console.print(content)
         return
     with console.capture() as capture:

@@ -37,14 +37,15 @@ class CommandGroup(Command, click.Group):
         given = (args[0] if args else options.get("args")) or sys.argv[1:]
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as it is where the caller closed it
+                sys.stdout.flush()
         except Exception as error:
             if "--debug" in given:
                 traceback.print_exc()
             text, code = _explained(error)
             if text:
                 click.echo(f"error: {text}", err=True)
-            if isinstance(error, OSError | _ReaderGoneError):
+            if sys.stdout is not None and isinstance(error, OSError | _ReaderGoneError):
                 # What is still buffered must not fail once more at exit.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code or 0)

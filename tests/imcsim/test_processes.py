@@ -12,6 +12,8 @@ import time
 from io import StringIO
 from pathlib import Path
 
+import pytest
+
 import imcsim
 from imcsim.progress_line import ProgressLine
 from simcore import Progress
@@ -65,6 +67,18 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert running.stderr.read() == ""
     assert running.wait(timeout=20) == 0
     running.stderr.close()
+
+
+@pytest.mark.parametrize(("closed", "said"), [("1", "error: no workload is called 'mlp'"), ("2", "")])
+def test_closed_streams_are_no_error(closed: str, said: str) -> None:
+    words = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", sys.executable, "-m", "imcsim"]
+    good = subprocess.run([*words, *MLP], capture_output=True, text=True, check=False)
+    assert (good.returncode, good.stderr) == (0, "")
+    bad = subprocess.run(
+        [*words, "run", "mlp", "--arch", "dataflow"], capture_output=True, text=True, check=False
+    )
+    assert bad.returncode == 2
+    assert bad.stderr.startswith(said)
 
 
 def test_the_module_is_the_command() -> None:
