@@ -42,8 +42,16 @@ class Port:
         if self.owner is not None and getattr(self.owner, self.name, None) is self:
             setattr(self.owner, self.name, channel)
 
-    def _unconnected(self) -> WiringError:
-        return WiringError(f"{self.path} is used but not connected; connect it where its component is added")
+    def connected(self) -> Any:
+        """Return the channel, for a port that is kept in a list, where no channel takes its place.
+
+        raises : WiringError if there is none
+        """
+        if self.channel is None:
+            raise WiringError(
+                f"{self.path} is used but not connected; connect it where its component is added"
+            )
+        return self.channel
 
 
 class In(Port):
@@ -51,7 +59,7 @@ class In(Port):
 
     def get(self) -> Any:
         """Return the command that waits for the next token and gives it."""
-        raise self._unconnected()
+        return self.connected().get()
 
 
 class BufferIn(Port):
@@ -59,11 +67,11 @@ class BufferIn(Port):
 
     def arrived(self, count: int) -> Any:
         """Return the command that waits until the first `count` tokens are there."""
-        raise self._unconnected()
+        return self.connected().arrived(count)
 
     def free(self, index: int) -> None:
         """Free all tokens below `index`."""
-        raise self._unconnected()
+        self.connected().free(index)
 
     @property
     def sent(self) -> int:
@@ -83,7 +91,7 @@ class Out(Port):
 
     def put(self, token: Any) -> Any:
         """Return the command that hands a token on, waiting while there is no room."""
-        raise self._unconnected()
+        return self.connected().put(token)
 
 
 class Shared(Port):
@@ -96,8 +104,8 @@ class Shared(Port):
 
     def acquire(self, priority: int | None = None) -> Any:
         """Return the command that waits until the resource is granted."""
-        raise self._unconnected()
+        return self.connected().acquire(priority)
 
     def release(self) -> None:
         """Give the resource back."""
-        raise self._unconnected()
+        self.connected().release()

@@ -194,7 +194,7 @@ def test_ports_may_be_as_many_as_the_configuration_says() -> None:
             while True:
                 for port in self.token_out:
                     token = yield self.token_in.get()
-                    yield port.channel.put(token)
+                    yield port.put(token)
 
     drains: list[Drain] = []
 
