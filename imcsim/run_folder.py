@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from imcsim.run_config import config_text, read_run_file
-from imcsim.run_record import SUMMARY_SCHEMA, RunRecord, UnitTimes
+from imcsim.run_record import SUMMARY_SCHEMA, RunRecord, UnitTimes, empty_summary
 from simcore.activity import CATEGORIES, category
 from simcore.errors import FileError
 from simcore.files import write_atomically
@@ -136,10 +136,13 @@ def read_folder(folder: Path) -> RunRecord:
             "name one that `imcsim run --out` wrote"
         )
     summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    config = read_run_file(folder / CONFIG, {}).config
+    if missing := [key for key in empty_summary(config) if key not in summary]:
+        raise FileError(f"{folder / SUMMARY} is damaged (it lacks {missing[0]!r}); run anew")
     arrays = _if_there(folder / OUTPUTS, read_npz) or {}
     return RunRecord(
         summary=summary,
-        config=read_run_file(folder / CONFIG, {}).config,
+        config=config,
         units=_if_there(folder / UNITS, lambda path: _read_units(path, summary)) or (),
         activity=_if_there(folder / ACTIVITY, load_activity),
         outputs=arrays.get("outputs"),

@@ -187,6 +187,10 @@ def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
     (folder / "units.csv").unlink()
     (folder / "activity.npz").write_text("cut")
     assert "activity.npz" in refusal("export", folder, "--to", "png")
+    summary = json.loads((folder / "summary.json").read_text())
+    del summary["units"]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert "summary.json is damaged (it lacks 'units')" in refusal("export", folder, "--to", "png")
 
 
 def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
