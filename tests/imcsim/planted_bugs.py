@@ -92,6 +92,15 @@ class Forgetful(Stage):
         yield self.work.hold(1)
 
 
+class Cancelling(Stage):
+    """Forgets to yield a hold, and makes up for it by an uncharged wait."""
+
+    def send(self, token: int) -> Process:
+        self.work.hold(3)
+        yield self.token_out.put(token)
+        yield 3
+
+
 class Timeless(Stage):
     """Runs in circles without time."""
 

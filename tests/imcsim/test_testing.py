@@ -25,6 +25,7 @@ from tests.imcsim.honest_components import (
     Window,
 )
 from tests.imcsim.planted_bugs import (
+    Cancelling,
     Crashing,
     Doubling,
     DoublingTheLast,
@@ -100,6 +101,7 @@ def caught(cls: type[Component], **options: Any) -> tuple[str, str]:
         (Waiting, "accounting", "an uncharged wait (a bare timeout or event) in Waiting.serve"),
         (Lying, "accounting", "a hold that lies (not yielded) in Lying.serve"),
         (Forgetful, "accounting", "a hold that lies (not yielded) in Forgetful.serve"),
+        (Cancelling, "accounting", "was charged busy:work until 38, but blocked-output:token_out from 35"),
         (Timeless, "lets time pass", "livelock at tick"),
         (Crashing, "runs without errors", "ZeroDivisionError"),
         (Random, "the same run twice is equal", "behaves differently: "),
