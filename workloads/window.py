@@ -39,6 +39,13 @@ class Window:
             ("padding", self.padding, 0),
             ("dilation", self.dilation, 1),
         ):
+            sides = 4 if what == "padding" else 2
+            whole = isinstance(values, tuple) and all(isinstance(value, int) for value in values)
+            if not whole or len(values) != sides:
+                raise WorkloadError(
+                    f"window {what} must be {sides} whole numbers of pixels in a tuple, got {values!r}; "
+                    "Window.square takes one number for all sides"
+                )
             if min(values) < least:
                 raise WorkloadError(f"window {what} must be at least {least} pixel, got {values}")
 

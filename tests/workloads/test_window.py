@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,6 +67,15 @@ def test_a_window_of_one_pixel_changes_nothing_unless_it_steps_or_pads() -> None
 def test_window_without_extent_is_refused() -> None:
     with pytest.raises(WorkloadError, match=r"window stride must be at least 1 pixel, got \(0, 0\)"):
         Window.square(3, stride=0)
+
+
+@pytest.mark.parametrize(
+    "extents",
+    [{"kernel": 3}, {"kernel": (3, 3, 3)}, {"kernel": (3, 1.5)}, {"kernel": (3, 3), "padding": (1, 1)}],
+)
+def test_a_window_of_another_form_is_refused(extents: dict[str, Any]) -> None:
+    with pytest.raises(WorkloadError, match=r"window \w+ must be [24] whole numbers of pixels in a tuple"):
+        Window(**extents)
 
 
 def test_kernel_larger_than_the_padded_map_is_refused() -> None:
