@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from arch.cost import BUFFER_AREA, BUFFER_BYTE
 from arch.mapping.firing import Firing
 from arch.mapping.stages import Stage, kernel_height
@@ -81,37 +84,33 @@ class ActivationMemory(Component):
     def assemble(self) -> Process:
         """Wait for a step's pixels, read its window, free what is behind it, hand the window on."""
         capture = self.capture
-        inputs = self._inputs()
-        for channel, firing in inputs:
-            channel.free(int(firing.live[0]))
-        steps = [
-            (
-                [(channel, int(f.need[step]), f.pixels) for channel, f in inputs if f.need[step]],
-                self._frees(step),
-                int(inputs[0][1].columns[step]) * self.config.column_cycles,
-            )
-            for step in range(self.stage.steps)
-        ]
+        for port, operand in zip(self.pixel_in, self.stage.operands, strict=True):
+            port.channel.free(int(operand.firing.live[0]))
+        needs = self._indices(lambda firing: firing.need)
+        frees = self._indices(lambda firing: firing.freed) if self.window_depth else [[]] * self.stage.steps
+        columns = self.stage.operands[0].firing.columns.tolist()
+        steps = list(zip(needs, frees, (c * self.config.column_cycles for c in columns), strict=True))
         window = 0
         for image in range(self.images):
-            for step, (needs, frees, cycles) in enumerate(steps):
-                for channel, need, pixels in needs:
-                    yield channel.arrived(image * pixels + need)
+            for step, (need, free, cycles) in enumerate(steps):
+                for channel, count, pixels in need:
+                    if count:
+                        yield channel.arrived(image * pixels + count)
                 yield self.read.hold(cycles)
                 if capture is not None:
                     capture(window, image, step)
-                for channel, freed, pixels in frees:
-                    channel.free(image * pixels + freed)
+                for channel, index, pixels in free:
+                    channel.free(image * pixels + index)
                 yield self.window_out.put(window)
                 window += 1
 
-    def _inputs(self) -> list[tuple[Any, Firing]]:
-        """Return each operand's channel and firing rule."""
-        return [(p.channel, o.firing) for p, o in zip(self.pixel_in, self.stage.operands, strict=True)]
-
-    def _frees(self, step: int) -> list[tuple[Any, int, int]]:
-        """Return what is free once a step's window has been read: channel, index in the image, its pixels."""
-        return [(channel, int(f.freed[step]), f.pixels) for channel, f in self._inputs()]
+    def _indices(self, rule: Callable[[Firing], NDArray[np.int64]]) -> list[list[tuple[Any, int, int]]]:
+        """Return for each step and operand its channel, its index by `rule`, and its pixels an image."""
+        columns = [
+            [(port.channel, index, operand.firing.pixels) for index in rule(operand.firing).tolist()]
+            for port, operand in zip(self.pixel_in, self.stage.operands, strict=True)
+        ]
+        return [list(row) for row in zip(*columns, strict=True)]
 
     @property
     def peaks(self) -> list[int]:
@@ -161,12 +160,9 @@ class DirectMemory(ActivationMemory):
     @process
     def release(self) -> Process:
         """Free behind each product the pixels that no later step needs."""
-        steps = [super(DirectMemory, self)._frees(step) for step in range(self.stage.steps)]
+        steps = self._indices(lambda firing: firing.freed)
         for image in range(self.images):
-            for frees in steps:
+            for free in steps:
                 yield self.done_in.get()
-                for channel, freed, pixels in frees:
-                    channel.free(image * pixels + freed)
-
-    def _frees(self, step: int) -> list[tuple[Any, int, int]]:
-        return []
+                for channel, index, pixels in free:
+                    channel.free(image * pixels + index)
