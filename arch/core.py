@@ -101,7 +101,10 @@ class Core(Component):
         # Arrays of a replica are in lock-step, so the first tells for all.
         done = [group[0].owner.sums_out for group in readers if isinstance(group[0].owner, AnalogCrossbar)]
         if not done:
-            self.connect(memory.window_out, memory.done_in, depth=memory.stage.steps, latency=1)
+            # A pool takes no time of its own: any number of its windows may be in the step that they stay for.
+            self.connect(
+                memory.window_out, memory.done_in, depth=memory.stage.steps * memory.images, latency=1
+            )
         elif len(done) == 1:
             self.connect(done[0], memory.done_in)
         else:
