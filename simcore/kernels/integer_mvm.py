@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from simcore.kernels.compiling import compiled
 
 Ints = NDArray[Any]
 
@@ -26,7 +27,7 @@ def multiply_block_reference(
     sums[slot, first_col : first_col + weights.shape[1]] += products
 
 
-@njit(cache=True)
+@compiled
 def multiply_block(window: Ints, weights: Ints, rows: Ints, first_col: int, sums: Ints, slot: int) -> None:
     """Compiled twin of `multiply_block_reference`; skips inputs of zero, common behind a ReLU."""
     inputs = window[slot]

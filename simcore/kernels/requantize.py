@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from simcore.kernels.compiling import compiled
 
 Numbers = NDArray[Any]
 
@@ -19,7 +20,7 @@ def _round_reference(scaled: Numbers, zero: int, low: int, high: int) -> Numbers
     return np.clip(np.rint(scaled) + np.float32(zero), low, high).astype(np.int32)
 
 
-@njit(cache=True)
+@compiled
 def _round(scaled: Any, zero: int, low: int, high: int) -> Any:
     code = np.rint(scaled) + np.float32(zero)
     return np.int32(min(max(code, np.float32(low)), np.float32(high)))
@@ -46,7 +47,7 @@ def requantize_sums_reference(
     codes[slot] = _round_reference(scaled, zero, low, high)
 
 
-@njit(cache=True)
+@compiled
 def requantize_sums(
     sums: Numbers,
     bias: Numbers,
@@ -71,7 +72,7 @@ def scale_operand_reference(
     scaled[:] = operand if first else scaled + operand
 
 
-@njit(cache=True)
+@compiled
 def scale_operand(
     codes: Numbers, slot: int, zero: int, multiplier: float, first: bool, scaled: Numbers
 ) -> None:
@@ -88,7 +89,7 @@ def round_scaled_reference(
     codes[slot, first_channel : first_channel + len(scaled)] = _round_reference(scaled, zero, low, high)
 
 
-@njit(cache=True)
+@compiled
 def round_scaled(
     scaled: Numbers, zero: int, low: int, high: int, codes: Numbers, slot: int, first_channel: int
 ) -> None:
@@ -117,7 +118,7 @@ def apply_affine_reference(
     out[slot] = _round_reference(scaled, zero, low, high)
 
 
-@njit(cache=True)
+@compiled
 def apply_affine(
     codes: Numbers,
     slot: int,

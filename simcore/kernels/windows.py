@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from simcore.kernels.compiling import compiled
 
 Ints = NDArray[Any]
 
@@ -42,7 +43,7 @@ def gather_window_reference(
     window[slot] = np.concatenate(pixels)
 
 
-@njit(cache=True)
+@compiled
 def gather_window(
     memory: Ints, base: int, y: int, x: int, geometry: Ints, zero: int, window: Ints, slot: int
 ) -> None:
@@ -75,7 +76,7 @@ def sum_window_reference(
             sums[slot] += memory[(base + row * width + col) % len(memory)].astype(np.int64) - zero
 
 
-@njit(cache=True)
+@compiled
 def sum_window(
     memory: Ints, base: int, y: int, x: int, geometry: Ints, zero: int, sums: Ints, slot: int
 ) -> None:
@@ -108,7 +109,7 @@ def max_window_reference(
             np.maximum(largest[slot], memory[(base + row * width + col) % len(memory)], out=largest[slot])
 
 
-@njit(cache=True)
+@compiled
 def max_window(memory: Ints, base: int, y: int, x: int, geometry: Ints, largest: Ints, slot: int) -> None:
     """Compiled twin of `max_window_reference`."""
     size, channels = memory.shape

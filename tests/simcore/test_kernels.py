@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simcore.kernels import integer_mvm, requantize, windows
+from simcore.kernels.compiling import compiled
 
 Array = NDArray[Any]
 Kernel = Callable[..., None]
@@ -263,3 +264,18 @@ def test_kernels_give_the_same_uncompiled() -> None:
         check=False,
     )
     assert inner.returncode == 0, inner.stdout[-3000:]
+
+
+def test_kernels_run_where_no_compiled_code_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(kernel: Any) -> Any:
+        raise RuntimeError("cannot cache function 'f': no locator available for file 'f.py'")
+
+    monkeypatch.setattr("simcore.kernels.compiling._cached", refuse)
+
+    @compiled
+    def double(numbers: Array) -> None:
+        numbers *= 2
+
+    numbers = np.arange(3)
+    double(numbers)
+    assert numbers.tolist() == [0, 2, 4]
