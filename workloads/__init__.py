@@ -17,6 +17,7 @@ from workloads.layers import (
     Linear,
     MaxPool2d,
     Shape,
+    Shortcut,
 )
 from workloads.lowering import lower
 from workloads.network import Network, Parameters
@@ -29,6 +30,7 @@ from workloads.nodes import (
     MatrixNode,
     MaxPoolNode,
     Node,
+    ShortcutNode,
     TableNode,
 )
 from workloads.quantization import (
@@ -40,6 +42,7 @@ from workloads.quantization import (
     QuantizedMaxPool,
     QuantizedNetwork,
     QuantizedNode,
+    QuantizedShortcut,
     QuantizedTable,
     quantize,
 )
@@ -79,8 +82,11 @@ __all__ = [
     "QuantizedMaxPool",
     "QuantizedNetwork",
     "QuantizedNode",
+    "QuantizedShortcut",
     "QuantizedTable",
     "Shape",
+    "Shortcut",
+    "ShortcutNode",
     "TableNode",
     "Window",
     "accuracy",

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.activation_functions import activations, apply_clip
+from workloads.activation_functions import activations
 from workloads.convolution import convolve
-from workloads.folding import folded_affine, folded_matrix
+from workloads.folding import folded_affine, folded_parts
 from workloads.network import Parameters
 from workloads.nodes import (
     AddNode,
@@ -21,25 +21,31 @@ from workloads.nodes import (
     MatrixNode,
     MaxPoolNode,
     Node,
+    ShortcutNode,
     TableNode,
 )
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 
 
 def float_tensors(
-    lowered: LoweredNetwork, parameters: Parameters, inputs: NDArray[Any]
+    lowered: LoweredNetwork,
+    parameters: Parameters,
+    inputs: NDArray[Any],
+    precision: type[np.floating[Any]] = np.float64,
 ) -> Iterator[tuple[str, Float]]:
-    """Yield the name and the float64 values (N, C, H, W) of the input and of every node, in order.
+    """Yield the name and the values (N, C, H, W) of the input and of every node, in order.
 
-    Double precision makes what calibration sees the same on every machine, but for roundings far below those
-    of a scale.
+    precision : the number type of all values; double makes them the same on every machine, but for roundings
+        far below those of a scale
     """
 
     def compute(node: Node, operands: list[Float]) -> Float:
-        return apply_clip(_value(node, operands, parameters), node.clip)
+        value = _value(node, operands, parameters)
+        low, high = node.clip
+        return value if low is None and high is None else np.clip(value, low, high, out=value)
 
-    return lowered.evaluate(np.asarray(inputs, dtype=np.float64), compute)
+    return lowered.evaluate(np.asarray(inputs, dtype=precision), compute)
 
 
 def float_outputs(lowered: LoweredNetwork, parameters: Parameters, inputs: NDArray[Any]) -> Float:
@@ -57,32 +63,42 @@ def _value(node: Node, operands: list[Float], parameters: Parameters) -> Float:
     x = operands[0]
     match node:
         case MatrixNode():
-            weights, bias = folded_matrix(node, parameters)
-            return convolve(x, weights, node.window) + bias[:, None, None]
+            parts = []
+            for part in folded_parts(node, parameters):
+                products = convolve(x, part.weights.astype(x.dtype, copy=False), node.window)
+                products += part.bias[:, None, None].astype(x.dtype)
+                parts.append(products)
+            return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         case MaxPoolNode():
             largest: Float = np.maximum.reduce(list(node.window.taps(x, -np.inf)))
             return largest
+        case ShortcutNode():
+            (picked,) = node.window.taps(x, 0.0)
+            return np.pad(picked, ((0, 0), (0, node.shape[0] - picked.shape[1]), (0, 0), (0, 0)))
         case AvgPoolNode():
-            total = np.zeros(x.shape[:1] + node.shape)
+            total = np.zeros(x.shape[:1] + node.shape, dtype=x.dtype)
             for tap in node.window.taps(x, 0.0):
                 total += tap
-            return total / node.counts
+            total /= node.counts
+            return total
         case AddNode():
-            total = np.zeros_like(x)
-            for operand in operands:
+            total = operands[0] + operands[1]
+            for operand in operands[2:]:
                 total += operand
             return total
         case ConcatNode():
             return np.concatenate(operands, axis=1)
         case AffineNode():
             factor, offset = folded_affine(node, parameters)
-            return x * factor[:, None, None] + offset[:, None, None]
+            scaled: Float = x * factor[:, None, None].astype(x.dtype)
+            scaled += offset[:, None, None].astype(x.dtype)
+            return scaled
         case TableNode():
-            return apply_function(node, x)
+            return apply_function(node, x.astype(np.float64)).astype(x.dtype)
     raise TypeError(f"{node.name}: no float reference for {type(node).__name__}")
 
 
-def apply_function(node: TableNode, x: Float) -> Float:
+def apply_function(node: TableNode, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the node's function of `x`, before its clipping."""
     function = activations[node.function]
     alpha = function.alpha if node.alpha is None else node.alpha

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,21 +15,44 @@ from workloads.nodes import AffineNode, MatrixNode
 Float = NDArray[np.float64]
 
 
-def folded_matrix(node: MatrixNode, parameters: Parameters) -> tuple[Float, Float]:
-    """Return a matrix node's weights (groups, rows, cols of one group) and bias (cols,), norms folded in.
+#: Weights that are folded at once: double precision must not hold a large layer as a whole.
+WEIGHTS_AT_ONCE = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedPart:
+    """Some columns of a matrix node, norms folded in.
+
+    cols, out : which columns of each group, and which output channels they are
+    weights : (groups, rows, cols of this part)
+    bias : (groups * cols of this part,)
+    """
+
+    cols: slice
+    out: slice
+    weights: Float
+    bias: Float
+
+
+def folded_parts(node: MatrixNode, parameters: Parameters) -> Iterator[FoldedPart]:
+    """Yield a matrix node's weights, a part of its columns after the other; all of them if it has groups.
 
     Rows go by position of the window first (top row first), by channel of the group second: the order in
     which a line buffer hands over pixels.
     """
     own = parameters[node.name]
     factor, offset = _chain(node.norms, parameters, node.cols)
+    bias = offset + (factor * own["bias"] if "bias" in own else 0.0)
     channels = node.in_shapes[0][0] // node.groups
     # a linear layer's flat inputs are the channels of a window that covers the map
-    weights = np.asarray(own["weight"], dtype=np.float64).reshape(node.cols, channels, *node.window.kernel)
-    weights = weights * factor[:, None, None, None]
-    rows = weights.reshape(node.groups, node.cols_per_group, channels, -1).transpose(0, 3, 2, 1)
-    bias = offset + (factor * own["bias"] if "bias" in own else 0.0)
-    return rows.reshape(node.groups, node.rows, node.cols_per_group), bias
+    kernels = own["weight"].reshape(node.cols, channels, node.window.positions)
+    cols = max(1, WEIGHTS_AT_ONCE // node.rows) if node.groups == 1 else node.cols
+    for start in range(0, node.cols, cols):
+        out = slice(start, min(start + cols, node.cols))
+        weights = kernels[out].astype(np.float64) * factor[out, None, None]
+        rows = weights.reshape(node.groups, -1, channels, node.window.positions).transpose(0, 3, 2, 1)
+        of_group = out if node.groups == 1 else slice(0, node.cols_per_group)
+        yield FoldedPart(of_group, out, rows.reshape(node.groups, node.rows, -1), bias[out])
 
 
 def folded_affine(node: AffineNode, parameters: Parameters) -> tuple[Float, Float]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.convolution import convolve
-from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node
+from workloads.folding import WEIGHTS_AT_ONCE
+from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node, ShortcutNode
 from workloads.quantization import (
     QuantizedAffine,
     QuantizedAvgPool,
@@ -17,6 +18,7 @@ from workloads.quantization import (
     QuantizedMatrix,
     QuantizedMaxPool,
     QuantizedNetwork,
+    QuantizedShortcut,
     QuantizedTable,
     check_inputs,
 )
@@ -54,10 +56,17 @@ def requantize(scaled: NDArray[np.float32], zero: int, low: int, high: int) -> C
 
 def exact_sums(codes: NDArray[np.int64], weights: NDArray[np.int16], node: MatrixNode) -> NDArray[np.int64]:
     """Return int64 products of `weights` and the windows of `codes` (N, C, H, W), zero points taken off."""
-    largest = int(np.abs(codes).max()) * int(np.abs(weights.astype(np.int64)).sum(axis=1).max())
-    # doubles hold all integers up to 2**53: below it floating-point products are exact in any order, and fast
-    number = np.float64 if largest < 2**53 else np.int64
-    return convolve(codes.astype(number), weights.astype(number), node.window).astype(np.int64)
+    largest = int(np.abs(codes).max()) * int(np.abs(weights).sum(axis=1, dtype=np.int64).max())
+    # floats hold all integers up to 2**24, or 2**53: below, their products are exact in any order, and fast
+    number = np.float32 if largest < 2**24 else np.float64 if largest < 2**53 else np.int64
+    maps = codes.astype(number)
+    groups, rows, cols = weights.shape
+    step = max(1, WEIGHTS_AT_ONCE // rows) if groups == 1 else cols
+    sums = np.empty((len(codes), *node.shape), dtype=np.int64)
+    for start in range(0, cols, step):
+        part = weights[..., start : start + step].astype(number)
+        sums[:, groups * start : groups * (start + step)] = convolve(maps, part, node.window)
+    return sums
 
 
 def _tensors(network: QuantizedNetwork, inputs: NDArray[Any]) -> Iterator[tuple[str, Codes]]:
@@ -79,6 +88,11 @@ def _codes(network: QuantizedNetwork, node: Node, operands: list[Codes]) -> Code
         case MaxPoolNode(), QuantizedMaxPool() as q:
             largest: Codes = np.maximum.reduce(list(node.window.taps(operands[0], -1)))
             return np.clip(largest, q.low, q.high)
+        case ShortcutNode(), QuantizedShortcut() as q:
+            (picked,) = node.window.taps(operands[0], q.zero)
+            further = node.shape[0] - picked.shape[1]
+            widened = np.pad(picked, ((0, 0), (0, further), (0, 0), (0, 0)), constant_values=q.zero)
+            return np.asarray(np.clip(widened, q.low, q.high))
         case AvgPoolNode(), QuantizedAvgPool() as q:
             total = np.zeros(x.shape[:1] + node.shape, dtype=np.int64)
             for tap in node.window.taps(x - q.input_zero, 0):

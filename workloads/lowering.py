@@ -25,6 +25,7 @@ from workloads.layers import (
     Linear,
     MaxPool2d,
     Shape,
+    Shortcut,
 )
 from workloads.network import Network
 from workloads.nodes import (
@@ -36,6 +37,7 @@ from workloads.nodes import (
     MatrixNode,
     MaxPoolNode,
     Node,
+    ShortcutNode,
     TableNode,
 )
 from workloads.window import Window
@@ -79,6 +81,8 @@ def _without_identities(network: Network) -> dict[str, str]:
     for name, layer in network.layers.items():
         if isinstance(layer, MaxPool2d | AvgPool2d):
             idle = layer.window.is_identity
+        elif isinstance(layer, Shortcut):
+            idle = network.shapes[name] == network.in_shapes(name)[0]
         else:
             idle = isinstance(layer, GlobalAvgPool) and network.in_shapes(name)[0][1:] == (1, 1)
         tensor[name] = tensor[layer.inputs[0]] if idle else name
@@ -113,6 +117,8 @@ def _node(layer: Layer, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], s
             )
         case GlobalAvgPool():
             return AvgPoolNode(**common, window=whole, counted_padding=(0, 0, 0, 0))
+        case Shortcut():
+            return ShortcutNode(**common, window=Window.square(1, stride=layer.stride))
         case Add():
             return AddNode(**common)
         case Concat():

@@ -1,6 +1,6 @@
 """The lowered graph: what machines map and references execute.
 
-Here a network consists of seven kinds of work only. A matrix is a convolution or a fully connected layer, the
+Here a network consists of eight kinds of work only. A matrix is a convolution or a fully connected layer, the
 latter being a window that covers its whole map; what a digital unit does on the way out (batch norm, clips)
 is part of the node. No node holds weights, so a graph of any size costs nothing.
 """
@@ -124,6 +124,20 @@ class AvgPoolNode(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShortcutNode(Node):
+    """The pixels that a 1x1 window stops at, channels of zeros behind theirs.
+
+    No arithmetic: its reader can pick the pixels, and leave the zeros out, where it takes its operand.
+    """
+
+    window: Window
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the window."""
+        return {"window": asdict(self.window)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class AddNode(Node):
     """Elementwise sum of two tensors or more."""
 
@@ -193,9 +207,13 @@ class LoweredNetwork:
         """Multiply-accumulates of one image."""
         return sum(node.macs for node in self.nodes)
 
-    def batches(self, inputs: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        """Yield `inputs` (N, C, H, W) in runs of images that keep every tensor within `ELEMENTS_AT_ONCE`."""
-        images = max(1, ELEMENTS_AT_ONCE // max(prod(shape) for shape in self.shapes.values()))
+    def batches(self, inputs: NDArray[Any], elements: int | None = None) -> Iterator[NDArray[Any]]:
+        """Yield `inputs` (N, C, H, W) in runs of images that keep every tensor within so many elements.
+
+        elements : `ELEMENTS_AT_ONCE` unless given
+        """
+        limit = ELEMENTS_AT_ONCE if elements is None else elements
+        images = max(1, limit // max(prod(shape) for shape in self.shapes.values()))
         for start in range(0, len(inputs), images):
             yield inputs[start : start + images]
 

@@ -8,6 +8,7 @@ output channel. Products are summed in 64 bit integers and brought to the output
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from simcore.errors import WorkloadError
 from workloads.activation_functions import Clip, activations, apply_clip
 from workloads.float_reference import apply_function, float_tensors
-from workloads.folding import folded_affine, folded_matrix
+from workloads.folding import folded_affine, folded_parts
 from workloads.network import Parameters
 from workloads.nodes import (
     AddNode,
@@ -29,10 +30,17 @@ from workloads.nodes import (
     MatrixNode,
     MaxPoolNode,
     Node,
+    ShortcutNode,
     TableNode,
 )
 
 MIN_BITS, MAX_BITS = 2, 16
+
+#: Elements that the largest tensor of a calibration may have; weights are folded once for as many images.
+CALIBRATION_ELEMENTS = 2**25
+
+#: Multiply-accumulates of an image up to which a calibration is done in double precision.
+DOUBLE_PRECISION_MACS = 2**28
 
 #: Below it float32 loses digits; what is smaller counts as zero.
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
@@ -104,6 +112,13 @@ class QuantizedMatrix(QuantizedNode):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuantizedMaxPool(QuantizedNode):
     """Largest code of each window; the input's quantisation stays."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedShortcut(QuantizedNode):
+    """Codes as they are, `zero` in the further channels; the input's quantisation stays."""
+
+    zero: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -195,15 +210,20 @@ def calibrate(
 ) -> dict[str, Quantization]:
     """Return the quantisation of every tensor, from its least and largest value in a float run over `inputs`.
 
-    Max pools and tables that only clip keep their input's, so they never round.
+    Max pools, shortcuts and tables that only clip keep their input's, so they never round. A network too
+    large for double precision is run in single; its ranges then grow to the next of a few round numbers, on
+    which machines agree though they sum in different orders.
     """
     check_inputs(lowered, inputs)
+    double = lowered.macs <= DOUBLE_PRECISION_MACS
     low = dict.fromkeys(lowered.shapes, 0.0)
     high = dict.fromkeys(lowered.shapes, 0.0)
-    for part in lowered.batches(inputs):
-        for name, values in float_tensors(lowered, parameters, part):
+    for part in lowered.batches(inputs, CALIBRATION_ELEMENTS):
+        for name, values in float_tensors(lowered, parameters, part, np.float64 if double else np.float32):
             low[name] = min(low[name], float(values.min()))
             high[name] = max(high[name], float(values.max()))
+    if not double:
+        low, high = ({name: _rounded_out(end) for name, end in ends.items()} for ends in (low, high))
     tensors = {lowered.input: Quantization.of_range(low[lowered.input], high[lowered.input], bits)}
     for node in lowered.nodes:
         if _keeps_quantization(node):
@@ -211,6 +231,12 @@ def calibrate(
         else:
             tensors[node.name] = Quantization.of_range(low[node.name], high[node.name], bits)
     return tensors
+
+
+def _rounded_out(end: float) -> float:
+    """Return `end` rounded away from zero to 8 significant bits."""
+    fraction, exponent = math.frexp(abs(end))
+    return math.copysign(math.ldexp(math.ceil(math.ldexp(fraction, 8)), exponent - 8), end)
 
 
 def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
@@ -227,7 +253,7 @@ def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
 def _keeps_quantization(node: Node) -> bool:
     if isinstance(node, TableNode):
         return activations[node.function].clip is not None
-    return isinstance(node, MaxPoolNode)
+    return isinstance(node, MaxPoolNode | ShortcutNode)
 
 
 def _quantized(
@@ -238,9 +264,7 @@ def _quantized(
     low, high = _clip_codes(node.clip, target)
     match node:
         case MatrixNode():
-            weights, bias, scales = quantize_matrix(
-                *folded_matrix(node, parameters), source.scale, weight_bits
-            )
+            weights, bias, scales = _quantized_matrix(node, parameters, source.scale, weight_bits)
             return QuantizedMatrix(
                 low=low,
                 high=high,
@@ -252,6 +276,8 @@ def _quantized(
             )
         case MaxPoolNode():
             return QuantizedMaxPool(low=low, high=high)
+        case ShortcutNode():
+            return QuantizedShortcut(low=low, high=high, zero=source.zero)
         case AvgPoolNode():
             multiplier = (source.scale / (target.scale * node.counts)).astype(np.float32)
             return QuantizedAvgPool(
@@ -280,6 +306,19 @@ def _quantized(
             values = apply_function(node, np.asarray((codes - source.zero) * source.scale, dtype=np.float64))
             return QuantizedTable(low=low, high=high, table=target.quantize(apply_clip(values, node.clip)))
     raise TypeError(f"{node.name}: no quantisation for {type(node).__name__}")
+
+
+def _quantized_matrix(
+    node: MatrixNode, parameters: Parameters, input_scale: float, bits: int
+) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64]]:
+    """Return what `quantize_matrix` returns for a node's folded weights, made a few columns at a time."""
+    weights = np.empty((node.groups, node.rows, node.cols_per_group), dtype=np.int16)
+    bias, scales = np.empty(node.cols, dtype=np.int64), np.empty(node.cols)
+    for part in folded_parts(node, parameters):
+        weights[..., part.cols], bias[part.out], scales[part.out] = quantize_matrix(
+            part.weights, part.bias, input_scale, bits
+        )
+    return weights, bias, scales
 
 
 def quantize_matrix(

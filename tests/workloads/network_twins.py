@@ -31,7 +31,10 @@ from workloads import (
     QuantizedJoin,
     QuantizedMatrix,
     QuantizedNetwork,
+    QuantizedShortcut,
     QuantizedTable,
+    Shortcut,
+    ShortcutNode,
     Window,
 )
 
@@ -72,6 +75,10 @@ def forward_layers(network: Network, parameters: Parameters, image: NDArray[Any]
                 values[name] = pool_by_hand(x, layer)
             case GlobalAvgPool():
                 values[name] = np.array([[[channel.sum() / channel.size]] for channel in x])
+            case Shortcut():
+                values[name] = np.zeros(network.shapes[name])
+                for c, i, j in np.ndindex(len(x), *values[name].shape[1:]):
+                    values[name][c, i, j] = x[c, i * layer.stride, j * layer.stride]
             case Add():
                 values[name] = sum(operands[1:], start=x)
             case Concat():
@@ -180,7 +187,7 @@ def _element(node: Any, q: Any, operands: list[NDArray[np.int64]], place: tuple[
     """Return one output code at (channel, row, column)."""
     x = operands[0]
     channel, row, col = place
-    if isinstance(node, MatrixNode | MaxPoolNode | AvgPoolNode):
+    if isinstance(node, MatrixNode | MaxPoolNode | AvgPoolNode | ShortcutNode):
         window = node.window
         top, left = row * window.stride[0] - window.padding[0], col * window.stride[1] - window.padding[1]
         inside = [
@@ -198,6 +205,11 @@ def _element(node: Any, q: Any, operands: list[NDArray[np.int64]], place: tuple[
                     weight = int(q.weights[group, position * channels + c, place_in_group])
                     acc += (int(x[group * channels + c, y, x_]) - q.input_zero) * weight
             return rounded(np.float32(acc) * q.multiplier[channel], q)
+        case QuantizedShortcut():
+            own = channel < len(x)
+            return clipped(
+                int(x[channel, row * window.stride[0], col * window.stride[1]]) if own else q.zero, q
+            )
         case QuantizedAvgPool():
             acc = sum(int(x[channel, y, x_]) - q.input_zero for _, y, x_ in inside)
             return rounded(np.float32(acc) * q.multiplier[row, col], q)
