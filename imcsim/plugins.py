@@ -61,7 +61,7 @@ def _run_plugin(name: str, file: str, load: Callable[[], object]) -> None:
     """
     try:
         load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         kind = "" if isinstance(error, SimError) else f"{type(error).__name__}: "
         reason = " ".join(str(error).split()) or "no message"
         raise FileError(
@@ -69,7 +69,7 @@ def _run_plugin(name: str, file: str, load: Callable[[], object]) -> None:
         ) from error
 
 
-def _line_of(error: Exception, file: str) -> str:
+def _line_of(error: BaseException, file: str) -> str:
     """Return ":LINE" of the last line of `file` that was reached, or that could not be parsed."""
     if isinstance(error, SyntaxError) and (not file or error.filename == file):
         return f":{error.lineno}"

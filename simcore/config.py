@@ -165,7 +165,7 @@ class Config(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _read_asdeclared_of(cls, value: object, info: ValidationInfo) -> object:
+    def _read_as_declared(cls, value: object, info: ValidationInfo) -> object:
         """Turn what a user wrote into the declared type, or raise all that is wrong with it."""
         problems: list[InitErrorDetails] = []
 

@@ -137,7 +137,6 @@ class Sketch:
         joinable = [self.end, start]
         if self.shape == self.shapes[start] and self.draw(st.booleans()):
             names = [layer.name for layer in self.layers[first:-1]]
-            names = [layer.name for layer in self.layers[first:-1]]
             inside = [name for name in names if self.shapes[name] == self.shape]
             joinable += self.draw(st.lists(st.sampled_from(inside), max_size=1)) if inside else []
             kind: type[Layer] = Add

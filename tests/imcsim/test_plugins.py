@@ -85,6 +85,7 @@ def test_a_run_directory_remembers_its_plugins(plugin: Path, tmp_path: Path) -> 
             ":2 failed: no component is called 'adcc'; ",
         ),
         ("def f():\n  raise ValueError\nf()\n", ":2 failed: ValueError: no message; "),
+        ("import sys\nsys.exit(5)\n", ":2 failed: SystemExit: 5; "),
     ],
 )
 def test_a_plugin_that_fails_is_one_line_that_says_where(tmp_path: Path, content: str, message: str) -> None:
