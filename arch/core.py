@@ -101,7 +101,7 @@ class Core(Component):
         # Arrays of a replica are in lock-step, so the first tells for all.
         done = [group[0].owner.sums_out for group in readers if isinstance(group[0].owner, AnalogCrossbar)]
         if not done:
-            # A pool takes no time of its own: any number of its windows may be in the step that they stay for.
+            # A pool takes no time of its own, so any number of its windows may share a step.
             self.connect(
                 memory.window_out, memory.done_in, depth=memory.stage.steps * memory.images, latency=1
             )

@@ -165,6 +165,28 @@ def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> Non
         click.echo(path)
 
 
+@main.command("validate")
+@click.argument("name", required=False)
+@_json_option
+def validate_command(name: str | None, as_json: bool) -> None:
+    """Hold a machine to what is published about it.
+
+    NAME is a machine; without it all are validated. Exits with 3 if a figure that must hold does not.
+    """
+    from imcsim.validation import insist, validate, validated_machines, validation_json, validation_table
+
+    names = [name] if name is not None else validated_machines()
+    found = {machine: validate(machine) for machine in names}
+    if as_json:
+        reports = [validation_json(machine, targets) for machine, targets in found.items()]
+        _print_json(reports[0] if name is not None else reports)
+    for machine, targets in found.items():
+        if not as_json:
+            _print(validation_table(targets))
+            _print(f"{machine}: {sum(t.holds for t in targets)} of {len(targets)} targets hold")
+        insist(machine, targets)
+
+
 @main.command("bench")
 @click.argument("name", required=False)
 @_json_option

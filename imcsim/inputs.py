@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from simcore.errors import WorkloadError
 from simcore.noise import NORMAL_FRACTION_BITS, derive, normal_fixed_reference, stream_key
 from workloads import Network, Shape, datasets, read_data
+from workloads.photograph import PHOTOGRAPH, is_picture, photo_crops
 
 CALIBRATION_IMAGES = 16
 
@@ -32,12 +33,16 @@ class RunInputs:
 
 
 def run_inputs(network: Network, images: int, seed: int, data: str | None) -> RunInputs:
-    """Return the first `images` of a file, else of the network's own data, else seeded noise.
+    """Return the first `images` of a file, else of the network's own data, else what fits its input.
+
+    A network without data of its own gets crops of the shipped photograph, or seeded noise if it takes no
+    picture.
 
     raises : FileError for a bad file, WorkloadError for images that are too few or do not fit
     """
-    if data is None and network.dataset is None:
-        return _noise(network.input_shape, images, seed)
+    if data is None and network.dataset in (None, PHOTOGRAPH):
+        fitting = _crops if is_picture(network.input_shape) else _noise
+        return fitting(network.input_shape, images, seed)
     dataset = datasets[str(network.dataset)]() if data is None else read_data(data)
     dataset.check_fits(network.name, network.input_shape)
     if images > len(dataset):
@@ -49,6 +54,13 @@ def run_inputs(network: Network, images: int, seed: int, data: str | None) -> Ru
     return RunInputs(
         first.inputs, calibration, first.labels, f"first {images} of {dataset.name}: {dataset.origin}"
     )
+
+
+def _crops(shape: Shape, images: int, seed: int) -> RunInputs:
+    """Return crops of the photograph; image n is the same however many there are, and whatever the seed."""
+    crops = photo_crops(shape, max(images, CALIBRATION_IMAGES))
+    origin = f"first {images} of {crops.name}: {crops.origin}"
+    return RunInputs(crops.inputs[:images], crops.inputs[:CALIBRATION_IMAGES], None, origin)
 
 
 def _noise(shape: Shape, images: int, seed: int) -> RunInputs:

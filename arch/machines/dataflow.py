@@ -97,6 +97,10 @@ class DataflowMap(NetworkMap):
     depths: dict[tuple[str, int], int | None]
     replication: dict[str, int]
 
+    def stage(self, name: str) -> Stage:
+        """Return the stage called `name`."""
+        return next(stage for stage in self.stages if stage.name == name)
+
 
 class DataflowChip(Component):
     """The chip: one core a stage, a source in front and a sink behind."""

@@ -36,6 +36,7 @@ def test_values_are_golden_and_both_engines_and_details_agree(case: NetworkCase,
     q = quantized(case)
     images = len(q.expected)
     run = bench(case.network, settings).run(images, q.values)
+    assert run.outputs is not None
     assert np.array_equal(run.outputs, q.expected)
     stock = bench(case.network, settings).run(images, engine="stock", shuffle=1)
     group = bench(case.network, {**settings, "detail": "group"}).run(images)

@@ -1,0 +1,123 @@
+"""Published figures beside simulated ones: what each is, how it is known, and whether it holds.
+
+A target gates if it is `exact` (a formula or table that the model implements) or a `band` (a published figure
+with a stated tolerance); `trend` and `report` are shown with their error and gate nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+from simcore import ModelError, Registry
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Kind = Literal["exact", "band", "trend", "report"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One figure.
+
+    id : section or row of the source, with a suffix, as `A9.first-fire.c0`
+    tolerance : largest relative error that holds; 0 where the figure is exact
+    provenance : how the published figure is known
+    """
+
+    id: str
+    what: str
+    published: float
+    simulated: float
+    kind: Kind
+    provenance: str
+    tolerance: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """Relative error; the simulated figure itself where the published one is 0."""
+        return (self.simulated - self.published) / self.published if self.published else float(self.simulated)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the error is within the tolerance."""
+        return abs(self.error) <= self.tolerance
+
+    @property
+    def gates(self) -> bool:
+        """Whether a validation fails if it does not hold."""
+        return self.kind in ("exact", "band")
+
+
+#: Yields the targets of one machine; they may take a while, one by one.
+Validation = Callable[[], Iterator[Target]]
+
+validations: Registry[Validation] = Registry("validation")
+
+
+def validate(name: str) -> list[Target]:
+    """Return all targets of a machine; UnknownNameError if none are known for it."""
+    import imcsim.dataflow_targets  # noqa: F401  -- registers its targets
+
+    return list(validations[name]())
+
+
+def validated_machines() -> list[str]:
+    """Return the machines for which targets are known."""
+    import imcsim.dataflow_targets  # noqa: F401  -- registers its targets
+
+    return validations.names()
+
+
+class FailedValidationError(ModelError):
+    """A gating target does not hold."""
+
+
+def insist(name: str, targets: list[Target]) -> None:
+    """Raise FailedValidationError with every gating target that does not hold."""
+    failed = [t for t in targets if t.gates and not t.holds]
+    if failed:
+        lines = [f"{t.id}: published {t.published:g}, simulated {t.simulated:g} ({t.what})" for t in failed]
+        raise FailedValidationError(
+            f"validation of {name} failed: {len(failed)} of {len(targets)} targets do not hold\n"
+            + "\n".join(lines)
+        )
+
+
+def validation_json(name: str, targets: list[Target]) -> dict[str, Any]:
+    """Return the JSON form of a machine's targets."""
+    return {
+        "machine": name,
+        "targets": [{**asdict(t), "error": t.error, "holds": t.holds} for t in targets],
+    }
+
+
+def validation_table(targets: list[Target]) -> Table:
+    """Return the table that people read; a group of exact figures that all hold is one row."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("target", no_wrap=True)
+    for header in ("published", "simulated", "error"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for header in ("kind", "holds", "what"):
+        table.add_column(header)
+    for group, members in groupby(targets, key=lambda t: t.id.rpartition(".")[0]):
+        rows = list(members)
+        if len(rows) > 1 and all(t.kind == "exact" and t.holds for t in rows):
+            table.add_row(
+                f"{group}.*", f"{len(rows)} figures", "the same", "0", "exact", "yes", rows[0].what + ", ..."
+            )
+            continue
+        for t in rows:
+            holds = "yes" if t.holds else ("NO" if t.gates else "no")
+            figures = [
+                f"{figure:,}" if figure == int(figure) else f"{figure:,.4g}"
+                for figure in (t.published, t.simulated)
+            ]
+            table.add_row(t.id, *figures, f"{t.error:+.2%}" if t.error else "0", t.kind, holds, t.what)
+    return table

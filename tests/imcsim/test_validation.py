@@ -1,0 +1,52 @@
+"""Published figures beside simulated ones: what holds, what gates, and how a failure is told."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from imcsim.validation import Target, validate, validations
+from tests.imcsim.command_bench import command, printed, refusal
+
+
+def test_the_dataflow_machine_equals_its_worked_example_and_all_totals() -> None:
+    targets = validate("dataflow")
+    assert [t.id for t in targets if not t.holds] == []
+    ids = {t.id for t in targets}
+    assert {"A9.first-fire.c0", "A9.4,1,1;4.interval.3", "C.resnet50.macs", "C.vgg16.tiles256"} <= ids
+    assert len(ids) == len(targets)
+    assert {t.kind for t in targets} == {"exact"}
+
+
+def test_the_json_form_has_every_key() -> None:
+    report = printed("validate", "dataflow")
+    assert report["machine"] == "dataflow"
+    keys = {"id", "what", "published", "simulated", "error", "tolerance", "kind", "provenance", "holds"}
+    assert all(set(target) == keys for target in report["targets"])
+
+
+@pytest.fixture
+def planted() -> Iterator[None]:
+    @validations.register("planted")
+    def targets() -> Iterator[Target]:
+        yield Target("X1", "off by a tenth", 10, 11, "exact", "planted")
+        yield Target("X2", "within its band", 100.0, 104.0, "band", "planted", 0.05)
+        yield Target("X3", "far off, but only reported", 1.0, 9.0, "report", "planted", 0.1)
+
+    yield
+    del validations._entries["planted"]
+
+
+@pytest.mark.usefixtures("planted")
+def test_only_gating_targets_fail_a_validation_and_all_are_shown() -> None:
+    done = command("validate", "planted")
+    assert done.exit_code == 3
+    assert "X1  " in done.stdout
+    assert "NO" in done.stdout
+    assert "+800.00%" in done.stdout
+    error, told = done.stderr.splitlines()
+    assert error == "error: validation of planted failed: 1 of 3 targets do not hold"
+    assert told == "  X1: published 10, simulated 11 (off by a tenth)"
+
+
+def test_an_unknown_machine_is_refused_with_the_nearest_name() -> None:
+    assert refusal("validate", "datafow") == "no validation is called 'datafow'; did you mean 'dataflow'?"
