@@ -30,8 +30,9 @@ def is_picture(shape: Shape) -> bool:
 def photo_crops(shape: Shape, images: int) -> Dataset:
     """Return the first `images` crops, scaled to `shape`; with other than 3 channels each of them is grey.
 
-    A crop is a seeded square, or a rectangle of the shape's proportions, of half the photograph's height or
-    more; every second one, on average, is mirrored.
+    A crop has the shape's proportions and between half and all of the extent that then fits; its place and
+    extent are seeded, and every second one, on average, is mirrored. Colours are normalised as torchvision's
+    networks expect.
     """
     if not is_picture(shape):
         raise WorkloadError(f"a photograph needs a height and a width above 1 pixel, got shape {shape}")
@@ -65,4 +66,4 @@ def _overlaps(start: float, extent: float, out: int, pixels: int) -> NDArray[np.
     edges = start + extent * np.arange(out + 1) / out
     old = np.arange(pixels)
     shared = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
-    return np.clip(shared, 0.0, None) * out / extent
+    return np.asarray(np.clip(shared, 0.0, None) * (out / extent), dtype=np.float64)

@@ -5,8 +5,9 @@ any other layer changes them. They follow a sum of four uniform bytes, which is 
 and needs whole numbers only. Their scale is that of He et al. (ICCV 2015), with the spread of what the layer
 reads in place of that of a ReLU: every matrix gives values of about unit variance. That spread is estimated
 from layer to layer as if all values were independent and normal; batch norms take it as their statistics.
-Filters behind a ReLU are centred, so that they answer to the picture and not to the ReLU's mean: otherwise
-deep networks give the same for every image.
+Filters behind a ReLU lose a part of their mean, so that they answer to the picture and not only to the ReLU's
+mean. With all of it left, deep networks give almost the same for every image; with none, they make as much of
+a rounding as of a picture.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ SUM_MEAN, SUM_DEVIATION = 510.0, math.sqrt(4 * (256**2 - 1) / 12)
 
 #: Learned vectors spread by this much about what they are expected to be.
 SPREAD = 0.1
+
+#: Part of its mean that a filter behind a ReLU loses.
+CENTRING = 0.5
 
 #: Weights drawn at once, few enough for the processor's caches; even, as one draw gives two.
 DRAWN_AT_ONCE = 2**18
@@ -76,12 +80,12 @@ class SeededWeights(Mapping[str, Mapping[str, NDArray[Any]]]):
         weight = random.normal(shapes["weight"], 0.0, 1.0)
         rows = weight[0].size
         by_filter = weight.reshape(len(weight), rows)
-        power = read.variance
+        mean = read.mean
         if _is_centred(definition, read):
-            by_filter -= by_filter.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-        else:
-            power += read.mean**2
-        weight *= np.float32(1.0 / math.sqrt(rows * power))
+            means = by_filter.mean(axis=1, keepdims=True, dtype=np.float64)
+            by_filter -= (CENTRING * means).astype(np.float32)
+            mean *= 1.0 - CENTRING
+        weight *= np.float32(1.0 / math.sqrt(rows * (read.variance + mean**2)))
         return {"weight": weight} | (
             {"bias": random.normal(shapes["bias"], 0.0, SPREAD)} if "bias" in shapes else {}
         )
@@ -94,7 +98,7 @@ class SeededWeights(Mapping[str, Mapping[str, NDArray[Any]]]):
 
 
 def _is_centred(layer: Layer, read: Moments) -> bool:
-    """Whether a filter's weights sum to zero; those of a depthwise filter would lose all but edges."""
+    """Whether a filter loses a part of its mean; a depthwise one would keep little but edges."""
     return read.mean > 0.0 and not (isinstance(layer, Conv2d) and layer.groups > 1)
 
 

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from hashlib import sha256
+
+import numpy as np
+import pytest
+
+from workloads import (
+    BatchNorm,
+    Input,
+    Linear,
+    Network,
+    QuantizedMatrix,
+    float_outputs,
+    float_tensors,
+    golden_outputs,
+    lower,
+    networks,
+    quantize,
+)
+from workloads.photograph import photo_crops
+from workloads.zoo import seeded_weights
+from workloads.zoo.seeded_weights import SeededNetwork
+
+SMALL = ["resnet20", "resnet32", "resnet32-ibm"]
+MEDIUM = ["resnet18-cifar100", "densenet121-cifar100", "mobilenet-v2"]
+LARGE = [
+    "resnet34-cifar100",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "densenet121",
+    "googlenet",
+    "alexnet",
+    "vgg16",
+]
+
+
+def test_weights_are_the_same_everywhere() -> None:
+    """Whole numbers, one rounding to single precision each: a digest is the same on every machine."""
+    weights = networks["resnet20"]().load_parameters()
+    assert digest(weights["stage3-block1-conv1"]["weight"]) == "3ae2424de2657a5e"
+    assert digest(weights["fc"]["weight"]) == "cb4fe8b7fc7dddc6"
+
+
+def digest(array: np.ndarray) -> str:
+    return sha256(array.astype("<f4").tobytes()).hexdigest()[:16]
+
+
+def test_layers_draw_alone_and_the_same_at_each_reading() -> None:
+    weights = networks["resnet20"]().load_parameters()
+    first = weights["fc"]["weight"]
+    assert first is not weights["fc"]["weight"]
+    assert np.array_equal(first, weights["fc"]["weight"])
+    other = networks["resnet32"]().load_parameters()["fc"]["weight"]
+    assert first.shape == other.shape
+    assert not np.array_equal(first, other)
+
+
+def test_weights_fit_the_layers_and_are_finite() -> None:
+    network = networks["mobilenet-v2"]()
+    weights = network.load_parameters()
+    checked = Network("copy", network.layers.values(), parameters=lambda: weights).load_parameters()
+    assert set(checked) == set(network.parameter_shapes)
+    assert len(weights) == len(network.parameter_shapes)
+    assert all(array.dtype == np.float32 for own in weights.values() for array in own.values())
+    assert all(
+        (weights[n]["running_var"] > 0.0).all()
+        for n, layer in network.layers.items()
+        if isinstance(layer, BatchNorm)
+    )
+
+
+def test_filters_are_scaled_to_what_they_read() -> None:
+    layers = [Input(name="image", shape=(3, 1, 1)), Linear(name="fc", out_features=40_001)]
+    weight = SeededNetwork("net", layers).load_parameters()["fc"]["weight"]
+    assert math.isclose(weight.std(), 1.0 / math.sqrt(3.0), rel_tol=0.01)
+    assert abs(weight.mean()) < 0.01
+    assert weight.max() <= 3.46 / math.sqrt(3.0)
+
+
+def test_structure_alone_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(*_: object) -> None:
+        raise AssertionError("drew a weight")
+
+    monkeypatch.setattr(seeded_weights, "_Stream", draw)
+    network = networks["vgg16"]()
+    assert network.has_parameters
+    assert lower(network).macs == network.macs
+    assert network.parameter_count == 138_357_544
+    assert len(network.load_parameters()) == 16
+
+
+def check_ranges(name: str) -> None:
+    """Real values neither vanish nor explode, and depend on the picture."""
+    network = networks[name]()
+    lowered, images = lower(network), photo_crops(network.input_shape, 2).inputs
+    for tensor, values in float_tensors(lowered, network.load_parameters(), images, np.float32):
+        size = float(np.sqrt(np.mean(values**2)))
+        assert 0.2 < size < 10.0, f"{tensor}: {size}"
+        assert float(np.abs(values[0] - values[1]).mean()) > 0.02 * size, tensor
+
+
+@pytest.mark.parametrize("name", SMALL + MEDIUM)
+def test_activations_keep_a_sensible_range(name: str) -> None:
+    check_ranges(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_activations_of_large_networks_keep_a_sensible_range(name: str) -> None:
+    check_ranges(name)
+
+
+def check_codes(name: str) -> None:
+    """Integers follow the reals."""
+    network = networks[name]()
+    lowered, parameters = lower(network), network.load_parameters()
+    images = photo_crops(network.input_shape, 4).inputs
+    quantised = quantize(lowered, parameters, images)
+    codes = golden_outputs(quantised, images[:2])
+    found = quantised.output_quantization.dequantize(codes).ravel()
+    exact = float_outputs(lowered, parameters, images[:2]).ravel()
+    assert np.corrcoef(found, exact)[0, 1] > 0.95
+    for node in quantised.nodes.values():
+        if isinstance(node, QuantizedMatrix):
+            assert abs(node.weights).max() == 127
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_integers_follow_the_reals(name: str) -> None:
+    check_codes(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEDIUM + LARGE)
+def test_integers_of_large_networks_follow_the_reals(name: str) -> None:
+    check_codes(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "limit_mb"), [("resnet50", 500), ("vgg16", 1200)])
+def test_quantising_keeps_memory_in_bounds(name: str, limit_mb: int) -> None:
+    code = f"""
+import resource
+from workloads import golden_outputs, lower, networks, quantize
+from workloads.photograph import photo_crops
+network = networks[{name!r}]()
+images = photo_crops(network.input_shape, 16).inputs
+golden_outputs(quantize(lower(network), network.load_parameters(), images), images[:1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(run.stdout) < limit_mb
+
+
+@pytest.mark.parametrize(
+    ("layer", "kept"),
+    [("stage4-block1-expand", 1.0), ("stage4-block1-project", 0.5), ("stage4-block1-depthwise", 1.0)],
+)
+def test_filters_behind_a_relu_lose_half_of_their_mean_unless_depthwise(layer: str, kept: float) -> None:
+    weight = networks["mobilenet-v2"]().load_parameters()[layer]["weight"]
+    filters = weight.reshape(len(weight), -1)
+    spread = filters.mean(axis=1).std() * math.sqrt(filters.shape[1]) / filters.std()
+    assert math.isclose(spread, kept, rel_tol=0.25)
