@@ -24,11 +24,17 @@ from workloads import (
     QuantizedTable,
     Window,
     activations,
+    convolution,
+    folding,
     golden,
+    integer_reference,
     lower,
+    quantization,
     quantize,
 )
-from workloads.quantization import quantize_matrix
+from workloads import networks as networks_by_name
+from workloads.photograph import photo_crops
+from workloads.quantization import _rounded_out, quantize_matrix
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.normal(size=(4, 3, 4, 4))
@@ -185,3 +191,39 @@ def test_calibration_needs_an_image() -> None:
     lowered = lower(Network("net", [Input(name="image", shape=(3, 4, 4))]))
     with pytest.raises(WorkloadError, match=r"net takes inputs .* at least one image, got \(0, 3, 4, 4\)"):
         quantize(lowered, {}, IMAGES[:0])
+
+
+@pytest.mark.parametrize(("end", "rounded"), [(0.0, 0.0), (1.0, 1.0), (1.001, 1.0078125), (-300.5, -302.0)])
+def test_ends_of_large_networks_grow_to_eight_significant_bits(end: float, rounded: float) -> None:
+    assert _rounded_out(end) == rounded
+
+
+def test_calibration_in_single_precision_gives_nearly_equal_scales(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = networks_by_name["resnet20"]()
+    images = photo_crops(network.input_shape, 3).inputs
+    double = quantize(lower(network), network.load_parameters(), images).tensors
+    monkeypatch.setattr(quantization, "DOUBLE_PRECISION_MACS", 0)
+    single = quantize(lower(network), network.load_parameters(), images).tensors
+    for name in double:
+        assert 0.9999 <= single[name].scale / double[name].scale <= 1.01
+
+
+def test_weights_in_parts_equal_weights_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = networks_by_name["digits-cnn"]()
+    images = np.random.default_rng(0).random((4, *network.input_shape))
+    whole = quantize(lower(network), network.load_parameters(), images)
+    outputs = golden(whole, images)
+    monkeypatch.setattr(folding, "WEIGHTS_AT_ONCE", 1000)
+    monkeypatch.setattr(integer_reference, "WEIGHTS_AT_ONCE", 1000)
+    monkeypatch.setattr(convolution, "ELEMENTS_LAID_OUT", 700)
+    parts = quantize(lower(network), network.load_parameters(), images)
+    for name, node in whole.nodes.items():
+        other = parts.nodes[name]
+        if isinstance(node, QuantizedMatrix):
+            assert isinstance(other, QuantizedMatrix)
+            assert np.array_equal(node.weights, other.weights)
+            assert np.array_equal(node.bias, other.bias)
+    for name, codes in golden(parts, images).items():
+        assert np.array_equal(codes, outputs[name])
