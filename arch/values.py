@@ -32,7 +32,9 @@ from workloads import (
     QuantizedMatrix,
     QuantizedMaxPool,
     QuantizedNetwork,
+    QuantizedShortcut,
     QuantizedTable,
+    ShortcutNode,
 )
 
 Codes = NDArray[np.int32]
@@ -74,6 +76,41 @@ class PixelMemory:
         self.size, self.codes = 2 * self.size, larger
 
 
+class PixelRegister:
+    """Register for the pixels of an operand that is read one by one, a row for each step under way.
+
+    codes : (slots, channels) int32
+    """
+
+    def __init__(self, operand: Operand, memory: PixelMemory, network: QuantizedNetwork, slots: int) -> None:
+        self._memory = memory
+        self._pixels = operand.firing.pixels
+        self._channels = operand.shape[0]
+        shortcut = operand.picked
+        if shortcut is None:
+            self.codes: Codes = np.zeros((slots, self._channels), np.int32)
+            self._picks = None
+            return
+        q = network.nodes[shortcut.name]
+        assert isinstance(q, QuantizedShortcut)
+        self._zero, self._bounds = q.zero, (q.low, q.high)
+        self.codes = np.full((slots, shortcut.shape[0]), np.clip(q.zero, q.low, q.high), np.int32)
+        _, height, width = operand.shape
+        places = np.arange(height * width).reshape(1, height, width)
+        (picks,) = shortcut.window.taps(places, -1)
+        self._picks = picks.ravel().tolist()
+
+    def take(self, slot: int, image: int, step: int) -> None:
+        """Copy the pixel of one step from the memory."""
+        memory = self._memory
+        if self._picks is None:
+            self.codes[slot] = memory.codes[(image * self._pixels + step) % memory.size]
+            return
+        picked = self._picks[step]
+        pixel = self._zero if picked < 0 else memory.codes[(image * self._pixels + picked) % memory.size]
+        self.codes[slot, : self._channels] = np.clip(pixel, *self._bounds)
+
+
 class StageValues:
     """Memories, registers and work of one stage.
 
@@ -92,8 +129,13 @@ class StageValues:
         channels = stage.shape[0]
         self.output: Codes = np.zeros((slots, channels), np.int32)
         self.sums: NDArray[np.int64] = np.zeros((slots, channels), np.int64)
-        self.operands: list[Codes] = [np.zeros((slots, m.codes.shape[1]), np.int32) for m in memories]
-        self._scaled = [np.zeros(m.codes.shape[1], np.float32) for m in memories]
+        registers = [
+            PixelRegister(operand, memory, network, slots)
+            for operand, memory in zip(stage.operands, memories, strict=True)
+        ]
+        self.operands: list[Codes] = [register.codes for register in registers]
+        self._registers = registers
+        self._scaled = [np.zeros(codes.shape[1], np.float32) for codes in self.operands]
         for memory, operand in zip(memories, stage.operands, strict=True):
             memory.before = [self._pointwise(node) for node in operand.before]
         self._capture_head = self._reader()
@@ -109,10 +151,8 @@ class StageValues:
             )
         slot = window % self.slots
         first = self._capture_head(slot, image, step)
-        for place in range(first, len(self.memories)):
-            memory = self.memories[place]
-            pixel = image * self.stage.operands[place].firing.pixels + step
-            self.operands[place][slot] = memory.codes[pixel % memory.size]
+        for register in self._registers[first:]:
+            register.take(slot, image, step)
 
     def multiplier(self, blocks: Sequence[Block]) -> Work:
         """Return the work of the arrays that hold `blocks`: add their products to a window's sums."""
@@ -216,7 +256,13 @@ class StageValues:
             return lambda step: add(step % slots)
         if isinstance(head, ConcatNode):
             return self._concatenator(head)
-        work = self._pointwise(head)
+        if isinstance(head, ShortcutNode):
+            return self._taker(lambda codes, row: None)
+        return self._taker(self._pointwise(head))
+
+    def _taker(self, work: Callable[[Codes, int], None]) -> Work:
+        """Return the work of a stage that passes its one operand on, and does `work` on it."""
+        output, slots = self.output, self.slots
 
         def take_and_work(step: int) -> None:
             output[step % slots] = self.operands[0][step % slots]

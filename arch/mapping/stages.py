@@ -16,11 +16,13 @@ from workloads import (
     AddNode,
     AffineNode,
     AvgPoolNode,
+    ConcatNode,
     LoweredNetwork,
     MatrixNode,
     MaxPoolNode,
     Node,
     Shape,
+    ShortcutNode,
     TableNode,
 )
 
@@ -31,14 +33,21 @@ class Operand:
 
     source : name of the stage (or of the network's input) that sends it
     firing : which of its pixels each step needs
-    shape : of the tensor
+    shape : of the tensor as it is stored
     before : pointwise nodes done on each pixel as it is stored
+    picked : the shortcut that says which of its pixels each step picks, None where it reads them by the head
     """
 
     source: str
     firing: Firing
     shape: Shape
     before: tuple[Node, ...] = ()
+    picked: ShortcutNode | None = None
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Nodes that are done on the way in."""
+        return self.before if self.picked is None else (*self.before, self.picked)
 
 
 @dataclass(eq=False)
@@ -69,7 +78,7 @@ class Stage:
     @property
     def nodes(self) -> tuple[Node, ...]:
         """All nodes it does, in order, those on stored pixels first."""
-        return (*(node for operand in self.operands for node in operand.before), self.head, *self.after)
+        return (*(node for operand in self.operands for node in operand.nodes), self.head, *self.after)
 
     @property
     def shape(self) -> Shape:
@@ -112,9 +121,8 @@ class _Staging:
         self.network = network
         self.stages: list[Stage] = []
         self.sender: dict[str, Stage | None] = {network.input: None}
-        self.waiting: dict[
-            str, tuple[str, tuple[Node, ...]]
-        ] = {}  # tensor -> what to read, and do, in its place
+        # tensor -> what its reader reads in its place, and does on the way in
+        self.waiting: dict[str, tuple[str, tuple[Node, ...], ShortcutNode | None]] = {}
         self.longest = self._longest_operands()
 
     def run(self) -> list[Stage]:
@@ -130,15 +138,22 @@ class _Staging:
             self._append(host, node)
         elif isinstance(node, (AffineNode, TableNode)) and before is not None and self._only(node, before):
             self._append(before, node)
+        elif self._picks(node):
+            self._add_stage(node)
         elif isinstance(node, (AffineNode, TableNode)) and self._single_reader(node):
-            source, done = self.waiting.get(node.inputs[0], (node.inputs[0], ()))
-            self.waiting[node.name] = (source, (*done, node))
+            source, done, _ = self._in_place_of(node.inputs[0])
+            self.waiting[node.name] = (source, (*done, node), None)
+        elif isinstance(node, ShortcutNode) and self._joins(node):
+            source, done, _ = self._in_place_of(node.inputs[0])
+            self.waiting[node.name] = (source, done, node)
         else:
-            stage = Stage(
-                node, [self._operand(name, node) for name in node.inputs], accumulates=_is_global(node)
-            )
-            self.stages.append(stage)
-            self.sender[node.name] = stage
+            self._add_stage(node)
+
+    def _add_stage(self, node: Node) -> None:
+        operands = [self._operand(name, node) for name in node.inputs]
+        stage = Stage(node, operands, accumulates=_is_global(node))
+        self.stages.append(stage)
+        self.sender[node.name] = stage
 
     def _append(self, stage: Stage, node: Node) -> None:
         stage.after.append(node)
@@ -157,6 +172,20 @@ class _Staging:
 
     def _single_reader(self, node: Node) -> bool:
         return len(self.network.consumers[node.name]) == 1 and node.name != self.network.output
+
+    def _in_place_of(self, tensor: str) -> tuple[str, tuple[Node, ...], ShortcutNode | None]:
+        return self.waiting.get(tensor, (tensor, (), None))
+
+    def _picks(self, node: Node) -> bool:
+        """Whether `node` reads pixels that a shortcut has picked already."""
+        return self._in_place_of(node.inputs[0])[2] is not None
+
+    def _joins(self, node: Node) -> bool:
+        """Whether the only reader of `node` reads pixel by pixel, so that it can pick them itself."""
+        if not self._single_reader(node):
+            return False
+        (reader,) = self.network.consumers[node.name]
+        return isinstance(self.network[reader], (AddNode, ConcatNode))
 
     def _longest_operands(self) -> dict[str, str]:
         """Return for each sum the operand at the end of its longest branch, counted in nodes."""
@@ -177,11 +206,14 @@ class _Staging:
         return stage if self._readers(name) == (node.name,) else None
 
     def _operand(self, tensor: str, reader: Node | None = None) -> Operand:
-        source, before = self.waiting.get(tensor, (tensor, ()))
+        source, before, picked = self._in_place_of(tensor)
         stage = self.sender[source]
-        shape = self.network.shapes[tensor]
         name = stage.name if stage is not None else self.network.input
-        return Operand(name, _firing(reader, shape), shape, before)
+        shape = self.network.shapes[source]
+        if isinstance(reader, ShortcutNode):
+            picked = reader
+        firing = _firing(reader, shape) if picked is None else sliding(picked.window, shape[1:])
+        return Operand(name, firing, shape, before, picked)
 
 
 def _is_global(node: Node) -> bool:
