@@ -1,74 +1,33 @@
-"""Published figures beside simulated ones: what each is, how it is known, and whether it holds.
-
-A target gates if it is `exact` (a formula or table that the model implements) or a `band` (a published figure
-with a stated tolerance); `trend` and `report` are shown with their error and gate nothing.
-"""
+"""Holding a machine to its targets, and telling how it did."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from imcsim.dataflow_targets import published_dataflow
+from imcsim.targets import Target
 from simcore import ModelError, Registry
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-Kind = Literal["exact", "band", "trend", "report"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """One figure.
-
-    id : section or row of the source, with a suffix, as `A9.first-fire.c0`
-    tolerance : largest relative error that holds; 0 where the figure is exact
-    provenance : how the published figure is known
-    """
-
-    id: str
-    what: str
-    published: float
-    simulated: float
-    kind: Kind
-    provenance: str
-    tolerance: float = 0.0
-
-    @property
-    def error(self) -> float:
-        """Relative error; the simulated figure itself where the published one is 0."""
-        return (self.simulated - self.published) / self.published if self.published else float(self.simulated)
-
-    @property
-    def holds(self) -> bool:
-        """Whether the error is within the tolerance."""
-        return abs(self.error) <= self.tolerance
-
-    @property
-    def gates(self) -> bool:
-        """Whether a validation fails if it does not hold."""
-        return self.kind in ("exact", "band")
-
-
-#: Yields the targets of one machine; they may take a while, one by one.
+#: Yields the targets of one machine, one by one as they are simulated.
 Validation = Callable[[], Iterator[Target]]
 
 validations: Registry[Validation] = Registry("validation")
+validations.register("dataflow")(published_dataflow)
 
 
 def validate(name: str) -> list[Target]:
     """Return all targets of a machine; UnknownNameError if none are known for it."""
-    import imcsim.dataflow_targets  # noqa: F401  -- registers its targets
-
     return list(validations[name]())
 
 
 def validated_machines() -> list[str]:
     """Return the machines for which targets are known."""
-    import imcsim.dataflow_targets  # noqa: F401  -- registers its targets
-
     return validations.names()
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from imcsim.validation import Target, validate, validations
+from imcsim.targets import Target
+from imcsim.validation import validate, validations
 from tests.imcsim.command_bench import command, printed, refusal
 
 
