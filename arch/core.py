@@ -44,6 +44,7 @@ class Core(Component):
     Replicas hold the same weights and take windows in turn: window k goes to replica k mod r, and the sender
     collects pixels in the same order. They share the memory, which stands for one in each of them.
 
+    replicas : the arrays of each, in lock-step; none where the stage has no weights
     registers : windows that may be between the memory and the end of the digital unit at once
     """
 
@@ -52,6 +53,7 @@ class Core(Component):
 
     memory: ActivationMemory
     crossbars: list[AnalogCrossbar]
+    replicas: list[list[AnalogCrossbar]]
     digitals: list[DigitalUnit]
     sender: Sender
     registers: int
@@ -74,7 +76,7 @@ class Core(Component):
         config = self.config
         self.memory = self.add(chosen(config.memory, ActivationMemory), "memory", config.memory)
         self.memory.lay_out(stage, buffers, images)
-        self.crossbars, self.digitals = [], []
+        self.crossbars, self.digitals, self.replicas = [], [], []
         prefixes = [f"replica[{j}]." for j in range(replicas)] if replicas > 1 else [""]
         readers = [self._add_replica(prefix, stage, tiling, detail) for prefix in prefixes]
         self._connect_windows(readers)
@@ -131,7 +133,8 @@ class Core(Component):
         else:
             latency = hops * self.config.partial_sum_cycles
             self.gather(ends, digital.sums_in, depth=hops + 1, latency=latency)
-        return [crossbar.window_in for crossbar in self.crossbars[first:]]
+        self.replicas.append(self.crossbars[first:])
+        return [crossbar.window_in for crossbar in self.replicas[-1]]
 
     def _add_array(self, prefix: str, name: str, blocks: Sequence[Block]) -> Any:
         """Add one array (or all in lock-step) with its converters; return the port that its sums leave by."""

@@ -35,7 +35,8 @@ class AnalogCrossbar(Component):
     Values: exact integer products; slices, streaming and device effects are left out.
 
     blocks : the weights that its arrays hold
-    multiply : computes the values of one window's products, None in a run without values
+    multiply : computes the values of one window's products, on the first array of a replica for all of them;
+        None on the others, and in a run without values
     """
 
     Config = AnalogCrossbarConfig

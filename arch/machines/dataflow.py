@@ -169,8 +169,9 @@ class DataflowChip(Component):
             core.memory.capture = work.capture
             for digital in core.digitals:
                 digital.finish = work.finish
-            for crossbar in core.crossbars:
-                crossbar.multiply = work.multiplier(crossbar.blocks)
+            for arrays in core.replicas:
+                blocks = [block for array in arrays for block in array.blocks]
+                arrays[0].multiply = work.multiplier(blocks)
             registers[stage.name] = work.output
         last = placed.stages[-1]
         result = np.zeros((images * last.pixels, last.shape[0]), np.int32)

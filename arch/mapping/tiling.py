@@ -7,6 +7,7 @@ ceil(rows/R) x ceil(cols/C) blocks of a matrix. Groups that fit several into one
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,15 +50,15 @@ class Block:
         """Bitlines used."""
         return self.cols * self.columns_per_weight
 
-    def weights(self, matrix: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return this array's cells, (rows, cols) int16, from the layer's (groups, rows, cols of a group)."""
+    def weights(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        """Return this array's cells, (rows, cols), of the layer's weights (groups, rows, cols of a group)."""
         if len(self.groups) == 1:
             group = matrix[self.groups[0]]
             first_col = self.first_col - self.groups[0] * group.shape[1]
             return np.ascontiguousarray(
                 group[self.row_start : self.row_start + self.rows, first_col : first_col + self.cols]
             )
-        cells = np.zeros((self.rows, self.cols), np.int16)
+        cells = np.zeros((self.rows, self.cols), matrix.dtype)
         _, rows, cols = matrix.shape
         for i, group in enumerate(self.groups):
             cells[i * rows : (i + 1) * rows, i * cols : (i + 1) * cols] = matrix[group]

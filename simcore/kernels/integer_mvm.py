@@ -18,13 +18,13 @@ def multiply_block_reference(
     """Add an array's products to the sums of its columns.
 
     window : (slots, elements) int32
-    weights : (array rows, array columns) int16
+    weights : (array rows, array columns) int8 or int16
     rows : (array rows,) int32, the window's element on each wordline
     first_col : column of `sums` that belongs to the array's first bitline
-    sums : (slots, columns) int64; row `slot` is added to
+    sums : (slots, columns) int64, or int32 where no sum can overflow it; row `slot` is added to
     """
     products = window[slot, rows].astype(np.int64) @ weights.astype(np.int64)
-    sums[slot, first_col : first_col + weights.shape[1]] += products
+    sums[slot, first_col : first_col + weights.shape[1]] += products.astype(sums.dtype)
 
 
 @compiled
