@@ -38,10 +38,11 @@ class Claimant(Endpoint):
 
     def claim(self, contest: Contest, wake: Wake) -> Park:
         """Enter the contest and park until it is won."""
+        self.park(wake, self.waits)
         self.claimed_at = self.engine.now
         self.waiting = wake
         contest.enter(self)
-        return self.park(wake, self.waits)
+        return PARK
 
     def win(self) -> Wake:
         """Charge the wait and let the process go on; return it."""

@@ -77,14 +77,16 @@ class BufferChannel(TwoEnded):
 
     def arrived(self, count: int) -> Ready | Park:
         """Wait until the first `count` tokens are visible."""
-        if self.sent >= count:
+        if self.sent >= count and self._reader is None:
             visible = self._visible_tick(count)
             if visible <= self.engine.now:
                 return DONE
             self.engine.at(visible, self._delivering)
+        wake = self.engine.active
+        self.park(wake, self.reader_waits)
         self._need = count
-        self._reader = wake = self.engine.active
-        return self.park(wake, self.reader_waits)
+        self._reader = wake
+        return PARK
 
     def free(self, index: int) -> None:
         """Free all tokens below `index`, also such as have not come yet."""
@@ -110,12 +112,14 @@ class BufferChannel(TwoEnded):
                 f"{self.name} expected token {self.sent} but got {token}: "
                 "its sender lost, doubled or reordered one"
             )
-        if self.capacity is None or self.sent - self.freed < self.capacity:
+        if self.capacity is None or (self.sent - self.freed < self.capacity and self._writer is None):
             self._accept(token)
             return DONE
+        wake = wake or self.engine.active
+        self.park(wake, self.writer_waits)
         self._held = token
-        self._writer = wake = wake or self.engine.active
-        return self.park(wake, self.writer_waits)
+        self._writer = wake
+        return PARK
 
     def _accept(self, token: int) -> None:
         now = self.engine.now

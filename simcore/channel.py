@@ -17,7 +17,7 @@ from collections import deque
 from typing import Any
 
 from simcore.clocks import next_edge
-from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
+from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake, describe
 from simcore.errors import WiringError
 
 
@@ -58,7 +58,10 @@ class Endpoint:
     def park(self, wake: Wake, waits: Waits) -> Park:
         """Note who waits here from now on; its first wait makes it the owner of this end.
 
-        raises : WiringError if another process waited at this end before
+        Call it before the process takes its place: it looks whether the last one was left.
+
+        raises : WiringError if another process waited at this end before, or if this one should be waiting
+            somewhere else
         """
         if waits.owner is not wake:
             if waits.owner is not None:
@@ -67,6 +70,12 @@ class Endpoint:
                     "put an arbiter in between"
                 )
             waits.owner = wake
+        last = wake.parked_on
+        if last is not None and any(waiting is wake for waiting, _ in last.parked()):
+            raise WiringError(
+                f"{describe(wake)} called {self.name} before its last call, {last.name}, was yielded; write "
+                "`yield self.PORT.put(token)`, and likewise get, arrived and acquire"
+            )
         wake.parked_on = self
         wake.since = self.engine.now
         return PARK
@@ -150,11 +159,12 @@ class Channel(TwoEnded):
                 self.soon(writer)
             return ready
         engine = self.engine
-        self._reader = wake = engine.active
-        if self.reader_waits.owner is not wake:
-            return self.park(wake, self.reader_waits)
-        wake.parked_on = self
-        wake.since = engine.now
+        wake = engine.active
+        if self._reader is None and wake.parked_on is self and self.reader_waits.owner is wake:
+            wake.since = engine.now  # all that there is to note
+        else:
+            self.park(wake, self.reader_waits)
+        self._reader = wake
         return PARK
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
@@ -174,12 +184,13 @@ class Channel(TwoEnded):
             items.append(token)
             return DONE
         engine = self.engine
+        wake = wake or engine.active
+        if self._writer is None and wake.parked_on is self and self.writer_waits.owner is wake:
+            wake.since = engine.now  # all that there is to note
+        else:
+            self.park(wake, self.writer_waits)
         self._held = token
-        self._writer = wake = wake or engine.active
-        if self.writer_waits.owner is not wake:
-            return self.park(wake, self.writer_waits)
-        wake.parked_on = self
-        wake.since = engine.now
+        self._writer = wake
         return PARK
 
 
@@ -204,8 +215,10 @@ class Handshake(TwoEnded):
         """Take the token that is offered, waiting until one is."""
         writer = self._writer
         if writer is None:
-            self._reader = wake = self.engine.active
-            return self.park(wake, self.reader_waits)
+            wake = self.engine.active
+            self.park(wake, self.reader_waits)
+            self._reader = wake
+            return PARK
         self._writer = None
         self._ready.value = self._held
         self.writer_waits.end(writer, self.engine.now)
@@ -217,9 +230,11 @@ class Handshake(TwoEnded):
         self.sent += 1
         reader = self._reader
         if reader is None:
+            wake = wake or self.engine.active
+            self.park(wake, self.writer_waits)
             self._held = token
-            self._writer = wake = wake or self.engine.active
-            return self.park(wake, self.writer_waits)
+            self._writer = wake
+            return PARK
         self._reader = None
         reader.value = token
         self.reader_waits.end(reader, self.engine.now)
@@ -272,24 +287,28 @@ class DelayedChannel(TwoEnded):
     def get(self) -> Ready | Park:
         """Take the oldest token, waiting until it is visible."""
         items = self._items
-        if items and items[0][0] <= self.engine.now:
+        if items and items[0][0] <= self.engine.now and self._reader is None:
             ready = self._ready
             ready.value = items.popleft()[1]
             self._free_slot()
             return ready
-        self._reader = wake = self.engine.active
+        wake = self.engine.active
+        self.park(wake, self.reader_waits)
+        self._reader = wake
         if items:
             self.engine.at(items[0][0], self._delivering)
-        return self.park(wake, self.reader_waits)
+        return PARK
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a token on, waiting until there is room; `wake` waits in place of the running process."""
-        if len(self._items) < self.capacity:
+        if len(self._items) < self.capacity and self._writer is None:
             self._accept(token)
             return DONE
+        wake = wake or self.engine.active
+        self.park(wake, self.writer_waits)
         self._held = token
-        self._writer = wake = wake or self.engine.active
-        return self.park(wake, self.writer_waits)
+        self._writer = wake
+        return PARK
 
     def _accept(self, token: Any) -> None:
         visible = next_edge(self.engine.now + self.latency, self.reader_period)

@@ -43,15 +43,19 @@ class Multicast(Endpoint):
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a copy to every channel, waiting until all have taken theirs."""
+        if self._pending:
+            return self.park(wake or self.engine.active, self.writer_waits)  # which it refuses
         pending = 0
         for put, member in self._members:
             if put(token, member) is PARK:
                 pending += 1
         if not pending:
             return DONE
+        wake = wake or self.engine.active
+        self.park(wake, self.writer_waits)
         self._pending = pending
-        self._writer = wake = wake or self.engine.active
-        return self.park(wake, self.writer_waits)
+        self._writer = wake
+        return PARK
 
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the writer if it waits."""
@@ -96,9 +100,11 @@ class GatherEnd(Endpoint):
             gather.add(self.sent, token)
             self.sent += 1
             return DONE
+        wake = wake or self.engine.active
+        self.park(wake, self.writer_waits)
         self._held = token
-        self._writer = wake = wake or self.engine.active
-        return self.park(wake, self.writer_waits)
+        self._writer = wake
+        return PARK
 
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the writer if it waits."""
@@ -167,14 +173,16 @@ class Gather(Endpoint):
     def get(self) -> Ready | Park:
         """Take the oldest token once all its parts are there."""
         complete = self._complete
-        if complete and complete[0][0] <= self.engine.now:
+        if complete and complete[0][0] <= self.engine.now and self._reader is None:
             self._ready.value = complete.popleft()[1]
             self._free_slot()
             return self._ready
-        self._reader = wake = self.engine.active
+        wake = self.engine.active
+        self.park(wake, self.reader_waits)
+        self._reader = wake
         if complete:
             self.engine.at(complete[0][0], self._delivering)
-        return self.park(wake, self.reader_waits)
+        return PARK
 
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the reader if it waits."""

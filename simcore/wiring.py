@@ -70,6 +70,11 @@ class Wiring:
 
     def deal(self, source: Any, groups: Sequence[Sequence[Any]], depth: int | None, latency: int) -> None:
         """Join an Out to groups of Ins that take turns; see `Component.deal`."""
+        _check_turns("deal", [source], [target for group in groups for target in group])
+        if not groups or not all(groups):
+            raise WiringError(f"{source.path} deals to nobody in some turn; give each group at least one In")
+        if id(source) in self._fans:
+            raise _is_dealt(source)
         sides: list[Any] = []
         for group in groups:
             channels = [self._channel(source, target, depth, latency) for target in group]
@@ -80,15 +85,15 @@ class Wiring:
                 side = Multicast(self.engine, f"{source.path} -> side {len(sides)}", channels)
             self._note_writer(source, side, [target.owner for target in group])
             sides.append(side)
-        deal = Deal(self.engine, f"{source.path} -> in turn", sides)
-        self._fans.setdefault(id(source), (source, []))[1].append((deal, source.owner))
+        self._note_sender(source, Deal(self.engine, f"{source.path} -> in turn", sides), source.owner)
 
     def collect(self, sources: Sequence[Any], target: Any, depth: int | None, latency: int) -> None:
         """Join several Outs and one In that takes from them in turn; see `Component.collect`."""
+        _check_turns("collect", sources, [target])
         channels = [self._channel(source, target, depth, latency) for source in sources]
         for source, channel in zip(sources, channels, strict=True):
             self._note_reader([source], target, channel)
-            self._fans.setdefault(id(source), (source, []))[1].append((channel, target.owner))
+            self._note_sender(source, channel, target.owner)
         target.bind(Collect(self.engine, f"{target.path} in turn", channels))
 
     def _channel(self, source: Any, target: Any, depth: int | None, latency: int) -> Any:
@@ -186,13 +191,20 @@ class Wiring:
         """Note a connection: the reader is bound now, writers once all their connections are known."""
         assert target.owner is not None
         for source, end in zip(sources, ends, strict=True):
-            self._fans.setdefault(id(source), (source, []))[1].append((end, target.owner))
+            self._note_sender(source, end, target.owner)
         self._bind_reader(sources, target, channel)
 
     def _bind_reader(self, sources: Sequence[Port], target: Port, channel: Any) -> None:
         """Note a connection of one channel, and who waits where to read it."""
         self._note_reader(sources, target, channel)
         target.bind(channel)
+
+    def _note_sender(self, source: Port, end: Any, peer: Part) -> None:
+        """Note one of the ends that a port sends to."""
+        ends = self._fans.setdefault(id(source), (source, []))[1]
+        if any(isinstance(other, Deal) for other, _ in ends):
+            raise _is_dealt(source)
+        ends.append((end, peer))
 
     def _note_reader(self, sources: Sequence[Port], target: Port, channel: Any) -> None:
         self.connections.append(Connection(tuple(sources), target, channel))
@@ -228,6 +240,23 @@ def _check(sources: Sequence[Any], target: Any, depth: int | None, latency: int)
         raise WiringError(f"{target.path} needs a depth of at least 0, got {depth}")
     if latency < 0:
         raise WiringError(f"{target.path} needs a latency of at least 0 cycles, got {latency}")
+
+
+def _check_turns(verb: str, sources: Sequence[Any], targets: Sequence[Any]) -> None:
+    """Refuse what cannot take turns."""
+    for port in (*sources, *targets):
+        wanted = Out if any(port is source for source in sources) else In
+        if not isinstance(port, wanted):
+            raise WiringError(f"{verb} joins Outs to Ins, got {_called(port)} for an {wanted.__name__}")
+    if not sources:
+        raise WiringError(f"{targets[0].path} collects from nobody; name the Outs that take turns")
+
+
+def _is_dealt(source: Port) -> WiringError:
+    return WiringError(
+        f"{source.path} deals its tokens in turn, so it takes part in no other connection; send what another "
+        "one needs by a port of its own, or add its In to every group"
+    )
 
 
 def _called(port: Any) -> str:

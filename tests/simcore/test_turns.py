@@ -1,10 +1,25 @@
 """Dealing and collecting in turn, and handing over without a slot."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcore import Component, In, Operation, Out, PartConfig, Process, Simulation, clock, param, process
+from simcore import (
+    BufferIn,
+    Component,
+    In,
+    Operation,
+    Out,
+    PartConfig,
+    Process,
+    Simulation,
+    WiringError,
+    clock,
+    param,
+    process,
+)
 from simcore.simulation import EngineName
 
 
@@ -110,3 +125,87 @@ def test_a_slot_lets_the_sender_run_ahead_of_the_server() -> None:
 def test_equal_servers_give_as_many_tokens_a_cycle_as_there_are_servers() -> None:
     came = [tick for _, tick in farm([4, 4, 4, 4], 12, 0, "lean").drain.came]
     assert came == [4] * 4 + [8] * 4 + [12] * 4
+
+
+class Store(Component):
+    token_in = BufferIn(int, doc="tokens")
+
+
+class Yard(Component):
+    """Components that nothing joins yet."""
+
+    def build(self) -> None:
+        self.a, self.b = self.add(Feed, "a", PartConfig()), self.add(Feed, "b", PartConfig())
+        self.c, self.d = self.add(Drain, "c", PartConfig()), self.add(Drain, "d", PartConfig())
+        self.store = self.add(Store, "store", PartConfig())
+
+    def deal_and_connect(self) -> None:
+        self.deal(self.a.token_out, [[self.c.token_in]])
+        self.connect(self.a.token_out, self.d.token_in)
+
+    def connect_and_deal(self) -> None:
+        self.connect(self.a.token_out, self.d.token_in)
+        self.deal(self.a.token_out, [[self.c.token_in]])
+
+    def deal_twice(self) -> None:
+        self.deal(self.a.token_out, [[self.c.token_in]])
+        self.deal(self.a.token_out, [[self.d.token_in]])
+
+    def deal_and_gather(self) -> None:
+        self.deal(self.a.token_out, [[self.c.token_in]])
+        self.gather([self.a.token_out, self.b.token_out], self.d.token_in)
+
+    def deal_and_collect(self) -> None:
+        self.deal(self.a.token_out, [[self.c.token_in]])
+        self.collect([self.a.token_out, self.b.token_out], self.d.token_in)
+
+    def connect_and_collect(self) -> None:
+        self.connect(self.a.token_out, self.c.token_in)
+        self.collect([self.b.token_out], self.c.token_in)
+
+    def collect_and_connect(self) -> None:
+        self.collect([self.b.token_out], self.c.token_in)
+        self.connect(self.a.token_out, self.c.token_in)
+
+
+def yard() -> Yard:
+    return Simulation([clock("core", 10**9)]).build(Yard, PartConfig(), "yard")
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        Yard.deal_and_connect,
+        Yard.connect_and_deal,
+        Yard.deal_twice,
+        Yard.deal_and_gather,
+        Yard.deal_and_collect,
+    ],
+)
+def test_a_port_that_deals_takes_part_in_nothing_else(wire: Callable[[Yard], None]) -> None:
+    with pytest.raises(WiringError, match=r"yard\.a\.token_out deals its tokens in turn"):
+        wire(yard())
+
+
+@pytest.mark.parametrize("wire", [Yard.connect_and_collect, Yard.collect_and_connect])
+def test_an_input_that_collects_is_connected_to_nothing_else(wire: Callable[[Yard], None]) -> None:
+    with pytest.raises(WiringError, match="connected already"):
+        wire(yard())
+
+
+def test_turns_are_taken_by_somebody() -> None:
+    built = yard()
+    with pytest.raises(WiringError, match=r"yard\.a\.token_out deals to nobody"):
+        built.deal(built.a.token_out, [])
+    with pytest.raises(WiringError, match=r"yard\.a\.token_out deals to nobody in some turn"):
+        built.deal(built.a.token_out, [[built.c.token_in], []])
+    with pytest.raises(WiringError, match=r"yard\.c\.token_in collects from nobody"):
+        built.collect([], built.c.token_in)
+
+
+def test_a_memory_takes_no_turns_as_its_tokens_are_counted() -> None:
+    built = yard()
+    with pytest.raises(WiringError, match=r"deal joins Outs to Ins, got BufferIn yard\.store\.token_in"):
+        built.deal(built.a.token_out, [[built.c.token_in], [built.store.token_in]])
+    with pytest.raises(WiringError, match=r"collect joins Outs to Ins, got BufferIn yard\.store\.token_in"):
+        built.collect([built.a.token_out, built.b.token_out], built.store.token_in)
