@@ -70,12 +70,12 @@ class Endpoint:
                     "put an arbiter in between"
                 )
             waits.owner = wake
-        last = wake.parked_on
-        if last is not None and any(waiting is wake for waiting, _ in last.parked()):
-            raise WiringError(
-                f"{describe(wake)} called {self.name} before its last call, {last.name}, was yielded; write "
-                "`yield self.PORT.put(token)`, and likewise get, arrived and acquire"
-            )
+        for last in (self, wake.parked_on or self):
+            if any(waiting is wake for waiting, _ in last.parked()):
+                raise WiringError(
+                    f"{describe(wake)} called {self.name} before its last call, {last.name}, was yielded; "
+                    "write `yield self.PORT.put(token)`, and likewise get, arrived and acquire"
+                )
         wake.parked_on = self
         wake.since = self.engine.now
         return PARK

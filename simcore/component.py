@@ -221,8 +221,8 @@ class Component:
     def connect(self, source: Any, target: Any, depth: int | None = 1, latency: int = 0) -> None:
         """Let tokens go from an Out to an In, which they reach after `latency` cycles.
 
-        depth : tokens that may be under way or waiting; 0 holds none, so a token goes over when both sides are
-            there; None, without bound, only into a BufferIn
+        depth : tokens that may be under way or waiting; 0 holds none, so a token goes over when both sides
+            are there; None, without bound, only into a BufferIn
         """
         self.simulation.wiring.connect(source, target, depth, latency)
 

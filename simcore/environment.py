@@ -482,6 +482,8 @@ class CycleEnvironment(simpy.Environment):
         process = wake.owner
         if process is None or not isinstance(ending, Exception):
             raise ending
+        if process._value is not PENDING:
+            return  # it failed earlier in this tick, and something that it had asked for came after all
         process._target = None
         if isinstance(ending, StopIteration):
             process._ok = True

@@ -94,6 +94,8 @@ class StockEnvironment(simpy.Environment):
         if wake.owner is None:
             event = Timeout(self, max(0, tick - self.now))
             event.callbacks.append(lambda _: wake.send(wake.value))
+        elif not wake.owner.is_alive:
+            return  # it failed earlier in this tick, and something that it had asked for came after all
         elif tick <= self.now:
             event, value = wake.parked_event, wake.value
             wake.value = None
