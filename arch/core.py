@@ -13,7 +13,7 @@ from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block, Tiling
 from arch.parts import chosen
 from arch.sender import Sender, SenderConfig
-from simcore import Component, PartConfig, component_part, components, param
+from simcore import Component, MappingError, PartConfig, component_part, components, param
 
 Detail = Literal["array", "group"]
 
@@ -147,5 +147,10 @@ class Core(Component):
         adc.crossbar = crossbar
         if not adc.units:  # converts while the array reads
             return crossbar.sums_out
+        if missing := [name for name in ("sums_in", "sums_out") if not hasattr(adc, name)]:
+            raise MappingError(
+                f"{config.adc.kind} has a process of its own, but no port {' and no port '.join(missing)}; "
+                f"declare sums_in and sums_out in {type(adc).__name__}, or leave the process out"
+            )
         self.connect(crossbar.sums_out, adc.sums_in)
         return adc.sums_out
