@@ -107,10 +107,24 @@ def livelock(wake: Wake, now: Any, wakes: int) -> WatchdogError:
 
 
 def not_interruptible(wake: Wake) -> WiringError:
-    """Return the error for interrupting a process while a channel or arbiter may hand it a token."""
+    """Return the error for interrupting a process of a component, or one that may be handed a token."""
+    if wake.unit is not None:
+        return WiringError(
+            f"{describe(wake)} is a component's process and cannot be interrupted, as its time is accounted; "
+            "send it a message through a port instead"
+        )
     return WiringError(
         f"{describe(wake)} waits in a channel or arbiter and cannot be interrupted, as the token it is "
         "promised would be lost; send it a message through a port instead"
+    )
+
+
+def not_a_command(wake: Wake, command: Any) -> Exception:
+    """Return the error for yielding what no engine understands; SimPy's own kind where no component is."""
+    kind = RuntimeError if wake.unit is None else WiringError
+    return kind(
+        f"Invalid yield value {command!r} of {describe(wake)}; "
+        "yield a number of ticks, what a port returned, or a SimPy event"
     )
 
 

@@ -30,8 +30,8 @@ from simcore.commands import (
     Process,
     Ready,
     Wake,
-    describe,
     livelock,
+    not_a_command,
     not_interruptible,
 )
 
@@ -60,9 +60,10 @@ class CycleProcess(simpy.Process):
     def interrupt(self, cause: object | None = None) -> None:
         """Throw `simpy.Interrupt` into the process now, unless it waits where a token could get lost.
 
-        raises : WiringError if the process waits in a channel or arbiter, which would lose its token
+        raises : WiringError if it is a component's process, or waits in a channel or arbiter, which would
+            lose its token
         """
-        if self.is_alive and self.env.is_parked(self.wake):
+        if self.is_alive and (self.wake.unit is not None or self.env.is_parked(self.wake)):
             raise not_interruptible(self.wake)
         _Interruption(self, cause)
 
@@ -467,10 +468,7 @@ class CycleEnvironment(simpy.Environment):
                 if failed:
                     command._defused = True
             else:
-                raise RuntimeError(
-                    f"Invalid yield value {command!r} of {describe(wake)}; "
-                    "yield a number of ticks, what a port returned, or a SimPy event"
-                )
+                raise not_a_command(wake, command)
             try:
                 command = wake.owner._generator.throw(reply) if failed else wake.send(reply)
             except BaseException as ending:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import random
 import time
+import traceback
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from simcore.accounting import Account, Unit
 from simcore.activity import Activity
 from simcore.channel import Waits
 from simcore.clocks import Clock, next_edge, synchronise
-from simcore.commands import PARK, Engine, Park, Wake
+from simcore.commands import PARK, Engine, Park, Wake, describe
 from simcore.component import Component
 from simcore.config import PartConfig
 from simcore.deadlock import Parked, explain
 from simcore.energy import AreaReport, EnergyReport, area_report, energy_report
 from simcore.environment import CycleEnvironment
-from simcore.errors import BrokenLawError, Deadlock, WatchdogError, WiringError
+from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, WatchdogError, WiringError
 from simcore.laws import Law, check_laws
 from simcore.recording import recorded_activity
 from simcore.registry import near_miss
@@ -192,6 +195,8 @@ class Simulation:
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event; see `Component.waits_for`."""
         wake = self.engine.active
+        if wake.unit is None:
+            raise WiringError(f"{describe(wake)} calls waits_for, but only a component's own process may")
         waits = self._event_waits.setdefault((wake, resource), self._new_waits(wake))
         wake.since = self.engine.now
         self._event_parks[wake] = f"wait-resource:{resource}"
@@ -260,8 +265,26 @@ class Simulation:
         for unit in order:
             unit.wake = self.engine.start(getattr(unit.component, unit.process)())
             unit.wake.unit = unit
-            unit.wake.owner.callbacks.append(lambda _, unit=unit: setattr(unit, "ended", self.engine.now))
+            unit.wake.owner.callbacks.append(lambda event, unit=unit: self._end(unit, event))
         return sorted(units, key=lambda u: u.path)
+
+    def _end(self, unit: Unit, event: Any) -> None:
+        """Note when a unit's process returned; one that failed ends the run.
+
+        raises : ModelError naming the process and the line, unless the error was raised on purpose
+        """
+        unit.ended = self.engine.now
+        error = event.value
+        if event.ok or not isinstance(error, Exception) or isinstance(error, SimError):
+            return
+        component = unit.component
+        code = inspect.unwrap(getattr(type(component), unit.process)).__code__
+        lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == code.co_filename]
+        where = f" ({Path(lines[-1].filename).name}:{lines[-1].lineno})" if lines else ""
+        raise ModelError(
+            f"{unit.path} ({type(component).__name__}.{unit.process}) failed at cycle "
+            f"{self.engine.now // component.clock.ticks}: {type(error).__name__}: {error}{where}"
+        ) from error
 
     def _run_engine(self) -> None:
         self.engine.run()
@@ -303,6 +326,7 @@ class Simulation:
 
     def _settle(self, units: Iterable[Unit], makespan: int) -> tuple[Account, ...]:
         """Return every unit's account of the time up to `makespan`, which is now or the end of the drain."""
+        self._refuse_strangers()
         for unit in units:
             unit.waits.clear()
         for end in self.wiring.ends:
@@ -322,8 +346,19 @@ class Simulation:
             for unit in units
         )
 
+    def _refuse_strangers(self) -> None:
+        """Raise WiringError if a process that belongs to no component has waited at a port."""
+        for end in self.wiring.ends:
+            wake = end.waits.owner
+            if wake is not None and wake.unit is None:
+                raise WiringError(
+                    f"{describe(wake)} waits at {end.owner.path}.{end.state.partition(':')[2]}, but only a "
+                    f"process of {end.owner.path} may; mark a method of its class @process instead"
+                )
+
     def _parked(self, units: Iterable[Unit]) -> list[Parked]:
         """Return every unit that waits now."""
+        self._refuse_strangers()
         parked = []
         for end in self.wiring.ends:
             for wake, waits in end.endpoint.parked():

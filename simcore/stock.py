@@ -22,6 +22,7 @@ from simcore.commands import (
     Ready,
     Wake,
     livelock,
+    not_a_command,
     not_interruptible,
 )
 
@@ -45,8 +46,11 @@ class StockProcess(simpy.Process):
     def interrupt(self, cause: object | None = None) -> None:
         """Throw `simpy.Interrupt` into the process now.
 
-        raises : WiringError if the process waits in a channel or arbiter, which would lose its token
+        raises : WiringError if it is a component's process, or waits in a channel or arbiter, which would
+            lose its token
         """
+        if self.is_alive and self.wake.unit is not None:
+            raise not_interruptible(self.wake)
         self._refuse_if_parked()
         Interruption(self, cause).callbacks.insert(0, lambda _: self._refuse_if_parked())
 
@@ -159,10 +163,12 @@ class StockEnvironment(simpy.Environment):
             if command is PARK:
                 event = Event(self)
                 wake.parked_event = event
-            elif type(command) is int:
+            elif type(command) is int and command >= 0:
                 event = Timeout(self, command)
-            else:
+            elif isinstance(command, Event):
                 event = command
+            else:
+                raise not_a_command(wake, command)
             try:
                 argument = yield event
             except GeneratorExit:

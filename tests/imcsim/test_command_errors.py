@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from imcsim import cli
-from simcore import Deadlock
+from simcore import Deadlock, components
 from tests.imcsim.command_bench import MLP, command, refusal
 
 OFF = ("--values", "off")
@@ -179,3 +180,43 @@ def raising(error: Exception) -> Callable[..., None]:
         raise error
 
     return fail
+
+
+CRASHING = """
+from arch import ADC, ADCConfig, Sums
+from simcore import In, Operation, Out, Process, components, process
+
+@components.register("crashing-adc")
+class CrashingADC(ADC):
+    "A converter that divides by zero at its fourth vector."
+    Config = ADCConfig
+    sums_in = In(Sums, doc="sums")
+    sums_out = Out(Sums, doc="codes")
+    convert = Operation(doc="a conversion")
+
+    @process
+    def serve(self) -> Process:
+        for number in range(9):
+            sums = yield self.sums_in.get()
+            yield self.convert.hold(1 // (3 - number))  # here
+            yield self.sums_out.put(sums)
+"""
+
+
+def test_a_crash_in_a_component_is_told_in_one_line_and_in_full_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(components, "_entries", dict(components.items()))
+    plugin = tmp_path / "crashing.py"
+    plugin.write_text(CRASHING)
+    args = ["run", "digits-cnn", "--arch", "dataflow", "--plugin", str(plugin), *OFF]
+    args += ["--set", "core.adc.kind=crashing-adc"]
+    line = 1 + CRASHING[: CRASHING.index("# here")].count("\n")
+    told = refusal(*args, code=3)
+    where, what = told.split(": ", 1)
+    assert re.fullmatch(r"core\[conv1\]\.adc\S* \(CrashingADC\.serve\) failed at cycle \d+", where)
+    assert what == f"ZeroDivisionError: integer division or modulo by zero (crashing.py:{line})"
+    debugged = command(*args, "--debug")
+    assert debugged.exit_code == 3
+    assert "Traceback" in debugged.stderr
+    assert "# here" in debugged.stderr
