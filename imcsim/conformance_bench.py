@@ -243,8 +243,8 @@ def _check_one_at_a_time(activity: Activity) -> None:
         before, after = activity.states[activity.state[row]], activity.states[activity.state[row + 1]]
         raise BrokenLawError(
             f"accounting: {activity.units[activity.unit[row]]} was charged {before} until {end[row]}, but "
-            f"{after} from {activity.start[row + 1]}: a hold that lies (not yielded at once); yield every hold "
-            "as it is returned"
+            f"{after} from {activity.start[row + 1]}: a hold that lies (not yielded at once); yield every "
+            "hold as it is returned"
         )
 
 
