@@ -13,14 +13,30 @@ from arch.cost import BUFFER_AREA, BUFFER_BYTE
 from arch.mapping.firing import Firing
 from arch.mapping.stages import Stage, kernel_height
 from arch.tokens import Pixel, Token, Window
-from simcore import BufferIn, Component, In, Operation, Out, PartConfig, Process, components, param, process
+from simcore import (
+    MOST_CYCLES,
+    BufferIn,
+    Component,
+    In,
+    Operation,
+    Out,
+    PartConfig,
+    Process,
+    components,
+    param,
+    process,
+)
 
 
 class ActivationMemoryConfig(PartConfig):
     """Ports and cost of a core's input memory; its depth is the mapping's choice (`buffers.rule`)."""
 
     column_cycles: int = param(
-        1, ge=0, unit="cycle", doc="time to read one column of a window; K banks give one a cycle, assumed"
+        1,
+        ge=0,
+        le=MOST_CYCLES,
+        unit="cycle",
+        doc="time to read one column of a window; K banks give one a cycle, assumed",
     )
     byte_energy_pj: float = param(
         BUFFER_BYTE.value, ge=0, unit="pJ", doc=f"energy to write or read a byte; {BUFFER_BYTE.source}"

@@ -5,7 +5,18 @@ from __future__ import annotations
 from arch.cost import ADC_AREA, CONVERSION
 from arch.crossbar import AnalogCrossbar
 from arch.tokens import Sums
-from simcore import Component, In, Operation, Out, PartConfig, Process, components, param, process
+from simcore import (
+    MOST_CYCLES,
+    Component,
+    In,
+    Operation,
+    Out,
+    PartConfig,
+    Process,
+    components,
+    param,
+    process,
+)
 
 
 class ADCConfig(PartConfig):
@@ -71,7 +82,7 @@ class SharedADCConfig(ADCConfig):
     """A converter that several bitlines share."""
 
     bitlines: int = param(8, ge=1, unit="bitline", doc="bitlines that take turns on one converter")
-    cycles: int = param(1, ge=1, unit="cycle", doc="time of one conversion")
+    cycles: int = param(1, ge=1, le=MOST_CYCLES, unit="cycle", doc="time of one conversion")
 
 
 @components.register("shared-adc")

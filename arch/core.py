@@ -13,7 +13,7 @@ from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block, Tiling
 from arch.parts import chosen
 from arch.sender import Sender, SenderConfig
-from simcore import Component, MappingError, PartConfig, component_part, components, param
+from simcore import MOST_CYCLES, Component, MappingError, PartConfig, component_part, components, param
 
 Detail = Literal["array", "group"]
 
@@ -29,7 +29,11 @@ class CoreConfig(PartConfig):
     digital: DigitalUnitConfig = component_part("digital-unit", doc="scale, activate, pool and add")
     sender: SenderConfig = component_part("sender", doc="output port")
     partial_sum_cycles: int = param(
-        130, ge=0, unit="cycle", doc="hop of a partial sum to the next row block: one step, assumed"
+        130,
+        ge=0,
+        le=MOST_CYCLES,
+        unit="cycle",
+        doc="hop of a partial sum to the next row block: one step, assumed",
     )
 
 

@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 from arch.cost import ARRAY_AREA, CELL_READ
 from arch.mapping.tiling import Block
 from arch.tokens import Sums, Window
-from simcore import Component, In, Operation, Out, PartConfig, Process, components, param, process
+from simcore import (
+    MOST_CYCLES,
+    Component,
+    In,
+    Operation,
+    Out,
+    PartConfig,
+    Process,
+    components,
+    param,
+    process,
+)
 
 
 class AnalogCrossbarConfig(PartConfig):
@@ -18,6 +29,7 @@ class AnalogCrossbarConfig(PartConfig):
     mvm_cycles: int = param(
         130,
         ge=1,
+        le=MOST_CYCLES,
         unit="cycle",
         doc="one product, its pulse-width inputs included; 130 ns, HERMES and its simulator",
     )

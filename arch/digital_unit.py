@@ -7,7 +7,18 @@ from collections.abc import Callable
 from arch.cost import COLUMN_FINISH, DIGITAL_AREA
 from arch.mapping.stages import Stage
 from arch.tokens import Pixel, Token
-from simcore import Component, In, Operation, Out, PartConfig, Process, components, param, process
+from simcore import (
+    MOST_CYCLES,
+    Component,
+    In,
+    Operation,
+    Out,
+    PartConfig,
+    Process,
+    components,
+    param,
+    process,
+)
 from workloads import AvgPoolNode, ConcatNode, MaxPoolNode
 
 
@@ -18,7 +29,11 @@ class DigitalUnitConfig(PartConfig):
         64, ge=1, unit="channel", doc="channels in one pass; 64 units of four columns each (NMPU, 2024)"
     )
     pass_cycles: int = param(
-        1, ge=0, unit="cycle", doc="time of one pass over the lanes, assumed; 0 hides it in the product"
+        1,
+        ge=0,
+        le=MOST_CYCLES,
+        unit="cycle",
+        doc="time of one pass over the lanes, assumed; 0 hides it in the product",
     )
     channel_energy_pj: float = param(
         COLUMN_FINISH.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {COLUMN_FINISH.source}"

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from arch.tokens import Pixel
-from simcore import BufferIn, Component, Operation, Out, PartConfig, Process, components, param, process
+from simcore import (
+    MOST_CYCLES,
+    BufferIn,
+    Component,
+    Operation,
+    Out,
+    PartConfig,
+    Process,
+    components,
+    param,
+    process,
+)
 
 
 class SourceConfig(PartConfig):
     """Speed of the input."""
 
     pixel_cycles: int = param(
-        130, ge=1, unit="cycle", doc="time between input pixels; one a step of the first layer, assumed"
+        130,
+        ge=1,
+        le=MOST_CYCLES,
+        unit="cycle",
+        doc="time between input pixels; one a step of the first layer, assumed",
     )
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from arch.cost import LINK_BIT, LINK_LENGTH
 from arch.tokens import Pixel
-from simcore import Component, In, Operation, Out, PartConfig, Process, components, param, process
+from simcore import (
+    MOST_CYCLES,
+    Component,
+    In,
+    Operation,
+    Out,
+    PartConfig,
+    Process,
+    components,
+    param,
+    process,
+)
 
 
 class SenderConfig(PartConfig):
@@ -13,6 +24,7 @@ class SenderConfig(PartConfig):
     pixel_cycles: int = param(
         1,
         ge=0,
+        le=MOST_CYCLES,
         unit="cycle",
         doc="time to put one pixel on the links; at most a step by their design, assumed",
     )

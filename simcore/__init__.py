@@ -7,7 +7,7 @@ imported only where used.
 
 from simcore.accounting import Account
 from simcore.activity import CATEGORIES, Activity, category
-from simcore.clocks import Clock, clock
+from simcore.clocks import MOST_CYCLES, Clock, clock
 from simcore.component import Component, Process, component_part, components, process
 from simcore.config import Config, InvalidConfigError, ParameterInfo, PartConfig, Problem, param, part
 from simcore.energy import SHARED, AreaReport, EnergyReport
@@ -31,6 +31,7 @@ from simcore.simulation import Limits, Outcome, Progress, Simulation
 
 __all__ = [
     "CATEGORIES",
+    "MOST_CYCLES",
     "SHARED",
     "Account",
     "Activity",

@@ -13,6 +13,9 @@ from math import gcd, lcm
 
 from simcore.errors import ConfigError
 
+#: Most cycles that a parameter should ask for at a time; millions of them still make a number of 64 bits.
+MOST_CYCLES = 1 << 40
+
 
 @dataclass(frozen=True)
 class Clock:

@@ -23,6 +23,7 @@ from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
 from arch.parts import chosen
 from simcore import (
+    MOST_CYCLES,
     Component,
     Config,
     MappingError,
@@ -55,7 +56,9 @@ class FabricConfig(Config):
     """How pixels get from core to core."""
 
     fidelity: Literal["ideal"] = param("ideal", unit="one of", doc="ideal: point to point, latency only")
-    latency_cycles: int = param(1, ge=0, unit="cycle", doc="from sender to memory, one hop, assumed")
+    latency_cycles: int = param(
+        1, ge=0, le=MOST_CYCLES, unit="cycle", doc="from sender to memory, one hop, assumed"
+    )
 
 
 class LayerConfig(Config):
@@ -67,7 +70,7 @@ class LayerConfig(Config):
 class DataflowConfig(Config):
     """The whole machine."""
 
-    clock_ghz: float = param(1.0, gt=0, unit="GHz", doc="reference clock; core clock of HERMES")
+    clock_ghz: float = param(1.0, gt=0, le=1e6, unit="GHz", doc="reference clock; core clock of HERMES")
     detail: Detail = param(
         "array", unit="one of", doc="array: a process for each; group: one for those in lock-step"
     )

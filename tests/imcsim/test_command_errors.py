@@ -220,3 +220,22 @@ def test_a_crash_in_a_component_is_told_in_one_line_and_in_full_on_demand(
     assert debugged.exit_code == 3
     assert "Traceback" in debugged.stderr
     assert "# here" in debugged.stderr
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "core.memory.column_cycles",
+        "core.crossbar.mvm_cycles",
+        "core.digital.pass_cycles",
+        "core.sender.pixel_cycles",
+        "core.partial_sum_cycles",
+        "fabric.latency_cycles",
+        "source.pixel_cycles",
+        "clock_ghz",
+    ],
+)
+def test_a_number_that_no_hardware_has_is_a_users_error(path: str) -> None:
+    assert path in refusal(
+        "run", "digits-mlp", "--arch", "dataflow", *OFF, "--set", f"{path}=10000000000000000000"
+    )
