@@ -24,6 +24,7 @@ def test_a_network_runs_with_golden_outputs(name: str) -> None:
     run = imcsim.run(name, arch="dataflow", settings=["detail=group"])
     assert run.summary["outputs_match_golden"] is True
     assert run.summary["inputs"].startswith("first 1 of photo")
+    assert run.outputs is not None
     assert len(set(run.outputs.ravel().tolist())) > 1
 
 
