@@ -33,7 +33,14 @@ SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS = (
     "outputs.npz",
 )
 #: What exporters add; it belongs to the run and goes with it.
-EXPORTED = ("timeline.png", "timeline.svg", "utilisation.png", "utilisation.svg", "trace.json")
+EXPORTED = (
+    *(
+        f"{name}.{ending}"
+        for name in ("timeline", "timeline-start", "utilisation")
+        for ending in ("png", "svg")
+    ),
+    "trace.json",
+)
 _OURS = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, *EXPORTED)
 _STAGE = ".imcsim-"
 _COLUMNS = ("path", "kind", "family", "layer")
@@ -68,6 +75,11 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave()
+
+    @property
+    def holds_complete_run(self) -> bool:
+        """Whether an earlier run lies here that was not interrupted."""
+        return is_run_folder(self.folder) and not _summary(self.folder)["interrupted"]
 
     def write(self, run: RunRecord) -> None:
         """Write all files of a run and put them in place of those of an earlier one."""
@@ -121,7 +133,7 @@ class RunFolder:
 def is_run_folder(folder: Path) -> bool:
     """Tell whether a directory holds a result of ours."""
     try:
-        return bool(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["schema"] == SUMMARY_SCHEMA)
+        return bool(_summary(folder)["schema"] == SUMMARY_SCHEMA)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -148,6 +160,10 @@ def read_folder(folder: Path) -> RunRecord:
         outputs=arrays.get("outputs"),
         quantised=arrays.get("quantised"),
     )
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / SUMMARY).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 def _if_there(path: Path, read: Callable[[Path], Any]) -> Any:

@@ -38,6 +38,7 @@ _FOUND = (
     "float_accuracy",
     "outputs_match_golden",
     "units",
+    "reached",
     "events",
     "wall_s",
     "setup_s",

@@ -36,11 +36,10 @@ from workloads import (
 
 
 class InterruptedRun(KeyboardInterrupt):
-    """Ctrl-C during a run; `run` holds what is known of it."""
+    """Ctrl-C during a run; `run` holds what is known of it, and the message says where that was saved."""
 
-    def __init__(self, run: Run, folder: str | Path | None) -> None:
-        where = "" if folder is None else f"; what is known of the run is in {folder}, marked so"
-        super().__init__(f"interrupted{where}")
+    def __init__(self, run: Run, saved: str) -> None:
+        super().__init__(f"interrupted{saved}")
         self.run = run
 
 
@@ -96,10 +95,13 @@ def run(
         try:
             result = job.run()
         except KeyboardInterrupt:
-            partial = job.partial()
-            if folder is not None:
+            partial, saved = job.partial(), ""
+            if folder is not None and folder.holds_complete_run:
+                saved = f"; {out} keeps the complete run that it held"
+            elif folder is not None:
                 folder.write(partial)
-            raise InterruptedRun(partial, out) from None
+                saved = f"; what is known of the run is in {out}, marked so"
+            raise InterruptedRun(partial, saved) from None
         if folder is not None:
             folder.write(result)
     return result
@@ -151,7 +153,8 @@ class _Job:
 
     def _look(self, progress: Progress) -> None:
         """Take note of the progress, and pass it on."""
-        self.summary |= {"events": progress.events, "wall_s": progress.wall_s}
+        reached = {"cycle": progress.cycle, progress.what: progress.done}
+        self.summary |= {"reached": reached, "events": progress.events, "wall_s": progress.wall_s}
         if self.observe is not None:
             self.observe(progress)
 
@@ -203,6 +206,7 @@ class _Job:
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,
             **rates(machine_run, stream, self.lowered.macs),
+            "reached": {"cycle": outcome.cycles, "images": config.images},
             "units": len(outcome.accounts),
             "events": outcome.events,
             "wall_s": wall_s,

@@ -51,8 +51,18 @@ def test_ctrl_c_ends_with_130_and_saves_what_is_known(tmp_path: Path) -> None:
     assert back.summary["interrupted"] is True
     assert back.summary["events"] > 0
     assert back.summary["cycles"] is None
+    assert back.summary["reached"]["cycle"] > 0
+    assert 0 < back.summary["reached"]["images"] < 100000
     assert back.config.images == 100000
     assert set(back.summary) == set(imcsim.run("digits-mlp", "dataflow", values="off").summary)
+
+
+def test_ctrl_c_keeps_an_earlier_complete_run(tmp_path: Path) -> None:
+    before = imcsim.run("digits-mlp", "dataflow", values="off", out=tmp_path / "run")
+    code, _, stderr = interrupted(tmp_path / "run")
+    assert code == 130
+    assert stderr == f"error: interrupted; {tmp_path / 'run'} keeps the complete run that it held\n"
+    assert imcsim.read_run(tmp_path / "run").summary == before.summary
 
 
 def test_ctrl_c_without_a_directory_leaves_nothing() -> None:

@@ -21,7 +21,7 @@ CONTRACT = {
     "tops_per_w", "tops_per_mm2", "energy_j", "area_mm2", "power_w", "accuracy", "outputs_match_golden",
     "units", "events", "wall_s", "setup_s", "compile_s", "peak_rss_mb",
 }  # fmt: skip
-ADDED = {"history", "inputs", "interrupted", "warmup", "golden_accuracy", "float_accuracy"}
+ADDED = {"history", "inputs", "interrupted", "reached", "warmup", "golden_accuracy", "float_accuracy"}
 
 
 @pytest.mark.parametrize("options", [[], ["--images", "3"], ["--values", "off"]])
