@@ -39,6 +39,7 @@ _FOUND = (
     "outputs_match_golden",
     "units",
     "reached",
+    "buffer_peaks",
     "events",
     "wall_s",
     "setup_s",

@@ -207,6 +207,7 @@ class _Job:
             "latency_s": stream.latency,
             **rates(machine_run, stream, self.lowered.macs),
             "reached": {"cycle": outcome.cycles, "images": config.images},
+            "buffer_peaks": machine_run.peaks,
             "units": len(outcome.accounts),
             "events": outcome.events,
             "wall_s": wall_s,

@@ -21,7 +21,16 @@ CONTRACT = {
     "tops_per_w", "tops_per_mm2", "energy_j", "area_mm2", "power_w", "accuracy", "outputs_match_golden",
     "units", "events", "wall_s", "setup_s", "compile_s", "peak_rss_mb",
 }  # fmt: skip
-ADDED = {"history", "inputs", "interrupted", "reached", "warmup", "golden_accuracy", "float_accuracy"}
+ADDED = {
+    "history",
+    "inputs",
+    "interrupted",
+    "reached",
+    "buffer_peaks",
+    "warmup",
+    "golden_accuracy",
+    "float_accuracy",
+}
 
 
 @pytest.mark.parametrize("options", [[], ["--images", "3"], ["--values", "off"]])
@@ -132,3 +141,18 @@ def test_rates_are_throughput_and_operations_per_joule_and_area() -> None:
     assert r["power_w"]["mean"] == pytest.approx(6.0 / float(240 * TICK))
     assert r["tops_per_w"] == pytest.approx(2 * 1000 * len(COMPLETED) / 6.0 / 1e12)
     assert r["tops_per_mm2"] == pytest.approx(r["tops"] / 3.0)
+
+
+def test_no_buffer_ever_holds_more_than_its_slots() -> None:
+    settings = ["buffers.rule=minimum"]
+    peaks = imcsim.run("digits-resnet", "dataflow", images=3, values="off", settings=settings).summary[
+        "buffer_peaks"
+    ]
+    slots = {
+        f"core[{row.stage}].memory.pixel_in[{place}]": depth
+        for row in imcsim.map_workload("digits-resnet", "dataflow", settings=settings).rows
+        for place, (_, depth, _) in enumerate(row.buffers)
+    }
+    assert peaks.keys() == slots.keys()
+    assert all(1 <= peak <= (slots[path] or 0) for path, peak in peaks.items())
+    assert peaks["core[block1-conv2].memory.pixel_in[0]"] >= 17  # two lines of 8 pixels and one make a window
