@@ -75,7 +75,7 @@ class Unit:
         else:
             excess = charged - makespan
             held = self.last or (self.operations[0] if self.operations else None)
-            if excess < 0 or held is None:
+            if excess < 0 or held is None or excess > held.ticks:
                 raise self._miscounted(charged, makespan)
             ticks[held.state] -= excess
         return {state: count for state, count in ticks.items() if count}

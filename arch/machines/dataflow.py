@@ -82,7 +82,11 @@ class DataflowConfig(Config):
         doc="bitlines that hold a weight: 1, four 2-bit slices, or those in differential pairs",
     )
     input_pixels_per_cycle: int | None = param(
-        None, ge=1, unit="pixel", doc="input pixels that come together; null: one every source.pixel_cycles"
+        None,
+        ge=1,
+        le=512,
+        unit="pixel",
+        doc="input pixels that come together; null: one every source.pixel_cycles",
     )
     layers: dict[str, LayerConfig] = param({}, unit="", doc="what differs for single layers, by name")
     core: CoreConfig = component_part("core", doc="the cores")

@@ -349,3 +349,19 @@ def test_a_finished_run_leaves_the_collector_as_it_was(engine: EngineName) -> No
             assert gc.isenabled() == enabled
         finally:
             gc.enable()
+
+
+def test_no_more_is_taken_off_an_operation_that_the_makespan_cuts_than_it_was_charged() -> None:
+    class TwoJobs(Component):
+        long = Operation(doc="held, but not yielded")
+        short = Operation(doc="under way at the makespan")
+
+        @process
+        def serve(self) -> Process:
+            self.long.hold(10)
+            yield self.short.hold(5)
+
+    part = Simulation([CORE]).build(TwoJobs, PartConfig(), "part")
+    next(part.serve())
+    with pytest.raises(BrokenLawError, match="part was charged 15 ticks while 2 passed: a hold that lies"):
+        part.units[0].states(2, None)
