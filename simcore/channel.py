@@ -31,18 +31,16 @@ class Waits:
         self.ticks = 0
         self.log: array[int] | None = None  # start, duration, start, duration, ...
 
-    def add(self, since: int, waited: int) -> None:
-        """Charge a wait that is over."""
-        self.ticks += waited
-        log = self.log
-        if log is not None:
-            log.append(since)
-            log.append(waited)
-
     def end(self, wake: Wake, now: int) -> None:
         """Charge the wait of a process that goes on now."""
-        if now != wake.since:
-            self.add(wake.since, now - wake.since)
+        wake.waiting = False
+        since = wake.since
+        if now != since:
+            self.ticks += now - since
+            log = self.log
+            if log is not None:
+                log.append(since)
+                log.append(now - since)
 
 
 class Endpoint:
@@ -58,8 +56,6 @@ class Endpoint:
     def park(self, wake: Wake, waits: Waits) -> Park:
         """Note who waits here from now on; its first wait makes it the owner of this end.
 
-        Call it before the process takes its place: it looks whether the last one was left.
-
         raises : WiringError if another process waited at this end before, or if this one should be waiting
             somewhere else
         """
@@ -70,12 +66,12 @@ class Endpoint:
                     "put an arbiter in between"
                 )
             waits.owner = wake
-        for last in (self, wake.parked_on or self):
-            if any(waiting is wake for waiting, _ in last.parked()):
-                raise WiringError(
-                    f"{describe(wake)} called {self.name} before its last call, {last.name}, was yielded; "
-                    "write `yield self.PORT.put(token)`, and likewise get, arrived and acquire"
-                )
+        if wake.waiting:
+            raise WiringError(
+                f"{describe(wake)} called {self.name} before its last call, {wake.parked_on.name}, was "
+                "yielded; write `yield self.PORT.put(token)`, and likewise get, arrived and acquire"
+            )
+        wake.waiting = True
         wake.parked_on = self
         wake.since = self.engine.now
         return PARK
@@ -153,19 +149,11 @@ class Channel(TwoEnded):
             if writer is not None:  # its token takes the slot just freed
                 self._writer = None
                 items.append(self._held)
-                waited = self.engine.now - writer.since
-                if waited:
-                    self.writer_waits.add(writer.since, waited)
+                self.writer_waits.end(writer, self.engine.now)
                 self.soon(writer)
             return ready
-        engine = self.engine
-        wake = engine.active
-        if self._reader is None and wake.parked_on is self and self.reader_waits.owner is wake:
-            wake.since = engine.now  # all that there is to note
-        else:
-            self.park(wake, self.reader_waits)
-        self._reader = wake
-        return PARK
+        self._reader = wake = self.engine.active
+        return self.park(wake, self.reader_waits)
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a token on, waiting until there is room; `wake` waits in place of the running process."""
@@ -174,21 +162,15 @@ class Channel(TwoEnded):
         if reader is not None:
             self._reader = None
             reader.value = token
-            waited = self.engine.now - reader.since
-            if waited:
-                self.reader_waits.add(reader.since, waited)
+            self.reader_waits.end(reader, self.engine.now)
             self.soon(reader)
             return DONE
         items = self._items
         if not items or len(items) < self.capacity:  # capacity is at least 1
             items.append(token)
             return DONE
-        engine = self.engine
-        wake = wake or engine.active
-        if self._writer is None and wake.parked_on is self and self.writer_waits.owner is wake:
-            wake.since = engine.now  # all that there is to note
-        else:
-            self.park(wake, self.writer_waits)
+        wake = wake or self.engine.active
+        self.park(wake, self.writer_waits)
         self._held = token
         self._writer = wake
         return PARK

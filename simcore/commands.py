@@ -51,7 +51,7 @@ class Wake:
     PARK.
     """
 
-    __slots__ = ("owner", "parked_event", "parked_on", "send", "since", "unit", "value")
+    __slots__ = ("owner", "parked_event", "parked_on", "send", "since", "unit", "value", "waiting")
 
     def __init__(self, send: Callable[[Any], Any], owner: Any = None) -> None:
         self.send = send
@@ -59,6 +59,7 @@ class Wake:
         self.value: Any = None
         self.parked_on: Any = None  # the channel end or arbiter it parked on last
         self.since = 0  # tick in which it parked there
+        self.waiting = False  # whether it still waits there
         self.unit: Any = None  # whose time the process spends, where it is accounted
         self.parked_event: Any = None  # stock SimPy only: the event that stands for being parked
 

@@ -201,10 +201,8 @@ class CycleEnvironment(simpy.Environment):
 
     def is_parked(self, wake: Wake) -> bool:
         """Whether a process waits in a channel or arbiter, or was promised what it waited for there."""
-        if wake.parked_on is None:
-            return False
-        if any(parked is wake for parked, _ in wake.parked_on.parked()):
-            return True
+        if wake.parked_on is None or wake.waiting:
+            return wake.waiting
         # Those that slept until this tick stand before those that were woken in it.
         return wake in self._ready[max(self._handled(), len(self._slept)) :]
 
@@ -454,7 +452,8 @@ class CycleEnvironment(simpy.Environment):
             elif command is PARK:
                 return
             elif isinstance(command, int) and not isinstance(command, bool) and command >= 0:
-                wake.parked_on = None
+                if not wake.waiting:
+                    wake.parked_on = None
                 self.at(self.now + command, wake)
                 return
             elif isinstance(command, Event):
