@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workloads.activation_functions import activations
 from workloads.convolution import convolve
-from workloads.folding import folded_affine, folded_parts
+from workloads.folding import FoldedPart, folded_affine, folded_parts
 from workloads.network import Parameters
 from workloads.nodes import (
     AddNode,
@@ -27,21 +27,30 @@ from workloads.nodes import (
 
 Float = NDArray[np.floating[Any]]
 
+#: Gives the weights of a matrix node, some columns after the other.
+Folding = Callable[[MatrixNode], Iterator[FoldedPart]]
+
 
 def float_tensors(
     lowered: LoweredNetwork,
     parameters: Parameters,
     inputs: NDArray[Any],
     precision: type[np.floating[Any]] = np.float64,
+    folded: Folding | None = None,
 ) -> Iterator[tuple[str, Float]]:
     """Yield the name and the values (N, C, H, W) of the input and of every node, in order.
 
     precision : the number type of all values; double makes them the same on every machine, but for roundings
         far below those of a scale
+    folded : what gives a matrix node's weights; `folded_parts` unless given
     """
+    parts_of = folded or (lambda node: folded_parts(node, parameters, precision))
 
     def compute(node: Node, operands: list[Float]) -> Float:
-        value = _value(node, operands, parameters)
+        if isinstance(node, MatrixNode):
+            value = _products(node, operands[0], parts_of(node))
+        else:
+            value = _value(node, operands, parameters)
         low, high = node.clip
         return value if low is None and high is None else np.clip(value, low, high, out=value)
 
@@ -58,17 +67,19 @@ def float_outputs(lowered: LoweredNetwork, parameters: Parameters, inputs: NDArr
     )
 
 
+def _products(node: MatrixNode, x: Float, parts: Iterator[FoldedPart]) -> Float:
+    """Return a matrix node's output before its clipping."""
+    products = np.empty((len(x), *node.shape), dtype=x.dtype)
+    for part in parts:
+        some = convolve(x, part.weights, node.window)
+        np.add(some, part.bias[:, None, None].astype(x.dtype), out=products[:, part.out])
+    return products
+
+
 def _value(node: Node, operands: list[Float], parameters: Parameters) -> Float:
-    """Return the node's output before its clipping."""
+    """Return the output of any other node before its clipping."""
     x = operands[0]
     match node:
-        case MatrixNode():
-            parts = []
-            for part in folded_parts(node, parameters):
-                products = convolve(x, part.weights.astype(x.dtype, copy=False), node.window)
-                products += part.bias[:, None, None].astype(x.dtype)
-                parts.append(products)
-            return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         case MaxPoolNode():
             largest: Float = np.maximum.reduce(list(node.window.taps(x, -np.inf)))
             return largest

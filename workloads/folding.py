@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,7 @@ from workloads.nodes import AffineNode, MatrixNode
 
 Float = NDArray[np.float64]
 
-
-#: Weights that are folded at once: double precision must not hold a large layer as a whole.
+#: Weights that are folded at once: a large layer must not be held as a whole.
 WEIGHTS_AT_ONCE = 2**22
 
 
@@ -30,15 +30,19 @@ class FoldedPart:
 
     cols: slice
     out: slice
-    weights: Float
+    weights: NDArray[np.floating[Any]]
     bias: Float
 
 
-def folded_parts(node: MatrixNode, parameters: Parameters) -> Iterator[FoldedPart]:
+def folded_parts(
+    node: MatrixNode, parameters: Parameters, precision: type[np.floating[Any]] = np.float64
+) -> Iterator[FoldedPart]:
     """Yield a matrix node's weights, a part of its columns after the other; all of them if it has groups.
 
     Rows go by position of the window first (top row first), by channel of the group second: the order in
     which a line buffer hands over pixels.
+
+    precision : the number type of the weights
     """
     own = parameters[node.name]
     factor, offset = _chain(node.norms, parameters, node.cols)
@@ -49,7 +53,7 @@ def folded_parts(node: MatrixNode, parameters: Parameters) -> Iterator[FoldedPar
     cols = max(1, WEIGHTS_AT_ONCE // node.rows) if node.groups == 1 else node.cols
     for start in range(0, node.cols, cols):
         out = slice(start, min(start + cols, node.cols))
-        weights = kernels[out].astype(np.float64) * factor[out, None, None]
+        weights = kernels[out].astype(precision, copy=False) * factor[out, None, None].astype(precision)
         rows = weights.reshape(node.groups, -1, channels, node.window.positions).transpose(0, 3, 2, 1)
         of_group = out if node.groups == 1 else slice(0, node.cols_per_group)
         yield FoldedPart(of_group, out, rows.reshape(node.groups, node.rows, -1), bias[out])

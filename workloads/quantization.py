@@ -9,7 +9,7 @@ output channel. Products are summed in 64 bit integers and brought to the output
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
 from workloads.activation_functions import Clip, activations, apply_clip
-from workloads.float_reference import apply_function, float_tensors
-from workloads.folding import folded_affine, folded_parts
+from workloads.float_reference import Folding, apply_function, float_tensors
+from workloads.folding import FoldedPart, folded_affine, folded_parts
 from workloads.network import Parameters
 from workloads.nodes import (
     AddNode,
@@ -200,37 +200,73 @@ def quantize(
     for what, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
         if not MIN_BITS <= bits <= MAX_BITS:
             raise WorkloadError(f"{lowered.name}: {what} must be in [{MIN_BITS}, {MAX_BITS}] bit, got {bits}")
-    tensors = calibrate(lowered, parameters, calibration_inputs, activation_bits)
-    nodes = {node.name: _quantized(node, parameters, tensors, weight_bits) for node in lowered.nodes}
-    return QuantizedNetwork(lowered, weight_bits, activation_bits, tensors, nodes)
+    return _Calibration(lowered, parameters, weight_bits, activation_bits).over(calibration_inputs)
 
 
-def calibrate(
-    lowered: LoweredNetwork, parameters: Parameters, inputs: NDArray[Any], bits: int
-) -> dict[str, Quantization]:
-    """Return the quantisation of every tensor, from its least and largest value in a float run over `inputs`.
+class _Calibration:
+    """Quantises a network while its ranges are observed in a float run, so that weights are folded once.
 
-    Max pools, shortcuts and tables that only clip keep their input's, so they never round. A network too
-    large for double precision is run in single; its ranges then grow to the next of a few round numbers, on
-    which machines agree though they sum in different orders.
+    Max pools, shortcuts and tables that only clip keep their input's quantisation, so they never round. A
+    network too large for double precision is run in single; its ranges then grow to the next of a few round
+    numbers, on which machines agree though they sum in different orders.
     """
-    check_inputs(lowered, inputs)
-    double = lowered.macs <= DOUBLE_PRECISION_MACS
-    low = dict.fromkeys(lowered.shapes, 0.0)
-    high = dict.fromkeys(lowered.shapes, 0.0)
-    for part in lowered.batches(inputs, CALIBRATION_ELEMENTS):
-        for name, values in float_tensors(lowered, parameters, part, np.float64 if double else np.float32):
-            low[name] = min(low[name], float(values.min()))
-            high[name] = max(high[name], float(values.max()))
-    if not double:
-        low, high = ({name: _rounded_out(end) for name, end in ends.items()} for ends in (low, high))
-    tensors = {lowered.input: Quantization.of_range(low[lowered.input], high[lowered.input], bits)}
-    for node in lowered.nodes:
-        if _keeps_quantization(node):
-            tensors[node.name] = tensors[node.inputs[0]]
-        else:
-            tensors[node.name] = Quantization.of_range(low[node.name], high[node.name], bits)
-    return tensors
+
+    def __init__(
+        self, lowered: LoweredNetwork, parameters: Parameters, weight_bits: int, activation_bits: int
+    ) -> None:
+        self._lowered = lowered
+        self._parameters = parameters
+        self._bits = (weight_bits, activation_bits)
+        double = lowered.macs <= DOUBLE_PRECISION_MACS
+        self._precision = np.float64 if double else np.float32
+        self._low = dict.fromkeys(lowered.shapes, 0.0)
+        self._high = dict.fromkeys(lowered.shapes, 0.0)
+        self._tensors: dict[str, Quantization] = {}
+        self._matrices: dict[str, _Matrix] = {}
+
+    def over(self, inputs: NDArray[Any]) -> QuantizedNetwork:
+        """Return the network, each tensor scaled to its least and largest value over `inputs`."""
+        lowered, (weight_bits, activation_bits) = self._lowered, self._bits
+        check_inputs(lowered, inputs)
+        *parts, last = lowered.batches(inputs, CALIBRATION_ELEMENTS)
+        for part in parts:
+            for name, values in self._run(part):
+                self._observe(name, values)
+        nodes: dict[str, QuantizedNode] = {}
+        for name, values in self._run(last, self._folded_and_quantised):
+            self._observe(name, values)
+            self._tensors[name] = self._quantization(name)
+            if name != lowered.input:
+                nodes[name] = _quantized(
+                    lowered[name], self._parameters, self._tensors, self._matrices.pop(name, None)
+                )
+        return QuantizedNetwork(lowered, weight_bits, activation_bits, self._tensors, nodes)
+
+    def _run(self, inputs: NDArray[Any], folded: Folding | None = None) -> Iterator[tuple[str, NDArray[Any]]]:
+        return float_tensors(self._lowered, self._parameters, inputs, self._precision, folded)
+
+    def _observe(self, name: str, values: NDArray[Any]) -> None:
+        self._low[name] = min(self._low[name], float(values.min()))
+        self._high[name] = max(self._high[name], float(values.max()))
+
+    def _quantization(self, name: str) -> Quantization:
+        """Return how a tensor, all of whose values are observed, is quantised."""
+        if name != self._lowered.input and _keeps_quantization(node := self._lowered[name]):
+            return self._tensors[node.inputs[0]]
+        low, high = self._low[name], self._high[name]
+        if self._precision is np.float32:
+            low, high = _rounded_out(low), _rounded_out(high)
+        return Quantization.of_range(low, high, self._bits[1])
+
+    def _folded_and_quantised(self, node: MatrixNode) -> Iterator[FoldedPart]:
+        """Yield a node's folded weights, and make integers of them on the way."""
+        input_scale = self._tensors[node.inputs[0]].scale
+        self._matrices[node.name] = matrix = _Matrix.empty(node)
+        for part in folded_parts(node, self._parameters, self._precision):
+            yield part
+            matrix.weights[..., part.cols], matrix.bias[part.out], matrix.scales[part.out] = quantize_matrix(
+                part.weights, part.bias, input_scale, self._bits[0]
+            )
 
 
 def _rounded_out(end: float) -> float:
@@ -256,21 +292,40 @@ def _keeps_quantization(node: Node) -> bool:
     return isinstance(node, MaxPoolNode | ShortcutNode)
 
 
+@dataclass(frozen=True, eq=False)
+class _Matrix:
+    """What `quantize_matrix` returns for all columns of a node."""
+
+    weights: NDArray[np.int16]
+    bias: NDArray[np.int64]
+    scales: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, node: MatrixNode) -> _Matrix:
+        """Return room for the integers of `node`."""
+        return cls(
+            np.empty((node.groups, node.rows, node.cols_per_group), dtype=np.int16),
+            np.empty(node.cols, dtype=np.int64),
+            np.empty(node.cols),
+        )
+
+
 def _quantized(
-    node: Node, parameters: Parameters, tensors: Mapping[str, Quantization], weight_bits: int
+    node: Node, parameters: Parameters, tensors: Mapping[str, Quantization], matrix: _Matrix | None
 ) -> QuantizedNode:
+    """Return the integers of a node, those of a matrix node from its `matrix`."""
     sources = [tensors[source] for source in node.inputs]
     source, target = sources[0], tensors[node.name]
     low, high = _clip_codes(node.clip, target)
     match node:
         case MatrixNode():
-            weights, bias, scales = _quantized_matrix(node, parameters, source.scale, weight_bits)
+            assert matrix is not None
             return QuantizedMatrix(
                 low=low,
                 high=high,
-                weights=weights,
-                bias=bias,
-                multiplier=(source.scale * scales / target.scale).astype(np.float32),
+                weights=matrix.weights,
+                bias=matrix.bias,
+                multiplier=(source.scale * matrix.scales / target.scale).astype(np.float32),
                 input_zero=source.zero,
                 output_zero=target.zero,
             )
@@ -308,21 +363,8 @@ def _quantized(
     raise TypeError(f"{node.name}: no quantisation for {type(node).__name__}")
 
 
-def _quantized_matrix(
-    node: MatrixNode, parameters: Parameters, input_scale: float, bits: int
-) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64]]:
-    """Return what `quantize_matrix` returns for a node's folded weights, made a few columns at a time."""
-    weights = np.empty((node.groups, node.rows, node.cols_per_group), dtype=np.int16)
-    bias, scales = np.empty(node.cols, dtype=np.int64), np.empty(node.cols)
-    for part in folded_parts(node, parameters):
-        weights[..., part.cols], bias[part.out], scales[part.out] = quantize_matrix(
-            part.weights, part.bias, input_scale, bits
-        )
-    return weights, bias, scales
-
-
 def quantize_matrix(
-    weights: NDArray[np.float64], bias: NDArray[np.float64], input_scale: float, bits: int
+    weights: NDArray[np.floating[Any]], bias: NDArray[np.float64], input_scale: float, bits: int
 ) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64]]:
     """Return integer weights, integer bias and the scale of each output channel.
 
@@ -331,11 +373,12 @@ def quantize_matrix(
     """
     largest_code = 2 ** (bits - 1) - 1
     groups, _, cols = weights.shape
-    largest = np.abs(weights).max(axis=1).reshape(groups * cols)
+    largest = np.maximum(weights.max(axis=1), -weights.min(axis=1)).reshape(groups * cols).astype(np.float64)
     # a channel of tiny weights must not blow up its bias: that keeps below 2**30 steps
     scales = np.maximum(largest / largest_code, np.abs(bias) / (input_scale * 2**30))
     scales[scales < SMALLEST_SCALE] = 1.0
-    codes = np.rint(weights / scales.reshape(groups, 1, cols))
+    codes = weights / scales.reshape(groups, 1, cols).astype(weights.dtype)
+    np.rint(codes, out=codes)
     return codes.astype(np.int16), np.rint(bias / (input_scale * scales)).astype(np.int64), scales
 
 

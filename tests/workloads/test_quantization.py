@@ -210,6 +210,17 @@ def test_calibration_in_single_precision_gives_nearly_equal_scales(
         assert 0.9999 <= single[name].scale / double[name].scale <= 1.01
 
 
+def test_calibration_in_batches_equals_calibration_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = networks_by_name["digits-resnet"]()
+    images = np.random.default_rng(0).random((5, *network.input_shape))
+    whole = quantize(lower(network), network.load_parameters(), images)
+    monkeypatch.setattr(quantization, "CALIBRATION_ELEMENTS", 1)
+    single = quantize(lower(network), network.load_parameters(), images)
+    assert single.tensors == whole.tensors
+    outputs = golden(whole, images)
+    assert all(np.array_equal(codes, outputs[name]) for name, codes in golden(single, images).items())
+
+
 def test_weights_in_parts_equal_weights_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     network = networks_by_name["digits-cnn"]()
     images = np.random.default_rng(0).random((4, *network.input_shape))

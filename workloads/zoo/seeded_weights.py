@@ -157,9 +157,9 @@ class _Stream:
         for start in range(0, sums.size, DRAWN_AT_ONCE):
             part = sums[start : start + DRAWN_AT_ONCE]
             part[:] = self._sums_of_four_bytes(part.size)
-        sums -= np.float32(SUM_MEAN)
-        sums *= np.float32(deviation / SUM_DEVIATION)
-        sums += np.float32(mean)
+            part -= np.float32(SUM_MEAN)
+            part *= np.float32(deviation / SUM_DEVIATION)
+            part += np.float32(mean)
         return sums.reshape(shape)
 
     def _sums_of_four_bytes(self, count: int) -> NDArray[np.uint32]:
