@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.mapping.stages import Operand, Stage
-from arch.mapping.tiling import Block, wordlines_of
+from arch.mapping.tiling import Block
 from simcore import BrokenLawError
-from simcore.kernels.integer_mvm import multiply_block
-from simcore.kernels.requantize import apply_affine, requantize_sums, round_scaled, scale_operand
+from simcore.kernels.integer_mvm import multiply_block, multiply_channels, multiply_window
+from simcore.kernels.requantize import apply_affine, clip_codes, requantize_sums, round_scaled, scale_operand
 from simcore.kernels.windows import gather_window, max_window, sum_window
 from workloads import (
     AddNode,
@@ -37,49 +37,57 @@ from workloads import (
     ShortcutNode,
 )
 
-Codes = NDArray[np.int32]
+Codes = NDArray[Any]
 Work = Callable[[int], None]
+Take = Callable[[int, int, int], None]
 
 
 class PixelMemory:
     """Circular memory of one operand: pixel k lies in row k mod size.
 
-    codes : (size, channels) int32
-    source : (rows, channels) int32, the sender's output register, where pixel k lies in row k mod rows
+    source : (rows, channels), the sender's output register, where pixel k lies in row k mod rows
+    codes : (size, channels) of the same integers
     before : pointwise work done on a pixel as it is stored, given its row
     """
 
     def __init__(
         self, source: Codes, depth: int | None, pixels: int, channels: int, freed: Callable[[], int]
     ) -> None:
-        self.source = source
         self.size = depth if depth is not None else pixels
-        self.codes: Codes = np.zeros((self.size, channels), np.int32)
+        self.codes: Codes = np.zeros((self.size, channels), source.dtype)
         self.before: list[Callable[[Codes, int], None]] = []
         self._bounded = depth is not None
         self._freed = freed
+        self._rows = _rows_of(self.codes)
+        self._source, self._sent = source.data.cast("B"), len(source)
+        self._width = channels * source.itemsize
 
     def store(self, pixel: int) -> None:
         """Take a pixel that has arrived over from its sender."""
         if not self._bounded and pixel - self._freed() >= self.size:
             self._grow(pixel)
-        row = pixel % self.size
-        self.codes[row] = self.source[pixel % len(self.source)]
+        row, start = pixel % self.size, pixel % self._sent * self._width
+        self._rows[row][:] = self._source[start : start + self._width]
         for work in self.before:
             work(self.codes, row)
 
     def _grow(self, pixel: int) -> None:
         """Double an unbounded memory, keeping every pixel before `pixel` that may still be read."""
         kept = np.arange(pixel - self.size, pixel)
-        larger = np.zeros((2 * self.size, self.codes.shape[1]), np.int32)
+        larger = np.zeros((2 * self.size, self.codes.shape[1]), self.codes.dtype)
         larger[kept % (2 * self.size)] = self.codes[kept % self.size]
-        self.size, self.codes = 2 * self.size, larger
+        self.size, self.codes, self._rows = 2 * self.size, larger, _rows_of(larger)
+
+
+def _rows_of(codes: Codes) -> list[memoryview]:
+    """Return the bytes of each row, through which a few are copied much faster than through numpy."""
+    return [row.data.cast("B") for row in codes]
 
 
 class PixelRegister:
     """Register for the pixels of an operand that is read one by one, a row for each step under way.
 
-    codes : (slots, channels) int32
+    codes : (slots, channels) of the memory's integers
     """
 
     def __init__(self, operand: Operand, memory: PixelMemory, network: QuantizedNetwork, slots: int) -> None:
@@ -88,13 +96,14 @@ class PixelRegister:
         self._channels = operand.shape[0]
         shortcut = operand.picked
         if shortcut is None:
-            self.codes: Codes = np.zeros((slots, self._channels), np.int32)
+            self.codes: Codes = np.zeros((slots, self._channels), memory.codes.dtype)
             self._picks = None
             return
         q = network.nodes[shortcut.name]
         assert isinstance(q, QuantizedShortcut)
         self._zero, self._bounds = q.zero, (q.low, q.high)
-        self.codes = np.full((slots, shortcut.shape[0]), np.clip(q.zero, q.low, q.high), np.int32)
+        further = np.clip(q.zero, q.low, q.high)
+        self.codes = np.full((slots, shortcut.shape[0]), further, memory.codes.dtype)
         _, height, width = operand.shape
         places = np.arange(height * width).reshape(1, height, width)
         (picks,) = shortcut.window.taps(places, -1)
@@ -115,7 +124,7 @@ class StageValues:
     """Memories, registers and work of one stage.
 
     memories : one for each operand
-    output : (slots, channels) int32, where finished pixel k lies in row k mod slots
+    output : (slots, channels) uint8 or uint16, where finished pixel k lies in row k mod slots
     """
 
     def __init__(
@@ -126,30 +135,36 @@ class StageValues:
         self.memories = list(memories)
         self.slots = slots
         self._finished = 0
+        self.number = self._sum_type()
         channels = stage.shape[0]
-        self.output: Codes = np.zeros((slots, channels), np.int32)
-        self.sums: NDArray[Any] = np.zeros((slots, channels), self._sum_type())
+        code_type = np.uint8 if network.activation_bits <= 8 else np.uint16
+        self.output: Codes = np.zeros((slots, channels), code_type)
+        self.sums: NDArray[Any] = np.zeros((slots, channels), self.number)
         registers = [
             PixelRegister(operand, memory, network, slots)
             for operand, memory in zip(stage.operands, memories, strict=True)
         ]
         self.operands: list[Codes] = [register.codes for register in registers]
-        self._registers = registers
         self._scaled = [np.zeros(codes.shape[1], np.float32) for codes in self.operands]
         for memory, operand in zip(memories, stage.operands, strict=True):
             memory.before = [self._pointwise(node) for node in operand.before]
-        self._capture_head = self._reader()
+        self._takes: list[Take] = [register.take for register in registers]
+        if not stage.accumulates and isinstance(stage.head, (MatrixNode, MaxPoolNode, AvgPoolNode)):
+            self._takes[0] = self._reader(stage.head)
         self._finish_head = self._finisher()
         self._after = list(self._tail())
 
     def _sum_type(self) -> type[np.signedinteger[Any]]:
         """Return the integers that no sum of the stage can overflow; 32 bits are twice as fast as 64."""
-        if not isinstance(self.stage.head, MatrixNode):
+        head = self.stage.head
+        if isinstance(head, MaxPoolNode):
+            return np.int32
+        if not isinstance(head, MatrixNode):
             return np.int64
-        weights = self._quantized(self.stage.head, QuantizedMatrix).weights
-        columns = np.abs(weights).sum(axis=1, dtype=np.int64)
-        largest = int(columns.max(initial=0)) * 2**self.network.activation_bits
-        return np.int32 if largest < 2**31 else np.int64
+        matrix = self._quantized(head, QuantizedMatrix)
+        columns = np.abs(matrix.weights).sum(axis=1, dtype=np.int64).ravel()
+        largest = columns * 2**self.network.activation_bits + np.abs(matrix.bias)
+        return np.int32 if int(largest.max(initial=0)) < 2**31 else np.int64
 
     def capture(self, window: int, image: int, step: int) -> None:
         """Copy what one step reads into its registers: `step` of `image` is the stage's step `window`."""
@@ -159,12 +174,11 @@ class StageValues:
                 f"{self._finished} are finished; let the core hold fewer at once"
             )
         slot = window % self.slots
-        first = self._capture_head(slot, image, step)
-        for register in self._registers[first:]:
-            register.take(slot, image, step)
+        for take in self._takes:
+            take(slot, image, step)
 
     def multiplier(self, blocks: Sequence[Block]) -> Work:
-        """Return the work of all arrays of a replica: add their products to a window's sums.
+        """Return the work of all arrays of a replica: bring their products to a window's sums.
 
         They are in lock-step and sums are exact, so slices and blocks of a matrix are multiplied at once.
         """
@@ -173,13 +187,17 @@ class StageValues:
         matrix: NDArray[Any] = self._quantized(node, QuantizedMatrix).weights
         if np.abs(matrix).max(initial=0) <= np.iinfo(np.int8).max:
             matrix = matrix.astype(np.int8)  # half the memory to go through for each window
-        if node.groups == 1:
-            held = [(matrix[0], wordlines_of(node, 0), 0)]
-        else:
-            held = [(block.weights(matrix), block.wordlines, block.first_col) for block in blocks]
         windows, sums, slots = self._windows, self.sums, self.slots
+        if node.groups == 1:
+            columns = np.ascontiguousarray(matrix[0].T)
+            return lambda window: multiply_window(windows, columns, sums, window % slots)
+        if node.groups == node.cols == node.in_shapes[0][0]:
+            channels = np.ascontiguousarray(matrix[:, :, 0].T)
+            return lambda window: multiply_channels(windows, channels, sums, window % slots)
+        held = [(block.weights(matrix), block.wordlines, block.first_col) for block in blocks]
 
         def multiply(window: int) -> None:
+            sums[window % slots] = 0
             for weights, wordlines, first_col in held:
                 multiply_block(windows, weights, wordlines, first_col, sums, window % slots)
 
@@ -189,70 +207,54 @@ class StageValues:
         """Bring one step to codes, and a pixel that is complete through all pointwise work behind it."""
         self._finish_head(step)
         self._finished += 1
-        pixels, unfinished = divmod(step + 1, self.stage.steps_per_pixel)
-        if not unfinished:
-            slot = (pixels - 1) % self.slots
-            for work in self._after:
-                work(slot)
+        if self._after:
+            pixels, unfinished = divmod(step + 1, self.stage.steps_per_pixel)
+            if not unfinished:
+                for work in self._after:
+                    work((pixels - 1) % self.slots)
 
     # -- what a step reads -----------------------------------------------------------------------------------
 
-    def _reader(self) -> Callable[[int, int, int], int]:
-        """Return what copies a step's window, and then says how many operands it has dealt with."""
-        head, stage = self.stage.head, self.stage
-        if stage.accumulates or not isinstance(head, (MatrixNode, MaxPoolNode, AvgPoolNode)):
-            return lambda slot, image, step: 0
-        memory, window = self.memories[0], head.window
-        _, height, width = head.in_shapes[0]
-        pixels = height * width
-        geometry = np.array([*window.kernel, *window.dilation, height, width], np.int64)
-        corners = [
-            (y * window.stride[0] - window.padding[0], x * window.stride[1] - window.padding[1])
-            for y in range(head.shape[1])
-            for x in range(head.shape[2])
-        ]
-        sums = self.sums
+    def _reader(self, head: MatrixNode | MaxPoolNode | AvgPoolNode) -> Take:
+        """Return what takes a step's window from the first memory."""
+        memory, window, sums = self.memories[0], head.window, self.sums
+        geometry = np.array(
+            [
+                *window.kernel,
+                *window.dilation,
+                *window.stride,
+                *window.padding[:2],
+                *head.in_shapes[0][1:],
+                head.shape[2],
+            ]
+        )
         if isinstance(head, MaxPoolNode):
-
-            def read_largest(slot: int, image: int, step: int) -> int:
-                max_window(memory.codes, image * pixels, *corners[step], geometry, sums, slot)
-                return 1
-
-            return read_largest
+            return lambda slot, image, step: max_window(memory.codes, geometry, image, step, sums, slot)
         if isinstance(head, AvgPoolNode):
             zero = self._quantized(head, QuantizedAvgPool).input_zero
-
-            def read_sum(slot: int, image: int, step: int) -> int:
-                sum_window(memory.codes, image * pixels, *corners[step], geometry, zero, sums, slot)
-                return 1
-
-            return read_sum
+            return lambda slot, image, step: sum_window(memory.codes, geometry, image, step, zero, sums, slot)
         zero = self._quantized(head, QuantizedMatrix).input_zero
-        self._windows = np.zeros((self.slots, window.positions * memory.codes.shape[1]), np.int32)
-        windows = self._windows
-
-        def read_window(slot: int, image: int, step: int) -> int:
-            gather_window(memory.codes, image * pixels, *corners[step], geometry, zero, windows, slot)
-            sums[slot] = 0
-            return 1
-
-        return read_window
+        number = np.int16 if self.network.activation_bits <= 15 else np.int32
+        elements = window.positions * memory.codes.shape[1]
+        self._windows = windows = np.zeros((self.slots, elements), number)
+        return lambda slot, image, step: gather_window(
+            memory.codes, geometry, image, step, zero, windows, slot
+        )
 
     # -- what becomes of it ----------------------------------------------------------------------------------
 
     def _finisher(self) -> Work:
         """Return the work of the head, from sums or operands to output codes."""
-        head, output, slots = self.stage.head, self.output, self.slots
+        head, output, sums, slots = self.stage.head, self.output, self.sums, self.slots
         if self.stage.accumulates:
             return self._accumulator()
         if isinstance(head, MatrixNode):
             m = self._quantized(head, QuantizedMatrix)
-            return lambda step: requantize_sums(
-                self.sums, m.bias, m.multiplier, m.output_zero, m.low, m.high, output, step % slots
-            )
+            bias, multiplier, ends = m.bias.astype(self.number), m.multiplier, (m.output_zero, m.low, m.high)
+            return lambda step: requantize_sums(sums, bias, multiplier, *ends, output, step % slots)
         if isinstance(head, MaxPoolNode):
             p = self._quantized(head, QuantizedMaxPool)
-            return lambda step: _clip_into(self.sums[step % slots], p.low, p.high, output[step % slots])
+            return lambda step: clip_codes(sums, p.low, p.high, output, step % slots)
         if isinstance(head, AvgPoolNode):
             a = self._quantized(head, QuantizedAvgPool)
             no_bias = np.zeros(output.shape[1], np.int64)
@@ -300,8 +302,8 @@ class StageValues:
                 image, pixel = divmod(step, steps)
                 row = image % slots
                 if pixel == 0:
-                    sums[row] = 0
-                sums[row] += pixels[step % slots] - a.input_zero
+                    sums[row] = -steps * a.input_zero
+                sums[row] += pixels[step % slots]
                 if pixel == steps - 1:
                     requantize_sums(sums, no_bias, multiplier, a.output_zero, a.low, a.high, output, row)
 
@@ -315,7 +317,7 @@ class StageValues:
                 sums[row] = -1
             np.maximum(sums[row], pixels[step % slots], out=sums[row])
             if pixel == steps - 1:
-                _clip_into(sums[row], p.low, p.high, output[row])
+                clip_codes(sums, p.low, p.high, output, row)
 
         return keep_largest
 
@@ -379,10 +381,6 @@ class StageValues:
         quantized = self.network.nodes[node.name]
         assert isinstance(quantized, kind)
         return quantized
-
-
-def _clip_into(values: NDArray[np.int64], low: int, high: int, out: Codes) -> None:
-    np.clip(values, low, high, out=out, casting="unsafe")
 
 
 def pixel_memory(operand: Operand, depth: int | None, source: Codes, freed: Callable[[], int]) -> PixelMemory:

@@ -26,6 +26,18 @@ def _round(scaled: Any, zero: int, low: int, high: int) -> Any:
     return np.int32(min(max(code, np.float32(low)), np.float32(high)))
 
 
+def clip_codes_reference(values: Numbers, low: int, high: int, codes: Numbers, slot: int) -> None:
+    """Clip integers (slots, channels) to codes in the same row."""
+    codes[slot] = np.clip(values[slot], low, high)
+
+
+@compiled
+def clip_codes(values: Numbers, low: int, high: int, codes: Numbers, slot: int) -> None:
+    """Compiled twin of `clip_codes_reference`."""
+    for channel in range(values.shape[1]):
+        codes[slot, channel] = min(max(values[slot, channel], low), high)
+
+
 def requantize_sums_reference(
     sums: Numbers,
     bias: Numbers,
@@ -38,10 +50,10 @@ def requantize_sums_reference(
 ) -> None:
     """Bring column sums to codes: float32(sum + bias) x multiplier, rounded, shifted and clipped.
 
-    sums : (slots, columns) int64
-    bias, multiplier : (columns,) int64, float32
+    sums : (slots, columns) int64, or int32 where no sum, bias included, can overflow it
+    bias, multiplier : (columns,) of the same integers, float32
     zero, low, high : the output's zero point and its smallest and largest code
-    codes : (slots, columns) int32, written in row `slot`
+    codes : (slots, columns) of any integers, written in row `slot`
     """
     scaled = (sums[slot] + bias).astype(np.float32) * multiplier
     codes[slot] = _round_reference(scaled, zero, low, high)
@@ -59,8 +71,9 @@ def requantize_sums(
     slot: int,
 ) -> None:
     """Compiled twin of `requantize_sums_reference`."""
+    number = sums.dtype.type
     for col in range(len(multiplier)):
-        scaled = np.float32(sums[slot, col] + bias[col]) * multiplier[col]
+        scaled = np.float32(number(sums[slot, col] + bias[col])) * multiplier[col]
         codes[slot, col] = _round(scaled, zero, low, high)
 
 
@@ -78,7 +91,7 @@ def scale_operand(
 ) -> None:
     """Compiled twin of `scale_operand_reference`; `multiplier` is a float32."""
     for channel in range(len(scaled)):
-        operand = np.float32(codes[slot, channel] - zero) * multiplier
+        operand = np.float32(np.int32(np.int32(codes[slot, channel]) - zero)) * multiplier
         scaled[channel] = operand if first else scaled[channel] + operand
 
 
@@ -111,7 +124,7 @@ def apply_affine_reference(
 ) -> None:
     """Apply a factor and an offset for each channel: float32(code - input_zero) x factor + offset, rounded.
 
-    codes, out : (slots, channels) int32, may be the same array; row `slot` is read and written
+    codes, out : (slots, channels) of any integers, may be the same array; row `slot` is read and written
     multiplier, offset : (channels,) float32
     """
     scaled = (codes[slot].astype(np.int64) - input_zero).astype(np.float32) * multiplier + offset
@@ -132,5 +145,6 @@ def apply_affine(
 ) -> None:
     """Compiled twin of `apply_affine_reference`."""
     for channel in range(len(multiplier)):
-        scaled = np.float32(codes[slot, channel] - input_zero) * multiplier[channel] + offset[channel]
+        operand = np.float32(np.int32(np.int32(codes[slot, channel]) - input_zero)) * multiplier[channel]
+        scaled = operand + offset[channel]
         out[slot, channel] = _round(scaled, zero, low, high)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from simcore.kernels.compiling import compiled
 
 Array = NDArray[Any]
 Kernel = Callable[..., None]
-UNTOUCHED = -77
+UNTOUCHED, UNTOUCHED_CODE = -77, 77
 
 seeds = st.integers(0, 2**32 - 1)
 bit_widths = st.integers(2, 16)
@@ -38,66 +39,142 @@ def assert_twins(module: Any, name: str, arguments: tuple[Any, ...], out: Array)
     return compiled
 
 
+def code_type(bits: int) -> type[Any]:
+    """Return the integers that a memory holds codes in."""
+    return np.uint8 if bits <= 8 else np.uint16
+
+
+def window_type(bits: int) -> type[Any]:
+    """Return the integers that a window holds codes in, zero point taken off."""
+    return np.int16 if bits <= 15 else np.int32
+
+
+@dataclass(frozen=True)
+class Case:
+    """A circular memory of codes, a window that lies over it, and slots of the output, one of which is meant.
+
+    where : geometry, image and step
+    """
+
+    bits: int
+    memory: Array
+    where: tuple[Array, int, int]
+    slots: int
+    slot: int
+
+    @property
+    def positions(self) -> int:
+        """Positions of the window's kernel."""
+        return int(self.where[0][:2].prod())
+
+    def out(self, columns: int, number: type[Any]) -> Array:
+        """Return a register for the result that nobody has written to."""
+        return np.full((self.slots, columns), UNTOUCHED, number)
+
+
 @st.composite
-def windows_in_memories(draw: st.DrawFn) -> tuple[Array, tuple[Any, ...], int, int]:
-    """Draw a circular memory of codes, where a window lies over it, slots of the output and one of them."""
+def windows_in_memories(draw: st.DrawFn) -> Case:
     bits = draw(bit_widths)
-    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    kernel, dilation, stride = draw(pairs), draw(pairs), draw(pairs)
+    padding = draw(st.tuples(st.integers(0, 8), st.integers(0, 8)))
     size = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    across = draw(st.integers(1, 9))
     channels = draw(st.integers(1, 5))
     rows = draw(st.integers(1, size[0] * size[1] + 3))  # a memory may be smaller than the map, or larger
     rng = np.random.default_rng(draw(seeds))
-    memory = rng.integers(0, 2**bits, (rows, channels)).astype(np.int32)
-    corner = [
-        draw(st.integers(-(k - 1) * d - 2, n + 1)) for k, d, n in zip(kernel, dilation, size, strict=True)
-    ]
-    base = draw(st.integers(0, 1000)) * size[0] * size[1]
-    geometry = np.array([*kernel, *dilation, *size], np.int64)
+    memory = rng.integers(0, 2**bits, (rows, channels)).astype(code_type(bits))
+    geometry = np.array([*kernel, *dilation, *stride, *padding, *size, across], np.int64)
+    where = (geometry, draw(st.integers(0, 1000)), draw(st.integers(0, 9 * across - 1)))
     slots = draw(st.integers(1, 4))
-    return memory, (base, *corner, geometry), slots, draw(st.integers(0, slots - 1))
+    return Case(bits, memory, where, slots, draw(st.integers(0, slots - 1)))
+
+
+@settings(deadline=None)
+@given(windows_in_memories(), st.data())
+def test_gather_window_equals_its_twin(case: Case, data: st.DataObject) -> None:
+    zero = data.draw(st.integers(0, 2**case.bits - 1))
+    out = case.out(case.positions * case.memory.shape[1], window_type(case.bits))
+    window = assert_twins(windows, "gather_window", (case.memory, *case.where, zero, ..., case.slot), out)
+    assert (np.delete(window, case.slot, axis=0) == UNTOUCHED).all()
 
 
 @settings(deadline=None)
 @given(windows_in_memories(), st.integers(0, 2**16 - 1))
-def test_gather_window_equals_its_twin(case: tuple[Array, tuple[Any, ...], int, int], zero: int) -> None:
-    memory, where, slots, slot = case
-    elements = int(where[3][:2].prod()) * memory.shape[1]
-    out = np.full((slots, elements), UNTOUCHED, np.int32)
-    window = assert_twins(windows, "gather_window", (memory, *where, zero, ..., slot), out)
-    assert (np.delete(window, slot, axis=0) == UNTOUCHED).all()
-
-
-@settings(deadline=None)
-@given(windows_in_memories(), st.integers(0, 2**16 - 1))
-def test_sum_window_equals_its_twin(case: tuple[Array, tuple[Any, ...], int, int], zero: int) -> None:
-    memory, where, slots, slot = case
-    out = np.full((slots, memory.shape[1]), UNTOUCHED, np.int64)
-    sums = assert_twins(windows, "sum_window", (memory, *where, zero, ..., slot), out)
-    assert (np.delete(sums, slot, axis=0) == UNTOUCHED).all()
+def test_sum_window_equals_its_twin(case: Case, zero: int) -> None:
+    out = case.out(case.memory.shape[1], np.int64)
+    sums = assert_twins(windows, "sum_window", (case.memory, *case.where, zero, ..., case.slot), out)
+    assert (np.delete(sums, case.slot, axis=0) == UNTOUCHED).all()
 
 
 @settings(deadline=None)
 @given(windows_in_memories())
-def test_max_window_equals_its_twin(case: tuple[Array, tuple[Any, ...], int, int]) -> None:
-    memory, where, slots, slot = case
-    out = np.full((slots, memory.shape[1]), UNTOUCHED, np.int64)
-    largest = assert_twins(windows, "max_window", (memory, *where, ..., slot), out)
-    assert (np.delete(largest, slot, axis=0) == UNTOUCHED).all()
+def test_max_window_equals_its_twin(case: Case) -> None:
+    out = case.out(case.memory.shape[1], np.int32)
+    largest = assert_twins(windows, "max_window", (case.memory, *case.where, ..., case.slot), out)
+    assert (np.delete(largest, case.slot, axis=0) == UNTOUCHED).all()
 
 
 def test_a_window_wholly_in_the_padding_reads_nothing() -> None:
-    memory = np.full((4, 1), 9, np.int32)
-    geometry = np.array([2, 2, 1, 1, 2, 2], np.int64)
+    memory = np.full((4, 1), 9, np.uint8)
+    geometry = np.array([2, 2, 1, 1, 1, 1, 2, 0, 2, 2, 2], np.int64)
     window = assert_twins(
-        windows, "gather_window", (memory, 0, -2, 0, geometry, 3, ..., 0), np.ones((1, 4), np.int32)
+        windows, "gather_window", (memory, geometry, 0, 0, 3, ..., 0), np.ones((1, 4), np.int16)
     )
     assert window.tolist() == [[0, 0, 0, 0]]
-    for name, zero, expected in (("sum_window", (3,), 0), ("max_window", (), -1)):
-        result = assert_twins(
-            windows, name, (memory, 0, -2, 0, geometry, *zero, ..., 0), np.ones((1, 1), np.int64)
-        )
+    for name, zero, number, expected in (
+        ("sum_window", (3,), np.int64, 0),
+        ("max_window", (), np.int32, -1),
+    ):
+        result = assert_twins(windows, name, (memory, geometry, 0, 0, *zero, ..., 0), np.ones((1, 1), number))
         assert result.item() == expected
+
+
+def test_windows_are_numbered_row_by_row_from_the_padded_corner() -> None:
+    memory = np.arange(1, 13, dtype=np.uint8).reshape(12, 1)  # a map of 3 x 4 pixels
+    geometry = np.array([2, 2, 1, 1, 2, 3, 1, 0, 3, 4, 2], np.int64)
+    expected = [[0, 0, 1, 2], [0, 0, 4, 0], [5, 6, 9, 10], [8, 0, 12, 0]]
+    for step, window in enumerate(expected):
+        out = np.zeros((1, 4), np.int16)
+        assert assert_twins(
+            windows, "gather_window", (memory, geometry, 5, step, 0, ..., 0), out
+        ).tolist() == [window]
+
+
+def operands(
+    weight_bits: int, activation_bits: int, rows: int, cols: int, seed: int
+) -> tuple[Array, Array, Array]:
+    """Draw windows (3, rows), weights (cols, rows) and sums (3, cols), each as narrow as its bits allow."""
+    rng = np.random.default_rng(seed)
+    largest, largest_weight = 2**activation_bits - 1, 2 ** (weight_bits - 1) - 1
+    held = rng.integers(-largest, largest + 1, (3, rows)).astype(window_type(activation_bits))
+    held[rng.random(held.shape) < 0.4] = 0
+    weights = rng.integers(-largest_weight, largest_weight + 1, (cols, rows))
+    narrow = rows * largest * largest_weight < 2**31
+    sums = rng.integers(-99, 99, (3, cols)).astype(np.int32 if narrow else np.int64)
+    return held, weights.astype(np.int8 if weight_bits <= 8 else np.int16), sums
+
+
+@settings(deadline=None)
+@given(bit_widths, bit_widths, st.integers(1, 200), st.integers(1, 20), seeds)
+def test_multiply_window_equals_its_twin(
+    weight_bits: int, activation_bits: int, rows: int, cols: int, seed: int
+) -> None:
+    held, weights, out = operands(weight_bits, activation_bits, rows, cols, seed)
+    sums = assert_twins(integer_mvm, "multiply_window", (held, weights, ..., 1), out)
+    assert (sums[[0, 2]] == out[[0, 2]]).all()
+
+
+@settings(deadline=None)
+@given(bit_widths, bit_widths, st.integers(1, 30), st.integers(1, 70), seeds)
+def test_multiply_channels_equals_its_twin(
+    weight_bits: int, activation_bits: int, positions: int, channels: int, seed: int
+) -> None:
+    held, weights, _ = operands(weight_bits, activation_bits, positions * channels, 1, seed)
+    _, _, out = operands(weight_bits, activation_bits, positions, channels, seed)
+    each = weights.reshape(positions, channels)
+    sums = assert_twins(integer_mvm, "multiply_channels", (held, each, ..., 1), out)
+    assert (sums[[0, 2]] == out[[0, 2]]).all()
 
 
 @settings(deadline=None)
@@ -112,26 +189,39 @@ def test_a_window_wholly_in_the_padding_reads_nothing() -> None:
 def test_multiply_block_equals_its_twin(
     weight_bits: int, activation_bits: int, rows: int, cols: int, spare: int, seed: int
 ) -> None:
-    rng = np.random.default_rng(seed)
-    largest, largest_weight = 2**activation_bits - 1, 2 ** (weight_bits - 1) - 1
-    window = rng.integers(-largest, largest + 1, (3, rows + spare)).astype(np.int32)
-    window[rng.random(window.shape) < 0.4] = 0
-    weights = rng.integers(-largest_weight, largest_weight + 1, (rows, cols)).astype(np.int16)
-    wordlines = rng.permutation(rows + spare)[:rows].astype(np.int32)
-    sums = rng.integers(-(2**40), 2**40, (3, cols + spare))
-    assert_twins(integer_mvm, "multiply_block", (window, weights, wordlines, spare, ..., 1), sums)
+    held, _, sums = operands(weight_bits, activation_bits, rows + spare, cols + spare, seed)
+    _, weights, _ = operands(weight_bits, activation_bits, cols, rows, seed)
+    wordlines = np.random.default_rng(seed).permutation(rows + spare)[:rows].astype(np.int32)
+    assert_twins(integer_mvm, "multiply_block", (held, weights, wordlines, spare, ..., 1), sums)
 
 
 @pytest.mark.parametrize("code", [2**16 - 1, -(2**16 - 1)])
 @pytest.mark.parametrize("weight", [2**15 - 1, -(2**15 - 1)])
 def test_products_of_the_widest_codes_and_weights_do_not_overflow(code: int, weight: int) -> None:
     rows = 3000
-    window = np.full((1, rows), code, np.int32)
-    weights = np.full((rows, 9), weight, np.int16)
-    wordlines = np.arange(rows, dtype=np.int32)
-    sums = assert_twins(
-        integer_mvm, "multiply_block", (window, weights, wordlines, 0, ..., 0), np.zeros((1, 9), np.int64)
+    window, weights, out = (
+        np.full((1, rows), code, np.int32),
+        np.full((9, rows), weight, np.int16),
+        np.zeros((1, 9), np.int64),
     )
+    wordlines = np.arange(rows, dtype=np.int32)
+    for name, matrix, which in (
+        ("multiply_window", weights, ()),
+        ("multiply_block", weights.T.copy(), (wordlines, 0)),
+        ("multiply_channels", np.full((rows, 9), weight, np.int16), ()),
+    ):
+        read = np.repeat(window, 9, axis=1) if name == "multiply_channels" else window
+        sums = assert_twins(integer_mvm, name, (read, matrix, *which, ..., 0), out)
+        assert (sums == rows * code * weight).all()
+
+
+@pytest.mark.parametrize("code", [2**15 - 1, 1 - 2**15])
+@pytest.mark.parametrize("weight", [127, -127])
+def test_narrow_products_are_exact_up_to_the_last_sum_that_fits(code: int, weight: int) -> None:
+    rows = (2**31 - 1) // (abs(code) * abs(weight))
+    window, weights = np.full((1, rows), code, np.int16), np.full((3, rows), weight, np.int8)
+    out = np.zeros((1, 3), np.int32)
+    sums = assert_twins(integer_mvm, "multiply_window", (window, weights, ..., 0), out)
     assert (sums == rows * code * weight).all()
 
 
@@ -161,9 +251,21 @@ def test_requantize_sums_equals_its_twin(
     multiplier = (rng.choice([1.0, 0.5, 1.5, rng.uniform()], columns) * 2.0 ** -rng.integers(0, 40)).astype(
         np.float32
     )
-    out = np.full((2, columns), UNTOUCHED, np.int32)
+    largest = int(np.abs(spread).max() + np.abs(bias).max())
+    number = np.int32 if largest < 2**31 else np.int64
+    operands = (spread.astype(number), bias.astype(number), multiplier)
+    out = np.full((2, columns), UNTOUCHED_CODE, np.uint16)
     for slot in (0, 1):
-        assert_twins(requantize, "requantize_sums", (spread, bias, multiplier, *codes, ..., slot), out)
+        assert_twins(requantize, "requantize_sums", (*operands, *codes, ..., slot), out)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-1, 2**16 - 1), min_size=1, max_size=9), ranges_of_codes())
+def test_clip_codes_equals_its_twin(values: list[int], codes: tuple[int, int, int]) -> None:
+    largest = np.array([values, values], np.int32)
+    out = np.full(largest.shape, UNTOUCHED_CODE, np.uint16)
+    clipped = assert_twins(requantize, "clip_codes", (largest, *codes[1:], ..., 1), out)
+    assert (clipped[0] == UNTOUCHED_CODE).all()
 
 
 @pytest.mark.parametrize("half", [2 * k + 1 for k in range(-6, 7)] + [2**24 + 1, 2**24 + 3, -(2**24) - 1])
@@ -196,7 +298,7 @@ def test_scale_operand_equals_its_twin(
     bits: int, channels: int, multiplier: float, first: bool, start: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 2**bits, (2, channels)).astype(np.int32)
+    codes = rng.integers(0, 2**bits, (2, channels)).astype(code_type(bits))
     zero = int(rng.integers(0, 2**bits))
     scaled = np.full(channels, start, np.float32)
     assert_twins(requantize, "scale_operand", (codes, 1, zero, np.float32(multiplier), first, ...), scaled)
@@ -205,10 +307,10 @@ def test_scale_operand_equals_its_twin(
 @settings(deadline=None)
 @given(scaled=st.lists(floats | st.integers(-9, 9).map(lambda n: n / 2), min_size=1), codes=ranges_of_codes())
 def test_round_scaled_equals_its_twin(scaled: list[float], codes: tuple[int, int, int]) -> None:
-    out = np.full((2, len(scaled) + 3), UNTOUCHED, np.int32)
+    out = np.full((2, len(scaled) + 3), UNTOUCHED_CODE, np.uint16)
     rounded = assert_twins(requantize, "round_scaled", (np.array(scaled, np.float32), *codes, ..., 1, 2), out)
-    assert (rounded[0] == UNTOUCHED).all()
-    assert (rounded[1, [0, 1, -1]] == UNTOUCHED).all()
+    assert (rounded[0] == UNTOUCHED_CODE).all()
+    assert (rounded[1, [0, 1, -1]] == UNTOUCHED_CODE).all()
 
 
 @settings(deadline=None)
@@ -227,7 +329,7 @@ def test_apply_affine_equals_its_twin(
     seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
-    read = rng.integers(0, 2**bits, (3, len(factors))).astype(np.int32)
+    read = rng.integers(0, 2**bits, (3, len(factors))).astype(np.uint16)
     zero = int(rng.integers(0, 2**bits))
     multiplier, offset = np.array(factors, np.float32).T.copy()
     source = ... if in_place else read
