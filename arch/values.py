@@ -17,7 +17,7 @@ from arch.mapping.stages import Operand, Stage
 from arch.mapping.tiling import Block
 from simcore import BrokenLawError
 from simcore.kernels.integer_mvm import multiply_block, multiply_channels, multiply_window
-from simcore.kernels.requantize import apply_affine, clip_codes, requantize_sums, round_scaled, scale_operand
+from simcore.kernels.requantize import apply_affine, clip_codes, join_operand, requantize_sums, scale_operand
 from simcore.kernels.windows import gather_window, max_window, sum_window
 from workloads import (
     AddNode,
@@ -47,6 +47,7 @@ class PixelMemory:
 
     source : (rows, channels), the sender's output register, where pixel k lies in row k mod rows
     codes : (size, channels) of the same integers
+    data, width : the same as bytes, and those of a row
     before : pointwise work done on a pixel as it is stored, given its row
     """
 
@@ -58,16 +59,17 @@ class PixelMemory:
         self.before: list[Callable[[Codes, int], None]] = []
         self._bounded = depth is not None
         self._freed = freed
-        self._rows = _rows_of(self.codes)
+        self.data = self.codes.data.cast("B")  # bytes are copied faster through it than through numpy
+        self.width = channels * source.itemsize
         self._source, self._sent = source.data.cast("B"), len(source)
-        self._width = channels * source.itemsize
 
     def store(self, pixel: int) -> None:
         """Take a pixel that has arrived over from its sender."""
         if not self._bounded and pixel - self._freed() >= self.size:
             self._grow(pixel)
-        row, start = pixel % self.size, pixel % self._sent * self._width
-        self._rows[row][:] = self._source[start : start + self._width]
+        width, row = self.width, pixel % self.size
+        to, start = row * width, pixel % self._sent * width
+        self.data[to : to + width] = self._source[start : start + width]
         for work in self.before:
             work(self.codes, row)
 
@@ -76,12 +78,7 @@ class PixelMemory:
         kept = np.arange(pixel - self.size, pixel)
         larger = np.zeros((2 * self.size, self.codes.shape[1]), self.codes.dtype)
         larger[kept % (2 * self.size)] = self.codes[kept % self.size]
-        self.size, self.codes, self._rows = 2 * self.size, larger, _rows_of(larger)
-
-
-def _rows_of(codes: Codes) -> list[memoryview]:
-    """Return the bytes of each row, through which a few are copied much faster than through numpy."""
-    return [row.data.cast("B") for row in codes]
+        self.size, self.codes, self.data = 2 * self.size, larger, larger.data.cast("B")
 
 
 class PixelRegister:
@@ -97,6 +94,7 @@ class PixelRegister:
         shortcut = operand.picked
         if shortcut is None:
             self.codes: Codes = np.zeros((slots, self._channels), memory.codes.dtype)
+            self._data = self.codes.data.cast("B")
             self._picks = None
             return
         q = network.nodes[shortcut.name]
@@ -113,7 +111,9 @@ class PixelRegister:
         """Copy the pixel of one step from the memory."""
         memory = self._memory
         if self._picks is None:
-            self.codes[slot] = memory.codes[(image * self._pixels + step) % memory.size]
+            width = memory.width
+            to, start = slot * width, (image * self._pixels + step) % memory.size * width
+            self._data[to : to + width] = memory.data[start : start + width]
             return
         picked = self._picks[step]
         pixel = self._zero if picked < 0 else memory.codes[(image * self._pixels + picked) % memory.size]
@@ -145,7 +145,6 @@ class StageValues:
             for operand, memory in zip(stage.operands, memories, strict=True)
         ]
         self.operands: list[Codes] = [register.codes for register in registers]
-        self._scaled = [np.zeros(codes.shape[1], np.float32) for codes in self.operands]
         for memory, operand in zip(memories, stage.operands, strict=True):
             memory.before = [self._pointwise(node) for node in operand.before]
         self._takes: list[Take] = [register.take for register in registers]
@@ -271,7 +270,7 @@ class StageValues:
                 step % slots,
             )
         if isinstance(head, AddNode):
-            add = self._adder(head, self.operands, self._scaled[0])
+            add = self._adder(head, self.operands)
             return lambda step: add(step % slots)
         if isinstance(head, ConcatNode):
             return self._concatenator(head)
@@ -323,17 +322,16 @@ class StageValues:
 
     def _concatenator(self, head: ConcatNode) -> Work:
         q = self._quantized(head, QuantizedJoin)
-        channels = [codes.shape[1] for codes in self.operands]
-        firsts = np.cumsum([0, *channels[:-1]]).tolist()
-        parts = list(
-            zip(self.operands, self._scaled, q.input_zeros.tolist(), q.multipliers, firsts, strict=True)
-        )
+        widths = [codes.shape[1] for codes in self.operands]
+        firsts = np.cumsum([0, *widths[:-1]]).tolist()
+        alone = [np.zeros(width, np.float32) for width in widths]
+        parts = list(zip(alone, self.operands, q.input_zeros.tolist(), q.multipliers, firsts, strict=True))
+        output, slots, ends = self.output, self.slots, (q.output_zero, q.low, q.high)
 
         def concatenate(step: int) -> None:
-            slot = step % self.slots
-            for codes, scaled, zero, multiplier, first in parts:
-                scale_operand(codes, slot, zero, multiplier, True, scaled)
-                round_scaled(scaled, q.output_zero, q.low, q.high, self.output, slot, first)
+            slot = step % slots
+            for nothing, codes, zero, multiplier, first in parts:
+                join_operand(nothing, codes, slot, zero, multiplier, *ends, output, first)
 
         return concatenate
 
@@ -344,22 +342,25 @@ class StageValues:
         for node in self.stage.after:
             if isinstance(node, AddNode):
                 operands = [output if name == before.name else next(unread) for name in node.inputs]
-                yield self._adder(node, operands, np.zeros(output.shape[1], np.float32))
+                yield self._adder(node, operands)
             else:
                 work = self._pointwise(node)
                 yield lambda slot, work=work: work(output, slot)  # type: ignore[misc]
             before = node
 
-    def _adder(self, node: AddNode, operands: Sequence[Codes], scaled: NDArray[np.float32]) -> Work:
+    def _adder(self, node: AddNode, operands: Sequence[Codes]) -> Work:
         q = self._quantized(node, QuantizedJoin)
-        parts = list(zip(operands, q.input_zeros.tolist(), q.multipliers, strict=True))
+        *others, last = zip(operands, q.input_zeros.tolist(), q.multipliers, strict=True)
+        output, ends = self.output, (q.output_zero, q.low, q.high)
+        scaled = np.zeros(output.shape[1], np.float32)
 
         def add(slot: int) -> None:
             first = True
-            for codes, zero, multiplier in parts:
+            for codes, zero, multiplier in others:
                 scale_operand(codes, slot, zero, multiplier, first, scaled)
                 first = False
-            round_scaled(scaled, q.output_zero, q.low, q.high, self.output, slot, 0)
+            codes, zero, multiplier = last
+            join_operand(scaled, codes, slot, zero, multiplier, *ends, output, 0)
 
         return add
 
@@ -375,7 +376,7 @@ class StageValues:
             return look_up
         affine = self._quantized(node, QuantizedAffine)
         a = (affine.input_zero, affine.multiplier, affine.offset, affine.output_zero, affine.low, affine.high)
-        return lambda codes, row: apply_affine(codes, row, *a, codes)
+        return lambda codes, row: apply_affine(codes, row, *a)
 
     def _quantized(self, node: Node, kind: type[Any]) -> Any:
         quantized = self.network.nodes[node.name]

@@ -95,20 +95,47 @@ def scale_operand(
         scaled[channel] = operand if first else scaled[channel] + operand
 
 
-def round_scaled_reference(
-    scaled: Numbers, zero: int, low: int, high: int, codes: Numbers, slot: int, first_channel: int
+def join_operand_reference(
+    scaled: Numbers,
+    operand: Numbers,
+    slot: int,
+    input_zero: int,
+    multiplier: float,
+    zero: int,
+    low: int,
+    high: int,
+    codes: Numbers,
+    first_channel: int,
 ) -> None:
-    """Round float32 values (channels,) to codes in row `slot`, from column `first_channel` on."""
-    codes[slot, first_channel : first_channel + len(scaled)] = _round_reference(scaled, zero, low, high)
+    """Add the last operand, float32(code - input_zero) x multiplier, to the others' sum, and round to codes.
+
+    scaled : (channels,) float32, the sum; zeros where the operand stands alone
+    operand : (slots, channels), codes
+    codes : (slots, columns), written in row `slot` from column `first_channel` on
+    """
+    total = scaled.copy()
+    scale_operand_reference(operand, slot, input_zero, multiplier, False, total)
+    codes[slot, first_channel : first_channel + len(total)] = _round_reference(total, zero, low, high)
 
 
 @compiled
-def round_scaled(
-    scaled: Numbers, zero: int, low: int, high: int, codes: Numbers, slot: int, first_channel: int
+def join_operand(
+    scaled: Numbers,
+    operand: Numbers,
+    slot: int,
+    input_zero: int,
+    multiplier: float,
+    zero: int,
+    low: int,
+    high: int,
+    codes: Numbers,
+    first_channel: int,
 ) -> None:
-    """Compiled twin of `round_scaled_reference`."""
+    """Compiled twin of `join_operand_reference`; `multiplier` is a float32."""
     for channel in range(len(scaled)):
-        codes[slot, first_channel + channel] = _round(scaled[channel], zero, low, high)
+        code = np.int32(np.int32(operand[slot, channel]) - input_zero)
+        total = scaled[channel] + np.float32(code) * multiplier
+        codes[slot, first_channel + channel] = _round(total, zero, low, high)
 
 
 def apply_affine_reference(
@@ -120,15 +147,14 @@ def apply_affine_reference(
     zero: int,
     low: int,
     high: int,
-    out: Numbers,
 ) -> None:
     """Apply a factor and an offset for each channel: float32(code - input_zero) x factor + offset, rounded.
 
-    codes, out : (slots, channels) of any integers, may be the same array; row `slot` is read and written
+    codes : (slots, channels) of any integers, changed in place in row `slot`
     multiplier, offset : (channels,) float32
     """
     scaled = (codes[slot].astype(np.int64) - input_zero).astype(np.float32) * multiplier + offset
-    out[slot] = _round_reference(scaled, zero, low, high)
+    codes[slot] = _round_reference(scaled, zero, low, high)
 
 
 @compiled
@@ -141,10 +167,9 @@ def apply_affine(
     zero: int,
     low: int,
     high: int,
-    out: Numbers,
 ) -> None:
     """Compiled twin of `apply_affine_reference`."""
     for channel in range(len(multiplier)):
         operand = np.float32(np.int32(np.int32(codes[slot, channel]) - input_zero)) * multiplier[channel]
         scaled = operand + offset[channel]
-        out[slot, channel] = _round(scaled, zero, low, high)
+        codes[slot, channel] = _round(scaled, zero, low, high)
