@@ -21,7 +21,7 @@ from workloads.layers import BatchNorm, Shape
 from workloads.window import Padding, Window
 
 #: Elements that the largest tensor of a batch may have, so that memory does not grow with the images.
-ELEMENTS_AT_ONCE = 2**22
+ELEMENTS_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
