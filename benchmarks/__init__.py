@@ -1,9 +1,10 @@
-"""What `imcsim bench` measures: ratios of two things timed in turn within one run, never absolute seconds.
+"""What `imcsim bench` measures: ratios of two things taken in turn within one run, never absolute seconds.
 
 `benches` holds every benchmark by name; each module here defines some.
 """
 
 from benchmarks import engine as _engine  # registers its benchmarks
+from benchmarks import resnet50 as _resnet50
 from benchmarks.compare import Bench, Comparison, benches, machine_info, measure
 
 __all__ = ["Bench", "Comparison", "benches", "machine_info", "measure"]

@@ -1,4 +1,4 @@
-"""Timing two things against each other: in turn, several rounds, medians of CPU time, and their ratio."""
+"""Measuring two things against each other: in turn, several rounds, medians, and their ratio."""
 
 from __future__ import annotations
 
@@ -16,37 +16,44 @@ from simcore import Registry
 #: Sets up one run and returns what is to be timed.
 Setup = Callable[[], Callable[[], object]]
 
+#: Measures both sides once: ours, and what we are compared with.
+Round = Callable[[], tuple[float, float]]
+
 
 @dataclass(frozen=True)
 class Bench:
-    """A question about speed: how the time of `ours` compares with that of `theirs`.
+    """A question about speed or memory: how ours compares with theirs.
 
     figure : `speed-up` is theirs / ours and must reach the bound, `cost` is ours / theirs and must not pass
         it
     bound : the requirement
+    round : measures both sides, in `unit`
+    rounds : how many count
+    warm_up : whether there is one before that does not count
     """
 
     name: str
     what: str
     figure: Literal["speed-up", "cost"]
     bound: float
-    ours: Setup
-    theirs: Setup
+    round: Round
     rounds: int = 5
+    warm_up: bool = True
+    unit: Literal["s", "MiB"] = "s"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The answer: medians over the rounds [s], and the ratio of the two."""
+    """The answer: medians over the rounds, in the unit of the bench, and the ratio of the two."""
 
     bench: Bench
-    ours_s: float
-    theirs_s: float
+    ours: float
+    theirs: float
 
     @property
     def ratio(self) -> float:
         """The figure that the bench asks for."""
-        return self.theirs_s / self.ours_s if self.bench.figure == "speed-up" else self.ours_s / self.theirs_s
+        return self.theirs / self.ours if self.bench.figure == "speed-up" else self.ours / self.theirs
 
     @property
     def requirement(self) -> str:
@@ -64,12 +71,16 @@ benches: Registry[Bench] = Registry("benchmark")
 
 
 def measure(bench: Bench) -> Comparison:
-    """Time both sides in turn, after one round that does not count, and return the medians."""
-    ours, theirs = [], []
-    for _ in range(bench.rounds + 1):
-        ours.append(_timed(bench.ours))
-        theirs.append(_timed(bench.theirs))
-    return Comparison(bench, median(ours[1:]), median(theirs[1:]))
+    """Measure every round, and return the medians of those that count."""
+    if bench.warm_up:
+        bench.round()
+    ours, theirs = zip(*(bench.round() for _ in range(bench.rounds)), strict=True)
+    return Comparison(bench, median(ours), median(theirs))
+
+
+def cpu_times(ours: Setup, theirs: Setup) -> Round:
+    """Return the round that sets up and times one side, then the other [s of CPU time]."""
+    return lambda: (_timed(ours), _timed(theirs))
 
 
 def _timed(setup: Setup) -> float:

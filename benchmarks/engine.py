@@ -13,7 +13,7 @@ from typing import Any
 
 import simpy
 
-from benchmarks.compare import Bench, Setup, benches
+from benchmarks.compare import Bench, Setup, benches, cpu_times
 from simcore import Component, In, Operation, Out, PartConfig, Process, Simulation, clock, param, process
 from simcore.environment import CycleEnvironment
 
@@ -176,48 +176,42 @@ for _bench in (
         "32-stage pipeline, unit service, no accounting, against SimPy's Store",
         "speed-up",
         10,
-        pipeline(UNIT, bare=True),
-        stock_pipeline(UNIT),
+        cpu_times(pipeline(UNIT, bare=True), stock_pipeline(UNIT)),
     ),
     Bench(
         "pipeline",
         "32-stage pipeline, unit service, accounting on, against SimPy's Store",
         "speed-up",
         7,
-        pipeline(UNIT),
-        stock_pipeline(UNIT),
+        cpu_times(pipeline(UNIT), stock_pipeline(UNIT)),
     ),
     Bench(
         "pipeline-mixed",
         "32-stage pipeline, service 1 to 4 cycles, accounting on, against SimPy's Store",
         "speed-up",
         5,
-        pipeline(MIXED),
-        stock_pipeline(MIXED),
+        cpu_times(pipeline(MIXED), stock_pipeline(MIXED)),
     ),
     Bench(
         "timeouts",
         "1 000 processes that wait a cycle at a time, against SimPy's Timeout",
         "speed-up",
         4,
-        tickers(1000, 1000, stock=False),
-        tickers(1000, 1000, stock=True),
+        cpu_times(tickers(1000, 1000, stock=False), tickers(1000, 1000, stock=True)),
     ),
     Bench(
         "accounting",
         "32-stage pipeline, unit service: accounting on against off",
         "cost",
         1.25,
-        pipeline(UNIT),
-        pipeline(UNIT, bare=True),
+        cpu_times(pipeline(UNIT), pipeline(UNIT, bare=True)),
     ),
     Bench(
         "recording",
         "32-stage pipeline, unit service: recording every interval against accounting only",
         "cost",
         1.25,
-        pipeline(UNIT, record=True),
-        pipeline(UNIT),
+        cpu_times(pipeline(UNIT, record=True), pipeline(UNIT)),
     ),
 ):
     benches.register(_bench.name)(_bench)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,17 @@ if TYPE_CHECKING:
     from benchmarks import Comparison
 
 
+#: How each library behind numpy's matrix products is told its number of threads.
+_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
+
+
 def run_benches(name: str | None, tell: Callable[[str], None]) -> list[Comparison]:
     """Measure one benchmark, or all, and return the comparisons in order of their names.
 
     tell : called with each name before it is measured
     raises : UnknownNameError for a name that no benchmark has
     """
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read when numpy is imported, which is now
     from benchmarks import benches, measure
 
     comparisons = []
@@ -27,7 +33,7 @@ def run_benches(name: str | None, tell: Callable[[str], None]) -> list[Compariso
 
 
 def bench_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """Return the JSON form: what was measured on, and for each ratio its two medians [s]."""
+    """Return the JSON form: what was measured on, and for each ratio its two medians, ours first."""
     from benchmarks import machine_info
 
     return {
@@ -40,7 +46,8 @@ def bench_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:
                 "ratio": c.ratio,
                 "requirement": c.requirement,
                 "holds": c.holds,
-                "seconds": [c.ours_s, c.theirs_s],
+                "seconds": [c.ours, c.theirs] if c.bench.unit == "s" else None,
+                "mebibytes": [c.ours, c.theirs] if c.bench.unit == "MiB" else None,
             }
             for c in comparisons
         ],

@@ -191,9 +191,9 @@ def validate_command(name: str | None, as_json: bool) -> None:
 @click.argument("name", required=False)
 @_json_option
 def bench_command(name: str | None, as_json: bool) -> None:
-    """Measure how fast the simulator is: ratios of two things timed in turn.
+    """Measure how fast the simulator is: ratios of two things measured in turn.
 
-    NAME is one benchmark; without it all are measured, which takes about a minute.
+    NAME is one benchmark; without it all are measured, which takes about three minutes.
     """
     from imcsim.bench_report import bench_json, bench_table, run_benches
 

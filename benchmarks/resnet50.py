@@ -1,0 +1,161 @@
+"""What an ImageNet network costs: ResNet-50 on `dataflow`, 224 x 224, eight bitlines a weight.
+
+A run is compared with its own multiply-accumulates as float32 matrix products on one thread: a product for
+each layer in the layer's own shape. Times are wall seconds as a run's summary tells them: `wall_s`, which is
+the events alone, and `setup_s`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import imcsim
+from arch import Dataflow, DataflowConfig, RunOptions, Values
+from benchmarks.compare import Bench, benches
+from imcsim.inputs import run_inputs
+from workloads import LoweredNetwork, MatrixNode, lower, networks, quantize
+
+NAME = "resnet50"
+SLICES = 8
+GIBIBYTE = 1024.0  # [MiB]
+
+#: One run in a process of its own, whose peak it prints [KiB]; getrusage's would begin with the parent's.
+PEAK = """
+import json, sys
+from pathlib import Path
+import imcsim
+imcsim.run("resnet50", "dataflow", record=False, **json.loads(sys.argv[1]))
+print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
+
+
+@cache
+def _network() -> LoweredNetwork:
+    return lower(networks[NAME]())
+
+
+@cache
+def _values() -> Values:
+    """Return the quantised network and one image."""
+    network = networks[NAME]()
+    inputs = run_inputs(network, 1, 0, None)
+    quantised = quantize(_network(), network.load_parameters(), inputs.calibration)
+    return Values(quantised, quantised.input_quantization.quantize(inputs.inputs))
+
+
+@cache
+def _operands() -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
+    """Return windows, weights and room for the products of every group of every layer."""
+    random = np.random.default_rng(0)
+    operands = []
+    for node in _network().nodes:
+        if isinstance(node, MatrixNode):
+            pixels = node.shape[1] * node.shape[2]
+            for _ in range(node.groups):
+                windows = random.random((pixels, node.rows), dtype=np.float32)
+                weights = random.random((node.rows, node.cols_per_group), dtype=np.float32)
+                operands.append((windows, weights, windows @ weights))
+    return operands
+
+
+def products() -> float:
+    """Return how long the network's matrix products take [s]."""
+    operands = _operands()
+    start = perf_counter()
+    for windows, weights, out in operands:
+        np.matmul(windows, weights, out=out)
+    return perf_counter() - start
+
+
+def simulated(detail: str, *, images: int = 1, values: bool = False) -> float:
+    """Return how long the events of a newly built machine take [s]."""
+    machine = Dataflow(DataflowConfig.parse({"columns_per_weight": SLICES, "detail": detail}))
+    placed = machine.map(_network())
+    return machine.simulate(placed, images, _values() if values else None, RunOptions()).outcome.wall_s
+
+
+def setup() -> tuple[float, float]:
+    """Return how long a run with values takes to set up, and to simulate [s]."""
+    settings = [f"columns_per_weight={SLICES}"]
+    summary = imcsim.run(NAME, "dataflow", settings=settings, record=False).summary
+    return summary["setup_s"], summary["wall_s"]
+
+
+def peak(**options: Any) -> float:
+    """Return the peak memory of a run in a process of its own [MiB]."""
+    command = [sys.executable, "-c", PEAK, json.dumps(options)]
+    return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout) / 1024
+
+
+for _bench in (
+    Bench(
+        "resnet50-array",
+        "ResNet-50, every crossbar a process, values off, against its MACs in BLAS",
+        "cost",
+        20,
+        lambda: (simulated("array"), products()),
+        rounds=3,
+    ),
+    Bench(
+        "resnet50-ideal",
+        "ResNet-50, every crossbar a process, values ideal, against its MACs in BLAS",
+        "cost",
+        30,
+        lambda: (simulated("array", values=True), products()),
+        rounds=3,
+    ),
+    Bench(
+        "resnet50-group",
+        "ResNet-50, crossbars in lock-step, values off, against its MACs in BLAS",
+        "cost",
+        4,
+        lambda: (simulated("group"), products()),
+        rounds=3,
+    ),
+    Bench(
+        "resnet50-eight",
+        "ResNet-50, every crossbar a process, values off: eight images against one",
+        "cost",
+        9,
+        lambda: (simulated("array", images=8), simulated("array")),
+        rounds=2,
+        warm_up=False,
+    ),
+    Bench(
+        "resnet50-setup",
+        "ResNet-50, every crossbar a process, values ideal: set-up against the run",
+        "cost",
+        2,
+        setup,
+        rounds=2,
+    ),
+    Bench(
+        "resnet50-memory",
+        "ResNet-50, every crossbar a process, values ideal: peak memory against 1 GiB",
+        "cost",
+        1,
+        lambda: (peak(settings=[f"columns_per_weight={SLICES}"]), GIBIBYTE),
+        rounds=1,
+        warm_up=False,
+        unit="MiB",
+    ),
+    Bench(
+        "resnet50-memory-eight",
+        "ResNet-50, crossbars in lock-step, values ideal: peak memory of eight images against one",
+        "cost",
+        1.1,
+        lambda: (peak(settings=["detail=group"], images=8), peak(settings=["detail=group"])),
+        rounds=1,
+        warm_up=False,
+        unit="MiB",
+    ),
+):
+    benches.register(_bench.name)(_bench)

@@ -1,0 +1,73 @@
+"""What `imcsim bench` promises; how fast anything is depends on the machine, and is no test's business."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import Bench, benches, measure
+from benchmarks.resnet50 import peak, products
+from imcsim.bench_report import _THREADS, bench_json
+from tests.imcsim.command_bench import command, refusal
+
+RESNET50 = {
+    "resnet50-array": 20,
+    "resnet50-ideal": 30,
+    "resnet50-group": 4,
+    "resnet50-eight": 9,
+    "resnet50-setup": 2,
+    "resnet50-memory": 1,
+    "resnet50-memory-eight": 1.1,
+}
+
+
+def counted(*rounds: tuple[float, float], **fields: object) -> Bench:
+    """Return a benchmark that measures just this."""
+    each = iter(rounds)
+    given = {"figure": "cost", "bound": 2, "rounds": len(rounds), "warm_up": False} | fields
+    return Bench("stub", "nothing", round=lambda: next(each), **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "bound"), RESNET50.items())
+def test_costs_of_resnet50_are_bounded(name: str, bound: float) -> None:
+    assert (benches[name].figure, benches[name].bound) == ("cost", bound)
+    assert benches[name].unit == ("MiB" if "memory" in name else "s")
+
+
+def test_both_sides_are_medians_of_the_rounds_behind_the_first() -> None:
+    rounds = [(90.0, 1.0), (3.0, 2.0), (1.0, 4.0), (2.0, 3.0)]
+    comparison = measure(counted(*rounds, rounds=3, warm_up=True))
+    assert (comparison.ours, comparison.theirs) == (2.0, 3.0)
+    assert (comparison.ratio, comparison.requirement, comparison.holds) == (2 / 3, "<= 2", True)
+
+
+def test_a_speed_up_must_reach_its_bound_and_a_cost_must_not_pass_it() -> None:
+    assert measure(counted((1.0, 3.0), figure="speed-up")).holds
+    assert not measure(counted((2.0, 3.0), figure="speed-up")).holds
+    assert not measure(counted((5.0, 2.0))).holds
+
+
+def test_json_gives_both_medians_in_their_unit() -> None:
+    comparisons = [measure(counted((1.0, 2.0))), measure(counted((512.0, 1024.0), unit="MiB"))]
+    content = json.loads(json.dumps(bench_json(comparisons)))
+    assert content.keys() == {"machine_info", "ratios"}
+    time, memory = content["ratios"]
+    assert list(time) == ["name", "what", "figure", "ratio", "requirement", "holds", "seconds", "mebibytes"]
+    assert (time["seconds"], time["mebibytes"]) == ([1.0, 2.0], None)
+    assert (memory["seconds"], memory["mebibytes"], memory["ratio"]) == (None, [512.0, 1024.0], 0.5)
+
+
+def test_a_command_measures_one_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(benches._entries, "stub", counted((1.0, 2.0)))
+    for name in _THREADS:  # which the command sets
+        monkeypatch.setenv(name, "1")
+    result = command("bench", "stub", "--json")
+    assert (result.exit_code, result.stderr) == (0, "measuring stub\n")
+    assert json.loads(result.stdout)["ratios"][0]["ratio"] == 0.5
+    assert "resnet50-array" in refusal("bench", "resnet50-aray")
+
+
+def test_resnet50_is_measured_by_products_of_all_its_layers_and_by_a_process_of_its_own() -> None:
+    assert products() > 0.0
+    assert 50 < peak(values="off", settings=["detail=group"]) < 500
