@@ -325,7 +325,9 @@ class StageValues:
         widths = [codes.shape[1] for codes in self.operands]
         firsts = np.cumsum([0, *widths[:-1]]).tolist()
         alone = [np.zeros(width, np.float32) for width in widths]
-        parts = list(zip(alone, self.operands, q.input_zeros.tolist(), q.multipliers, firsts, strict=True))
+        parts = list(
+            zip(alone, self.operands, q.input_zeros.tolist(), q.multipliers.tolist(), firsts, strict=True)
+        )
         output, slots, ends = self.output, self.slots, (q.output_zero, q.low, q.high)
 
         def concatenate(step: int) -> None:
@@ -350,7 +352,7 @@ class StageValues:
 
     def _adder(self, node: AddNode, operands: Sequence[Codes]) -> Work:
         q = self._quantized(node, QuantizedJoin)
-        *others, last = zip(operands, q.input_zeros.tolist(), q.multipliers, strict=True)
+        *others, last = zip(operands, q.input_zeros.tolist(), q.multipliers.tolist(), strict=True)
         output, ends = self.output, (q.output_zero, q.low, q.high)
         scaled = np.zeros(output.shape[1], np.float32)
 

@@ -80,7 +80,10 @@ def requantize_sums(
 def scale_operand_reference(
     codes: Numbers, slot: int, zero: int, multiplier: float, first: bool, scaled: Numbers
 ) -> None:
-    """Add one operand, float32(code - zero) x multiplier, to `scaled` (channels,) float32; or start it."""
+    """Add one operand, float32(code - zero) x multiplier, to `scaled` (channels,) float32; or start it.
+
+    multiplier : a float32's value; as a Python number, it is passed much faster
+    """
     operand = (codes[slot].astype(np.int64) - zero).astype(np.float32) * np.float32(multiplier)
     scaled[:] = operand if first else scaled + operand
 
@@ -89,9 +92,10 @@ def scale_operand_reference(
 def scale_operand(
     codes: Numbers, slot: int, zero: int, multiplier: float, first: bool, scaled: Numbers
 ) -> None:
-    """Compiled twin of `scale_operand_reference`; `multiplier` is a float32."""
+    """Compiled twin of `scale_operand_reference`."""
+    factor = np.float32(multiplier)
     for channel in range(len(scaled)):
-        operand = np.float32(np.int32(np.int32(codes[slot, channel]) - zero)) * multiplier
+        operand = np.float32(np.int32(np.int32(codes[slot, channel]) - zero)) * factor
         scaled[channel] = operand if first else scaled[channel] + operand
 
 
@@ -131,11 +135,13 @@ def join_operand(
     codes: Numbers,
     first_channel: int,
 ) -> None:
-    """Compiled twin of `join_operand_reference`; `multiplier` is a float32."""
+    """Compiled twin of `join_operand_reference`."""
+    factor = np.float32(multiplier)
+    out = codes[slot, first_channel : first_channel + len(scaled)]  # a view without offsets vectorises
     for channel in range(len(scaled)):
         code = np.int32(np.int32(operand[slot, channel]) - input_zero)
-        total = scaled[channel] + np.float32(code) * multiplier
-        codes[slot, first_channel + channel] = _round(total, zero, low, high)
+        total = scaled[channel] + np.float32(code) * factor
+        out[channel] = _round(total, zero, low, high)
 
 
 def apply_affine_reference(

@@ -301,7 +301,7 @@ def test_scale_operand_equals_its_twin(
     codes = rng.integers(0, 2**bits, (2, channels)).astype(code_type(bits))
     zero = int(rng.integers(0, 2**bits))
     scaled = np.full(channels, start, np.float32)
-    assert_twins(requantize, "scale_operand", (codes, 1, zero, np.float32(multiplier), first, ...), scaled)
+    assert_twins(requantize, "scale_operand", (codes, 1, zero, multiplier, first, ...), scaled)
 
 
 @settings(deadline=None)
@@ -321,7 +321,7 @@ def test_join_operand_equals_its_twin(
     out = np.full((2, len(scaled) + 3), UNTOUCHED_CODE, np.uint16)
     others = np.array(scaled, np.float32)
     joined = assert_twins(
-        requantize, "join_operand", (others, operand, 1, zero, np.float32(multiplier), *codes, ..., 2), out
+        requantize, "join_operand", (others, operand, 1, zero, multiplier, *codes, ..., 2), out
     )
     assert (joined[0] == UNTOUCHED_CODE).all()
     assert (joined[1, [0, 1, -1]] == UNTOUCHED_CODE).all()
