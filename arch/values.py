@@ -8,6 +8,7 @@ so a token that is lost, early or late shows in the outputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -181,19 +182,10 @@ class StageValues:
 
         They are in lock-step and sums are exact, so slices and blocks of a matrix are multiplied at once.
         """
-        node = self.stage.head
-        assert isinstance(node, MatrixNode)
-        matrix: NDArray[Any] = self._quantized(node, QuantizedMatrix).weights
-        if np.abs(matrix).max(initial=0) <= np.iinfo(np.int8).max:
-            matrix = matrix.astype(np.int8)  # half the memory to go through for each window
+        if self._whole_product is not None:
+            return self._whole_product
         windows, sums, slots = self._windows, self.sums, self.slots
-        if node.groups == 1:
-            columns = np.ascontiguousarray(matrix[0].T)
-            return lambda window: multiply_window(windows, columns, sums, window % slots)
-        if node.groups == node.cols == node.in_shapes[0][0]:
-            channels = np.ascontiguousarray(matrix[:, :, 0].T)
-            return lambda window: multiply_channels(windows, channels, sums, window % slots)
-        held = [(block.weights(matrix), block.wordlines, block.first_col) for block in blocks]
+        held = [(block.weights(self._weights), block.wordlines, block.first_col) for block in blocks]
 
         def multiply(window: int) -> None:
             sums[window % slots] = 0
@@ -201,6 +193,27 @@ class StageValues:
                 multiply_block(windows, weights, wordlines, first_col, sums, window % slots)
 
         return multiply
+
+    @cached_property
+    def _weights(self) -> NDArray[Any]:
+        """Weights (groups, rows, cols of a group) in as few bytes as they need: each window reads all."""
+        weights: NDArray[Any] = self._quantized(self.stage.head, QuantizedMatrix).weights
+        narrow = np.abs(weights).max(initial=0) <= np.iinfo(np.int8).max
+        return weights.astype(np.int8) if narrow else weights
+
+    @cached_property
+    def _whole_product(self) -> Work | None:
+        """The product with a whole matrix, or channel by channel; None for groups of several channels."""
+        node = self.stage.head
+        assert isinstance(node, MatrixNode)
+        windows, sums, slots = self._windows, self.sums, self.slots
+        if node.groups == 1:
+            columns = np.ascontiguousarray(self._weights[0].T)
+            return lambda window: multiply_window(windows, columns, sums, window % slots)
+        if node.groups == node.cols == node.in_shapes[0][0]:
+            channels = np.ascontiguousarray(self._weights[:, :, 0].T)
+            return lambda window: multiply_channels(windows, channels, sums, window % slots)
+        return None
 
     def finish(self, step: int) -> None:
         """Bring one step to codes, and a pixel that is complete through all pointwise work behind it."""
