@@ -30,10 +30,8 @@ class BufferChannel(TwoEnded):
         "_delivering",
         "_held",
         "_need",
-        "_occupied",
         "_peak",
-        "_peak_tick",
-        "_visible_at",
+        "_times",
         "freed",
         "latency",
         "reader_period",
@@ -59,10 +57,8 @@ class BufferChannel(TwoEnded):
         self.freed = 0
         self.store: Callable[[int], None] | None = None
         self._need = 0
-        self._occupied = 0
         self._peak = 0
-        self._peak_tick = -1
-        self._visible_at: deque[int] | None = deque() if latency or reader_period != writer_period else None
+        self._times: deque[int] = deque()  # when the tokens came that are not visible yet, or just became so
         self._held = 0
         self._delivering = Wake(self._deliver)
         self._accepting = Wake(self._accept_held)
@@ -73,28 +69,31 @@ class BufferChannel(TwoEnded):
     @property
     def peak(self) -> int:
         """Most slots occupied at the end of any tick so far; frees of a tick count before its arrivals."""
-        return max(self._peak, self._occupied)
+        return max(self._peak, self._sent_before(self.engine.now + 1) - self.freed)
 
     def arrived(self, count: int) -> Ready | Park:
         """Wait until the first `count` tokens are visible."""
-        if self.sent >= count and self._reader is None:
-            visible = self._visible_tick(count)
+        sent = self.sent
+        if sent >= count and self._reader is None:
+            times = self._times
+            index = count - 1 - sent + len(times)  # the last of `times` is of the token sent last
+            visible = self._visible(times[index]) if index >= 0 else 0
             if visible <= self.engine.now:
                 return DONE
             self.engine.at(visible, self._delivering)
-        wake = self.engine.active
-        self.park(wake, self.reader_waits)
         self._need = count
-        self._reader = wake
-        return PARK
+        self._reader = wake = self.engine.active
+        return self.park(wake, self.reader_waits)
 
     def free(self, index: int) -> None:
         """Free all tokens below `index`, also such as have not come yet."""
         if index <= self.freed:
             return
+        # Occupation only grows between two ticks with frees, so it is looked at just before each.
+        occupied = self._sent_before(self.engine.now) - self.freed
+        if occupied > self._peak:
+            self._peak = occupied
         self.freed = index
-        if self.engine.now == self._peak_tick:
-            self._occupied = self.sent - index
         if self._writer is not None and self.sent - index < self.capacity:
             edge = next_edge(self.engine.now, self.writer_period)
             if edge == self.engine.now:
@@ -108,12 +107,9 @@ class BufferChannel(TwoEnded):
         raises : BrokenLawError if `token` is not the next in sequence
         """
         if token != self.sent:
-            raise BrokenLawError(
-                f"{self.name} expected token {self.sent} but got {token}: "
-                "its sender lost, doubled or reordered one"
-            )
-        if self.capacity is None or (self.sent - self.freed < self.capacity and self._writer is None):
-            self._accept(token)
+            raise self._out_of_order(token)
+        if self.has_room():
+            self._accept(token, self.engine.now)
             return DONE
         wake = wake or self.engine.active
         self.park(wake, self.writer_waits)
@@ -121,34 +117,56 @@ class BufferChannel(TwoEnded):
         self._writer = wake
         return PARK
 
-    def _accept(self, token: int) -> None:
-        now = self.engine.now
-        if now != self._peak_tick:
-            self._peak = max(self._peak, self._occupied)
-            self._peak_tick = now
+    def has_room(self) -> bool:
+        """Whether a token would be accepted now."""
+        capacity = self.capacity
+        return capacity is None or (self.sent - self.freed < capacity and self._writer is None)
+
+    def put_at(self, token: int, tick: int) -> bool:
+        """Hand the next token on as of a tick from now on, if there is room for it already."""
+        if not self.has_room():
+            return False
+        if token != self.sent:
+            raise self._out_of_order(token)
+        self._accept(token, tick)
+        return True
+
+    def _accept(self, token: int, tick: int) -> None:
+        """Let a token have its slot from `tick` on, which is now or later."""
         self.sent = sent = token + 1
-        self._occupied = sent - self.freed
         if self.store is not None:
             self.store(token)
-        if self._visible_at is None:
-            if self._reader is not None and sent == self._need:
-                self._deliver(None)
-        else:
-            visible = next_edge(now + self.latency, self.reader_period)
-            self._visible_at.append(visible)
-            if self._reader is not None and sent == self._need:
-                self.engine.at(visible, self._delivering)
-
-    def _visible_tick(self, count: int) -> int:
-        """Return when the token that makes `count` is or was visible; all in the past are one to us."""
-        times = self._visible_at
-        if times is None:
-            return 0
-        now = self.engine.now
-        while times and times[0] <= now:
+        times, now = self._times, self.engine.now
+        while times and self._visible(times[0]) < now:
             times.popleft()
-        index = count - 1 - (self.sent - len(times))
-        return times[index] if index >= 0 else 0
+        times.append(tick)
+        if sent == self._need and self._reader is not None:
+            visible = self._visible(tick)
+            if visible > now:
+                self.engine.at(visible, self._delivering)
+            else:
+                self._deliver(None)
+
+    def _visible(self, tick: int) -> int:
+        """Return when a token that came in `tick` can be read."""
+        if self.reader_period == 1:
+            return tick + self.latency
+        return next_edge(tick + self.latency, self.reader_period)
+
+    def _sent_before(self, tick: int) -> int:
+        """Return how many tokens came before `tick`, the present one or the next."""
+        sent = self.sent
+        for came in reversed(self._times):
+            if came < tick:
+                break
+            sent -= 1
+        return sent
+
+    def _out_of_order(self, token: int) -> BrokenLawError:
+        return BrokenLawError(
+            f"{self.name} expected token {self.sent} but got {token}: "
+            "its sender lost, doubled or reordered one"
+        )
 
     def _deliver(self, _: Any) -> Park:
         reader = self._reader
@@ -162,7 +180,7 @@ class BufferChannel(TwoEnded):
         writer = self._writer
         if writer is not None:
             self._writer = None
-            self._accept(self._held)
+            self._accept(self._held, self.engine.now)
             self.writer_waits.end(writer, self.engine.now)
             self.soon(writer)
         return PARK

@@ -76,6 +76,18 @@ class Endpoint:
         wake.since = self.engine.now
         return PARK
 
+    def has_room(self) -> bool:
+        """Whether `put_at` would do it."""
+        return False
+
+    def put_at(self, token: Any, tick: int) -> bool:
+        """Hand a token on as of a tick from now on, if there is room for it already; else do nothing."""
+        return False
+
+    def await_from(self, wake: Wake, tick: int) -> bool:
+        """Let a process wait for a token as of a tick from now on, if there is none yet; else do nothing."""
+        return False
+
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return who waits here now, with the wait that each will be charged to."""
         return []
@@ -108,7 +120,8 @@ class TwoEnded(Endpoint):
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return who waits here now, with the wait that each will be charged to."""
         sides = ((self._reader, self.reader_waits), (self._writer, self.writer_waits))
-        return [(wake, waits) for wake, waits in sides if wake is not None]
+        now = self.engine.now
+        return [(wake, waits) for wake, waits in sides if wake is not None and wake.since <= now]
 
     def contents(self) -> str:
         """Return how full it is, in words."""
@@ -155,14 +168,29 @@ class Channel(TwoEnded):
         self._reader = wake = self.engine.active
         return self.park(wake, self.reader_waits)
 
+    def await_from(self, wake: Wake, tick: int) -> bool:
+        """Let a process wait for a token as of a tick from now on, if there is none yet."""
+        if self._items:
+            return False
+        self.park(wake, self.reader_waits)
+        wake.since = tick
+        self._reader = wake
+        return True
+
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a token on, waiting until there is room; `wake` waits in place of the running process."""
         self.sent += 1
         reader = self._reader
         if reader is not None:
             self._reader = None
+            now = self.engine.now
+            if reader.since > now:
+                reader.waiting = False
+                self._items.append(token)
+                self.engine.at(reader.since, reader.fetching)
+                return DONE
             reader.value = token
-            self.reader_waits.end(reader, self.engine.now)
+            self.reader_waits.end(reader, now)
             self.soon(reader)
             return DONE
         items = self._items

@@ -51,16 +51,27 @@ class Wake:
     PARK.
     """
 
-    __slots__ = ("owner", "parked_event", "parked_on", "send", "since", "unit", "value", "waiting")
+    __slots__ = (
+        "fetching",
+        "owner",
+        "parked_event",
+        "parked_on",
+        "send",
+        "since",
+        "unit",
+        "value",
+        "waiting",
+    )
 
     def __init__(self, send: Callable[[Any], Any], owner: Any = None) -> None:
         self.send = send
         self.owner = owner
         self.value: Any = None
         self.parked_on: Any = None  # the channel end or arbiter it parked on last
-        self.since = 0  # tick in which it parked there
+        self.since = 0  # tick in which it parked there, or will have: see `Endpoint.await_from`
         self.waiting = False  # whether it still waits there
         self.unit: Any = None  # whose time the process spends, where it is accounted
+        self.fetching: Any = None  # takes a token that came too early for its relay, see `simcore.relay`
         self.parked_event: Any = None  # stock SimPy only: the event that stands for being parked
 
 

@@ -21,6 +21,7 @@ from simcore.laws import Law
 from simcore.operation import Counter, Operation, bind_operation
 from simcore.ports import Port
 from simcore.registry import Registry
+from simcore.relay import Relay
 from simcore.wiring import Wiring
 
 Process = Generator[Any, Any, Any]
@@ -234,9 +235,9 @@ class Component:
         """Let groups of Ins take an Out's tokens in turn: token k goes to all Ins of group k mod n."""
         self.simulation.wiring.deal(source, groups, depth, latency)
 
-    def collect(self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0) -> None:
-        """Let an In take tokens of several Outs in turn: token k comes from Out k mod n."""
-        self.simulation.wiring.collect(sources, target, depth, latency)
+    def collect(self, groups: list[list[Any]], target: Any, depth: int = 1, latency: int = 0) -> None:
+        """Let an In take tokens of groups of Outs in turn: token k is gathered from group k mod n."""
+        self.simulation.wiring.collect(groups, target, depth, latency)
 
     def merge(
         self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0, rule: Rule = "round-robin"
@@ -256,6 +257,10 @@ class Component:
         self.simulation.wiring.share(requesters, path, name, capacity, rule)
 
     # -- for processes ---------------------------------------------------------------------------------------
+
+    def relay(self, operation: Operation, source: Any, target: Any) -> Relay:
+        """Return the running process's way from an In over an operation to an Out, one command a token."""
+        return Relay(self.simulation.engine, operation, source, target)
 
     def waits_for(self, event: Any, resource: str) -> Any:
         """Return a SimPy event to be yielded; the wait is charged to `wait-resource:resource` of the unit."""

@@ -130,6 +130,7 @@ class CycleEnvironment(simpy.Environment):
         "_rounds",
         "_slept",
         "_times",
+        "_unsettled",
         "_urgent",
         "_urgent_later",
         "active",
@@ -157,6 +158,7 @@ class CycleEnvironment(simpy.Environment):
         self._late: list[Callable[[], None]] = []
         self._rounds: tuple[Any, int] = (None, 0)  # the last tick with late callbacks, and its rounds so far
         self._halting = False
+        self._unsettled = False  # whether a tick may end otherwise than by going on to the next one
         self._look_in = LOOK_EVERY
         self.counting: Any = None
         self.wakes: Counter[Wake] = Counter()
@@ -189,10 +191,11 @@ class CycleEnvironment(simpy.Environment):
     def late(self, callback: Callable[[], None]) -> None:
         """Call back once this tick has settled; all callbacks of a round see the same state."""
         self._late.append(callback)
+        self._unsettled = True
 
     def halt(self) -> None:
         """Leave `run` at the end of this tick."""
-        self._halting = True
+        self._halting = self._unsettled = True
 
     @property
     def idle(self) -> bool:
@@ -234,13 +237,13 @@ class CycleEnvironment(simpy.Environment):
             self._buckets[when].append(event)
         else:
             self._urgent_later.setdefault(when, []).append(event)
+            self._unsettled = True
 
     def peek(self) -> Any:
         """Return the time of the next entry, infinity if there is none."""
         if self._urgent or self._late or self._handled() < len(self._ready):
             return self.now
-        first = self._times[0] if self._times else simpy.core.Infinity
-        return min(first, self.now + 1) if self.now + 1 in self._buckets else first
+        return self._times[0] if self._times else simpy.core.Infinity
 
     def step(self) -> None:
         """Handle one entry; raise `simpy.core.EmptySchedule` if none is left."""
@@ -284,83 +287,57 @@ class CycleEnvironment(simpy.Environment):
 
     def _run(self) -> None:
         """Handle entries until there are none or somebody halts; the hot loop, so its cases stand in line."""
-        ready, urgent, buckets, times, late = (
-            self._ready,
-            self._urgent,
-            self._buckets,
-            self._times,
-            self._late,
-        )
-        find = buckets.get
+        ready, urgent, buckets, times = self._ready, self._urgent, self._buckets, self._times
         while True:
             while urgent:
                 self._fire(urgent.popleft())
-            seen = 0
             now = self.now
-            while True:
-                for entry in islice(self._cursor, LOOK_EVERY):
-                    if type(entry) is Wake:
-                        self.active = entry
-                        value = entry.value
-                        if value is not None:
-                            entry.value = None
-                        try:
-                            send = entry.send
-                            command = send(value)
+            for entry in islice(self._cursor, LOOK_EVERY):
+                if type(entry) is Wake:
+                    self.active = entry
+                    value = entry.value
+                    if value is not None:
+                        entry.value = None
+                    try:
+                        send = entry.send
+                        command = send(value)
+                        if type(command) is Ready:
+                            command = send(command.value)
                             if type(command) is Ready:
                                 command = send(command.value)
-                                if type(command) is Ready:
-                                    command = send(command.value)
-                        except BaseException as ending:
-                            self.end(entry, ending)
-                        else:
-                            if type(command) is int:
-                                when = now + command
-                                bucket = find(when)
-                                if bucket is not None:
-                                    bucket.append(entry)
-                                elif command > 0:
-                                    buckets[when] = [entry]
-                                    if command != 1:  # the loop looks into the next tick by itself
-                                        heappush(times, when)
-                                else:
-                                    self.obey(entry, command)
-                            elif command is not PARK:
-                                self.obey(entry, command)
+                    except BaseException as ending:
+                        self.end(entry, ending)
                     else:
-                        self._fire(entry)
-                    if urgent:
-                        while urgent:
-                            self._fire(urgent.popleft())
-                seen += LOOK_EVERY
-                if len(ready) <= seen:
-                    break
+                        if command is PARK:
+                            pass
+                        elif type(command) is int and command > 0:
+                            when = now + command
+                            if when in buckets:
+                                buckets[when].append(entry)
+                            else:
+                                buckets[when] = [entry]
+                                heappush(times, when)
+                        else:
+                            self.obey(entry, command)
+                else:
+                    self._fire(entry)
+                if urgent:
+                    while urgent:
+                        self._fire(urgent.popleft())
+            handled = len(ready)
+            if handled >= LOOK_EVERY and self._handled() < handled:
                 self._look_for_livelock()
-            if late or self._halting or self._look_in < 0 or self._urgent_later:
+            elif self._unsettled or self._look_in < 0 or not times:
                 if not self._next_round():
                     return
-                continue
-            handled = len(ready)
-            self.events += handled
-            self._look_in -= handled
-            ready.clear()
-            tick = now + 1
-            bucket = find(tick)
-            if bucket is not None:
-                if times and times[0] <= tick:
-                    first = heappop(times)
-                    if first != tick:
-                        tick = self._before_next_tick(first)
-            elif times:
-                tick = heappop(times)
             else:
+                self.events += handled
+                self._look_in -= handled
+                ready.clear()
+                self.now = now = heappop(times)
+                self._slept = bucket = buckets.pop(now)
+                ready += bucket
                 self._cursor = iter(ready)
-                self.active = _NOBODY
-                return
-            self.now = tick
-            self._slept = bucket = buckets.pop(tick)
-            ready.extend(bucket)
-            self._cursor = iter(ready)
 
     def _next_round(self) -> bool:
         """Let this tick's late callbacks decide, else go to the next tick; False if nothing is left to do."""
@@ -388,21 +365,13 @@ class CycleEnvironment(simpy.Environment):
         tick = self.peek()
         if tick == simpy.core.Infinity:
             return False
-        if self._times and self._times[0] == tick:
-            heappop(self._times)
-            if tick < self.now + 1:
-                self._before_next_tick(tick)
+        heappop(self._times)
         self.now = tick
         self._slept = self._buckets.pop(tick)
         ready.extend(self._slept)
         self._urgent.extend(self._urgent_later.pop(tick, ()))
+        self._unsettled = bool(self._urgent_later)
         return True
-
-    def _before_next_tick(self, first: Any) -> Any:
-        """Return `first`, a time between ticks; the loop finds the next whole one in the heap only then."""
-        if self.now + 1 in self._buckets and self.now + 1 not in self._times:
-            heappush(self._times, self.now + 1)
-        return first
 
     def _count_round(self) -> None:
         """Count the rounds of late callbacks in this tick, and look for a livelock if there are too many."""

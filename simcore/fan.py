@@ -21,6 +21,12 @@ class Puts(Protocol):
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a token on; see `Channel.put`."""
 
+    def has_room(self) -> bool:
+        """Whether `put_at` would do it."""
+
+    def put_at(self, token: Any, tick: int) -> bool:
+        """Hand a token on as of a tick from now on; see `Endpoint.put_at`."""
+
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return who waits here now."""
 
@@ -31,13 +37,14 @@ class Puts(Protocol):
 class Multicast(Endpoint):
     """Writing end over several channels: each takes its copy when it can, the writer waits for the last."""
 
-    __slots__ = ("_members", "_pending", "_writer", "channels", "writer_waits")
+    __slots__ = ("_ahead", "_members", "_pending", "_writer", "channels", "writer_waits")
 
     def __init__(self, engine: Engine, name: str, channels: Sequence[Puts]) -> None:
         super().__init__(engine, name)
         self.channels = tuple(channels)
         self.writer_waits = Waits()
         self._members = [(c.put, Wake(self._accepted)) for c in channels]
+        self._ahead = [(c.has_room, c.put_at) for c in channels]
         self._pending = 0
         self._writer: Wake | None = None
 
@@ -69,6 +76,15 @@ class Multicast(Endpoint):
         """Return how full the channels are, in words."""
         return "; ".join(channel.contents() for channel in self.channels)
 
+    def put_at(self, token: Any, tick: int) -> bool:
+        """Hand a copy to every channel as of a tick from now on, if all have room for it already."""
+        for has_room, _ in self._ahead:
+            if not has_room():
+                return False
+        for _, put_at in self._ahead:
+            put_at(token, tick)
+        return True
+
     def _accepted(self, _: Any) -> Park:
         self._pending -= 1
         if not self._pending:
@@ -97,7 +113,7 @@ class GatherEnd(Endpoint):
         """Hand on this writer's part of its next token, waiting until there is room."""
         gather = self.gather
         if self.sent - gather.taken < gather.capacity:
-            gather.add(self.sent, token)
+            gather.add(self.sent, token, self.engine.now)
             self.sent += 1
             return DONE
         wake = wake or self.engine.active
@@ -110,6 +126,15 @@ class GatherEnd(Endpoint):
         """Return the writer if it waits."""
         return [(self._writer, self.writer_waits)] if self._writer is not None else []
 
+    def put_at(self, token: Any, tick: int) -> bool:
+        """Hand a part on as of a tick from now on, if there is room for it already."""
+        gather, index = self.gather, self.sent
+        if index - gather.taken >= gather.capacity:
+            return False
+        self.sent = index + 1
+        gather.add(index, token, tick)
+        return True
+
     def contents(self) -> str:
         """Return how full the gather is, in words."""
         return self.gather.contents()
@@ -119,7 +144,7 @@ class GatherEnd(Endpoint):
         writer = self._writer
         if writer is not None:
             self._writer = None
-            self.gather.add(self.sent, self._held)
+            self.gather.add(self.sent, self._held, self.engine.now)
             self.sent += 1
             self.writer_waits.end(writer, self.engine.now)
             self.soon(writer)
@@ -156,7 +181,8 @@ class Gather(Endpoint):
         self.taken = 0
         self.reader_waits = Waits()
         self.ends = [GatherEnd(engine, writer, self) for writer in writers]
-        self._parts: list[list[Any]] = [[0, None] for _ in range(capacity)]  # parts there, token
+        # Parts that are still to come, the tick in which the last one is there, token.
+        self._parts: list[list[Any]] = [[len(self.ends), 0, None] for _ in range(capacity)]
         self._complete: deque[tuple[int, Any]] = deque()  # (tick in which it can be taken, token)
         self._ready = Ready()
         self._reader: Wake | None = None
@@ -177,44 +203,62 @@ class Gather(Endpoint):
             self._ready.value = complete.popleft()[1]
             self._free_slot()
             return self._ready
-        wake = self.engine.active
+        self._reader = wake = self.engine.active
         self.park(wake, self.reader_waits)
-        self._reader = wake
         if complete:
             self.engine.at(complete[0][0], self._delivering)
         return PARK
 
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the reader if it waits."""
-        return [(self._reader, self.reader_waits)] if self._reader is not None else []
+        reader = self._reader
+        if reader is None or reader.since > self.engine.now:
+            return []
+        return [(reader, self.reader_waits)]
+
+    def await_from(self, wake: Wake, tick: int) -> bool:
+        """Let a process wait for a token as of a tick from now on, if there is none yet."""
+        if self._complete:
+            return False
+        self.park(wake, self.reader_waits)
+        wake.since = tick
+        self._reader = wake
+        return True
 
     def contents(self) -> str:
         """Return how full it is, in words."""
         return how_full(self.name, self)
 
-    def add(self, index: int, token: Any) -> None:
-        """Count one writer's part of the token that is its `index`-th.
+    def add(self, index: int, token: Any, tick: int) -> None:
+        """Count one writer's part of the token that is its `index`-th, there in `tick`.
 
         raises : BrokenLawError if the writers disagree on which token that is
         """
         parts = self._parts[index % self.capacity]
-        if parts[0] == 0:
-            parts[1] = token
-        elif parts[1] != token:
+        missing, last, first_token = parts
+        if missing == len(self.ends):
+            parts[2] = token
+        elif first_token != token:
             raise BrokenLawError(
-                f"{self.name} expected part of token {parts[1]} but got one of {token}: "
+                f"{self.name} expected part of token {first_token} but got one of {token}: "
                 "a writer lost, doubled or reordered one"
             )
-        parts[0] += 1
-        if parts[0] == len(self.ends):
-            parts[0] = 0
-            visible = self.engine.now + self.latency
-            self._complete.append((visible, token))
+        if tick > last:
+            parts[1] = last = tick
+        parts[0] = missing - 1
+        if missing == 1:
+            parts[0] = len(self.ends)
+            self._complete.append((last + self.latency, token))
             if self._reader is not None and len(self._complete) == 1:
-                if self.latency:
-                    self.engine.at(visible, self._delivering)
-                else:
-                    self._deliver(None)
+                self._deliver_from(self._reader, last + self.latency)
+
+    def _deliver_from(self, reader: Wake, visible: int) -> None:
+        """Give the oldest token to the reader once it is visible and the reader is there."""
+        tick = max(visible, reader.since)
+        if tick > self.engine.now:
+            self.engine.at(tick, self._delivering)
+        else:
+            self._deliver(None)
 
     def _deliver(self, _: Any) -> Park:
         reader = self._reader

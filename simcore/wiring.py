@@ -87,13 +87,25 @@ class Wiring:
             sides.append(side)
         self._note_sender(source, Deal(self.engine, f"{source.path} -> in turn", sides), source.owner)
 
-    def collect(self, sources: Sequence[Any], target: Any, depth: int | None, latency: int) -> None:
-        """Join several Outs and one In that takes from them in turn; see `Component.collect`."""
-        _check_turns("collect", sources, [target])
-        channels = [self._channel(source, target, depth, latency) for source in sources]
-        for source, channel in zip(sources, channels, strict=True):
-            self._note_reader([source], target, channel)
-            self._note_sender(source, channel, target.owner)
+    def collect(self, groups: Sequence[Sequence[Any]], target: Any, depth: int, latency: int) -> None:
+        """Join groups of Outs that take turns and one In; see `Component.collect`."""
+        _check_turns("collect", [source for group in groups for source in group], [target])
+        if not groups or not all(groups):
+            raise WiringError(
+                f"{target.path} collects from nobody in some turn; give each group at least one Out"
+            )
+        channels = []
+        for group in groups:
+            if len(group) > 1:
+                channel = self._gather(group, target, depth, latency)
+                ends = channel.ends
+            else:
+                channel = self._channel(group[0], target, depth, latency)
+                ends = [channel]
+            self._note_reader(group, target, channel)
+            for source, end in zip(group, ends, strict=True):
+                self._note_sender(source, end, target.owner)
+            channels.append(channel)
         target.bind(Collect(self.engine, f"{target.path} in turn", channels))
 
     def _channel(self, source: Any, target: Any, depth: int | None, latency: int) -> Any:
@@ -117,11 +129,14 @@ class Wiring:
 
     def gather(self, sources: Sequence[Any], target: Any, depth: int, latency: int) -> None:
         """Join several Outs that each make a part and one In; see `Component.gather`."""
+        channel = self._gather(sources, target, depth, latency)
+        self._add(sources, channel.ends, target, channel)
+
+    def _gather(self, sources: Sequence[Any], target: Any, depth: int, latency: int) -> Gather:
         period = self._check_many("gather", sources, target, depth, latency)
         names = [f"{s.path} -> {target.path}" for s in sources]
         name = f"{' + '.join(s.path for s in sources)} -> {target.path}"
-        channel = Gather(self.engine, name, names, depth, latency * period)
-        self._add(sources, channel.ends, target, channel)
+        return Gather(self.engine, name, names, depth, latency * period)
 
     def merge(self, sources: Sequence[Any], target: Any, depth: int, latency: int, rule: Rule) -> None:
         """Join several Outs and one In that takes from one at a time; see `Component.merge`."""
@@ -248,8 +263,6 @@ def _check_turns(verb: str, sources: Sequence[Any], targets: Sequence[Any]) -> N
         wanted = Out if any(port is source for source in sources) else In
         if not isinstance(port, wanted):
             raise WiringError(f"{verb} joins Outs to Ins, got {_called(port)} for an {wanted.__name__}")
-    if not sources:
-        raise WiringError(f"{targets[0].path} collects from nobody; name the Outs that take turns")
 
 
 def _is_dealt(source: Port) -> WiringError:

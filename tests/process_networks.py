@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,13 +19,15 @@ class NodeProcess(Component):
     """A node: takes a token at each input, holds, hands the last one on.
 
     spec : what it does, and how many inputs it has
+    relays : let it do so by a relay if it has one input and an output, and nothing else to wait for
     """
 
     work = Operation(doc="serving one token")
 
-    def lay_out(self, spec: Node, inputs: int, *, sends: bool) -> None:
+    def lay_out(self, spec: Node, inputs: int, *, sends: bool, relays: bool) -> None:
         """Make ports as the network needs them."""
         self.spec = spec
+        self.relays = relays and sends and inputs == 1 and not spec.shares and spec.firings is None
         self.received: list[int] = []
         self.token_in = [self.port(In(int, doc="tokens"), f"token_in[{i}]") for i in range(inputs)]
         self.token_out = self.port(Out(int, doc="tokens"), "token_out") if sends else None
@@ -34,6 +37,8 @@ class NodeProcess(Component):
     def serve(self) -> Process:
         """Fire as often as told, then end; the sink ends the run."""
         spec, firing = self.spec, 0
+        if self.relays:
+            yield from self.relay_all()
         while spec.firings is None or firing < spec.firings:
             token = firing
             for port in self.token_in:
@@ -50,17 +55,27 @@ class NodeProcess(Component):
         if spec.name == "sink":
             self.simulation.finish()
 
+    def relay_all(self) -> Process:
+        """Do what `serve` does, in one command for each token."""
+        assert self.token_out is not None
+        relay = self.relay(self.work, self.token_in[0].channel, self.token_out)
+        token = yield relay.get()
+        for firing in count():
+            self.received.append(token)
+            token = yield relay.next(self.spec.service[firing % len(self.spec.service)], token)
+
 
 class NetworkOfProcesses(Component):
     """All nodes, wired."""
 
-    def lay_out(self, network: ProcessNetwork) -> None:
+    def lay_out(self, network: ProcessNetwork, *, relays: bool) -> None:
         """Build and wire the network."""
         self.nodes: dict[str, NodeProcess] = {}
         for spec in network.nodes:
             node = self.add(NodeProcess, spec.name, PartConfig(), clock=_clock_name(spec.period))
             inputs = sum(link.reader == spec.name for link in network.links)
-            node.lay_out(spec, inputs, sends=any(spec.name in link.writers for link in network.links))
+            sends = any(spec.name in link.writers for link in network.links)
+            node.lay_out(spec, inputs, sends=sends, relays=relays)
             self.nodes[spec.name] = node
         free = {name: iter(node.token_in) for name, node in self.nodes.items()}
         for link in network.links:
@@ -82,7 +97,12 @@ def _clock_name(period: int) -> str:
 
 
 def simulate(
-    network: ProcessNetwork, engine: EngineName = "lean", *, shuffle: int | None = None, record: bool = False
+    network: ProcessNetwork,
+    engine: EngineName = "lean",
+    *,
+    shuffle: int | None = None,
+    record: bool = False,
+    relays: bool = False,
 ) -> NaiveRun:
     """Run the network on an engine, and return what the naive machine would."""
     periods = {node.period for node in network.nodes} | {1}  # a clock whose period is a tick
@@ -90,7 +110,7 @@ def simulate(
     clocks = [Clock(_clock_name(p), Fraction(p, 10**9)) for p in order]
     simulation = Simulation(clocks, engine=engine, shuffle=shuffle, record=record)
     root = simulation.build(NetworkOfProcesses, PartConfig())
-    root.lay_out(network)
+    root.lay_out(network, relays=relays)
     outcome = simulation.run()
     if outcome.activity is not None:
         check_recording(outcome.activity, outcome.accounts)

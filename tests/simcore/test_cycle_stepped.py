@@ -38,6 +38,8 @@ def test_both_engines_agree_with_the_naive_machine_tick_by_tick(
     order = list(range(len(network.nodes)))
     random.shuffle(order)
     assert simulate(reordered(network, order), "lean", shuffle=shuffle) == expected
+    assert simulate(network, "lean", record=True, relays=True) == expected
+    assert simulate(reordered(network, order), "stock", shuffle=shuffle, relays=True) == expected
 
 
 @pytest.mark.slow
@@ -49,3 +51,4 @@ def test_both_engines_agree_with_the_naive_machine_on_many_networks(
     expected = run_naively(network)
     assert simulate(network, "lean", record=True) == expected
     assert simulate(network, "stock", shuffle=shuffle) == expected
+    assert simulate(network, "lean", shuffle=shuffle, relays=True) == expected

@@ -76,7 +76,7 @@ class Farm(Component):
         self.feed.tokens = self.drain.tokens = tokens
         servers = [self.add(Server, f"server[{i}]", ServerConfig(cycles=c)) for i, c in enumerate(services)]
         self.deal(self.feed.token_out, [[s.token_in] for s in servers], depth=depth)
-        self.collect([s.token_out for s in servers], self.drain.token_in, depth=1)
+        self.collect([[s.token_out] for s in servers], self.drain.token_in, depth=1)
 
 
 def farm(
@@ -157,14 +157,14 @@ class Yard(Component):
 
     def deal_and_collect(self) -> None:
         self.deal(self.a.token_out, [[self.c.token_in]])
-        self.collect([self.a.token_out, self.b.token_out], self.d.token_in)
+        self.collect([[self.a.token_out], [self.b.token_out]], self.d.token_in)
 
     def connect_and_collect(self) -> None:
         self.connect(self.a.token_out, self.c.token_in)
-        self.collect([self.b.token_out], self.c.token_in)
+        self.collect([[self.b.token_out]], self.c.token_in)
 
     def collect_and_connect(self) -> None:
-        self.collect([self.b.token_out], self.c.token_in)
+        self.collect([[self.b.token_out]], self.c.token_in)
         self.connect(self.a.token_out, self.c.token_in)
 
 
@@ -208,4 +208,4 @@ def test_a_memory_takes_no_turns_as_its_tokens_are_counted() -> None:
     with pytest.raises(WiringError, match=r"deal joins Outs to Ins, got BufferIn yard\.store\.token_in"):
         built.deal(built.a.token_out, [[built.c.token_in], [built.store.token_in]])
     with pytest.raises(WiringError, match=r"collect joins Outs to Ins, got BufferIn yard\.store\.token_in"):
-        built.collect([built.a.token_out, built.b.token_out], built.store.token_in)
+        built.collect([[built.a.token_out], [built.b.token_out]], built.store.token_in)
