@@ -10,6 +10,7 @@ from arch.core import Core, CoreConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
 from arch.host import Sink, Source, SourceConfig
+from arch.links import Links, LinksConfig
 from arch.machine import (
     Machine,
     MachineRun,
@@ -21,7 +22,6 @@ from arch.machine import (
     register_machine,
 )
 from arch.machines.dataflow import Dataflow, DataflowConfig
-from arch.sender import Sender, SenderConfig
 from arch.tokens import Pixel, Sums, Token, Window
 
 __all__ = [
@@ -38,6 +38,8 @@ __all__ = [
     "DataflowConfig",
     "DigitalUnit",
     "DigitalUnitConfig",
+    "Links",
+    "LinksConfig",
     "Machine",
     "MachineRun",
     "MapRow",
@@ -45,8 +47,6 @@ __all__ = [
     "Pixel",
     "Preset",
     "RunOptions",
-    "Sender",
-    "SenderConfig",
     "SharedADC",
     "SharedADCConfig",
     "Sink",

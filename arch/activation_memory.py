@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, NamedTuple
 
 from arch.cost import BUFFER_AREA, BUFFER_BYTE
-from arch.mapping.firing import Firing
 from arch.mapping.stages import Stage, kernel_height
 from arch.tokens import Pixel, Token, Window
 from simcore import (
@@ -59,6 +55,16 @@ class Buffer:
     pixel_bytes: int
 
 
+class _Operand(NamedTuple):
+    """One operand's channel and firing rule; see `arch.mapping.firing.Firing`."""
+
+    channel: Any
+    pixels: int
+    need: list[int]
+    freed: list[int]
+    freed_before: int
+
+
 @components.register("activation-memory")
 class ActivationMemory(Component):
     """Line buffers, one for each tensor that the stage reads, in front of a window register.
@@ -99,34 +105,40 @@ class ActivationMemory(Component):
     @process
     def assemble(self) -> Process:
         """Wait for a step's pixels, read its window, free what is behind it, hand the window on."""
-        capture = self.capture
-        for port, operand in zip(self.pixel_in, self.stage.operands, strict=True):
-            port.channel.free(int(operand.firing.live[0]))
-        needs = self._indices(lambda firing: firing.need)
-        frees = self._indices(lambda firing: firing.freed) if self.window_depth else [[]] * self.stage.steps
-        columns = self.stage.operands[0].firing.columns.tolist()
-        steps = list(zip(needs, frees, (c * self.config.column_cycles for c in columns), strict=True))
+        capture, cycles = self.capture, self.config.column_cycles
+        window_out, read = self.window_out, self.read
+        first, *others = self._operands()
+        for operand in (first, *others):
+            operand.channel.free(operand.freed_before)
+        columns = [count * cycles for count in self.stage.operands[0].firing.columns.tolist()]
+        steps = list(zip(first.need, first.freed, columns, strict=True))
+        frees_on_read = self.window_depth > 0
+        arrived, free = first.channel.arrived, first.channel.free
         window = 0
         for image in range(self.images):
-            for step, (need, free, cycles) in enumerate(steps):
-                for channel, count, pixels in need:
-                    if count:
-                        yield channel.arrived(image * pixels + count)
-                yield self.read.hold(cycles)
+            base = image * first.pixels
+            for step, (need, freed, duration) in enumerate(steps):
+                if need:
+                    yield arrived(base + need)
+                for other in others:
+                    yield other.channel.arrived(image * other.pixels + other.need[step])
+                yield read.hold(duration)
                 if capture is not None:
                     capture(window, image, step)
-                for channel, index, pixels in free:
-                    channel.free(image * pixels + index)
-                yield self.window_out.put(window)
+                if frees_on_read:
+                    free(base + freed)
+                    for other in others:
+                        other.channel.free(image * other.pixels + other.freed[step])
+                yield window_out.put(window)
                 window += 1
 
-    def _indices(self, rule: Callable[[Firing], NDArray[np.int64]]) -> list[list[tuple[Any, int, int]]]:
-        """Return for each step and operand its channel, its index by `rule`, and its pixels an image."""
-        columns = [
-            [(port.channel, index, operand.firing.pixels) for index in rule(operand.firing).tolist()]
-            for port, operand in zip(self.pixel_in, self.stage.operands, strict=True)
+    def _operands(self) -> list[_Operand]:
+        """Return each operand's channel and firing rule, in lists, the fastest to go through."""
+        firings = (operand.firing for operand in self.stage.operands)
+        return [
+            _Operand(port.channel, f.pixels, f.need.tolist(), f.freed.tolist(), int(f.live[0]))
+            for port, f in zip(self.pixel_in, firings, strict=True)
         ]
-        return [list(row) for row in zip(*columns, strict=True)]
 
     @property
     def peaks(self) -> list[int]:
@@ -176,9 +188,9 @@ class DirectMemory(ActivationMemory):
     @process
     def release(self) -> Process:
         """Free behind each product the pixels that no later step needs."""
-        steps = self._indices(lambda firing: firing.freed)
+        operands = self._operands()
         for image in range(self.images):
-            for free in steps:
+            for step in range(self.stage.steps):
                 yield self.done_in.get()
-                for channel, index, pixels in free:
-                    channel.free(image * pixels + index)
+                for operand in operands:
+                    operand.channel.free(image * operand.pixels + operand.freed[step])

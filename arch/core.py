@@ -1,4 +1,4 @@
-"""A core: activation memory, arrays with their converters, digital unit and sender."""
+"""A core: activation memory, arrays with their converters, digital unit and links."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buf
 from arch.converters import ADC, ADCConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
+from arch.links import Links, LinksConfig
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block, Tiling
 from arch.parts import chosen
-from arch.sender import Sender, SenderConfig
 from simcore import MOST_CYCLES, Component, MappingError, PartConfig, component_part, components, param
 
 Detail = Literal["array", "group"]
@@ -27,7 +27,7 @@ class CoreConfig(PartConfig):
     crossbar: AnalogCrossbarConfig = component_part("analog-crossbar", doc="the arrays")
     adc: ADCConfig = component_part("column-adc", doc="converters behind each array")
     digital: DigitalUnitConfig = component_part("digital-unit", doc="scale, activate, pool and add")
-    sender: SenderConfig = component_part("sender", doc="output port")
+    links: LinksConfig = component_part("links", doc="links to the cores that read its pixels")
     partial_sum_cycles: int = param(
         130,
         ge=0,
@@ -42,11 +42,12 @@ class Core(Component):
     """All cores of one stage: each array with its converters is a physical core.
 
     A window goes to all arrays at once. Row blocks add up along a chain of partial sums, a register a hop;
-    column blocks are concatenated; the digital units of the last row finish the pixel. A stage without arrays
-    (a pool, a join) has the memory, digital unit and sender only, and is at home in the core that feeds it.
+    column blocks are concatenated; the digital units of the last row finish the pixel and send it to all
+    readers, each of which takes it when it has room. A stage without arrays (a pool, a join) has the memory
+    and digital unit only, and is at home in the core that feeds it.
 
-    Replicas hold the same weights and take windows in turn: window k goes to replica k mod r, and the sender
-    collects pixels in the same order. They share the memory, which stands for one in each of them.
+    Replicas hold the same weights and take windows in turn: window k goes to replica k mod r, and sums are
+    collected in the same order. They share memory and digital unit, which stand for one in each of them.
 
     replicas : the arrays of each, in lock-step; none where the stage has no weights
     registers : windows that may be between the memory and the end of the digital unit at once
@@ -58,8 +59,8 @@ class Core(Component):
     memory: ActivationMemory
     crossbars: list[AnalogCrossbar]
     replicas: list[list[AnalogCrossbar]]
-    digitals: list[DigitalUnit]
-    sender: Sender
+    digital: DigitalUnit
+    links: Links
     registers: int
 
     def lay_out(
@@ -80,17 +81,18 @@ class Core(Component):
         config = self.config
         self.memory = self.add(chosen(config.memory, ActivationMemory), "memory", config.memory)
         self.memory.lay_out(stage, buffers, images)
-        self.crossbars, self.digitals, self.replicas = [], [], []
-        prefixes = [f"replica[{j}]." for j in range(replicas)] if replicas > 1 else [""]
-        readers = [self._add_replica(prefix, stage, tiling, detail) for prefix in prefixes]
-        self._connect_windows(readers)
-        self.sender = self.add(chosen(config.sender, Sender), "sender", config.sender)
-        self.sender.pixel_bits = stage.shape[0] * bits
-        finished = [digital.pixel_out for digital in self.digitals]
-        if replicas == 1:
-            self.connect(finished[0], self.sender.pixel_in)
+        self.crossbars, self.replicas = [], []
+        self.digital = self.add(chosen(config.digital, DigitalUnit), "digital", config.digital)
+        self.digital.lay_out(stage, tiling, replicas)
+        self.links = self.add(chosen(config.links, Links), "links", config.links)
+        self.links.pixel_bits = stage.shape[0] * bits
+        self.links.sent = lambda: self.digital.pixels
+        if tiling is None:
+            self._connect_windows([[self.digital.sums_in]])
         else:
-            self.collect(finished, self.sender.pixel_in)
+            prefixes = [f"replica[{j}]." for j in range(replicas)] if replicas > 1 else [""]
+            self._connect_sums([self._add_replica(prefix, tiling, detail) for prefix in prefixes], tiling)
+            self._connect_windows([[crossbar.window_in for crossbar in arrays] for arrays in self.replicas])
         # One in each unit and register on the way, and one a hop of partial sums.
         self.registers = (8 + (tiling.row_blocks if tiling else 0)) * replicas
 
@@ -105,7 +107,7 @@ class Core(Component):
         if not isinstance(memory, DirectMemory):
             return
         # Arrays of a replica are in lock-step, so the first tells for all.
-        done = [group[0].owner.sums_out for group in readers if isinstance(group[0].owner, AnalogCrossbar)]
+        done = [arrays[0].sums_out for arrays in self.replicas]
         if not done:
             # A pool takes no time of its own, so any number of its windows may share a step.
             self.connect(
@@ -114,31 +116,29 @@ class Core(Component):
         elif len(done) == 1:
             self.connect(done[0], memory.done_in)
         else:
-            self.collect(done, memory.done_in)
+            self.collect([[port] for port in done], memory.done_in)
 
-    def _add_replica(self, prefix: str, stage: Stage, tiling: Tiling | None, detail: Detail) -> list[Any]:
-        """Add a replica's arrays and digital unit; return the ports that take its windows."""
-        digital = self.add(chosen(self.config.digital, DigitalUnit), f"{prefix}digital", self.config.digital)
-        digital.stage = stage
-        self.digitals.append(digital)
-        if tiling is None:
-            return [digital.sums_in]
-        digital.cores = len(tiling.blocks)
-        digital.column_blocks = len(tiling.blocks) // tiling.row_blocks
+    def _add_replica(self, prefix: str, tiling: Tiling, detail: Detail) -> list[Any]:
+        """Add a replica's arrays; return the ports that its sums leave by."""
         names = [f"[{b.row},{b.col}]" for b in tiling.blocks]
         groups: Sequence[tuple[str, Sequence[Block]]] = [("", tiling.blocks)]
         if detail == "array":
             groups = [(name, (block,)) for name, block in zip(names, tiling.blocks, strict=True)]
         first = len(self.crossbars)
         ends = [self._add_array(prefix, name, blocks) for name, blocks in groups]
-        hops = tiling.row_blocks - 1
-        if len(ends) == 1 and not hops:
-            self.connect(ends[0], digital.sums_in)
-        else:
-            latency = hops * self.config.partial_sum_cycles
-            self.gather(ends, digital.sums_in, depth=hops + 1, latency=latency)
         self.replicas.append(self.crossbars[first:])
-        return [crossbar.window_in for crossbar in self.replicas[-1]]
+        return ends
+
+    def _connect_sums(self, replicas: list[list[Any]], tiling: Tiling) -> None:
+        """Let the digital unit take what all arrays of a replica have summed up, from replicas in turn."""
+        hops = tiling.row_blocks - 1
+        latency = hops * self.config.partial_sum_cycles
+        if len(replicas) == len(replicas[0]) == 1 and not hops:
+            self.connect(replicas[0][0], self.digital.sums_in)
+        elif len(replicas) > 1:
+            self.collect(replicas, self.digital.sums_in, depth=hops + 1, latency=latency)
+        else:
+            self.gather(replicas[0], self.digital.sums_in, depth=hops + 1, latency=latency)
 
     def _add_array(self, prefix: str, name: str, blocks: Sequence[Block]) -> Any:
         """Add one array (or all in lock-step) with its converters; return the port that its sums leave by."""

@@ -81,12 +81,12 @@ class AnalogCrossbar(Component):
     def serve(self) -> Process:
         """Take a window, hold the array for one product, hand the sums on."""
         cycles, multiply = self.config.mvm_cycles, self.multiply
+        relay = self.relay(self.mvm, self.window_in, self.sums_out)
+        window = yield relay.get()
         while True:
-            window = yield self.window_in.get()
-            yield self.mvm.hold(cycles)
             if multiply is not None:
                 multiply(window)
-            yield self.sums_out.put(window)
+            window = yield relay.next(cycles, window)
 
     def macs(self) -> int:
         """Return the multiply-accumulates done: every cell that holds a weight, each product."""

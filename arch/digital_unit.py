@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from arch.cost import COLUMN_FINISH, DIGITAL_AREA
 from arch.mapping.stages import Stage
+from arch.mapping.tiling import Tiling
 from arch.tokens import Pixel, Token
 from simcore import (
     MOST_CYCLES,
@@ -47,12 +48,12 @@ class DigitalUnitConfig(PartConfig):
 class DigitalUnit(Component):
     """Finishes output pixels: bias, scale and clip; residuals; pools; lookups. One kind of work, one pass.
 
-    Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks has as
-    many units, which share its channels. A pool passes once for each pixel of its window, a sum once for each
-    further operand; what stands behind a global pool passes once an image.
+    Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks or with
+    replicas has as many units, which share the channels of each pixel. A pool passes once for each pixel of
+    its window, a sum once for each further operand; what stands behind a global pool passes once an image.
 
-    stage, cores, column_blocks : what it works for; cores of the stage (0 without arrays), units that share
-        its channels
+    stage, cores, sharing : what it works for; cores of the stage (0 without arrays), units that share its
+        channels
     finish : computes the values of one step, None in a run without values
     """
 
@@ -61,13 +62,25 @@ class DigitalUnit(Component):
     config: DigitalUnitConfig
 
     sums_in = In(Token, doc="column sums of an array, or a window where the stage has none")
-    pixel_out = Out(Pixel, doc="finished pixels, in order")
+    pixel_out = Out(Pixel, doc="finished pixels, in order, to every reader's activation memory")
     work = Operation("finish", doc="all passes of one step")
 
     stage: Stage
     cores: int = 0
-    column_blocks: int = 1
+    sharing: int = 1
     finish: Callable[[int], None] | None = None
+
+    def lay_out(self, stage: Stage, tiling: Tiling | None, replicas: int) -> None:
+        """Set up the units of a stage."""
+        self.stage = stage
+        if tiling is not None:
+            self.cores = len(tiling.blocks) * replicas
+            self.sharing = len(tiling.blocks) // tiling.row_blocks * replicas
+
+    @property
+    def pixels(self) -> int:
+        """Pixels finished so far."""
+        return self.work.count // self.stage.steps_per_pixel
 
     @property
     def passes(self) -> int:
@@ -87,7 +100,7 @@ class DigitalUnit(Component):
 
     def pass_cycles(self, passes: int) -> int:
         """Return the cycles of so many passes over a pixel's channels."""
-        channels = -(-self.stage.shape[0] // self.column_blocks)
+        channels = -(-self.stage.shape[0] // self.sharing)
         return passes * -(-channels // self.config.lanes) * self.config.pass_cycles
 
     @property
@@ -100,19 +113,21 @@ class DigitalUnit(Component):
         """Take sums, pass over their channels, hand the pixel on; a global pool hands on one an image."""
         step_cycles, finish_cycles, finish = self.pass_cycles(self.passes), self.finish_cycles, self.finish
         steps_per_pixel = self.stage.steps_per_pixel
+        relay = self.relay(self.work, self.sums_in, self.pixel_out)
+        step = yield relay.get()
         while True:
-            step = yield self.sums_in.get()
-            pixels, unfinished = divmod(step + 1, steps_per_pixel)
-            yield self.work.hold(step_cycles if unfinished else finish_cycles)
             if finish is not None:
                 finish(step)
-            if not unfinished:
-                yield self.pixel_out.put(pixels - 1)
+            pixels, unfinished = divmod(step + 1, steps_per_pixel)
+            if unfinished:
+                step = yield relay.swallow(step_cycles)
+            else:
+                step = yield relay.next(finish_cycles, pixels - 1)
 
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
         steps = self.work.count
-        passes = steps * self.passes + steps // self.stage.steps_per_pixel * self.last_passes
+        passes = steps * self.passes + self.pixels * self.last_passes
         return {**super().actions(), "channel pass": passes * self.stage.shape[0]}
 
     def action_energy(self) -> dict[str, float]:

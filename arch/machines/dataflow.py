@@ -57,7 +57,7 @@ class FabricConfig(Config):
 
     fidelity: Literal["ideal"] = param("ideal", unit="one of", doc="ideal: point to point, latency only")
     latency_cycles: int = param(
-        1, ge=0, le=MOST_CYCLES, unit="cycle", doc="from sender to memory, one hop, assumed"
+        1, ge=0, le=MOST_CYCLES, unit="cycle", doc="from digital unit to memory, one hop, assumed"
     )
 
 
@@ -154,8 +154,8 @@ class DataflowChip(Component):
         if core is None:
             self.connect(self.source.pixel_out, target, depth, latency)
         else:
-            core.sender.readers += 1
-            self.connect(core.sender.pixel_out, target, depth, latency)
+            core.links.readers += 1
+            self.connect(core.digital.pixel_out, target, depth, latency)
 
     def attach(self, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
         """Give every part its values; return where outputs go, (images x pixels, channels) int32."""
@@ -174,8 +174,7 @@ class DataflowChip(Component):
                 port.channel.store = memory.store
             work = StageValues(stage, values.network, memories, core.registers)
             core.memory.capture = work.capture
-            for digital in core.digitals:
-                digital.finish = work.finish
+            core.digital.finish = work.finish
             for arrays in core.replicas:
                 blocks = [block for array in arrays for block in array.blocks]
                 arrays[0].multiply = work.multiplier(blocks)
@@ -251,7 +250,6 @@ class Dataflow(Machine):
             core.crossbar.mvm_cycles
             + hops * core.partial_sum_cycles
             + core.digital.pass_cycles
-            + core.sender.pixel_cycles
             + self.config.fabric.latency_cycles
         )
         return -(-cycles // core.crossbar.mvm_cycles)
@@ -336,7 +334,6 @@ _UNIT = {
         "memory": {"kind": "direct-memory", "column_cycles": 0},
         "crossbar": {"rows": 2**24, "cols": 2**24, "mvm_cycles": 1},
         "digital": {"pass_cycles": 0},
-        "sender": {"pixel_cycles": 0},
         "partial_sum_cycles": 0,
     },
     "buffers": {"rule": "unbounded"},

@@ -139,7 +139,6 @@ def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str,
         },
         "adc": adc,
         "digital": {"lanes": draw(st.integers(1, 8)), "pass_cycles": draw(st.integers(0, 3))},
-        "sender": {"pixel_cycles": draw(st.integers(0, 12))},
         "partial_sum_cycles": draw(st.integers(0, 20)),
     }
     return {

@@ -137,7 +137,6 @@ class Core:
     memory: Unit
     arrays: list[list[Unit]]  # for each array: itself, and its converters where they take time
     digital: Unit
-    sender: Unit
 
     @property
     def steps(self) -> int:
@@ -221,7 +220,6 @@ class Recurrence:
             Unit(lambda n: first[n % len(first)].columns * config.memory.column_cycles),
             arrays,
             Unit(digital),
-            Unit(lambda n: config.sender.pixel_cycles),
         )
 
     def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:
@@ -261,7 +259,7 @@ class Recurrence:
         """Work out every tick, each as soon as what it depends on is known."""
         equations: list[Callable[[], bool]] = [self._source_sends]
         for core in self.cores.values():
-            of_core = (self._memory, self._arrays_multiply, self._digital, self._sender_sends)
+            of_core = (self._memory, self._arrays_multiply, self._digital)
             equations += [partial(equation, core) for equation in of_core]
         moved = True
         while moved:
@@ -365,21 +363,7 @@ class Recurrence:
         if unfinished:
             digital.handed.append(done)
             return True
-        before = pixel - 2  # the register's slot is free once the sender has taken the pixel before
-        if before >= 0 and len(core.sender.taken) <= before:
-            return False
-        digital.handed.append(max(done, core.sender.taken[before] if before >= 0 else 0))
-        return True
-
-    def _sender_sends(self, core: Core) -> bool:
-        sender = core.sender
-        k = len(sender.handed)
-        if len(sender.taken) == k:
-            step = (k + 1) * (core.steps if core.stage.accumulates else 1) - 1
-            if step >= len(core.digital.handed):
-                return False
-            sender.take(core.digital.handed[step])
-        sent = self._send(core.stage.name, k, sender.taken[k] + sender.busy(k))
+        sent = self._send(core.stage.name, pixel - 1, done)
         if sent is not None:
-            sender.handed.append(sent)
+            digital.handed.append(sent)
         return sent is not None

@@ -37,7 +37,7 @@ def fed(component: Any) -> None:
 
 def lay_out_core(component: Any) -> None:
     component.lay_out(STAGE, TILING, BUFFERS, 1, "array", 8)
-    component.pixel_in, component.pixel_out = component.memory.pixel_in[0], component.sender.pixel_out
+    component.pixel_in, component.pixel_out = component.memory.pixel_in[0], component.digital.pixel_out
 
 
 PREPARE: Mapping[str, Callable[[Any], None]] = {
@@ -45,7 +45,7 @@ PREPARE: Mapping[str, Callable[[Any], None]] = {
     "analog-crossbar": lambda component: setattr(component, "blocks", TILING.blocks),
     "core": lay_out_core,
     "direct-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
-    "digital-unit": lambda component: setattr(component, "stage", STAGE),
+    "digital-unit": lambda component: component.lay_out(STAGE, TILING, 1),
     "sink": fed,
     "source": fed,
 }

@@ -16,7 +16,7 @@ from workloads import Add, Conv2d, GlobalAvgPool, Input, Layer, Linear, MaxPool2
 POINT = Window.square(1)
 
 # Defaults, in cycles: see the machine's configuration.
-SOURCE, COLUMN, MVM, PASS, SENDER, LINK, HOP = 130, 1, 130, 1, 1, 1, 130
+SOURCE, COLUMN, MVM, PASS, LINK, HOP = 130, 1, 130, 1, 1, 130
 
 
 # -- the recurrence ------------------------------------------------------------------------------------------
@@ -77,11 +77,11 @@ def digital_cycles(channels: int, lanes: int = 64) -> int:
 
 
 @pytest.mark.parametrize("channels", [1, 64, 65, 200])
-def test_a_pixel_passes_link_memory_array_digital_unit_sender_and_link(channels: int) -> None:
+def test_a_pixel_passes_link_memory_array_digital_unit_and_link(channels: int) -> None:
     network = chain(POINT, shape=(1, 1, 1), channels=channels)
     run = bench(network).run()
     assert run.accepted == [0]
-    assert run.completed == [LINK + COLUMN + MVM + digital_cycles(channels) + SENDER + LINK]
+    assert run.completed == [LINK + COLUMN + MVM + digital_cycles(channels) + LINK]
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 3), (5, 8), (9, 4)])
@@ -92,7 +92,7 @@ def test_a_3x3_convolution_ends_a_line_and_two_windows_after_the_last_pixel(heig
     """
     run = bench(chain(Window.square(3, padding=1), shape=(2, height, width))).run()
     last_pixel = (height * width - 1) * SOURCE + LINK
-    assert run.completed == [last_pixel + 3 * COLUMN + (width + 2) * MVM + PASS + SENDER + LINK]
+    assert run.completed == [last_pixel + 3 * COLUMN + (width + 2) * MVM + PASS + LINK]
 
 
 def test_a_window_starts_when_its_last_pixel_is_there_and_its_columns_are_read() -> None:
@@ -111,20 +111,18 @@ def test_a_window_starts_when_its_last_pixel_is_there_and_its_columns_are_read()
     column=st.integers(0, 20),
     mvm=st.integers(1, 20),
     passes=st.integers(0, 20),
-    sender=st.integers(0, 20),
     source=st.integers(1, 20),
     link=st.integers(0, 40),
     adc=st.integers(0, 20),
     cores=st.integers(1, 4),
 )
 def test_a_chain_fills_once_then_gives_a_pixel_every_interval_of_its_slowest_unit(
-    column: int, mvm: int, passes: int, sender: int, source: int, link: int, adc: int, cores: int
+    column: int, mvm: int, passes: int, source: int, link: int, adc: int, cores: int
 ) -> None:
     core: dict[str, Any] = {
         "memory": {"column_cycles": column},
         "crossbar": {"mvm_cycles": mvm},
         "digital": {"pass_cycles": passes},
-        "sender": {"pixel_cycles": sender},
     }
     if adc:
         core["adc"] = {"kind": "shared-adc", "bitlines": 1, "cycles": adc}
@@ -136,8 +134,8 @@ def test_a_chain_fills_once_then_gives_a_pixel_every_interval_of_its_slowest_uni
     }
     pixels, images = 12, 3
     run = bench(chain(*[POINT] * cores, shape=(1, 3, 4), channels=1), machine).run(images)
-    fill = link + cores * (column + mvm + adc + passes + sender + link)
-    interval = max(source, column, mvm, adc, passes, sender)
+    fill = link + cores * (column + mvm + adc + passes + link)
+    interval = max(source, column, mvm, adc, passes)
     # n pixels end n - 1 intervals behind the first: source, or slowest unit, whichever paces them
     assert run.completed == [fill + ((i + 1) * pixels - 1) * interval for i in range(images)]
 
@@ -148,7 +146,7 @@ def test_row_blocks_add_a_hop_each_to_the_latency_and_leave_the_interval(rows: i
     machine = {"detail": detail, "core": {"crossbar": {"rows": 8}}}
     pixels = 20
     run = bench(chain(POINT, shape=(8 * rows, 4, 5)), machine).run(2)
-    first = LINK + COLUMN + MVM + (rows - 1) * HOP + PASS + SENDER + LINK
+    first = LINK + COLUMN + MVM + (rows - 1) * HOP + PASS + LINK
     assert run.completed == [first + (pixels - 1) * SOURCE, first + (2 * pixels - 1) * SOURCE]
 
 
@@ -163,40 +161,40 @@ def test_a_skip_waits_for_the_hops_of_the_row_blocks_that_it_bypasses(rule: str)
 def test_column_blocks_share_the_digital_work_and_cost_no_time() -> None:
     machine = {"core": {"crossbar": {"cols": 64}, "digital": {"lanes": 1, "pass_cycles": 2}}}
     run = bench(chain(POINT, shape=(1, 1, 1), channels=256), machine).run()
-    assert run.completed == [LINK + COLUMN + MVM + 64 * 2 + SENDER + LINK]
+    assert run.completed == [LINK + COLUMN + MVM + 64 * 2 + LINK]
 
 
 def test_shared_converters_take_turns_behind_the_product() -> None:
     adc = {"kind": "shared-adc", "bitlines": 8, "cycles": 3}
     for channels, turns in ((1, 1), (5, 5), (8, 8), (20, 8)):
         run = bench(chain(POINT, shape=(1, 1, 1), channels=channels), {"core": {"adc": adc}}).run()
-        assert run.completed == [LINK + COLUMN + MVM + turns * 3 + PASS + SENDER + LINK]
+        assert run.completed == [LINK + COLUMN + MVM + turns * 3 + PASS + LINK]
 
 
 def test_a_pool_passes_once_for_each_pixel_of_its_window() -> None:
     pool = MaxPool2d(name="pool", window=Window.square(2, stride=2))
     network = Network("pool", [Input(name="image", shape=(3, 4, 2)), pool])
     run = bench(network).run()
-    assert run.completed == [7 * SOURCE + LINK + 2 * COLUMN + 4 * PASS + SENDER + LINK]
+    assert run.completed == [7 * SOURCE + LINK + 2 * COLUMN + 4 * PASS + LINK]
 
 
 def test_a_global_pool_ends_a_pass_behind_the_last_pixel() -> None:
     network = Network("pool", [Input(name="image", shape=(3, 4, 4)), GlobalAvgPool(name="pool")])
     run = bench(network).run(2)
-    last = LINK + COLUMN + PASS + SENDER + LINK
+    last = LINK + COLUMN + PASS + LINK
     assert run.completed == [15 * SOURCE + last, 31 * SOURCE + last]
 
 
 def test_a_sum_costs_its_convolution_one_more_pass() -> None:
     run = bench(residual(1, shape=(2, 1, 1))).run()
-    core = COLUMN + MVM + SENDER + LINK
+    core = COLUMN + MVM + LINK
     assert run.completed == [LINK + core + PASS + core + 2 * PASS]
 
 
 def test_a_classifier_waits_for_the_whole_map_and_reads_it_column_by_column() -> None:
     network = Network("fc", [Input(name="image", shape=(2, 3, 5)), Linear(name="fc", out_features=4)])
     run = bench(network).run()
-    assert run.completed == [14 * SOURCE + LINK + 5 * COLUMN + MVM + PASS + SENDER + LINK]
+    assert run.completed == [14 * SOURCE + LINK + 5 * COLUMN + MVM + PASS + LINK]
 
 
 def test_a_buffer_as_small_as_it_gets_costs_a_lonely_convolution_nothing() -> None:
@@ -213,7 +211,6 @@ STEPS = {
         "memory": {"column_cycles": 0},
         "crossbar": {"mvm_cycles": 1},
         "digital": {"pass_cycles": 0},
-        "sender": {"pixel_cycles": 0},
         "partial_sum_cycles": 0,
     },
     "source": {"pixel_cycles": 1},

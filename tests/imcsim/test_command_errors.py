@@ -228,7 +228,6 @@ def test_a_crash_in_a_component_is_told_in_one_line_and_in_full_on_demand(
         "core.memory.column_cycles",
         "core.crossbar.mvm_cycles",
         "core.digital.pass_cycles",
-        "core.sender.pixel_cycles",
         "core.partial_sum_cycles",
         "fabric.latency_cycles",
         "source.pixel_cycles",
