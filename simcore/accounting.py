@@ -64,6 +64,11 @@ class Unit:
         for state, waits in self.waits:
             ticks[state] = ticks.get(state, 0) + waits.ticks
         charged = sum(ticks.values())
+        for state, waits in self.waits:
+            if waits.until > makespan and self.wake is not None:  # charged ahead, and still under way
+                waiting = state
+                ticks[state] -= waits.until - self.wake.since
+                charged -= waits.until - self.wake.since
         if waiting is not None or self.ended is not None:
             assert self.wake is not None
             passed = self.wake.since if self.ended is None else self.ended

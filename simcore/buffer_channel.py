@@ -27,8 +27,8 @@ class BufferChannel(TwoEnded):
 
     __slots__ = (
         "_accepting",
-        "_delivering",
         "_held",
+        "_keep",
         "_need",
         "_peak",
         "_times",
@@ -58,9 +58,9 @@ class BufferChannel(TwoEnded):
         self.store: Callable[[int], None] | None = None
         self._need = 0
         self._peak = 0
-        self._times: deque[int] = deque()  # when the tokens came that are not visible yet, or just became so
+        self._keep = latency + reader_period  # ticks for which a token's coming is remembered
+        self._times: deque[int] = deque()  # when the last tokens came, all those not visible yet included
         self._held = 0
-        self._delivering = Wake(self._deliver)
         self._accepting = Wake(self._accept_held)
 
     def __len__(self) -> int:
@@ -73,30 +73,35 @@ class BufferChannel(TwoEnded):
 
     def arrived(self, count: int) -> Ready | Park:
         """Wait until the first `count` tokens are visible."""
+        wake = self.engine.active
         sent = self.sent
-        if sent >= count and self._reader is None:
-            times = self._times
-            index = count - 1 - sent + len(times)  # the last of `times` is of the token sent last
-            visible = self._visible(times[index]) if index >= 0 else 0
-            if visible <= self.engine.now:
-                return DONE
-            self.engine.at(visible, self._delivering)
-        self._need = count
-        self._reader = wake = self.engine.active
-        return self.park(wake, self.reader_waits)
+        if sent < count:
+            self._need = count
+            self._reader = wake
+            return self.park(wake, self.reader_waits)
+        times = self._times
+        index = count - 1 - sent + len(times)  # the last of `times` is of the token sent last
+        visible = self._visible(times[index]) if index >= 0 else 0
+        if visible <= self.engine.now:
+            return DONE
+        self.park(wake, self.reader_waits)
+        self._wake_at(visible, wake)
+        return PARK
 
     def free(self, index: int) -> None:
         """Free all tokens below `index`, also such as have not come yet."""
         if index <= self.freed:
             return
         # Occupation only grows between two ticks with frees, so it is looked at just before each.
-        occupied = self._sent_before(self.engine.now) - self.freed
+        times, now = self._times, self.engine.now
+        sent = self._sent_before(now) if times and times[-1] >= now else self.sent
+        occupied = sent - self.freed
         if occupied > self._peak:
             self._peak = occupied
         self.freed = index
         if self._writer is not None and self.sent - index < self.capacity:
-            edge = next_edge(self.engine.now, self.writer_period)
-            if edge == self.engine.now:
+            edge = next_edge(now, self.writer_period)
+            if edge == now:
                 self._accept_held(None)
             else:
                 self.engine.at(edge, self._accepting)
@@ -136,22 +141,30 @@ class BufferChannel(TwoEnded):
         self.sent = sent = token + 1
         if self.store is not None:
             self.store(token)
-        times, now = self._times, self.engine.now
-        while times and self._visible(times[0]) < now:
-            times.popleft()
+        times = self._times
+        if times:
+            past = self.engine.now - self._keep
+            while times and times[0] < past:
+                times.popleft()
         times.append(tick)
-        if sent == self._need and self._reader is not None:
-            visible = self._visible(tick)
-            if visible > now:
-                self.engine.at(visible, self._delivering)
-            else:
-                self._deliver(None)
+        if sent == self._need:
+            reader = self._reader
+            if reader is not None:
+                self._reader = None
+                self._wake_at(self._visible(tick), reader)
 
     def _visible(self, tick: int) -> int:
         """Return when a token that came in `tick` can be read."""
         if self.reader_period == 1:
             return tick + self.latency
         return next_edge(tick + self.latency, self.reader_period)
+
+    def _wake_at(self, tick: int, reader: Wake) -> None:
+        """Let the reader go on at a tick, now or later, with its wait charged already."""
+        waits = self.reader_waits
+        waits.end(reader, tick)
+        waits.until = tick
+        self.engine.at(tick, reader)
 
     def _sent_before(self, tick: int) -> int:
         """Return how many tokens came before `tick`, the present one or the next."""
@@ -167,14 +180,6 @@ class BufferChannel(TwoEnded):
             f"{self.name} expected token {self.sent} but got {token}: "
             "its sender lost, doubled or reordered one"
         )
-
-    def _deliver(self, _: Any) -> Park:
-        reader = self._reader
-        assert reader is not None
-        self._reader = None
-        self.reader_waits.end(reader, self.engine.now)
-        self.soon(reader)
-        return PARK
 
     def _accept_held(self, _: Any) -> Park:
         writer = self._writer

@@ -22,17 +22,21 @@ from simcore.errors import WiringError
 
 
 class Waits:
-    """Waiting at one end of a channel: who, how long in all [tick], and since when in detail if recorded."""
+    """Waiting at one end of a channel: who, how long in all [tick], and since when in detail if recorded.
 
-    __slots__ = ("log", "owner", "ticks")
+    until : tick in which the last wait that was charged ahead will end
+    """
+
+    __slots__ = ("log", "owner", "ticks", "until")
 
     def __init__(self) -> None:
         self.owner: Wake | None = None
         self.ticks = 0
+        self.until = 0
         self.log: array[int] | None = None  # start, duration, start, duration, ...
 
     def end(self, wake: Wake, now: int) -> None:
-        """Charge the wait of a process that goes on now."""
+        """Charge the wait of a process that goes on now, or at a tick that is known."""
         wake.waiting = False
         since = wake.since
         if now != since:

@@ -132,7 +132,12 @@ class GatherEnd(Endpoint):
         if index - gather.taken >= gather.capacity:
             return False
         self.sent = index + 1
-        gather.add(index, token, tick)
+        parts = gather.parts[index % gather.capacity]
+        missing = parts[0]
+        if missing > 1 and parts[1] == tick and parts[2] == token:  # one of many that come together
+            parts[0] = missing - 1
+        else:
+            gather.add(index, token, tick)
         return True
 
     def contents(self) -> str:
@@ -162,7 +167,7 @@ class Gather(Endpoint):
     __slots__ = (
         "_complete",
         "_delivering",
-        "_parts",
+        "parts",
         "_reader",
         "_ready",
         "capacity",
@@ -182,7 +187,7 @@ class Gather(Endpoint):
         self.reader_waits = Waits()
         self.ends = [GatherEnd(engine, writer, self) for writer in writers]
         # Parts that are still to come, the tick in which the last one is there, token.
-        self._parts: list[list[Any]] = [[len(self.ends), 0, None] for _ in range(capacity)]
+        self.parts: list[list[Any]] = [[len(self.ends), 0, None] for _ in range(capacity)]
         self._complete: deque[tuple[int, Any]] = deque()  # (tick in which it can be taken, token)
         self._ready = Ready()
         self._reader: Wake | None = None
@@ -234,7 +239,7 @@ class Gather(Endpoint):
 
         raises : BrokenLawError if the writers disagree on which token that is
         """
-        parts = self._parts[index % self.capacity]
+        parts = self.parts[index % self.capacity]
         missing, last, first_token = parts
         if missing == len(self.ends):
             parts[2] = token

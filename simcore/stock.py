@@ -98,14 +98,13 @@ class StockEnvironment(simpy.Environment):
         if wake.owner is None:
             event = Timeout(self, max(0, tick - self.now))
             event.callbacks.append(lambda _: wake.send(wake.value))
-        elif not wake.owner.is_alive:
-            return  # it failed earlier in this tick, and something that it had asked for came after all
-        elif tick <= self.now:
+        elif tick > self.now:
+            event = Timeout(self, tick - self.now)
+            event.callbacks.append(lambda _: self.soon(wake))
+        elif wake.owner.is_alive:  # else it failed, and something that it had asked for came after all
             event, value = wake.parked_event, wake.value
             wake.value = None
             event.succeed(value)
-        else:
-            raise AssertionError("a process is woken in the tick in which its token is there")
 
     def late(self, callback: Callable[[], None]) -> None:
         """Call back once this tick has settled; all callbacks of a round see the same state."""
