@@ -167,12 +167,12 @@ class Gather(Endpoint):
     __slots__ = (
         "_complete",
         "_delivering",
-        "parts",
         "_reader",
         "_ready",
         "capacity",
         "ends",
         "latency",
+        "parts",
         "reader_waits",
         "taken",
     )

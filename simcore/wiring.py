@@ -217,7 +217,7 @@ class Wiring:
     def _note_sender(self, source: Port, end: Any, peer: Part) -> None:
         """Note one of the ends that a port sends to."""
         ends = self._fans.setdefault(id(source), (source, []))[1]
-        if any(isinstance(other, Deal) for other, _ in ends):
+        if ends and isinstance(ends[0][0], Deal):  # which nothing is ever added to
             raise _is_dealt(source)
         ends.append((end, peer))
 
