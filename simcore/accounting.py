@@ -64,11 +64,14 @@ class Unit:
         for state, waits in self.waits:
             ticks[state] = ticks.get(state, 0) + waits.ticks
         charged = sum(ticks.values())
+        held = self.last or (self.operations[0] if self.operations else None)
         for state, waits in self.waits:
-            if waits.until > makespan and self.wake is not None:  # charged ahead, and still under way
+            if waits.until > makespan and self.wake is not None:  # still under way, as what comes behind it
                 waiting = state
                 ticks[state] -= waits.until - self.wake.since
-                charged -= waits.until - self.wake.since
+                if held is not None:
+                    ticks[held.state] -= charged - waits.until
+                charged = self.wake.since
         if waiting is not None or self.ended is not None:
             assert self.wake is not None
             passed = self.wake.since if self.ended is None else self.ended
@@ -79,7 +82,6 @@ class Unit:
             ticks[rest] = ticks.get(rest, 0) + makespan - passed
         else:
             excess = charged - makespan
-            held = self.last or (self.operations[0] if self.operations else None)
             if excess < 0 or held is None or excess > held.ticks:
                 raise self._miscounted(charged, makespan)
             ticks[held.state] -= excess

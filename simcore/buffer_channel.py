@@ -10,6 +10,7 @@ from simcore.channel import TwoEnded
 from simcore.clocks import next_edge
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.errors import BrokenLawError
+from simcore.operation import Operation
 
 
 class BufferChannel(TwoEnded):
@@ -31,6 +32,7 @@ class BufferChannel(TwoEnded):
         "_keep",
         "_need",
         "_peak",
+        "_then",
         "_times",
         "freed",
         "latency",
@@ -57,6 +59,7 @@ class BufferChannel(TwoEnded):
         self.freed = 0
         self.store: Callable[[int], None] | None = None
         self._need = 0
+        self._then: tuple[Operation, int] | None = None  # what the reader goes on with, for how many cycles
         self._peak = 0
         self._keep = latency + reader_period  # ticks for which a token's coming is remembered
         self._times: deque[int] = deque()  # when the last tokens came, all those not visible yet included
@@ -73,20 +76,33 @@ class BufferChannel(TwoEnded):
 
     def arrived(self, count: int) -> Ready | Park:
         """Wait until the first `count` tokens are visible."""
-        wake = self.engine.active
+        return PARK if self._await(count) else DONE
+
+    def hold_when(self, count: int, operation: Operation, cycles: int) -> int | Park:
+        """Wait until the first `count` tokens are visible, then hold: `arrived` and `hold` as one command."""
+        self._then = operation, cycles
+        if self._await(count):
+            return PARK
+        self._then = None
+        return operation.hold(cycles)
+
+    def _await(self, count: int) -> bool:
+        """Park the running process until the first `count` tokens are visible; False if they are."""
         sent = self.sent
         if sent < count:
             self._need = count
-            self._reader = wake
-            return self.park(wake, self.reader_waits)
+            self._reader = wake = self.engine.active
+            self.park(wake, self.reader_waits)
+            return True
         times = self._times
         index = count - 1 - sent + len(times)  # the last of `times` is of the token sent last
         visible = self._visible(times[index]) if index >= 0 else 0
         if visible <= self.engine.now:
-            return DONE
+            return False
+        wake = self.engine.active
         self.park(wake, self.reader_waits)
         self._wake_at(visible, wake)
-        return PARK
+        return True
 
     def free(self, index: int) -> None:
         """Free all tokens below `index`, also such as have not come yet."""
@@ -160,10 +176,14 @@ class BufferChannel(TwoEnded):
         return next_edge(tick + self.latency, self.reader_period)
 
     def _wake_at(self, tick: int, reader: Wake) -> None:
-        """Let the reader go on at a tick, now or later, with its wait charged already."""
+        """Let the reader go on at a tick, now or later; its wait, and what it holds then, are charged now."""
         waits = self.reader_waits
         waits.end(reader, tick)
         waits.until = tick
+        then = self._then
+        if then is not None:
+            self._then = None
+            tick += then[0].hold_from(tick, then[1])
         self.engine.at(tick, reader)
 
     def _sent_before(self, tick: int) -> int:

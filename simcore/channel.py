@@ -181,6 +181,20 @@ class Channel(TwoEnded):
         self._reader = wake
         return True
 
+    def put_at(self, token: Any, tick: int) -> bool:
+        """Hand a token on as of a tick from now on, if a relay's process will be there to take it."""
+        reader = self._reader
+        if reader is None or reader.fetching is None or reader.since > tick:
+            return False
+        self.sent += 1
+        self._reader = None
+        reader.value = token
+        waits = self.reader_waits
+        waits.end(reader, tick)
+        waits.until = tick
+        self.engine.at(tick, reader)
+        return True
+
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a token on, waiting until there is room; `wake` waits in place of the running process."""
         self.sent += 1

@@ -49,6 +49,10 @@ class Operation:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
         raise WiringError(f"operation {self.name!r} is held before its component was built")
 
+    def hold_from(self, tick: int, cycles: int) -> int:
+        """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
+        raise WiringError(f"operation {self.name!r} is held before its component was built")
+
     @property
     def count(self) -> int:
         """How often it was held."""
@@ -84,6 +88,10 @@ class _CountedOperation(Operation):
         self._ticks += cycles
         return cycles
 
+    def hold_from(self, tick: int, cycles: int) -> int:
+        """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
+        return self.hold(cycles)
+
     @property
     def count(self) -> int:
         """How often it was held."""
@@ -109,6 +117,13 @@ class _RecordedOperation(Operation):
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
         self._note_start(self._engine.now)
+        if cycles != self._usual:
+            self._note_duration(cycles)
+        return cycles
+
+    def hold_from(self, tick: int, cycles: int) -> int:
+        """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
+        self._note_start(tick)
         if cycles != self._usual:
             self._note_duration(cycles)
         return cycles
@@ -153,6 +168,11 @@ class _ClockedOperation(Operation):
         """Return the command to yield; `cycles` is a whole number of at least 0."""
         self._owner.last = self
         return self._inner.hold(cycles * self._ticks_per_cycle)
+
+    def hold_from(self, tick: int, cycles: int) -> int:
+        """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
+        self._owner.last = self
+        return self._inner.hold_from(tick, cycles * self._ticks_per_cycle)
 
     @property
     def count(self) -> int:

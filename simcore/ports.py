@@ -69,6 +69,10 @@ class BufferIn(Port):
         """Return the command that waits until the first `count` tokens are there."""
         return self.connected().arrived(count)
 
+    def hold_when(self, count: int, operation: Any, cycles: int) -> Any:
+        """Return the command that does what `arrived` and then `operation.hold(cycles)` would."""
+        return self.connected().hold_when(count, operation, cycles)
+
     def free(self, index: int) -> None:
         """Free all tokens below `index`."""
         self.connected().free(index)
