@@ -127,10 +127,7 @@ class BufferChannel(TwoEnded):
 
         raises : BrokenLawError if `token` is not the next in sequence
         """
-        if token != self.sent:
-            raise self._out_of_order(token)
-        if self.has_room():
-            self._accept(token, self.engine.now)
+        if self.put_at(token, self.engine.now):
             return DONE
         wake = wake or self.engine.active
         self.park(wake, self.writer_waits)
@@ -140,20 +137,21 @@ class BufferChannel(TwoEnded):
 
     def has_room(self) -> bool:
         """Whether a token would be accepted now."""
-        capacity = self.capacity
-        return capacity is None or (self.sent - self.freed < capacity and self._writer is None)
+        return self.capacity is None or (self.sent - self.freed < self.capacity and self._writer is None)
 
     def put_at(self, token: int, tick: int) -> bool:
-        """Hand the next token on as of a tick from now on, if there is room for it already."""
-        if not self.has_room():
-            return False
-        if token != self.sent:
-            raise self._out_of_order(token)
-        self._accept(token, tick)
-        return True
+        """Hand the next token on as of a tick from now on, if there is room for it already.
 
-    def _accept(self, token: int, tick: int) -> None:
-        """Let a token have its slot from `tick` on, which is now or later."""
+        raises : BrokenLawError if `token` is not the next in sequence
+        """
+        sent, capacity = self.sent, self.capacity
+        if token != sent:
+            raise BrokenLawError(
+                f"{self.name} expected token {sent} but got {token}: "
+                "its sender lost, doubled or reordered one"
+            )
+        if capacity is not None and (sent - self.freed >= capacity or self._writer is not None):
+            return False
         self.sent = sent = token + 1
         if self.store is not None:
             self.store(token)
@@ -168,6 +166,7 @@ class BufferChannel(TwoEnded):
             if reader is not None:
                 self._reader = None
                 self._wake_at(self._visible(tick), reader)
+        return True
 
     def _visible(self, tick: int) -> int:
         """Return when a token that came in `tick` can be read."""
@@ -195,17 +194,11 @@ class BufferChannel(TwoEnded):
             sent -= 1
         return sent
 
-    def _out_of_order(self, token: int) -> BrokenLawError:
-        return BrokenLawError(
-            f"{self.name} expected token {self.sent} but got {token}: "
-            "its sender lost, doubled or reordered one"
-        )
-
     def _accept_held(self, _: Any) -> Park:
         writer = self._writer
         if writer is not None:
             self._writer = None
-            self._accept(self._held, self.engine.now)
+            self.put_at(self._held, self.engine.now)
             self.writer_waits.end(writer, self.engine.now)
             self.soon(writer)
         return PARK
