@@ -15,10 +15,6 @@ from workloads.photograph import PHOTOGRAPH, is_picture, photo_crops
 
 CALIBRATION_IMAGES = 16
 
-#: So many crops of so many pixels calibrate as well as 16: they are of one photograph, and scales settle
-#: within a few percent. Integers follow the reals as closely on crops that no calibration saw.
-LARGE_CROP_PIXELS, LARGE_CROPS = 128 * 128, 4
-
 
 @dataclass(frozen=True, eq=False)
 class RunInputs:
@@ -62,10 +58,9 @@ def run_inputs(network: Network, images: int, seed: int, data: str | None) -> Ru
 
 def _crops(shape: Shape, images: int, seed: int) -> RunInputs:
     """Return crops of the photograph; image n is the same however many there are, and whatever the seed."""
-    calibrating = LARGE_CROPS if prod(shape[1:]) >= LARGE_CROP_PIXELS else CALIBRATION_IMAGES
-    crops = photo_crops(shape, max(images, calibrating))
+    crops = photo_crops(shape, max(images, CALIBRATION_IMAGES))
     origin = f"first {images} of {crops.name}: {crops.origin}"
-    return RunInputs(crops.inputs[:images], crops.inputs[:calibrating], None, origin)
+    return RunInputs(crops.inputs[:images], crops.inputs[:CALIBRATION_IMAGES], None, origin)
 
 
 def _noise(shape: Shape, images: int, seed: int) -> RunInputs:
