@@ -3,7 +3,8 @@
 `benches` holds every benchmark by name; each module here defines some.
 """
 
-from benchmarks import engine as _engine  # registers its benchmarks
+from benchmarks import cam as _cam  # registers its benchmarks
+from benchmarks import engine as _engine
 from benchmarks import resnet50 as _resnet50
 from benchmarks.compare import Bench, Comparison, benches, machine_info, measure
 
