@@ -1,4 +1,8 @@
-"""The lowered network in floating point: what calibration observes and quantisation is compared with."""
+"""The lowered network in floating point: what calibration observes and quantisation is compared with.
+
+Within, maps are (images, height, width, channels): products then write them as the next ones read them, and
+most windows need no laying out. Work is done in blocks that stay in the processor's caches.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from workloads.activation_functions import activations
-from workloads.convolution import convolve
+from workloads.activation_functions import Clip, activations
 from workloads.folding import FoldedPart, folded_affine, folded_parts
 from workloads.network import Parameters
 from workloads.nodes import (
@@ -24,11 +28,15 @@ from workloads.nodes import (
     ShortcutNode,
     TableNode,
 )
+from workloads.window import Window
 
 Float = NDArray[np.floating[Any]]
 
 #: Gives the weights of a matrix node, some columns after the other.
 Folding = Callable[[MatrixNode], Iterator[FoldedPart]]
+
+#: Elements of a block, and pixels that it has at least: a product of fewer hardly pays for its weights.
+BLOCK_ELEMENTS, BLOCK_PIXELS = 2**19, 512
 
 
 def float_tensors(
@@ -47,14 +55,22 @@ def float_tensors(
     parts_of = folded or (lambda node: folded_parts(node, parameters, precision))
 
     def compute(node: Node, operands: list[Float]) -> Float:
-        if isinstance(node, MatrixNode):
-            value = _products(node, operands[0], parts_of(node))
-        else:
-            value = _value(node, operands, parameters)
-        low, high = node.clip
-        return value if low is None and high is None else np.clip(value, low, high, out=value)
+        channels, height, width = node.shape
+        out = np.empty((len(operands[0]), height, width, channels), dtype=precision)
+        match node:
+            case MatrixNode():
+                _multiply(node, operands[0], parts_of(node), out)
+            case AffineNode():
+                _scale(node, operands[0], folded_affine(node, parameters), out)
+            case _:
+                for some in _images(out):
+                    _fill(node, [operand[some] for operand in operands], out[some])
+                    _clip(out[some], node.clip)
+        return out
 
-    return lowered.evaluate(np.asarray(inputs, dtype=precision), compute)
+    first = np.ascontiguousarray(inputs.transpose(0, 2, 3, 1), dtype=precision)
+    for name, maps in lowered.evaluate(first, compute):
+        yield name, maps.transpose(0, 3, 1, 2)
 
 
 def float_outputs(lowered: LoweredNetwork, parameters: Parameters, inputs: NDArray[Any]) -> Float:
@@ -67,50 +83,112 @@ def float_outputs(lowered: LoweredNetwork, parameters: Parameters, inputs: NDArr
     )
 
 
-def _products(node: MatrixNode, x: Float, parts: Iterator[FoldedPart]) -> Float:
-    """Return a matrix node's output before its clipping."""
-    products = np.empty((len(x), *node.shape), dtype=x.dtype)
-    for part in parts:
-        some = convolve(x, part.weights, node.window)
-        np.add(some, part.bias[:, None, None].astype(x.dtype), out=products[:, part.out])
-    return products
-
-
-def _value(node: Node, operands: list[Float], parameters: Parameters) -> Float:
-    """Return the output of any other node before its clipping."""
-    x = operands[0]
-    match node:
-        case MaxPoolNode():
-            largest: Float = np.maximum.reduce(list(node.window.taps(x, -np.inf)))
-            return largest
-        case ShortcutNode():
-            (picked,) = node.window.taps(x, 0.0)
-            return np.pad(picked, ((0, 0), (0, node.shape[0] - picked.shape[1]), (0, 0), (0, 0)))
-        case AvgPoolNode():
-            total = np.zeros(x.shape[:1] + node.shape, dtype=x.dtype)
-            for tap in node.window.taps(x, 0.0):
-                total += tap
-            total /= node.counts
-            return total
-        case AddNode():
-            total = operands[0] + operands[1]
-            for operand in operands[2:]:
-                total += operand
-            return total
-        case ConcatNode():
-            return np.concatenate(operands, axis=1)
-        case AffineNode():
-            factor, offset = folded_affine(node, parameters)
-            scaled: Float = x * factor[:, None, None].astype(x.dtype)
-            scaled += offset[:, None, None].astype(x.dtype)
-            return scaled
-        case TableNode():
-            return apply_function(node, x.astype(np.float64)).astype(x.dtype)
-    raise TypeError(f"{node.name}: no float reference for {type(node).__name__}")
-
-
 def apply_function(node: TableNode, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the node's function of `x`, before its clipping."""
     function = activations[node.function]
     alpha = function.alpha if node.alpha is None else node.alpha
     return function.evaluate(x, 0.0 if alpha is None else alpha)
+
+
+def _multiply(node: MatrixNode, x: Float, parts: Iterator[FoldedPart], out: Float) -> None:
+    """Fill `out` with a matrix node's products, some pixels of some columns at a time."""
+    _, height, width = node.shape
+    pixels = max(BLOCK_PIXELS, BLOCK_ELEMENTS // max(node.groups * node.rows, node.cols))
+    lines, images = min(height, max(1, pixels // width)), max(1, pixels // (height * width))
+    product = _depthwise if node.rows == node.window.positions and node.cols == node.groups > 1 else _matmul
+    for part in parts:
+        bias = part.bias.astype(x.dtype)
+        for image in range(0, len(x), images):
+            windows = _windows(node.window, x[image : image + images])
+            for line in range(0, height, lines):
+                some = windows[:, line : line + lines]
+                block = out[image : image + images, line : line + lines, :, part.out]
+                product(some, part.weights, block)
+                block += bias
+                _clip(block, node.clip)
+
+
+def _matmul(windows: Float, weights: Float, out: Float) -> None:
+    """Fill `out` with windows times their groups' matrices; windows are laid out unless they lie so."""
+    groups, rows, cols = weights.shape
+    images, height, width, _, *kernel = windows.shape
+    by_group = windows.reshape(images, height, width, groups, -1, *kernel).transpose(3, 0, 1, 2, 5, 6, 4)
+    pixels = out.reshape(-1, groups, cols, copy=False)
+    np.matmul(by_group.reshape(groups, -1, rows), weights, out=pixels.transpose(1, 0, 2))
+
+
+def _depthwise(windows: Float, weights: Float, out: Float) -> None:
+    """Fill `out` with the windows of each channel times its own weights."""
+    out[:] = 0.0
+    for tap, factor in zip(_taps(windows), weights[..., 0].T, strict=True):
+        out += tap * factor
+
+
+def _scale(node: AffineNode, x: Float, affine: tuple[Float, Float], out: Float) -> None:
+    """Fill `out` with an affine node's output."""
+    factor, offset = (each.astype(x.dtype) for each in affine)
+    for some in _images(out):
+        np.multiply(x[some], factor, out=out[some])
+        out[some] += offset
+        _clip(out[some], node.clip)
+
+
+def _fill(node: Node, operands: list[Float], out: Float) -> None:
+    """Fill `out` with the output of any other node before its clipping."""
+    x = operands[0]
+    match node:
+        case MaxPoolNode():
+            out[:] = -np.inf
+            for tap in _taps(_windows(node.window, x, -np.inf)):
+                np.maximum(out, tap, out=out)
+        case ShortcutNode():
+            (picked,) = _taps(_windows(node.window, x))
+            out[..., : picked.shape[-1]] = picked
+            out[..., picked.shape[-1] :] = 0.0
+        case AvgPoolNode():
+            out[:] = 0.0
+            for tap in _taps(_windows(node.window, x)):
+                out += tap
+            out /= node.counts[..., None]
+        case AddNode():
+            np.add(operands[0], operands[1], out=out)
+            for operand in operands[2:]:
+                out += operand
+        case ConcatNode():
+            np.concatenate(operands, axis=-1, out=out)
+        case TableNode():
+            out[:] = apply_function(node, x.astype(np.float64))
+        case _:
+            raise TypeError(f"{node.name}: no float reference for {type(node).__name__}")
+
+
+def _images(maps: Float) -> Iterator[slice]:
+    """Yield which images of `maps` make up a block."""
+    images = max(1, BLOCK_ELEMENTS // max(1, maps[0].size))
+    for start in range(0, len(maps), images):
+        yield slice(start, start + images)
+
+
+def _windows(window: Window, maps: Float, fill: float = 0.0) -> Float:
+    """Return what each output pixel reads, (images, output height, output width, channels, *kernel).
+
+    fill : what padding reads as
+    """
+    top, left, bottom, right = window.padding
+    if any(window.padding):
+        maps = np.pad(maps, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
+    (down, across), (below, beside) = window.stride, window.dilation
+    return sliding_window_view(maps, window.span, axis=(1, 2))[:, ::down, ::across, :, ::below, ::beside]
+
+
+def _taps(windows: Float) -> Iterator[Float]:
+    """Yield the pixels (images, height, width, channels) at each position of the kernel, row by row."""
+    for position in np.ndindex(windows.shape[-2:]):
+        yield windows[(..., *position)]
+
+
+def _clip(values: Float, clip: Clip) -> None:
+    """Keep `values` within the bounds of `clip`."""
+    low, high = clip
+    if low is not None or high is not None:
+        np.clip(values, low, high, out=values)

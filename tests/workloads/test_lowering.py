@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from workloads import (
     TableNode,
     Window,
     float_outputs,
+    float_reference,
     lower,
 )
 from workloads import (
@@ -56,11 +58,13 @@ def kinds(network: LoweredNetwork) -> list[tuple[str, type]]:
     return [(node.name, type(node)) for node in network.nodes]
 
 
+@pytest.mark.parametrize(("elements", "pixels"), [(2**19, 512), (1, 3)])
 @settings(deadline=None)
 @given(networks())
-def test_lowering_changes_no_value(case: NetworkCase) -> None:
+def test_lowering_changes_no_value(elements: int, pixels: int, case: NetworkCase) -> None:
     parameters = case.network.load_parameters()
-    outputs = float_outputs(lower(case.network), parameters, case.images)
+    with patch.multiple(float_reference, BLOCK_ELEMENTS=elements, BLOCK_PIXELS=pixels):
+        outputs = float_outputs(lower(case.network), parameters, case.images)
     for image, output in zip(case.images, outputs, strict=True):
         expected = forward_layers(case.network, parameters, image)[case.network.output]
         np.testing.assert_allclose(output, expected, rtol=1e-9, atol=1e-9)

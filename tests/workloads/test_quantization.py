@@ -25,6 +25,7 @@ from workloads import (
     Window,
     activations,
     convolution,
+    float_reference,
     folding,
     golden,
     integer_reference,
@@ -229,6 +230,8 @@ def test_weights_in_parts_equal_weights_at_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(folding, "WEIGHTS_AT_ONCE", 1000)
     monkeypatch.setattr(integer_reference, "WEIGHTS_AT_ONCE", 1000)
     monkeypatch.setattr(convolution, "ELEMENTS_LAID_OUT", 700)
+    monkeypatch.setattr(float_reference, "BLOCK_ELEMENTS", 700)
+    monkeypatch.setattr(float_reference, "BLOCK_PIXELS", 1)
     parts = quantize(lower(network), network.load_parameters(), images)
     for name, node in whole.nodes.items():
         other = parts.nodes[name]
