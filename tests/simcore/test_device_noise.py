@@ -1,0 +1,173 @@
+"""Reading sums out: kernels equal their twins in every bit, and noise has the moments it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from simcore.kernels.device_noise import (
+    NO_INL,
+    NO_SQUARES,
+    quantize_columns,
+    quantize_columns_reference,
+    square_sums,
+    square_sums_reference,
+)
+from simcore.noise import derive, stream_key
+
+Array = NDArray[Any]
+#: Standard deviations of a test that a right model passes with 99.99 %; seeds are fixed.
+CONFIDENT = NormalDist().inv_cdf(1 - 0.5e-4)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _let_words_wrap() -> Iterator[None]:
+    # With NUMBA_DISABLE_JIT=1 the kernels run as Python, where numpy warns of what they do on purpose.
+    with np.errstate(over="ignore"):
+        yield
+
+
+def curves(columns: int, gain: float = 1.0, droop: float = 0.0, offset: float = 0.0) -> Array:
+    return np.repeat(np.array([[gain], [droop], [offset]], np.float32), columns, axis=1)
+
+
+def read(
+    sums: Array, keys: Array, column: float = 0.0, cell: float = 0.0, squares: Array = NO_SQUARES, **more: Any
+) -> Array:
+    """Return what the kernel reads, over a range that clips nothing."""
+    codes = np.empty(sums.shape, np.int32)
+    noise = np.array([column, cell], np.float32)
+    drawn = more.get("curves", curves(sums.shape[1]))
+    quantize_columns(sums, squares, keys, noise, drawn, NO_INL, -(2**22), 2**22, codes)
+    return codes
+
+
+@st.composite
+def readouts(draw: st.DrawFn) -> tuple[Any, ...]:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n, columns = draw(st.integers(0, 5)), draw(st.integers(0, 70))
+    low, bits = draw(st.integers(-300, 300)), draw(st.integers(1, 12))
+    lsb = 2.0 ** draw(st.integers(0, 12)) * draw(st.sampled_from([1.0, 0.7]))
+    most = round(lsb * 2**bits)
+    number = draw(st.sampled_from([np.int32, np.int64]))
+    sums = rng.integers(-most, 2 * most, (n, columns)).astype(number)
+    cell = draw(st.sampled_from([0.0, 0.03]))
+    squares = rng.integers(0, 2**50, (n, columns)) if cell else NO_SQUARES
+    noise = np.array([draw(st.sampled_from([0.0, 0.4])) * lsb, cell], np.float32)
+    drawn = np.stack(
+        [
+            rng.normal(1.0, 0.1, columns) / lsb,
+            rng.uniform(0, 0.3, columns) / lsb / most,
+            rng.normal(low, 2.0, columns),
+        ]
+    ).astype(np.float32)
+    inl = rng.normal(0, 1, 2**bits).astype(np.float32) if draw(st.booleans()) else NO_INL
+    keys = derive(draw(st.integers(0, 2**64 - 1)), np.arange(n))
+    return sums, squares, keys, noise, drawn, inl, low, low + 2**bits - 1
+
+
+@settings(deadline=None)
+@given(readouts())
+def test_quantize_columns_equals_its_twin(arguments: tuple[Any, ...]) -> None:
+    compiled = np.full(arguments[0].shape, -77, np.int32)
+    specified = compiled.copy()
+    quantize_columns(*arguments, compiled)
+    quantize_columns_reference(*arguments, specified)
+    np.testing.assert_array_equal(compiled, specified)
+    low, high = arguments[-2:]
+    assert ((specified >= low) & (specified <= high)).all()
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 4), st.integers(0, 40), st.integers(0, 40))
+def test_square_sums_equal_their_twin(seed: int, n: int, rows: int, columns: int) -> None:
+    rng = np.random.default_rng(seed)
+    inputs = (rng.integers(-128, 256, (n, rows)) * rng.integers(0, 2, (n, rows))).astype(np.int16)
+    squared = rng.integers(0, 2**17, (rows, columns)) ** 2
+    compiled, specified = np.full((2, n, columns), -77, np.int64)
+    square_sums(inputs, squared, compiled)
+    square_sums_reference(inputs, squared, specified)
+    np.testing.assert_array_equal(compiled, specified)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 10))
+@settings(deadline=None)
+def test_without_effects_whole_levels_are_read_as_they_are(seed: int, bits: int) -> None:
+    levels = np.random.default_rng(seed).integers(0, 2**16, (3, 20))
+    codes = np.empty(levels.shape, np.int32)
+    quiet = np.zeros(2, np.float32)
+    arguments = (
+        NO_SQUARES,
+        derive(seed, np.arange(3)),
+        quiet,
+        curves(20, gain=2.0**-8),
+        NO_INL,
+        0,
+        2**bits - 1,
+    )
+    quantize_columns(levels << 8, *arguments, codes)
+    np.testing.assert_array_equal(codes, np.minimum(levels, 2**bits - 1))
+
+
+def test_a_row_is_read_alike_alone_in_any_order_and_with_more_columns() -> None:
+    rng = np.random.default_rng(1)
+    sums = rng.integers(0, 10**6, (7, 33))
+    keys = derive(stream_key(3, "read"), np.arange(7))
+    together = read(sums, keys, column=1000.0)
+    for row in rng.permutation(7):
+        one = slice(row, row + 1)
+        np.testing.assert_array_equal(read(sums[one], keys[one], column=1000.0), together[one])
+    np.testing.assert_array_equal(read(sums[:, :13], keys, column=1000.0), together[:, :13])
+
+
+def test_column_noise_has_its_mean_variance_and_tails_and_no_correlations() -> None:
+    n, columns, sigma = 400, 250, 4096.0
+    keys = derive(stream_key(5, "conv", "read"), np.arange(n))
+    z = read(np.zeros((n, columns), np.int64), keys, column=sigma) / sigma
+    count = z.size
+    assert abs(z.mean()) < CONFIDENT / sqrt(count)
+    assert abs(z.var() - 1) < CONFIDENT * sqrt(2 / count)
+    for bound in (1, 2, 3, 4):
+        share = 2 * NormalDist().cdf(-bound)
+        assert abs((abs(z) > bound).sum() - count * share) < CONFIDENT * sqrt(count * share) + 1
+    for a, b in ((z[1:], z[:-1]), (z[:, 1:], z[:, :-1]), (z[:, 4:], z[:, :-4]), (z[1:, 1:], z[:-1, :-1])):
+        assert abs((a * b).mean()) < CONFIDENT / sqrt(a.size)
+    # nor do the variances of neighbours go together
+    assert abs(np.corrcoef(z[1:].ravel() ** 2, z[:-1].ravel() ** 2)[0, 1]) < CONFIDENT / sqrt(count)
+
+
+def test_noise_of_cells_adds_up_as_the_squares_of_their_currents() -> None:
+    rng = np.random.default_rng(2)
+    n, rows, columns, cell, column = 2000, 40, 16, 0.05, 3000.0
+    g = rng.integers(0, 256 * 4, (rows, columns)).astype(np.int64)
+    x = rng.integers(0, 16, rows).astype(np.int16)
+    squares = np.empty((1, columns), np.int64)
+    square_sums(x[None], g**2, squares)
+    keys = derive(stream_key(1, "cells"), np.arange(n))
+    sums = np.broadcast_to(x.astype(np.int64) @ g, (n, columns)).copy()
+    noise = read(sums, keys, column, cell, np.repeat(squares, n, axis=0)) - sums
+    expected = column**2 + sum((cell * int(x[i]) * g[i]) ** 2 for i in range(rows))
+    spread = CONFIDENT * sqrt(2 / n)
+    assert (abs(noise.var(axis=0) / expected - 1) < spread).all()
+    assert abs(noise.mean() / np.sqrt(expected.mean())) < CONFIDENT / sqrt(noise.size)
+
+
+def test_droop_takes_the_square_off_and_nonlinearity_shifts_a_code() -> None:
+    sums = np.array([[0, 100, 200, 1000]], np.int64)
+    drawn = curves(4, gain=1.0, droop=1e-4, offset=3.0)
+    assert read(sums, derive(0, np.arange(1)), curves=drawn).tolist() == [[3, 102, 199, 903]]
+    inl = np.zeros(8, np.float32)
+    inl[2], inl[7] = 1.5, 4.0
+    codes = np.empty((1, 4), np.int32)
+    quiet = np.zeros(2, np.float32)
+    levels = np.array([[1, 2, 3, 9]])
+    quantize_columns(levels, NO_SQUARES, derive(0, np.arange(1)), quiet, curves(4), inl, 0, 7, codes)
+    assert codes.tolist() == [[1, 4, 3, 7]]
