@@ -113,14 +113,14 @@ class ActivationMemory(Component):
         columns = [count * cycles for count in self.stage.operands[0].firing.columns.tolist()]
         steps = list(zip(first.need, first.freed, columns, strict=True))
         frees_on_read = self.window_depth > 0
-        hold_when, free = first.channel.hold_when, first.channel.free
+        arrived, free = first.channel.arrived, first.channel.free
         window = 0
         for image in range(self.images):
             base = image * first.pixels
             for step, (need, freed, duration) in enumerate(steps):
                 for other in others:
                     yield other.channel.arrived(image * other.pixels + other.need[step])
-                yield hold_when(need and base + need, read, duration)
+                yield arrived(need and base + need, read, duration)
                 if capture is not None:
                     capture(window, image, step)
                 if frees_on_read:

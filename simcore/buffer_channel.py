@@ -28,6 +28,7 @@ class BufferChannel(TwoEnded):
 
     __slots__ = (
         "_accepting",
+        "_cycles",
         "_held",
         "_keep",
         "_need",
@@ -59,7 +60,8 @@ class BufferChannel(TwoEnded):
         self.freed = 0
         self.store: Callable[[int], None] | None = None
         self._need = 0
-        self._then: tuple[Operation, int] | None = None  # what the reader goes on with, for how many cycles
+        self._then: Operation | None = None  # what the reader goes on with
+        self._cycles = 0
         self._peak = 0
         self._keep = latency + reader_period  # ticks for which a token's coming is remembered
         self._times: deque[int] = deque()  # when the last tokens came, all those not visible yet included
@@ -74,35 +76,28 @@ class BufferChannel(TwoEnded):
         """Most slots occupied at the end of any tick so far; frees of a tick count before its arrivals."""
         return max(self._peak, self._sent_before(self.engine.now + 1) - self.freed)
 
-    def arrived(self, count: int) -> Ready | Park:
-        """Wait until the first `count` tokens are visible."""
-        return PARK if self._await(count) else DONE
+    def arrived(self, count: int, then: Operation | None = None, cycles: int = 0) -> Ready | Park | int:
+        """Wait until the first `count` tokens are visible, and hold the operation `then` if one is given.
 
-    def hold_when(self, count: int, operation: Operation, cycles: int) -> int | Park:
-        """Wait until the first `count` tokens are visible, then hold: `arrived` and `hold` as one command."""
-        self._then = operation, cycles
-        if self._await(count):
-            return PARK
-        self._then = None
-        return operation.hold(cycles)
-
-    def _await(self, count: int) -> bool:
-        """Park the running process until the first `count` tokens are visible; False if they are."""
-        sent = self.sent
-        if sent < count:
-            self._need = count
-            self._reader = wake = self.engine.active
-            self.park(wake, self.reader_waits)
-            return True
-        times = self._times
-        index = count - 1 - sent + len(times)  # the last of `times` is of the token sent last
-        visible = self._visible(times[index]) if index >= 0 else 0
-        if visible <= self.engine.now:
-            return False
-        wake = self.engine.active
+        The second in one command says the same as `then.hold(cycles)` behind it, and wakes the process once.
+        """
+        engine, sent, visible = self.engine, self.sent, 0
+        if sent >= count:
+            times = self._times
+            index = count - 1 - sent + len(times)  # the last of `times` is of the token sent last
+            if index >= 0:
+                visible = self._visible(times[index])
+            if visible <= engine.now:
+                return DONE if then is None else then.hold(cycles)
+        wake = engine.active
         self.park(wake, self.reader_waits)
-        self._wake_at(visible, wake)
-        return True
+        self._then, self._cycles = then, cycles
+        if sent >= count:
+            self._wake_at(visible, wake)
+        else:
+            self._need = count
+            self._reader = wake
+        return PARK
 
     def free(self, index: int) -> None:
         """Free all tokens below `index`, also such as have not come yet."""
@@ -156,11 +151,10 @@ class BufferChannel(TwoEnded):
         if self.store is not None:
             self.store(token)
         times = self._times
-        if times:
-            past = self.engine.now - self._keep
-            while times and times[0] < past:
-                times.popleft()
         times.append(tick)
+        past = self.engine.now - self._keep
+        while times[0] < past:
+            times.popleft()
         if sent == self._need:
             reader = self._reader
             if reader is not None:
@@ -181,8 +175,7 @@ class BufferChannel(TwoEnded):
         waits.until = tick
         then = self._then
         if then is not None:
-            self._then = None
-            tick += then[0].hold_from(tick, then[1])
+            tick += then.hold_from(tick, self._cycles)
         self.engine.at(tick, reader)
 
     def _sent_before(self, tick: int) -> int:

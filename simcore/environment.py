@@ -180,13 +180,15 @@ class CycleEnvironment(simpy.Environment):
 
     def at(self, tick: float, wake: Wake) -> None:
         """Put a Wake into a tick, this one or a later one, behind what is due then."""
-        if tick <= self.now:
-            self._ready.append(wake)
-        elif tick in self._buckets:
-            self._buckets[tick].append(wake)
+        if tick > self.now:
+            buckets = self._buckets
+            if tick in buckets:
+                buckets[tick].append(wake)
+            else:
+                buckets[tick] = [wake]
+                heappush(self._times, tick)
         else:
-            self._buckets[tick] = [wake]
-            heappush(self._times, tick)
+            self._ready.append(wake)
 
     def late(self, callback: Callable[[], None]) -> None:
         """Call back once this tick has settled; all callbacks of a round see the same state."""

@@ -65,13 +65,9 @@ class In(Port):
 class BufferIn(Port):
     """A port with memory: `yield self.NAME.arrived(n)` awaits n tokens, `free(i)` frees those below i."""
 
-    def arrived(self, count: int) -> Any:
-        """Return the command that waits until the first `count` tokens are there."""
-        return self.connected().arrived(count)
-
-    def hold_when(self, count: int, operation: Any, cycles: int) -> Any:
-        """Return the command that does what `arrived` and then `operation.hold(cycles)` would."""
-        return self.connected().hold_when(count, operation, cycles)
+    def arrived(self, count: int, then: Any = None, cycles: int = 0) -> Any:
+        """Return the command that waits until the first `count` tokens are there, and then holds `then`."""
+        return self.connected().arrived(count, then, cycles)
 
     def free(self, index: int) -> None:
         """Free all tokens below `index`."""
