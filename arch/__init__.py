@@ -5,6 +5,7 @@ values. The registry of machines is `arch.machine.machines`: `arch.machines` is 
 """
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig
+from arch.cam import CAM, CAMConfig, Entry, Key, Match, PriorityEncoder, PriorityEncoderConfig, WritableCAM
 from arch.converters import ADC, ADCConfig, ColumnADC, SharedADC, SharedADCConfig
 from arch.core import Core, CoreConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
@@ -26,11 +27,13 @@ from arch.tokens import Pixel, Sums, Token, Window
 
 __all__ = [
     "ADC",
+    "CAM",
     "ADCConfig",
     "ActivationMemory",
     "ActivationMemoryConfig",
     "AnalogCrossbar",
     "AnalogCrossbarConfig",
+    "CAMConfig",
     "ColumnADC",
     "Core",
     "CoreConfig",
@@ -38,14 +41,19 @@ __all__ = [
     "DataflowConfig",
     "DigitalUnit",
     "DigitalUnitConfig",
+    "Entry",
+    "Key",
     "Links",
     "LinksConfig",
     "Machine",
     "MachineRun",
     "MapRow",
+    "Match",
     "NetworkMap",
     "Pixel",
     "Preset",
+    "PriorityEncoder",
+    "PriorityEncoderConfig",
     "RunOptions",
     "SharedADC",
     "SharedADCConfig",
@@ -56,5 +64,6 @@ __all__ = [
     "Token",
     "Values",
     "Window",
+    "WritableCAM",
     "register_machine",
 ]
