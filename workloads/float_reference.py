@@ -7,7 +7,10 @@ most windows need no laying out. Work is done in blocks that stay in the process
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -54,9 +57,11 @@ def float_tensors(
     """
     parts_of = folded or (lambda node: folded_parts(node, parameters, precision))
 
+    rooms = _Rooms()
+
     def compute(node: Node, operands: list[Float]) -> Float:
         channels, height, width = node.shape
-        out = np.empty((len(operands[0]), height, width, channels), dtype=precision)
+        out = rooms.empty((len(operands[0]), height, width, channels), precision)
         match node:
             case MatrixNode():
                 _multiply(node, operands[0], parts_of(node), out)
@@ -88,6 +93,35 @@ def apply_function(node: TableNode, x: NDArray[np.float64]) -> NDArray[np.float6
     function = activations[node.function]
     alpha = function.alpha if node.alpha is None else node.alpha
     return function.evaluate(x, 0.0 if alpha is None else alpha)
+
+
+@dataclass(eq=False)
+class _Room:
+    """Memory, and a weak reference to the array in it, which lives as long as any view of it."""
+
+    memory: memoryview
+    tenant: Callable[[], Float | None] = lambda: None
+
+
+class _Rooms:
+    """Memory of tensors that nobody holds any longer, for the next ones: to touch new memory takes long."""
+
+    def __init__(self) -> None:
+        self._rooms: list[_Room] = []
+
+    def empty(self, shape: tuple[int, ...], precision: type[np.floating[Any]]) -> Float:
+        """Return an array of unknown values, in the smallest room that fits."""
+        count = prod(shape)
+        needed = count * np.dtype(precision).itemsize
+        free = [room for room in self._rooms if room.tenant() is None]
+        fitting = [room for room in free if room.memory.nbytes >= needed]
+        if not fitting:  # what is too small is not kept
+            fitting = [_Room(np.empty(needed, dtype=np.uint8).data)]
+            self._rooms = [room for room in self._rooms if room not in free] + fitting
+        room = min(fitting, key=lambda room: room.memory.nbytes)
+        tenant: Float = np.frombuffer(room.memory, dtype=precision, count=count)
+        room.tenant = ref(tenant)
+        return tenant.reshape(shape)
 
 
 def _multiply(node: MatrixNode, x: Float, parts: Iterator[FoldedPart], out: Float) -> None:

@@ -33,6 +33,7 @@ from workloads import (
     Window,
     float_outputs,
     float_reference,
+    float_tensors,
     lower,
 )
 from workloads import (
@@ -68,6 +69,15 @@ def test_lowering_changes_no_value(elements: int, pixels: int, case: NetworkCase
     for image, output in zip(case.images, outputs, strict=True):
         expected = forward_layers(case.network, parameters, image)[case.network.output]
         np.testing.assert_allclose(output, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_values_that_are_held_stay_as_they_are() -> None:
+    network = built_in["digits-resnet"]()
+    lowered, parameters = lower(network), network.load_parameters()
+    images = np.random.default_rng(0).random((2, *network.input_shape))
+    held = dict(float_tensors(lowered, parameters, images))
+    for name, values in float_tensors(lowered, parameters, images):
+        assert np.array_equal(held[name], values)
 
 
 @settings(deadline=None)
