@@ -36,34 +36,36 @@ def photo_crops(shape: Shape, images: int) -> Dataset:
     """
     if not is_picture(shape):
         raise WorkloadError(f"a photograph needs a height and a width above 1 pixel, got shape {shape}")
-    photo = read_npz(ASSETS / "photograph.npz")["photo"].astype(np.float64).transpose(2, 0, 1) / 255.0
-    normal = (photo - np.reshape(MEAN, (3, 1, 1))) / np.reshape(DEVIATION, (3, 1, 1))
+    photo = read_npz(ASSETS / "photograph.npz")["photo"] / 255.0
+    normal = (photo - MEAN) / DEVIATION
     if shape[0] != 3:
-        normal = np.tensordot(LUMINANCE, normal, axes=1)[None]
+        normal = normal @ np.reshape(LUMINANCE, (3, 1))
     inputs = np.empty((images, *shape), dtype=np.float32)
     for number in range(images):
-        inputs[number] = _crop(normal, shape[1:], np.random.Generator(np.random.PCG64([SEED, number])))
+        crop = _crop(normal, shape[1:], np.random.Generator(np.random.PCG64([SEED, number])))
+        inputs[number] = crop.transpose(2, 0, 1)
     return Dataset(PHOTOGRAPH, inputs, None, "seeded crops of the shipped photograph china.jpg, CC BY 2.0")
 
 
 def _crop(
     photo: NDArray[np.float64], size: tuple[int, int], random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return one crop of `photo` (C, H, W), scaled to `size`."""
-    extent = np.array(photo.shape[1:])
+    """Return one crop (height, width, C) of `photo`, scaled to `size`."""
+    extent = np.array(photo.shape[:2])
     largest = min(extent / np.array(size))  # photograph's pixels for each of the crop's, at most
     used = largest * random.uniform(0.5, 1.0) * np.array(size)
     top, left = random.uniform(0.0, extent - used)
-    rows = _overlaps(top, used[0], size[0], photo.shape[1])
-    cols = _overlaps(left, used[1], size[1], photo.shape[2])
-    if random.integers(2):
-        cols = cols[::-1]
-    return np.asarray(rows @ photo @ cols.T, dtype=np.float64)
+    low = _averages(photo, top, used[0], size[0])
+    crop = _averages(low.swapaxes(0, 1), left, used[1], size[1]).swapaxes(0, 1)
+    return crop[:, ::-1] if random.integers(2) else crop
 
 
-def _overlaps(start: float, extent: float, out: int, pixels: int) -> NDArray[np.float64]:
-    """Return what share of each of `out` pixels, which divide `extent` from `start`, every old pixel has."""
+def _averages(lines: NDArray[np.float64], start: float, extent: float, out: int) -> NDArray[np.float64]:
+    """Return averages over `out` equal parts of the first axis, which divide `extent` lines from `start`."""
     edges = start + extent * np.arange(out + 1) / out
-    old = np.arange(pixels)
-    shared = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
-    return np.asarray(np.clip(shared, 0.0, None) * (out / extent), dtype=np.float64)
+    first = int(start)
+    lines = np.ascontiguousarray(lines[first : int(np.ceil(edges[-1]))])
+    cut = np.minimum((edges - first).astype(np.int64), len(lines) - 1)  # line in which an edge is
+    part = (edges - first - cut).reshape(-1, *[1] * (lines.ndim - 1))
+    up_to = (np.cumsum(lines, axis=0) - lines)[cut] + part * lines[cut]
+    return np.asarray(np.diff(up_to, axis=0) * (out / extent), dtype=np.float64)
