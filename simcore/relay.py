@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from simcore.commands import PARK, Engine, Park, Ready, Wake
+from simcore.commands import PARK, Engine, Park, Ready, Wake, describe
+from simcore.errors import WiringError
 from simcore.operation import Operation
 
 
@@ -57,31 +58,38 @@ class Relay:
         reply: Ready | Park = self._get()
         return reply
 
-    def next(self, cycles: int, token: Any) -> Ready | Park:
+    def next(self, cycles: int, token: Any) -> Park:
         """Return the command that holds for `cycles`, hands `token` on, and waits for the next one."""
-        engine = self._engine
+        engine, wake = self._engine, self._wake
+        if wake.waiting:
+            raise _not_yielded(wake)
         end = engine.now + self._hold(cycles)
-        if self._put_at(token, end):
-            if self._await_from(self._wake, end):
-                return PARK
-            engine.at(end, self._fetching)
-            return PARK
-        self._token = token
-        engine.at(end, self._putting)
+        if not self._put_at(token, end):
+            self._token = token
+            self._go_on(end, self._putting)
+        elif not self._await_from(wake, end):
+            self._go_on(end, self._fetching)
         return PARK
 
-    def swallow(self, cycles: int) -> Ready | Park:
+    def swallow(self, cycles: int) -> Park:
         """Return the command that holds for `cycles`, hands nothing on, and waits for the next token."""
-        engine = self._engine
+        engine, wake = self._engine, self._wake
+        if wake.waiting:
+            raise _not_yielded(wake)
         end = engine.now + self._hold(cycles)
-        if not self._await_from(self._wake, end):
-            engine.at(end, self._fetching)
+        if not self._await_from(wake, end):
+            self._go_on(end, self._fetching)
         return PARK
+
+    def _go_on(self, end: int, step: Wake) -> None:
+        """Leave the rest to the end of the operation."""
+        wake = self._wake
+        wake.waiting = True
+        wake.since = end  # should it have to wait then, the accounts look since when
+        self._engine.at(end, step)
 
     def _hand_on(self, _: Any) -> Park:
-        """Put the token at the end of its operation, as there was no room when it started."""
-        # Should it have to wait, the accounts look when the process began to.
-        self._wake.since = self._engine.now
+        """Put the token at the end of its operation, as its way was not known when it started."""
         if self._put(self._token, self._blocked) is not PARK:
             self._take_next(None)
         return PARK
@@ -89,9 +97,17 @@ class Relay:
     def _take_next(self, _: Any) -> Park:
         """Take the next token in the process's name, and wake it if there is one."""
         wake = self._wake
+        wake.waiting = False
         self._engine.active = wake
         reply = self._get()
         if reply is not PARK:
             wake.value = reply.value
             self._engine.soon(wake)
         return PARK
+
+
+def _not_yielded(wake: Wake) -> WiringError:
+    return WiringError(
+        f"{describe(wake)} called its relay before its last call was yielded; "
+        "write `token = yield relay.next(cycles, token)`"
+    )

@@ -74,4 +74,4 @@ def test_the_converter_keeps_the_rules(plugin: Path) -> None:
 
 def test_the_facade_listing_runs(capsys: pytest.CaptureFixture[str]) -> None:
     exec(FACADE, {})
-    assert capsys.readouterr().out.split() == ["138098", "1.0", "(16,", "10,", "1,", "1)"]
+    assert capsys.readouterr().out.split() == ["138091", "1.0", "(16,", "10,", "1,", "1)"]
