@@ -1,0 +1,92 @@
+"""Closed forms of multiplying by lookup, against their definitions and against tables derived elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arch.lookup import (
+    addends_of,
+    addition_cycles,
+    carry_save_levels,
+    carry_save_triples,
+    expected_addends,
+    expected_pairs,
+    most_pairs,
+)
+from simcore.kernels.lookup_mac import digits
+
+
+def test_levels_grow_at_the_known_numbers_of_operands() -> None:
+    # Dadda's and Wallace's breakpoints, taken upwards by the tree's own rule.
+    smallest = [3, 4, 5, 7, 10, 14, 20, 29, 43, 64, 95, 142, 212, 317, 475, 712, 1067, 1600, 2399, 3598]
+    for levels, operands in enumerate(smallest, 1):
+        assert (carry_save_levels(operands - 1), carry_save_levels(operands)) == (levels - 1, levels)
+
+
+@given(st.integers(0, 2**40), st.booleans())
+def test_a_count_takes_an_addend_for_each_digit_that_is_not_0(count: int, signed: bool) -> None:
+    assert addends_of(count, signed=signed) == sum(digit != 0 for digit in digits(count, signed))
+
+
+@given(st.integers(0, 10_000))
+def test_every_adder_takes_one_operand_away(operands: int) -> None:
+    triples, left = 0, operands
+    for _ in range(carry_save_levels(operands)):
+        triples += left // 3
+        left -= left // 3
+    assert triples == carry_save_triples(operands)
+    assert left == min(operands, 2)
+
+
+@pytest.mark.parametrize(
+    ("operands", "narrow", "wide"), [(3, 221, 429), (64, 338, 546), (784, 416, 624), (8192, 494, 702)]
+)
+def test_additions_take_thirteen_cycles_a_level_and_a_bit(operands: int, narrow: int, wide: int) -> None:
+    assert addition_cycles(operands, 16) == narrow
+    assert addition_cycles(operands, 32) == wide
+
+
+@pytest.mark.parametrize(
+    ("inputs", "codes", "pairs", "binary", "signed"),
+    [
+        (576, 4, 16.0, 47.7, 40.9),
+        (576, 64, 537.4, 539.0, 539.0),
+        (784, 16, 244.1, 355.2, 349.2),
+        (4608, 64, 2766.4, 3106.8, 3106.2),
+        (25088, 4, 16.0, 89.6, 72.4),
+        (25088, 64, 4087.0, 7705.2, 7110.7),
+    ],
+)
+def test_expectations_equal_those_derived_elsewhere(
+    inputs: int, codes: int, pairs: float, binary: float, signed: float
+) -> None:
+    assert expected_pairs(inputs, codes, codes) == pytest.approx(pairs, abs=0.051)
+    assert expected_addends(inputs, codes, codes, signed=False) == pytest.approx(binary, abs=0.051)
+    assert expected_addends(inputs, codes, codes, signed=True) == pytest.approx(signed, abs=0.051)
+
+
+def test_expectations_equal_the_mean_over_every_outcome() -> None:
+    # Three inputs, two weight codes and one input code: 2^3 outcomes.
+    counts = np.array([[bin(k).count("1"), 3 - bin(k).count("1")] for k in range(8)])
+    assert expected_pairs(3, 2, 1) == pytest.approx((counts > 0).sum(axis=1).mean())
+    for signed in (False, True):
+        each = [sum(addends_of(count, signed=signed) for count in row) for row in counts.tolist()]
+        assert expected_addends(3, 2, 1, signed=signed) == pytest.approx(np.mean(each))
+
+
+def test_a_single_pair_of_codes_takes_every_input() -> None:
+    assert expected_pairs(15, 1, 1) == most_pairs(15, 1, 1) == 1
+    assert expected_addends(15, 1, 1, signed=False) == 4
+    assert expected_addends(15, 1, 1, signed=True) == 2
+
+
+@given(st.integers(1, 500), st.integers(1, 20), st.integers(1, 20))
+def test_no_more_pairs_are_expected_than_can_be(inputs: int, weight_codes: int, input_codes: int) -> None:
+    assert (
+        0
+        < expected_pairs(inputs, weight_codes, input_codes)
+        <= most_pairs(inputs, weight_codes, input_codes) * (1 + 1e-12)
+    )
