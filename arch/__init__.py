@@ -9,8 +9,11 @@ from arch.cam import CAM, CAMConfig, Entry, Key, Match, PriorityEncoder, Priorit
 from arch.converters import ADC, ADCConfig, ColumnADC, SharedADC, SharedADCConfig
 from arch.core import Core, CoreConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
+from arch.device import DeviceModel, check_device, device_part, devices
+from arch.device_config import DeviceConfig, PCMConfig, RRAMConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
 from arch.host import Sink, Source, SourceConfig
+from arch.ir_drop import IRDropConfig
 from arch.links import Links, LinksConfig
 from arch.machine import (
     Machine,
@@ -23,6 +26,7 @@ from arch.machine import (
     register_machine,
 )
 from arch.machines.dataflow import Dataflow, DataflowConfig
+from arch.readout import Readout, ReadoutConfig
 from arch.tokens import Pixel, Sums, Token, Window
 
 __all__ = [
@@ -39,9 +43,12 @@ __all__ = [
     "CoreConfig",
     "Dataflow",
     "DataflowConfig",
+    "DeviceConfig",
+    "DeviceModel",
     "DigitalUnit",
     "DigitalUnitConfig",
     "Entry",
+    "IRDropConfig",
     "Key",
     "Links",
     "LinksConfig",
@@ -50,10 +57,14 @@ __all__ = [
     "MapRow",
     "Match",
     "NetworkMap",
+    "PCMConfig",
     "Pixel",
     "Preset",
     "PriorityEncoder",
     "PriorityEncoderConfig",
+    "RRAMConfig",
+    "Readout",
+    "ReadoutConfig",
     "RunOptions",
     "SharedADC",
     "SharedADCConfig",
@@ -65,5 +76,8 @@ __all__ = [
     "Values",
     "Window",
     "WritableCAM",
+    "check_device",
+    "device_part",
+    "devices",
     "register_machine",
 ]

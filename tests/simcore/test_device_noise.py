@@ -79,8 +79,8 @@ def readouts(draw: st.DrawFn) -> tuple[Any, ...]:
 def test_quantize_columns_equals_its_twin(arguments: tuple[Any, ...]) -> None:
     compiled = np.full(arguments[0].shape, -77, np.int32)
     specified = compiled.copy()
-    quantize_columns(*arguments, compiled)
-    quantize_columns_reference(*arguments, specified)
+    quantize_columns(*(*arguments, compiled))
+    quantize_columns_reference(*(*arguments, specified))
     np.testing.assert_array_equal(compiled, specified)
     low, high = arguments[-2:]
     assert ((specified >= low) & (specified <= high)).all()

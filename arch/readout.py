@@ -1,0 +1,152 @@
+"""Readout: the converters behind the bitlines, each a little different, and the noise in front of them.
+
+No two converters are equal: gain and offset are drawn once an array, a number each bitline, and all share a
+curve of integral nonlinearity. Noise in time is new at every read. What the converters do in time, and what
+they cost, is in `arch.converters`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from arch.device import NORMAL_UNIT, DeviceModel
+from arch.ir_drop import IRDropConfig, droop
+from simcore import Config, ConfigError, param
+from simcore.noise import derive, normal_fixed_reference
+
+Integers = NDArray[Any]
+
+GAIN, OFFSET = range(2)
+
+
+class ReadoutConfig(Config):
+    """What distinguishes real converters from ideal ones; all of it is off."""
+
+    gain_sigma: float = param(
+        0.0, ge=0, unit="", doc="spread of the gain over the converters of an array, over the gain; 0 is off"
+    )
+    offset_sigma: float = param(
+        0.0, ge=0, unit="", doc="spread of the offset over the converters of an array [LSB]; 0 is off"
+    )
+    noise: float = param(
+        0.0, ge=0, unit="", doc="noise of one conversion, standard deviation [LSB]; 0 is off"
+    )
+    inl_polynomial: tuple[float, ...] = param(
+        (),
+        unit="",
+        doc="integral nonlinearity [LSB]: coefficients of 1, t, t^2 ... over t = 0 to 1, the range",
+    )
+    inl_table: tuple[float, ...] = param(
+        (),
+        unit="",
+        doc="integral nonlinearity [LSB] at points evenly over the range, with lines between them",
+    )
+
+    @model_validator(mode="after")
+    def _one_curve(self) -> Self:
+        if self.inl_polynomial and self.inl_table:
+            raise ValueError("has both inl_polynomial and inl_table; set one of them")
+        if len(self.inl_table) == 1:
+            raise ValueError("needs two points or more in inl_table, one at either end of the range; got 1")
+        return self
+
+
+class Readout:
+    """The converters of one array: from column sums in fixed point to codes.
+
+    A code depends on its sum, its key and its place alone, not on how many are read at once.
+
+    lsb : step of the converters [2^-8 level]
+    low, high : range of the codes
+    """
+
+    def __init__(
+        self,
+        config: ReadoutConfig,
+        device: DeviceModel,
+        wires: IRDropConfig,
+        *,
+        rows: int,
+        bitlines: int,
+        lsb: float,
+        low: int,
+        high: int,
+        key: np.uint64,
+        sharing: int = 1,
+    ) -> None:
+        """Draw the converters.
+
+        rows, bitlines : of the array
+        sharing : neighbouring bitlines that take turns on one converter, and so share its gain and offset
+        key : of the array's converters, from `stream_key(..., "converters")`
+        raises : ConfigError if the range is empty or the step no positive number
+        """
+        if not low < high or high - low >= 2**23:
+            raise ConfigError(
+                f"the range of an ADC must hold 2 to 2^23 codes, got {low} to {high}; set its bits or range"
+            )
+        if not 0 < lsb < float("inf"):
+            raise ConfigError(
+                f"the step of an ADC must be a positive number of levels, got {lsb / 2**8:g} level"
+            )
+        from simcore.kernels.device_noise import NO_INL, quantize_columns
+
+        self._quantize = quantize_columns
+        self._range = low, high
+        gain = (1.0 + config.gain_sigma * _spread(key, GAIN, bitlines, sharing)) / lsb
+        lost = gain * droop(rows, wires, device.full)
+        offset = config.offset_sigma * _spread(key, OFFSET, bitlines, sharing)
+        self._curves = np.stack([gain, lost, offset]).astype(np.float32)
+        column = np.hypot(device.column_noise(rows), config.noise * lsb)
+        self._noise = np.array([column, device.config.read.cell], np.float32)
+        self._inl = inl_curve(config, low, high).astype(np.float32) if _is_curved(config) else NO_INL
+
+    def codes(
+        self,
+        sums: Integers,
+        keys: NDArray[np.uint64],
+        squares: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int32]:
+        """Return the codes of column sums.
+
+        sums : (n, bitlines) int32 or int64 [2^-8 level times the input's unit]
+        keys : (n,) uint64, one a token and phase, as `derive(stream_key(..., "read"), image, pixel, phase)`
+        squares : (n, bitlines) from `square_sums`, needed where the device's cells have noise of their own
+        returns : (n, bitlines) int32
+        raises : ConfigError if `squares` is missing
+        """
+        from simcore.kernels.device_noise import NO_SQUARES
+
+        if squares is None and self._noise[1]:
+            raise ConfigError(
+                "read.cell needs the sums of squares of each product, got none; pass squares= or set it to 0"
+            )
+        codes = np.empty(sums.shape, np.int32)
+        given = NO_SQUARES if squares is None else squares
+        self._quantize(sums, given, keys, self._noise, self._curves, self._inl, *self._range, codes)
+        return codes
+
+
+def inl_curve(config: ReadoutConfig, low: int, high: int) -> NDArray[np.float64]:
+    """Return the integral nonlinearity at every code from `low` to `high` [LSB]."""
+    t = np.linspace(0.0, 1.0, high - low + 1)
+    if config.inl_table:
+        return np.interp(t, np.linspace(0.0, 1.0, len(config.inl_table)), config.inl_table)
+    curve = np.zeros_like(t)
+    for coefficient in reversed(config.inl_polynomial):
+        curve = curve * t + coefficient
+    return curve
+
+
+def _is_curved(config: ReadoutConfig) -> bool:
+    return any(config.inl_polynomial) or any(config.inl_table)
+
+
+def _spread(key: np.uint64, purpose: int, bitlines: int, sharing: int) -> NDArray[np.float64]:
+    """Return for each bitline the normal number of its converter [standard deviation]."""
+    numbers = normal_fixed_reference(derive(key, purpose), np.arange(bitlines) // sharing)
+    return numbers.astype(np.float64) * NORMAL_UNIT
