@@ -37,7 +37,7 @@ from workloads.nodes import (
 MIN_BITS, MAX_BITS = 2, 16
 
 #: Elements that the largest tensor of a calibration may have; weights are folded once for as many images.
-CALIBRATION_ELEMENTS = 2**25
+CALIBRATION_ELEMENTS = 2**26
 
 #: Multiply-accumulates of an image up to which a calibration is done in double precision.
 DOUBLE_PRECISION_MACS = 2**28
