@@ -143,7 +143,7 @@ class CAM(Component):
     Values: see `arch.cam_values`; cells that stick and noise on what rows sense are in, anything that rows
     have in common (supply, temperature) is out.
 
-    match : computes the answer to one search, None in a run without values
+    answer : computes the answer to one search, None in a run without values
     """
 
     Config = CAMConfig
@@ -154,17 +154,17 @@ class CAM(Component):
     match_out = Out(Match, doc="the answers, in the order of the keys")
     search = Operation(process="serve", doc="all stages of one search")
 
-    match: Callable[[int], None] | None = None
+    answer: Callable[[int], None] | None = None
 
     @process
     def serve(self) -> Process:
         """Take a key, hold the memory for all stages, hand the answer on."""
-        cycles, match = self.config.search_cycles, self.match
+        cycles, answer = self.config.search_cycles, self.answer
         relay = self.relay(self.search, self.key_in, self.match_out)
         key = yield relay.get()
         while True:
-            if match is not None:
-                match(key)
+            if answer is not None:
+                answer(key)
             key = yield relay.next(cycles, key)
 
     def actions(self) -> dict[str, int]:
@@ -209,12 +209,12 @@ class WritableCAM(CAM):
     @process
     def serve(self) -> Process:
         """Take a key, hold the memory for all stages once no write is on, hand the answer on."""
-        cycles, match = self.config.search_cycles, self.match
+        cycles, answer = self.config.search_cycles, self.answer
         while True:
             key = yield self.key_in.get()
             yield self.to_search.acquire()
-            if match is not None:
-                match(key)
+            if answer is not None:
+                answer(key)
             yield self.search.hold(cycles)
             self.to_search.release()
             yield self.match_out.put(key)

@@ -35,12 +35,12 @@ WIDEST_TABLE = 16
 
 
 class CAMValues:
-    """Cells and registers of one memory; its component's `match` is `search`.
+    """Cells and registers of one memory; its component's `answer` is `search`.
 
     A row's contents are a number for the rules `nearest` and `staged`, (key_bits,) zeros and ones for
     `exact`, `ternary` and `hamming`, and (cells,) levels for `l1`.
 
-    keys : where search k's key lies in row k mod slots: (slots,) uint16 or uint32 for numbers; (slots, words)
+    keys : where search k's key lies in row k mod slots: (slots,) unsigned for numbers; (slots, words)
         uint64 for bits, packed by `pack_bits`; (slots, cells) uint8 for levels
     asked : (slots, words) uint64, bits of the key that the search cares about; all unless written
     found : (slots,) int32 rows that answer; for `exact` and `ternary` (slots, most), matching rows from the
@@ -73,6 +73,8 @@ class CAMValues:
         self.slots = slots
         if not 1 <= rows <= config.rows:
             raise ConfigError(f"a CAM of {config.rows} rows takes contents of at least 1 of them, got {rows}")
+        if slots < 1 or most < 1:
+            raise ConfigError(f"a CAM's values take at least 1 slot and 1 answer, got {slots} and {most}")
         if most != 1 and rule not in ("exact", "ternary"):
             raise ConfigError(f"match {rule} has one answer, got most {most}; leave it out")
         if care is not None and rule != "ternary":
@@ -89,11 +91,7 @@ class CAMValues:
             self.keys = np.zeros((slots, config.cells), np.uint8)
         else:
             self.keys = np.zeros_like(self.asked)
-        every = (rows, config.key_bits)
-        mask = np.ones(every, np.uint8) if care is None else np.asarray(care)
-        if mask.shape != every:
-            raise ConfigError(f"care must have a bit for each of the contents, {every}, got {mask.shape}")
-        self._care = pack_bits(mask).T.copy()
+            self._care = self._cared((rows, config.key_bits), care)
         self.path = path or ("scan" if self._why_no_table() else "table")
         if self.path == "table" and self._why_no_table():
             raise ConfigError(f"{self._why_no_table()}; leave path out or choose scan")
@@ -134,6 +132,13 @@ class CAMValues:
         low, high = self._stuck
         top = (1 << config.cell_bits) - 1
         return np.where(high[row], top, np.where(low[row], 0, levels)).astype(np.uint8)
+
+    def _cared(self, shape: tuple[int, int], care: Ints | None) -> Ints:
+        """Return the bits that count as the kernels read them: (words, rows)."""
+        mask = np.ones(shape, np.uint8) if care is None else np.asarray(care)
+        if mask.shape != shape:
+            raise ConfigError(f"care must have a bit for each of the contents, {shape}, got {mask.shape}")
+        return pack_bits(mask).T.copy()
 
     def _draw_stuck(self, rows: int, key: np.uint64) -> tuple[Ints, Ints]:
         """Return which cells are stuck at their lowest and at their highest level: (rows, cells) of bool."""

@@ -88,6 +88,8 @@ def _lowest(distances: Ints, search: int, noise: Noise) -> Any:
 
 def key_type(bits: int) -> type[Any]:
     """Return the integers that a register holds keys of so many bits in."""
+    if bits <= 8:
+        return np.uint8
     return np.uint16 if bits <= 16 else np.uint32
 
 
@@ -162,12 +164,13 @@ def find_in_table(table: Ints, keys: Ints, found: Ints, slot: int, stop: int) ->
 
 
 def key_table(find: Callable[[Ints, Ints, int, int], None], bits: int) -> NDArray[np.uint16]:
-    """Return what a search finds for every key: (2**bits,) rows.
+    """Return what a search finds for whatever a register of keys can hold: (256,) or (65536,) rows.
 
     find : the search, called with keys, found, slot and stop; the table is as exact as it is, ties included
     bits : of a key, 16 at most
     """
-    keys = np.arange(1 << bits, dtype=np.uint16)
+    number = key_type(bits)
+    keys = np.arange(np.iinfo(number).max + 1, dtype=number)
     found = np.empty(len(keys), np.int32)
     find(keys, found, 0, len(keys))
     return found.astype(np.uint16)

@@ -220,6 +220,17 @@ def test_table_and_scan_find_the_same_rows(
         assert searched(table, keys) == [row.index(min(row)) for row in distances]
 
 
+@pytest.mark.parametrize("rule", ["nearest", "staged"])
+@pytest.mark.parametrize(("bits", "widest"), [(3, 2**8 - 1), (8, 2**8 - 1), (9, 2**16 - 1), (16, 2**16 - 1)])
+def test_a_table_has_an_answer_to_whatever_its_register_holds(rule: Any, bits: int, widest: int) -> None:
+    config = CAMConfig(match=rule, key_bits=bits)
+    table = CAMValues(config, np.array([1, 0, 6]), 1)
+    scan = CAMValues(config, np.array([1, 0, 6]), 1, path="scan")
+    assert np.iinfo(table.keys.dtype).max == widest
+    keys = [0, 2**bits - 1, widest]
+    assert searched(table, keys) == searched(scan, keys)
+
+
 def test_the_fast_path_is_taken_only_where_it_is_exact() -> None:
     for settings_, path in (
         ({}, "table"),
@@ -278,7 +289,7 @@ def test_a_run_writes_and_searches_in_the_cycle_of_the_event() -> None:
     written = [(1, 300), (0, 191)]
 
     def prepare(cam: Any) -> None:
-        cam.match, cam.store = values.search, lambda entry: values.write(*written[entry])
+        cam.answer, cam.store = values.search, lambda entry: values.write(*written[entry])
 
     run(CAMConfig(stage_cycles=2, write_cycles=3), 3, entries=[0, 10], prepare=prepare)
     assert values.found.tolist() == [0, 0, 0]
@@ -347,6 +358,8 @@ def test_noise_belongs_to_the_search_and_to_the_memory() -> None:
         ({"match": "exact"}, [[1, 0]], {}, "row 0 takes 16 whole numbers with match exact"),
         ({"match": "exact", "key_bits": 2}, [[1, 2]], {}, r"row 0 takes numbers in \[0, 1\]"),
         ({}, [1], {"most": 2}, "match nearest has one answer, got most 2"),
+        ({"match": "exact", "key_bits": 1}, [[1]], {"most": 0}, "at least 1 slot and 1 answer, got 1 and 0"),
+        ({}, [1], {"slots": 0}, "at least 1 slot and 1 answer, got 0 and 1"),
         ({"match": "exact", "key_bits": 1}, [[1]], {"care": [[1]]}, "cares about every bit, got a mask; set"),
         (
             {"match": "ternary", "key_bits": 1},
@@ -360,7 +373,7 @@ def test_contents_that_do_not_fit_are_refused(
     config: dict[str, object], contents: list[Any], how: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        CAMValues(CAMConfig.parse(config), np.array(contents), 1, **how)
+        CAMValues(CAMConfig.parse(config), np.array(contents), **{"slots": 1, **how})
 
 
 def test_a_write_that_cannot_be_is_refused() -> None:

@@ -123,7 +123,7 @@ def test_a_table_of_all_keys_answers_as_the_search_that_filled_it(
     bits, stored, keys = case
     rows = np.array(stored, stored_type(bits))
     nearest = key_table(lambda *register: find_nearest(rows, *register), bits)
-    assert nearest.shape == (2**bits,)
+    assert nearest.shape == (2 ** (8 if bits <= 8 else 16),)
     arrays = as_arrays(*case)
     scanned = found_by("find_nearest", arrays, len(keys))
     np.testing.assert_array_equal(found_by("find_in_table", (nearest, arrays[1]), len(keys)), scanned)
