@@ -106,7 +106,7 @@ class ActivationMemory(Component):
     def assemble(self) -> Process:
         """Wait for a step's pixels, read its window, free what is behind it, hand the window on."""
         capture, cycles = self.capture, self.config.column_cycles
-        window_out, read = self.window_out, self.read
+        put, read = self.window_out.put, self.read
         first, *others = self._operands()
         for operand in (first, *others):
             operand.channel.free(operand.freed_before)
@@ -127,7 +127,7 @@ class ActivationMemory(Component):
                     free(base + freed)
                     for other in others:
                         other.channel.free(image * other.pixels + other.freed[step])
-                yield window_out.put(window)
+                yield put(window)
                 window += 1
 
     def _operands(self) -> list[_Operand]:

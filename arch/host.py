@@ -54,15 +54,15 @@ class Source(Component):
     def serve(self) -> Process:
         """Offer a pixel, or several; once they are taken, wait until the next ones are there."""
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
-        engine = self.simulation.engine
+        put, hold, engine = self.pixel_out.put, self.feed.hold, self.simulation.engine
         self.accepted = []
         for image in range(self.images):
             for pixel in range(image * self.pixels, (image + 1) * self.pixels):
-                yield self.pixel_out.put(pixel)
+                yield put(pixel)
                 if pixel == image * self.pixels:
                     self.accepted.append(engine.now)
                 if (pixel + 1) % together == 0:
-                    yield self.feed.hold(cycles)
+                    yield hold(cycles)
 
 
 @components.register("sink")

@@ -176,7 +176,7 @@ class Channel(TwoEnded):
         """Let a process wait for a token as of a tick from now on, if there is none yet."""
         if self._items:
             return False
-        if wake.waiting or self.reader_waits.owner is not wake:
+        if self.reader_waits.owner is not wake:
             self.park(wake, self.reader_waits)
         wake.waiting = True
         wake.since = tick

@@ -225,7 +225,9 @@ class Gather(Endpoint):
         """Let a process wait for a token as of a tick from now on, if there is none yet."""
         if self._complete:
             return False
-        self.park(wake, self.reader_waits)
+        if self.reader_waits.owner is not wake:
+            self.park(wake, self.reader_waits)
+        wake.waiting = True
         wake.since = tick
         self._reader = wake
         return True
