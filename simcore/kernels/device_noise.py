@@ -9,6 +9,7 @@ the compiled kernels equal their twins in every bit.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,13 @@ def quantize_columns(
     codes: NDArray[np.int32],
 ) -> None:
     """Compiled twin of `quantize_columns_reference`."""
-    _quantize_columns(sums, squares, keys, noise, curves, inl, low, high, codes, normal_table())
+    _quantize_columns(sums, squares, keys, noise, curves, inl, low, high, codes, _normals())
+
+
+@functools.cache
+def _normals() -> Floats:
+    """Return the table of normal numbers [standard deviation]; as float32 they are exact."""
+    return normal_table().astype(np.float32) * NORMAL_UNIT
 
 
 @compiled
@@ -115,42 +122,37 @@ def _quantize_columns(
     low: int,
     high: int,
     codes: NDArray[np.int32],
-    table: NDArray[np.int32],
+    table: Floats,
 ) -> None:
     columns = sums.shape[1]
     column, cell = noise[0], noise[1]
     gain, droop, offset = curves[0], curves[1], curves[2]
     first, last = np.float32(low), np.float32(high)
-    v = np.empty(columns, np.float32)
-    z = np.empty(columns, np.float32)
+    z = np.zeros(columns, np.float32)
     words = np.empty((columns + 3) >> 2, np.uint64)
-    lanes = words.view(
-        np.uint16
-    )  # the lowest lane first: every machine that numba compiles for is little-endian
+    lanes = words.view(np.uint16)  # the lowest lane first: numba compiles for little-endian machines only
     for i in range(len(sums)):
-        for c in range(columns):
-            v[c] = np.float32(sums[i, c])
         if column != 0 or cell != 0:
             key = keys[i]
             for j in range(len(words)):
                 words[j] = word_at(key, np.uint64(j))
             for c in range(columns):
-                z[c] = np.float32(table[lanes[c]]) * NORMAL_UNIT
+                z[c] = table[lanes[c]]
             if cell != 0:
                 for c in range(columns):
-                    variance = column * column + cell * cell * np.float32(squares[i, c])
-                    v[c] = v[c] + np.sqrt(variance) * z[c]
+                    z[c] *= np.sqrt(column * column + cell * cell * np.float32(squares[i, c]))
             else:
                 for c in range(columns):
-                    v[c] = v[c] + column * z[c]
-        out = codes[i]
+                    z[c] *= column
+        row, out = sums[i], codes[i]
         if len(inl):
             for c in range(columns):
-                y = v[c] * (gain[c] - droop[c] * v[c]) + offset[c]
+                v = np.float32(row[c]) + z[c]
+                y = v * (gain[c] - droop[c] * v) + offset[c]
                 code = min(max(np.rint(y), first), last)
-                code = min(max(np.rint(y + inl[np.int64(code) - low]), first), last)
-                out[c] = np.int32(code)
+                out[c] = np.int32(min(max(np.rint(y + inl[np.int64(code) - low]), first), last))
         else:
             for c in range(columns):
-                y = v[c] * (gain[c] - droop[c] * v[c]) + offset[c]
+                v = np.float32(row[c]) + z[c]
+                y = v * (gain[c] - droop[c] * v) + offset[c]
                 out[c] = np.int32(min(max(np.rint(y), first), last))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import exp, log, sqrt
 from pathlib import Path
 from statistics import NormalDist
@@ -35,6 +36,13 @@ KEY = stream_key(1, "conv", 0, 3, "device")
 DAY = 86400.0
 
 Levels = NDArray[np.uint8]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _let_words_wrap() -> Iterator[None]:
+    # With NUMBA_DISABLE_JIT=1 the kernels run as Python, where numpy warns of what they do on purpose.
+    with np.errstate(over="ignore"):
+        yield
 
 
 def levels(shape: tuple[int, int] = (200, 300), bits: int = 2, seed: int = 0) -> Levels:
