@@ -1,4 +1,4 @@
-"""`compiled`, the decorator of all kernels."""
+"""Decorators of kernels: `compiled`, and `threaded` for those that several threads may run at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from numba import njit
 F = TypeVar("F", bound=Callable[..., Any])
 
 _cached: Any = njit(cache=True)
+_threaded: Any = njit(nogil=True)
+_cached_threaded: Any = njit(cache=True, nogil=True)
 
 
 def compiled(kernel: F) -> F:
@@ -18,4 +20,13 @@ def compiled(kernel: F) -> F:
         kept: F = _cached(kernel)
     except RuntimeError:  # no folder to keep it in can be written to, as in a read-only container
         kept = njit(kernel)
+    return kept
+
+
+def threaded(kernel: F) -> F:
+    """Compile a kernel that lets other Python threads run meanwhile; it must write to its own arrays only."""
+    try:
+        kept: F = _cached_threaded(kernel)
+    except RuntimeError:  # as above
+        kept = _threaded(kernel)
     return kept
