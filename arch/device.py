@@ -134,8 +134,9 @@ def normals(keys: Integers, bitlines: int) -> NDArray[np.int32]:
 class GenericDevice(DeviceModel):
     """Programming error, retention, drift and 1/f noise, by the laws of `arch.device_config`.
 
-    Everything that depends on the level alone is a table; per cell only sums, products and `exponential` are
-    left, which are the same on every machine.
+    Everything that depends on the level alone is a table, made by the C library's functions: their last bit
+    may depend on the platform, far below 2^-8 of a level. Per cell only sums, products and `exponential` are
+    left.
     """
 
     def __init__(self, config: DeviceConfig, cell_bits: int) -> None:

@@ -106,7 +106,7 @@ def solve_network(conductances: Reals, volts: Reals, wordline: float, bitline: f
     volts : (n, rows), an input vector a row
     wordline, bitline : resistance of a stretch of wire [of 1 / g_max]
     returns : (n, bitlines) [volts times g_max]
-    raises : ConfigError if the array has more than 256 x 256 cells
+    raises : ConfigError if the array has more than 256 x 256 cells or one that is no number
 
     Each row's wordline is eliminated, and the bitlines solved row by row as a block tridiagonal system: dense
     systems of one row's size, two a row.
@@ -117,10 +117,16 @@ def solve_network(conductances: Reals, volts: Reals, wordline: float, bitline: f
             f"the solved network takes {MOST_NODES // 2} cells, got {rows} x {cols}; use attenuate() for "
             "larger arrays"
         )
+    if not np.isfinite(conductances).all():
+        i, j = np.argwhere(~np.isfinite(conductances))[0]
+        raise ConfigError(
+            f"conductance at row {i}, bitline {j} must be a finite number, got {conductances[i, j]}; 0 cuts a "
+            "cell off"
+        )
     unit = np.eye(cols)
     chain = 2 * unit - np.eye(cols, k=1) - np.eye(cols, k=-1)
     chain[-1, -1] = 1  # the far end of a wordline is open
-    # Wordline nodes of row i are seen_own[i] @ (wordline * g * bitline nodes) + seen_own[i, :, 0] * volts.
+    # Wordline nodes of row i are seen[i] @ (wordline * g * bitline nodes) + seen[i, :, 0] * volts.
     seen = np.linalg.inv(chain + wordline * conductances[:, :, None] * unit)
     inverses, sources = [], []
     inverse, source = np.zeros((cols, cols)), np.zeros((cols, len(volts)))

@@ -7,6 +7,7 @@ they cost, is in `arch.converters`.
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -101,7 +102,7 @@ class Readout:
         lost = gain * droop(rows, wires, device.full)
         offset = config.offset_sigma * _spread(key, OFFSET, bitlines, sharing)
         self._curves = np.stack([gain, lost, offset]).astype(np.float32)
-        column = np.hypot(device.column_noise(rows), config.noise * lsb)
+        column = sqrt(device.column_noise(rows) ** 2 + (config.noise * lsb) ** 2)
         self._noise = np.array([column, device.config.read.cell], np.float32)
         self._inl = inl_curve(config, low, high).astype(np.float32) if _is_curved(config) else NO_INL
 

@@ -195,6 +195,12 @@ def test_far_cells_lose_most() -> None:
     assert attenuated.dtype == cells.dtype
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_conductance_that_is_no_number_is_refused(bad: float) -> None:
+    with pytest.raises(ConfigError, match=f"row 0, bitline 1 must be a finite number, got {bad}; 0 cuts"):
+        network([[1.0, bad]], [1.0], 0.1, 0.1)
+
+
 def test_a_network_too_large_to_solve_is_refused() -> None:
     with pytest.raises(ConfigError, match="takes 65536 cells, got 257 x 256; use attenuate"):
         network(np.zeros((257, 256)), np.zeros(257), 0.0, 0.0)
