@@ -120,8 +120,8 @@ def solve_network(conductances: Reals, volts: Reals, wordline: float, bitline: f
     if not np.isfinite(conductances).all():
         i, j = np.argwhere(~np.isfinite(conductances))[0]
         raise ConfigError(
-            f"conductance at row {i}, bitline {j} must be a finite number, got {conductances[i, j]}; 0 cuts a "
-            "cell off"
+            f"conductance at row {i}, bitline {j} must be a finite number, got {conductances[i, j]}; 0 cuts "
+            "a cell off"
         )
     unit = np.eye(cols)
     chain = 2 * unit - np.eye(cols, k=1) - np.eye(cols, k=-1)
