@@ -15,7 +15,8 @@ BELOW = {
     "workloads": {"simcore"},
     "traces": {"simcore", "workloads"},
     "arch": {"simcore", "workloads"},
-    "imcsim": {"simcore", "workloads", "traces", "arch"},
+    "benchmarks": {"simcore", "workloads", "arch"},
+    "imcsim": {"simcore", "workloads", "traces", "arch", "benchmarks"},
 }
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
