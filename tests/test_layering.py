@@ -15,7 +15,7 @@ BELOW = {
     "workloads": {"simcore"},
     "traces": {"simcore", "workloads"},
     "arch": {"simcore", "workloads"},
-    "benchmarks": {"simcore", "workloads", "arch"},
+    "benchmarks": {"simcore", "workloads", "traces", "arch"},
     "imcsim": {"simcore", "workloads", "traces", "arch", "benchmarks"},
 }
 FILES = {
