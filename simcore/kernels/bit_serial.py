@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 
 #: Wordlines in a word.
 WORD = 64
+NO_WORD, ALL_WORD = np.uint64(0), np.uint64(2**64 - 1)
 
 #: Columns of a table of blocks.
 FIRST_WORD, WORDS, FIRST_PLANE, FIRST_BITLINE, BITLINES, FIRST_SHARE, SHARES, WHOLE = range(8)
@@ -220,16 +221,12 @@ def multiply_bit_planes(
         cells = planes[block[FIRST_PLANE] : block[FIRST_PLANE] + cell_bits * words * n]
         bitline, share, some = block[FIRST_BITLINE], block[FIRST_SHARE], block[SHARES]
         # a row, then a part of it: a part of two rows at once would not vectorise
-        lsb, inverse_lsb = (
-            converters[LSB][bitline : bitline + n],
-            converters[INVERSE_LSB][bitline : bitline + n],
-        )
-        column, coefficient = (
-            bitlines[COLUMN][bitline : bitline + n],
-            bitlines[COEFFICIENT][bitline : bitline + n],
-        )
+        end = bitline + n
+        lsb, inverse_lsb = converters[LSB][bitline:end], converters[INVERSE_LSB][bitline:end]
+        shift = np.floor(lsb / 2) - low * lsb + 0.5
+        column, coefficient = bitlines[COLUMN][bitline:end], bitlines[COEFFICIENT][bitline:end]
         sharer, shared = shares[COLUMN][share : share + some], shares[COEFFICIENT][share : share + some]
-        whole = block[WHOLE] and low == 0 and base == 0
+        only_clips = block[WHOLE] and low == 0 and base == 0 and cell_bits <= 2 and words <= 4
         for i in range(count):
             on = inputs[i, :, block[FIRST_WORD] : block[FIRST_WORD] + words]
             total[:n] = 0
@@ -237,11 +234,11 @@ def multiply_bit_planes(
                 driven = on[bit : bit + bits]
                 if not driven.any():
                     continue  # a sum of zero is converted to zero
-                if whole and bits == 1 and cell_bits == 2 and words == 4:
-                    clipped += _convert_256_rows(driven[0], cells, n, high, factor, exact, total)
+                if only_clips and bits == 1:
+                    clipped += _clip_sums(driven[0], cells, n, cell_bits, high, factor, exact, total)
                     continue
                 _add_sums(driven, cells, n, cell_bits, base, analog)
-                clipped += _convert(analog, lsb, inverse_lsb, n, low, high, factor, exact, total)
+                clipped += _convert(analog, lsb, inverse_lsb, shift, n, low, high, factor, exact, total)
             out = sums[first + i]
             for c in range(n):
                 out[column[c]] += total[c] * coefficient[c]
@@ -251,18 +248,36 @@ def multiply_bit_planes(
 
 
 @compiled
-def _convert_256_rows(
-    on: Words, cells: Words, n: int, high: int, factor: int, exact: int, total: Ints
+def _plane(cells: Words, n: int, cell_bits: int, words: int, cell_bit: int, word: int) -> Words:
+    """Return one bit of 64 cells of every bitline, or any where there is none: its input is 0."""
+    first = (cell_bit * words + word) * n if cell_bit < cell_bits and word < words else 0
+    return cells[first : first + n]
+
+
+@compiled
+def _input(on: Words, word: int) -> Any:
+    """Return one bit of 64 inputs, 0 behind the last."""
+    return on[word] if word < len(on) else NO_WORD
+
+
+@compiled
+def _clip_sums(
+    on: Words, cells: Words, n: int, cell_bits: int, high: int, factor: int, exact: int, total: Ints
 ) -> int:
-    """Add and convert in one go what four words and cells of two bits give; sums need no rounding."""
-    x0, x1, x2, x3 = on[0], on[1], on[2], on[3]
-    a0, a1, a2, a3 = cells[:n], cells[n : 2 * n], cells[2 * n : 3 * n], cells[3 * n : 4 * n]
-    b0, b1, b2, b3 = cells[4 * n : 5 * n], cells[5 * n : 6 * n], cells[6 * n : 7 * n], cells[7 * n : 8 * n]
+    """Add and convert in one go up to four words and two bits a cell, for converters that only clip."""
+    words = len(on)
+    x0, x1, x2, x3 = _input(on, 0), _input(on, 1), _input(on, 2), _input(on, 3)
+    a0, a1 = _plane(cells, n, cell_bits, words, 0, 0), _plane(cells, n, cell_bits, words, 0, 1)
+    a2, a3 = _plane(cells, n, cell_bits, words, 0, 2), _plane(cells, n, cell_bits, words, 0, 3)
+    b0, b1 = _plane(cells, n, cell_bits, words, 1, 0), _plane(cells, n, cell_bits, words, 1, 1)
+    b2, b3 = _plane(cells, n, cell_bits, words, 1, 2), _plane(cells, n, cell_bits, words, 1, 3)
+    second = NO_WORD if cell_bits == 1 else ALL_WORD
+    y0, y1, y2, y3 = x0 & second, x1 & second, x2 & second, x3 & second
     clipped = 0
     for c in range(n):
-        low_bits = popcount(x0 & a0[c]) + popcount(x1 & a1[c]) + popcount(x2 & a2[c]) + popcount(x3 & a3[c])
-        high_bits = popcount(x0 & b0[c]) + popcount(x1 & b1[c]) + popcount(x2 & b2[c]) + popcount(x3 & b3[c])
-        analog = low_bits + 2 * high_bits
+        lows = popcount(x0 & a0[c]) + popcount(x1 & a1[c]) + popcount(x2 & a2[c]) + popcount(x3 & a3[c])
+        highs = popcount(y0 & b0[c]) + popcount(y1 & b1[c]) + popcount(y2 & b2[c]) + popcount(y3 & b3[c])
+        analog = lows + 2 * highs
         clipped += analog > high
         total[c] += (min(analog, high) - (analog & exact)) * factor
     return clipped
@@ -270,7 +285,7 @@ def _convert_256_rows(
 
 @compiled
 def _add_sums(driven: Words, cells: Words, n: int, cell_bits: int, base: int, analog: Ints) -> None:
-    """Set `analog` to the sums of input x level of one phase, four words of a plane at a time."""
+    """Set `analog` to the sums of input x level of one phase."""
     bits, words = driven.shape
     ones = 0
     for bit in range(bits):
@@ -278,34 +293,32 @@ def _add_sums(driven: Words, cells: Words, n: int, cell_bits: int, base: int, an
             ones += popcount(driven[bit, word]) << bit
     analog[:n] = -base * ones
     for bit in range(bits):
-        on = driven[bit]
-        for cell_bit in range(cell_bits):
-            place = bit + cell_bit
-            word = 0
-            while word < words:
-                at = (cell_bit * words + word) * n
-                if word + 4 <= words:
-                    _add_four(
-                        on[word], on[word + 1], on[word + 2], on[word + 3], cells[at:], n, place, analog
-                    )
-                    word += 4
-                else:
-                    _add_one(on[word], cells[at:], n, place, analog)
-                    word += 1
+        for cell_bit in range(0, cell_bits, 2):
+            for word in range(0, words, 4):
+                _add_part(driven[bit], cells, n, cell_bits, cell_bit, word, bit + cell_bit, analog)
 
 
 @compiled
-def _add_four(x0: Any, x1: Any, x2: Any, x3: Any, cells: Words, n: int, place: int, analog: Ints) -> None:
-    a0, a1, a2, a3 = cells[:n], cells[n : 2 * n], cells[2 * n : 3 * n], cells[3 * n : 4 * n]
+def _add_part(
+    on: Words, cells: Words, n: int, cell_bits: int, cell_bit: int, word: int, place: int, analog: Ints
+) -> None:
+    """Add what up to four words and two bits a cell give, from those on."""
+    words = len(on)
+    x0, x1, x2, x3 = _input(on, word), _input(on, word + 1), _input(on, word + 2), _input(on, word + 3)
+    a0 = _plane(cells, n, cell_bits, words, cell_bit, word)
+    a1 = _plane(cells, n, cell_bits, words, cell_bit, word + 1)
+    a2 = _plane(cells, n, cell_bits, words, cell_bit, word + 2)
+    a3 = _plane(cells, n, cell_bits, words, cell_bit, word + 3)
+    b0 = _plane(cells, n, cell_bits, words, cell_bit + 1, word)
+    b1 = _plane(cells, n, cell_bits, words, cell_bit + 1, word + 1)
+    b2 = _plane(cells, n, cell_bits, words, cell_bit + 1, word + 2)
+    b3 = _plane(cells, n, cell_bits, words, cell_bit + 1, word + 3)
+    second = NO_WORD if cell_bit + 1 == cell_bits else ALL_WORD
+    y0, y1, y2, y3 = x0 & second, x1 & second, x2 & second, x3 & second
     for c in range(n):
-        ones = popcount(x0 & a0[c]) + popcount(x1 & a1[c]) + popcount(x2 & a2[c]) + popcount(x3 & a3[c])
-        analog[c] += ones << place
-
-
-@compiled
-def _add_one(x: Any, cells: Words, n: int, place: int, analog: Ints) -> None:
-    for c in range(n):
-        analog[c] += popcount(x & cells[c]) << place
+        lows = popcount(x0 & a0[c]) + popcount(x1 & a1[c]) + popcount(x2 & a2[c]) + popcount(x3 & a3[c])
+        highs = popcount(y0 & b0[c]) + popcount(y1 & b1[c]) + popcount(y2 & b2[c]) + popcount(y3 & b3[c])
+        analog[c] += (lows + 2 * highs) << place
 
 
 @compiled
@@ -313,6 +326,7 @@ def _convert(
     analog: Ints,
     lsb: Floats,
     inverse_lsb: Floats,
+    shift: Floats,
     n: int,
     low: int,
     high: int,
@@ -324,8 +338,7 @@ def _convert(
     span = float(high - low)
     clipped = 0
     for c in range(n):
-        above = analog[c] - low * lsb[c] + np.floor(lsb[c] / 2)  # a whole number, negative only if it clips
-        code = np.floor((above + 0.5) * inverse_lsb[c])
+        code = np.floor((analog[c] + shift[c]) * inverse_lsb[c])  # counted from the lowest
         inside = min(max(code, 0.0), span)
         clipped += inside != code
         total[c] += (np.int64((inside + low) * lsb[c]) - (analog[c] & exact)) * factor
