@@ -244,7 +244,7 @@ class ArrayProduct:
             np.array(blocks),
             np.array(bitlines),
             np.concatenate(shares, axis=1),
-            np.array([lsb, 1.0 / lsb]),
+            np.array([lsb, 1.0 / lsb, lsb // 2 - self._ends[0] * lsb + 0.5]),
             *self._ends,
             self.start if self.formulation.method == "bit planes" else np.zeros(0, np.int64),
         )

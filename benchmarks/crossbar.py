@@ -28,8 +28,8 @@ from benchmarks.compare import Bench, benches, cpu_times
 ROWS = WEIGHTS = 256
 ARRAY_WEIGHTS = 32
 WINDOWS = 64
-REPEATS = 8
-THREAD_REPEATS = 40
+REPEATS = 24
+THREAD_REPEATS = 48
 ADC_BITS = 8
 VECTOR_POPCOUNT = "avx512_vpopcntdq"
 

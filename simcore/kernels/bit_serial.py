@@ -35,7 +35,7 @@ FIRST_WORD, WORDS, FIRST_PLANE, FIRST_BITLINE, BITLINES, FIRST_SHARE, SHARES, WH
 COLUMN, COEFFICIENT = range(2)
 
 #: Rows of a table of converters.
-LSB, INVERSE_LSB = range(2)
+LSB, INVERSE_LSB, SHIFT = range(3)
 
 
 def _popcount(typing_context: Any, word: Any) -> Any:
@@ -153,7 +153,8 @@ def multiply_bit_planes_reference(
         the first share and how many, whether every LSB is 1; with shares, the last bitline is a unit bitline
     bitlines : (2, bitlines) int64: column of `sums` that each belongs to, and its coefficient
     shares : (2, shares) int64: column that gets a share of the unit bitline's sum, and its coefficient
-    converters : (2, bitlines) float64: LSB, a whole number, and 1 / LSB
+    converters : (3, bitlines) float64: LSB, a whole number; 1 / LSB; floor(LSB / 2) - low x LSB + 1/2, which
+        brings a sum to count from the lowest code, and off the edges between codes
     low, high : smallest and largest code
     start : (columns,) int64 that sums begin with; or empty: then they hold the exact product already, and
         what conversion changes is added
@@ -223,7 +224,7 @@ def multiply_bit_planes(
         # a row, then a part of it: a part of two rows at once would not vectorise
         end = bitline + n
         lsb, inverse_lsb = converters[LSB][bitline:end], converters[INVERSE_LSB][bitline:end]
-        shift = np.floor(lsb / 2) - low * lsb + 0.5
+        shift = converters[SHIFT][bitline:end]
         column, coefficient = bitlines[COLUMN][bitline:end], bitlines[COEFFICIENT][bitline:end]
         sharer, shared = shares[COLUMN][share : share + some], shares[COEFFICIENT][share : share + some]
         only_clips = block[WHOLE] and low == 0 and base == 0 and cell_bits <= 2 and words <= 4

@@ -115,7 +115,7 @@ def layers(draw: st.DrawFn) -> tuple[list[Any], list[Array]]:
         np.array(blocks),
         np.stack([rng.integers(0, columns, bitline), rng.integers(-99, 99, bitline)]),
         np.stack([rng.integers(0, columns, 4), rng.integers(-99, 99, 4)]),
-        np.stack([lsb, 1 / lsb]),
+        np.stack([lsb, 1 / lsb, lsb // 2 - low * lsb + 0.5]),
         low,
         low + draw(st.integers(3, 99)),
         rng.integers(-99, 99, columns) if draw(st.booleans()) else np.zeros(0, np.int64),
