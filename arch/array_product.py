@@ -254,6 +254,33 @@ class ArrayProduct:
         )
 
 
+def largest_sums(
+    placement: Placement,
+    encoding: Encoding,
+    streaming: Streaming,
+    windows: Ints,
+    *,
+    zero: int = 0,
+    active_rows: int | None = None,
+) -> NDArray[np.int64]:
+    """Return the largest size that each bitline's sums take on data, to calibrate its converter.
+
+    windows : (n, elements), code - zero
+    returns : (bitlines,) over all windows, phases and groups of rows; at least 1, so that a range can be made
+    """
+    levels = encoding.encode(placement.weights).levels.astype(np.float64)  # in which BLAS sums exactly
+    rows = len(levels)
+    inputs = windows[:, placement.wordlines].astype(np.int64)
+    carried = streaming.stream(inputs + zero if streaming.sign == "unsigned" else inputs)
+    largest = np.ones(levels.shape[1])
+    for start in range(0, rows, active_rows or rows):
+        part = slice(start, start + (active_rows or rows))
+        for phase in carried:
+            sums = phase[:, part].astype(np.float64) @ levels[part]
+            largest = np.maximum(largest, np.abs(sums).max(axis=0))
+    return largest.astype(np.int64)
+
+
 def _round_up(words: int) -> int:
     """Return whole cache lines, as words."""
     return -(-words // CACHE_LINE) * CACHE_LINE

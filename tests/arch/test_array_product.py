@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from arch.array_product import ArrayProduct, Method, Placement
+from arch.array_product import ArrayProduct, Method, Placement, largest_sums
 from arch.encoding import Encoding, Signs
 from arch.streaming import Form, Sign, Streaming
 from arch.transfer import Transfer
@@ -234,6 +234,30 @@ def test_arrays_of_common_sizes_equal_the_formulas(signs: Signs, cell_bits: int,
             sums, count = returned(multiplier, windows)
             np.testing.assert_array_equal(sums, expected)
             assert count == clipped
+
+
+@settings(deadline=None)
+@given(layers())
+def test_converters_calibrated_on_data_do_not_clip_it(layer: Layer) -> None:
+    bits, signed = layer.transfers[0].bits + 1, layer.encoding.signs == "signed"
+    options: dict[str, Any] = {"zero": layer.zero, "active_rows": layer.active_rows}
+    ranges = [
+        largest_sums(placement, layer.encoding, layer.streaming, layer.windows, **options)
+        for placement in layer.placements
+    ]
+    calibrated = [Transfer.of_range(bits, largest, signed=signed) for largest in ranges]
+    product = Layer(**{**vars(layer), "transfers": calibrated}).product("bit planes")
+    assert returned(product, layer.windows)[1] == 0
+
+
+def test_the_largest_sums_are_those_of_rows_that_are_on_at_once() -> None:
+    placement = Placement(np.array([[3, -1], [1, -7], [2, 0]]), np.array([2, 0, 1]), 0)
+    windows = np.array(
+        [[1, 0, 2], [0, 3, 1]]
+    )  # on the wordlines: 2, 1, 0 and 1, 0, 3; bit 0: 0, 1, 0 and 1, 0, 1
+    options = (placement, Encoding("differential", 4, 3), Streaming(2), windows)
+    assert largest_sums(*options).tolist() == [5, 1, 1, 7]
+    assert largest_sums(*options, active_rows=1).tolist() == [3, 1, 1, 7]
 
 
 def matrix(deviation: float) -> Array:
