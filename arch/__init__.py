@@ -16,6 +16,7 @@ from arch.host import Sink, Source, SourceConfig
 from arch.ir_drop import IRDropConfig
 from arch.links import Links, LinksConfig
 from arch.machine import (
+    ArrayReport,
     Machine,
     MachineRun,
     MapRow,
@@ -37,6 +38,7 @@ __all__ = [
     "ActivationMemoryConfig",
     "AnalogCrossbar",
     "AnalogCrossbarConfig",
+    "ArrayReport",
     "CAMConfig",
     "ColumnADC",
     "Core",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, Self
+
+from pydantic import model_validator
+
 from arch.cost import ADC_AREA, CONVERSION
 from arch.crossbar import AnalogCrossbar
 from arch.tokens import Sums
+from arch.transfer import WIDEST_LSB
 from simcore import (
     MOST_CYCLES,
     Component,
@@ -18,15 +23,45 @@ from simcore import (
     process,
 )
 
+Range = Literal["full", "weights", "fixed"]
+
 
 class ADCConfig(PartConfig):
     """What every converter has."""
 
-    bits: int = param(8, ge=1, le=16, unit="bit", doc="resolution")
+    bits: int = param(
+        8,
+        ge=1,
+        le=16,
+        unit="bit",
+        doc="resolution; 8 is that of the open model of HERMES' core in GVSoC",
+    )
+    range: Range = param(
+        "weights",
+        unit="one of",
+        doc="what the LSB, one an array, covers: full, sums of any weights; weights, sums of those it holds; "
+        "fixed: lsb is given; assumed",
+    )
+    lsb: int | None = param(
+        None, ge=1, le=WIDEST_LSB, unit="", doc="step of a fixed range [level x input]; null for the others"
+    )
     energy_pj: float = param(
         CONVERSION.value, ge=0, unit="pJ", doc=f"energy of one conversion; {CONVERSION.source}"
     )
     area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one converter; {ADC_AREA.source}")
+
+    @model_validator(mode="after")
+    def _one_range(self) -> Self:
+        if self.range == "fixed" and self.lsb is None:
+            raise ValueError(
+                f"has range fixed, but no lsb; set lsb in [1, {WIDEST_LSB}], or range to full or weights"
+            )
+        if self.range != "fixed" and self.lsb is not None:
+            raise ValueError(
+                f"has lsb {self.lsb}, but range {self.range}, which chooses it; set range to fixed, or leave "
+                "lsb out"
+            )
+        return self
 
 
 class ADC(Component):

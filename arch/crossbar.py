@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from arch.cost import ARRAY_AREA, CELL_READ
+from arch.encoding import Signs
 from arch.mapping.tiling import Block
+from arch.streaming import Form, Sign, Streaming
 from arch.tokens import Sums, Window
 from simcore import (
     MOST_CYCLES,
     Component,
+    ConfigError,
     In,
     Operation,
     Out,
@@ -31,20 +34,67 @@ class AnalogCrossbarConfig(PartConfig):
         ge=1,
         le=MOST_CYCLES,
         unit="cycle",
-        doc="one product, its pulse-width inputs included; 130 ns, HERMES and its simulator",
+        doc="one product with all phases of its inputs, of rows on at once; 130 ns with pulse widths, HERMES "
+        "and its simulator",
+    )
+    active_rows: int | None = param(
+        None,
+        ge=1,
+        unit="wordline",
+        doc="most that are on at once, the others take turns of mvm_cycles; null: all, as in HERMES",
+    )
+    encoding: Signs | None = param(
+        None,
+        unit="one of",
+        doc="how cells hold a signed weight; null: as columns_per_weight says, signed by itself: a unit cell "
+        "of HERMES holds a whole weight with its sign",
+    )
+    cell_bits: int | None = param(
+        None,
+        ge=1,
+        le=8,
+        unit="bit",
+        doc="of a weight in one cell, unless it is signed; null: 2, or as columns_per_weight says, assumed",
+    )
+    input_form: Form = param(
+        "pulse-width", unit="one of", doc="how wordlines carry an input; pulses of 8 bits, HERMES"
+    )
+    dac_bits: int = param(
+        1, ge=1, le=8, unit="bit", doc="driven at once by bit-serial inputs; one as in ISAAC"
+    )
+    input_sign: Sign = param(
+        "unsigned",
+        unit="one of",
+        doc="codes as they are, or less their zero point: twos-complement, or split into two signs; assumed",
     )
     cell_energy_fj: float = param(
         CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one product; {CELL_READ.source}"
     )
     area_mm2: float = param(ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one array; {ARRAY_AREA.source}")
 
+    @property
+    def product_cycles(self) -> int:
+        """Cycles of one product: groups of rows take turns where not all may be on at once."""
+        return self.mvm_cycles * -(-self.rows // (self.active_rows or self.rows))
+
+    def streaming(self, code_bits: int) -> Streaming:
+        """Return how codes of so many bits reach the wordlines; what is signed is code - zero point."""
+        signed = self.input_sign == "twos-complement"
+        if signed and code_bits > 15:
+            raise ConfigError(
+                "activation_bits must be in [2, 15] bit for core.crossbar.input_sign twos-complement, which "
+                f"takes one more for the sign, got {code_bits}; set it to split or unsigned, or take fewer"
+            )
+        return Streaming(code_bits + signed, self.dac_bits, self.input_form, self.input_sign)
+
 
 @components.register("analog-crossbar")
 class AnalogCrossbar(Component):
     """An array, or all arrays of a layer that fire in lock-step, multiplying one window at a time.
 
-    Timing: a product occupies the array for `config.mvm_cycles`; nothing overlaps inside it.
-    Values: exact integer products; slices, streaming and device effects are left out.
+    Timing: a product occupies the array for `config.product_cycles`; nothing overlaps inside it.
+    Values: exact integer products, or what slices, streaming and converters make of them; see
+    `arch.array_values`. Noise is left out.
 
     blocks : the weights that its arrays hold
     multiply : computes the values of one window's products, on the first array of a replica for all of them;
@@ -80,7 +130,7 @@ class AnalogCrossbar(Component):
     @process
     def serve(self) -> Process:
         """Take a window, hold the array for one product, hand the sums on."""
-        cycles, multiply = self.config.mvm_cycles, self.multiply
+        cycles, multiply = self.config.product_cycles, self.multiply
         relay = self.relay(self.mvm, self.window_in, self.sums_out)
         window = yield relay.get()
         while True:

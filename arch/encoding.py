@@ -29,6 +29,9 @@ from simcore import ConfigError, MappingError
 Ints = NDArray[Any]
 Signs = Literal["signed", "differential", "offset", "flip"]
 
+#: What a number of bitlines a weight alone stands for: one cell, four slices, or four in differential pairs.
+SHORTHANDS: dict[int, Signs] = {1: "signed", 4: "offset", 8: "differential"}
+
 #: Column of the unit bitline, which is nobody's.
 UNIT = -1
 
@@ -93,6 +96,44 @@ class Encoding:
                 "take more slices, higher cell_bits or lower weight_bits"
             )
 
+    @classmethod
+    def chosen(
+        cls, weight_bits: int, signs: Signs | None, cell_bits: int | None, columns_per_weight: int | None
+    ) -> Encoding:
+        """Return the encoding that a configuration means, None being what it leaves open.
+
+        A number of bitlines alone is a shorthand: see `SHORTHANDS`. Beside the signs it tells the slices, and
+        with them the bits of a cell. If nothing is open it is checked.
+        raises : ConfigError for what contradicts, with what would fit
+        """
+        shorthand = SHORTHANDS.get(columns_per_weight or 1)
+        if signs is None and shorthand is None:
+            raise ConfigError(
+                f"columns_per_weight must be one of {', '.join(map(str, SHORTHANDS))} as long as encoding is "
+                f"not set, got {columns_per_weight}; set encoding and cell_bits, and leave it out"
+            )
+        signs = signs or shorthand or "signed"
+        if signs == "signed" and cell_bits is not None:
+            raise ConfigError(
+                f"cell_bits must not be set, for a signed cell holds a whole weight, got {cell_bits}; set "
+                "encoding to differential, offset or flip, or leave cell_bits out"
+            )
+        parts = 2 if signs == "differential" else 1
+        if columns_per_weight is None or signs == "signed":
+            whole = cls(signs, weight_bits, cell_bits or 2)
+        else:
+            slices = max(columns_per_weight // parts, 1)
+            fitting = -(-(weight_bits - (parts == 2)) // slices)
+            if cell_bits is not None:
+                whole = cls(signs, weight_bits, cell_bits)
+            elif fitting <= 8:
+                whole = cls(signs, weight_bits, fitting, slices)
+            else:
+                whole = cls(signs, weight_bits, 8)
+        if columns_per_weight is not None:
+            whole.check_columns(columns_per_weight)
+        return whole
+
     @property
     def sliced_bits(self) -> int:
         """Bits that the slices must hold together."""
@@ -125,7 +166,7 @@ class Encoding:
         if columns_per_weight != self.columns_per_weight:
             raise ConfigError(
                 f"columns_per_weight must be {self.columns_per_weight}, which {self.slices} slice(s) of a "
-                f"{self.signs} weight take, got {columns_per_weight}; change it, or signs and cell_bits"
+                f"{self.signs} weight take, got {columns_per_weight}; change it, or encoding and cell_bits"
             )
 
     def largest_sum(self, rows: int, largest_input: int) -> int:

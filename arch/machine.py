@@ -23,6 +23,7 @@ class RunOptions:
     record : keep every interval
     shuffle : seed of a random order of starting processes
     observe : called now and then with the progress
+    built : called once when all is built, before cycle 0
     """
 
     engine: EngineName = "lean"
@@ -30,6 +31,7 @@ class RunOptions:
     shuffle: int | None = None
     limits: Limits | None = None
     observe: Callable[[Progress], None] | None = None
+    built: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +39,25 @@ class Values:
     """What a run with values computes on.
 
     codes : (images, channels, height, width) int32 inputs
+    device : whether arrays return what their slices, inputs and converters make of a product
     """
 
     network: QuantizedNetwork
     codes: NDArray[np.int32]
+    device: bool = False
+
+
+@dataclass(frozen=True)
+class ArrayReport:
+    """What arrays did in a run with device values.
+
+    conversions, clipped : of all converters, and how many of them were out of range
+    formulations : by layer, the way its products were computed, and why so
+    """
+
+    conversions: int
+    clipped: int
+    formulations: dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +68,7 @@ class MachineRun:
     outputs : (images, channels, height, width) int32 codes, None in a run without values
     macs : multiply-accumulates that its arrays did
     peaks : most pixels held in each input buffer, by its instance path
+    arrays : None in a run without device values
     """
 
     outcome: Outcome
@@ -59,6 +77,7 @@ class MachineRun:
     outputs: NDArray[np.int32] | None
     macs: int
     peaks: dict[str, int]
+    arrays: ArrayReport | None = None
 
 
 @dataclass(frozen=True)
@@ -88,9 +107,11 @@ class Machine(ABC):
     """Base of all machines: a configuration, a mapping, and a simulation of it.
 
     name : as registered, or the preset's
+    device_values : whether it can compute `Values` that are `device`
     """
 
     Config: ClassVar[type[Config]]
+    device_values: ClassVar[bool] = False
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.array_product import ArrayProduct
 from arch.mapping.stages import Operand, Stage
 from arch.mapping.tiling import Block
 from simcore import BrokenLawError
@@ -126,12 +127,21 @@ class StageValues:
 
     memories : one for each operand
     output : (slots, channels) uint8 or uint16, where finished pixel k lies in row k mod slots
+    arrays : what the arrays of each replica return; None where products are exact
+    products, clipped : windows that they multiplied, and conversions in them that were out of range
     """
 
     def __init__(
-        self, stage: Stage, network: QuantizedNetwork, memories: Sequence[PixelMemory], slots: int
+        self,
+        stage: Stage,
+        network: QuantizedNetwork,
+        memories: Sequence[PixelMemory],
+        slots: int,
+        arrays: ArrayProduct | None = None,
     ) -> None:
         self.stage = stage
+        self.arrays = arrays
+        self.products = self.clipped = 0
         self.network = network
         self.memories = list(memories)
         self.slots = slots
@@ -163,7 +173,8 @@ class StageValues:
             return np.int64
         matrix = self._quantized(head, QuantizedMatrix)
         columns = np.abs(matrix.weights).sum(axis=1, dtype=np.int64).ravel()
-        largest = columns * 2**self.network.activation_bits + np.abs(matrix.bias)
+        exact = columns * 2**self.network.activation_bits
+        largest = (exact if self.arrays is None else self.arrays.largest) + np.abs(matrix.bias)
         return np.int32 if int(largest.max(initial=0)) < 2**31 else np.int64
 
     def capture(self, window: int, image: int, step: int) -> None:
@@ -180,8 +191,10 @@ class StageValues:
     def multiplier(self, blocks: Sequence[Block]) -> Work:
         """Return the work of all arrays of a replica: bring their products to a window's sums.
 
-        They are in lock-step and sums are exact, so slices and blocks of a matrix are multiplied at once.
+        They are in lock-step. Where sums are exact, slices and blocks of a matrix are multiplied at once.
         """
+        if self.arrays is not None:
+            return self._converted
         if self._whole_product is not None:
             return self._whole_product
         windows, sums, slots = self._windows, self.sums, self.slots
@@ -193,6 +206,12 @@ class StageValues:
                 multiply_block(windows, weights, wordlines, first_col, sums, window % slots)
 
         return multiply
+
+    def _converted(self, window: int) -> None:
+        """Bring what the arrays return for a window to its sums, and count."""
+        assert self.arrays is not None
+        self.clipped += self.arrays.multiply(self._windows, self.sums, window % self.slots)
+        self.products += 1
 
     @cached_property
     def _weights(self) -> NDArray[Any]:

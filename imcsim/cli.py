@@ -67,7 +67,9 @@ def _machine_options(required: bool) -> Callable[[F], F]:
 @click.argument("workload")
 @_machine_options(required=False)
 @click.option("--images", type=int, metavar="N", help="How many images, the first of the data.  [default: 1]")
-@click.option("--values", metavar="ideal|off", help="Whether to compute values.  [default: ideal]")
+@click.option(
+    "--values", metavar="ideal|device|off", help="How to compute values, if at all.  [default: ideal]"
+)
 @click.option("--data", metavar="FILE.npz", help="Images to run: `inputs` and, optionally, `labels`.")
 @click.option("--seed", type=int, metavar="N", help="Of all noise; never of weights.  [default: 0]")
 @click.option("--warmup", type=int, metavar="N", help="First images that metrics leave out.  [default: 0]")

@@ -47,7 +47,7 @@ class Run(RunRecord):
 
     def insist_on_golden(self) -> None:
         """Raise BrokenLawError if ideal values were computed that differ from the golden reference."""
-        if self.summary["outputs_match_golden"] is False:
+        if self.summary["values"] == "ideal" and self.summary["outputs_match_golden"] is False:
             raise BrokenLawError(
                 "the machine's outputs differ from the golden reference, which ideal values must equal; "
                 "look for a component that works on a value too early, too late or twice"

@@ -31,7 +31,11 @@ class RunConfig(Config):
 
     workload: str = param(unit="", doc="name of a workload")
     images: int = param(1, ge=1, unit="image", doc="how many to run, the first of the data")
-    values: Literal["ideal", "off"] = param("ideal", unit="one of", doc="whether values are computed")
+    values: Literal["ideal", "device", "off"] = param(
+        "ideal",
+        unit="one of",
+        doc="ideal: exact; device: as slices, inputs and converters have it; off: none",
+    )
     seed: int = param(0, ge=0, le=_LARGEST_SEED, unit="", doc="of noise; it never changes weights")
     warmup: int = param(0, ge=0, unit="image", doc="first images that metrics leave out")
     engine: Literal["lean", "stock"] = param("lean", unit="one of", doc="stock is plain SimPy, the reference")
@@ -58,8 +62,6 @@ def checked_config(values: Mapping[str, Any]) -> RunConfig:
 
     raises : ConfigError for whatever is out of bounds, or does not exist yet
     """
-    if values.get("values") == "device":
-        raise ConfigError("values 'device' (device effects) come in a later version; choose ideal or off")
     config = RunConfig.parse(values, where="")
     if config.warmup >= config.images:
         raise ConfigError(

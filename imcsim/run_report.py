@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,8 +48,13 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
             "outputs",
             "equal the golden reference bit for bit"
             if match
-            else Text("differ from the golden reference", "bold red"),
+            else Text("differ from the golden reference", "bold red" if s["values"] == "ideal" else ""),
         )
+    if s["conversions"] is not None:
+        share = s["clipped_conversions"] / max(s["conversions"], 1)
+        yield "conversions", f"{s['conversions']:,}, {share:.3g} of them clipped"
+        ways = Counter(layer["method"] for layer in s["formulations"].values())
+        yield "computed by", ", ".join(f"{way} in {n} layers" for way, n in ways.items())
     yield "time", f"{s['cycles']:,} cycles, {_si(s['time_s'], 's')} at {_si(s['clock_hz'], 'Hz')}"
     latency = {name: _si(value, "s") for name, value in s["latency_s"].items()}
     few = len(set(latency.values())) == 1

@@ -21,7 +21,7 @@ from imcsim.results import Run
 from imcsim.run_folder import RunFolder
 from imcsim.run_record import empty_summary, unit_times
 from imcsim.run_request import RunRequest, resolve_request
-from simcore import Progress
+from simcore import ConfigError, Progress
 from simcore.simulation import peak_memory_mb
 from workloads import (
     LoweredNetwork,
@@ -65,7 +65,8 @@ def run(
     workload : a registered name, a Network, or the `config.yaml` of an earlier run, which needs no `arch`
     arch : a registered name, a YAML file, or a Machine
     images : how many, the first of the data; 1 unless a `config.yaml` says otherwise
-    values : `ideal`, the default, computes them in exact integers; `off` leaves them out
+    values : `ideal`, the default, computes them in exact integers; `device` what arrays return after slicing,
+        streaming and conversion; `off` leaves them out
     settings : parameters of the machine, as "core.adc.bits=6" or as path and value
     seed : of all noise; it never changes weights
     warmup : first images that are kept out of latency, interval, throughput and power
@@ -124,6 +125,7 @@ class _Job:
     """One run under way; its summary fills up as it goes, so that an interrupted one can tell what is known.
 
     begin : when it began, by `time.perf_counter`
+    compiled : seconds of compiling before the events
     """
 
     request: RunRequest
@@ -133,6 +135,7 @@ class _Job:
     clock: CompileClock = field(default_factory=CompileClock)
     summary: dict[str, Any] = field(init=False)
     lowered: LoweredNetwork = field(init=False)
+    compiled: float = 0.0
 
     def __post_init__(self) -> None:
         self.summary = empty_summary(self.request.config)
@@ -158,21 +161,36 @@ class _Job:
         if self.observe is not None:
             self.observe(progress)
 
+    def _built(self) -> None:
+        self.compiled = self.clock.seconds
+
     def _simulated(self) -> Run:
         config, machine = self.request.config, self.request.machine
+        if config.values == "device" and not machine.device_values:
+            raise ConfigError(
+                f"values must be ideal or off on {config.machine_name}, which models no devices, got device"
+            )
         placed = machine.map(self.lowered)
         material = self._material()
         values = material.values if material is not None else None
-        compiled = self.clock.seconds
-        machine_run = machine.simulate(
-            placed, config.images, values, replace(self.options, observe=self._look)
-        )
-        # Kernels compile when they are first called, which is among the events.
-        wall_s = max(0.0, machine_run.outcome.wall_s - (self.clock.seconds - compiled))
+        self._built()
+        options = replace(self.options, observe=self._look, built=self._built)
+        machine_run = machine.simulate(placed, config.images, values, options)
+        # Most kernels compile when they are first called, which is among the events.
+        wall_s = max(0.0, machine_run.outcome.wall_s - (self.clock.seconds - self.compiled))
         outputs = None
         if material is not None and machine_run.outputs is not None:
             outputs = material.values.network.output_quantization.dequantize(machine_run.outputs)
             self.summary |= _judgement(material, machine_run.outputs)
+        if (arrays := machine_run.arrays) is not None:
+            self.summary |= {
+                "conversions": arrays.conversions,
+                "clipped_conversions": arrays.clipped,
+                "formulations": {
+                    layer: {"method": method, "reason": reason}
+                    for layer, (method, reason) in arrays.formulations.items()
+                },
+            }
         self._fill(machine_run, wall_s)
         times = unit_times(machine_run.outcome)
         return Run(self.summary, config, times, machine_run.outcome.activity, outputs, machine_run.outputs)
@@ -189,7 +207,7 @@ class _Job:
         self.summary["inputs"] = inputs.origin
         quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
         codes = quantised.input_quantization.quantize(inputs.inputs)
-        return _Material(Values(quantised, codes), parameters, inputs)
+        return _Material(Values(quantised, codes, config.values == "device"), parameters, inputs)
 
     def _fill(self, machine_run: MachineRun, wall_s: float) -> None:
         """Complete the summary."""

@@ -2,22 +2,32 @@
 
 Source: Dazzi et al., Front. Comput. Neurosci. 15:674154 (2021), with the core of Khaddam-Aljameh et al.
 (HERMES) and the firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: timed fabrics and
-device effects.
+noise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from arch.activation_memory import Buffer
 from arch.core import Core, CoreConfig, Detail
+from arch.encoding import Encoding
 from arch.host import Sink, Source, SourceConfig
-from arch.machine import Machine, MachineRun, MapRow, NetworkMap, RunOptions, Values, register_machine
+from arch.machine import (
+    ArrayReport,
+    Machine,
+    MachineRun,
+    MapRow,
+    NetworkMap,
+    RunOptions,
+    Values,
+    register_machine,
+)
 from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
@@ -26,6 +36,7 @@ from simcore import (
     MOST_CYCLES,
     Component,
     Config,
+    ConfigError,
     MappingError,
     PartConfig,
     Simulation,
@@ -35,6 +46,9 @@ from simcore import (
 )
 from simcore.registry import near_miss
 from workloads import LoweredNetwork, MatrixNode
+
+if TYPE_CHECKING:  # its kernels load when values are computed
+    from arch.values import StageValues
 
 
 class BuffersConfig(Config):
@@ -76,10 +90,13 @@ class DataflowConfig(Config):
     )
     weight_bits: int = param(8, ge=2, le=16, unit="bit", doc="of a weight")
     activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="of an activation")
-    columns_per_weight: Literal[1, 4, 8] = param(
-        1,
+    columns_per_weight: int | None = param(
+        None,
+        ge=1,
+        le=32,
         unit="bitline",
-        doc="bitlines that hold a weight: 1, four 2-bit slices, or those in differential pairs",
+        doc="bitlines that hold a weight: 1 signed, 4 slices offset, 8 those in differential pairs; null: as "
+        "core.crossbar.encoding and cell_bits say, with which it must agree",
     )
     input_pixels_per_cycle: int | None = param(
         None,
@@ -93,6 +110,22 @@ class DataflowConfig(Config):
     buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
     fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
     source: SourceConfig = component_part("source", doc="where images come from")
+
+    @property
+    def encoding(self) -> Encoding:
+        """How cells hold weights."""
+        crossbar = self.core.crossbar
+        return Encoding.chosen(
+            self.weight_bits, crossbar.encoding, crossbar.cell_bits, self.columns_per_weight
+        )
+
+    @model_validator(mode="after")
+    def _encoding_agrees(self) -> Self:
+        try:
+            self.encoding  # noqa: B018
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +153,7 @@ class DataflowChip(Component):
         self.source.pixels = network.input_shape[1] * network.input_shape[2]
         self.source.together = config.input_pixels_per_cycle
         self.cores: dict[str, Core] = {}
+        self.values: list[StageValues] = []
         core_kind = chosen(config.core, Core)
         for stage in placed.stages:
             core = self.add(core_kind, f"core[{stage.name}]", config.core, layer=stage.name)
@@ -157,10 +191,12 @@ class DataflowChip(Component):
             core.links.readers += 1
             self.connect(core.digital.pixel_out, target, depth, latency)
 
-    def attach(self, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
+    def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
         """Give every part its values; return where outputs go, (images x pixels, channels) int32."""
+        from arch.array_values import layer_product
         from arch.values import StageValues, pixel_memory
 
+        parts = config.encoding, config.core.crossbar, config.core.adc
         images, channels = values.codes.shape[:2]
         pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
         registers = {placed.network.input: pixels.reshape(-1, channels)}
@@ -172,12 +208,17 @@ class DataflowChip(Component):
             ]
             for port, memory in zip(core.memory.pixel_in, memories, strict=True):
                 port.channel.store = memory.store
-            work = StageValues(stage, values.network, memories, core.registers)
+            arrays = None
+            if values.device and isinstance(stage.head, MatrixNode):
+                held = placed.tilings[stage.name].blocks
+                arrays = layer_product(stage.head, values.network, held, *parts)
+            work = StageValues(stage, values.network, memories, core.registers, arrays)
+            self.values.append(work)
             core.memory.capture = work.capture
             core.digital.finish = work.finish
-            for arrays in core.replicas:
-                blocks = [block for array in arrays for block in array.blocks]
-                arrays[0].multiply = work.multiplier(blocks)
+            for replica in core.replicas:
+                blocks = [block for crossbar in replica for block in crossbar.blocks]
+                replica[0].multiply = work.multiplier(blocks)
             registers[stage.name] = work.output
         last = placed.stages[-1]
         result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
@@ -189,6 +230,18 @@ class DataflowChip(Component):
         self.sink.pixel_in.store = collect  # type: ignore[attr-defined]
         return result
 
+    def array_report(self) -> ArrayReport:
+        """Return what all arrays did with device values."""
+        layers = [(work, work.arrays) for work in self.values if work.arrays is not None]
+        return ArrayReport(
+            conversions=sum(work.products * arrays.conversions for work, arrays in layers),
+            clipped=sum(work.clipped for work, _ in layers),
+            formulations={
+                work.stage.name: (arrays.formulation.method, arrays.formulation.reason)
+                for work, arrays in layers
+            },
+        )
+
 
 @register_machine(
     "dataflow", "CNN layers pinned to crossbar cores, pixels streamed through a pipeline (Dazzi et al. 2021)"
@@ -198,6 +251,7 @@ class Dataflow(Machine):
 
     Config = DataflowConfig
     config: DataflowConfig
+    device_values = True
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -216,8 +270,9 @@ class Dataflow(Machine):
             )
         config = self.config
         crossbar = config.core.crossbar
+        columns = config.encoding.columns_per_weight
         tilings = {
-            s.name: tile(s.head, crossbar.rows, crossbar.cols, config.columns_per_weight)
+            s.name: tile(s.head, crossbar.rows, crossbar.cols, columns)
             for s in stages
             if isinstance(s.head, MatrixNode)
         }
@@ -247,12 +302,12 @@ class Dataflow(Machine):
         core = self.config.core
         hops = tiling.row_blocks - 1 if tiling is not None else 0
         cycles = (
-            core.crossbar.mvm_cycles
+            core.crossbar.product_cycles
             + hops * core.partial_sum_cycles
             + core.digital.pass_cycles
             + self.config.fabric.latency_cycles
         )
-        return -(-cycles // core.crossbar.mvm_cycles)
+        return -(-cycles // core.crossbar.product_cycles)
 
     def simulate(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
@@ -270,7 +325,7 @@ class Dataflow(Machine):
         )
         chip = simulation.build(DataflowChip, PartConfig())
         chip.lay_out(self.config, placed, images)
-        outputs = chip.attach(placed, values) if values is not None else None
+        outputs = chip.attach(self.config, placed, values) if values is not None else None
         crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
 
         def macs() -> int:
@@ -279,6 +334,8 @@ class Dataflow(Machine):
         simulation.laws.append(
             lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, macs())
         )
+        if options.built is not None:
+            options.built()
         outcome = simulation.run()
         shape = placed.stages[-1].shape
         return MachineRun(
@@ -294,6 +351,7 @@ class Dataflow(Machine):
                 for core in chip.cores.values()
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
+            arrays=chip.array_report() if values is not None and values.device else None,
         )
 
 

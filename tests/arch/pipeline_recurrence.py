@@ -245,7 +245,7 @@ class Recurrence:
             widths_of_units, repeats = widths, row_blocks
         arrays = []
         for width in widths_of_units * repeats:
-            units = [Unit(lambda n: config.crossbar.mvm_cycles)]
+            units = [Unit(lambda n: config.crossbar.product_cycles)]
             if config.adc.kind == "shared-adc":
                 adc: Any = config.adc
                 turns = min(adc.bitlines, width) * adc.cycles

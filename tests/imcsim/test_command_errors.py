@@ -40,11 +40,15 @@ OFF = ("--values", "off")
             [*MLP, "--images", "2", "--warmup", "2"],
             "warmup must leave at least one image, got warmup 2 of 2; run more images",
         ),
+        ([*MLP, "--values", "idael"], "values must be one of 'ideal', 'device', 'off', got 'idael'"),
         (
-            [*MLP, "--values", "device"],
-            "values 'device' (device effects) come in a later version; choose ideal or off",
+            [*MLP, "--values", "device", "--set", "core.adc.bits=1"],
+            "core.adc.bits must be in [2, 16] bit for signed cells, whose sums have signs, got 1; take 2",
         ),
-        ([*MLP, "--values", "idael"], "values must be one of 'ideal', 'off', got 'idael'"),
+        (
+            [*MLP, "--set", "columns_per_weight=4", "--set", "core.crossbar.encoding=signed"],
+            "dataflow is inconsistent: columns_per_weight must be 1, which 1 slice(s) of a signed weight",
+        ),
         ([*MLP, "--engine", "turbo"], "engine must be one of 'lean', 'stock', got 'turbo'"),
         ([*MLP, "--set", "detail"], "--set must be path=value, as in core.adc.bits=6, got 'detail'"),
         ([*MLP, "--set", "core.adc.bits=99"], "--set core.adc.bits - must be in [1, 16] bit, got 99"),

@@ -88,3 +88,13 @@ def test_compiling_counts_when_it_happens_and_not_again() -> None:
         assert outer(1) == 3
     assert compiling > loading
     assert clock.seconds == compiling
+
+
+def test_a_machine_without_a_model_of_its_devices_refuses_their_values() -> None:
+    class Exact(Dataflow):
+        device_values = False
+
+    with pytest.raises(
+        ConfigError, match="values must be ideal or off on exact, which models no devices, got"
+    ):
+        imcsim.run("digits-mlp", Exact(DataflowConfig(), "exact"), values="device")

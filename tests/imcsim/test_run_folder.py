@@ -73,6 +73,7 @@ def test_a_run_read_back_is_the_run(saved: Path, tmp_path: Path) -> None:
     [
         [],
         ["--set", "core.adc.kind=shared-adc", "--set", "buffers.rule=full", "--seed", "3", "--values", "off"],
+        ["--values", "device", "--set", "core.crossbar.encoding=flip", "--set", "core.adc.bits=6"],
         ["--images", "3", "--warmup", "1", "--engine", "stock", "--set", "core.crossbar.cell_energy_fj=1e-7"],
     ],
 )

@@ -30,10 +30,13 @@ ADDED = {
     "warmup",
     "golden_accuracy",
     "float_accuracy",
+    "conversions",
+    "clipped_conversions",
+    "formulations",
 }
 
 
-@pytest.mark.parametrize("options", [[], ["--images", "3"], ["--values", "off"]])
+@pytest.mark.parametrize("options", [[], ["--images", "3"], ["--values", "off"], ["--values", "device"]])
 def test_every_key_is_always_there(options: list[str]) -> None:
     summary = printed(*MLP, *options)
     assert set(summary) == CONTRACT | ADDED
@@ -49,9 +52,30 @@ def test_what_does_not_apply_is_null() -> None:
     empty = {name for name, value in summary.items() if value is None}
     assert empty == {
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
-        "outputs_match_golden",
+        "outputs_match_golden", "conversions", "clipped_conversions", "formulations",
     }  # fmt: skip
     assert summary["compile_s"] == 0
+
+
+def test_a_run_with_device_values_tells_what_its_converters_did_and_how_it_was_computed() -> None:
+    ideal, device = (printed(*MLP, "--images", "2", "--values", mode) for mode in ("ideal", "device"))
+    assert {ideal[key] for key in ("conversions", "clipped_conversions", "formulations")} == {None}
+    assert device["conversions"] == 2 * (64 + 32 + 10)
+    assert device["clipped_conversions"] == 0
+    assert {layer["method"] for layer in device["formulations"].values()} == {"bit planes"}
+    assert all("can clip or round" in layer["reason"] for layer in device["formulations"].values())
+    assert device["cycles"] == ideal["cycles"]
+    assert device["fingerprint"] != ideal["fingerprint"]
+    clipping = ["--set", "core.adc.range=fixed", "--set", "core.adc.lsb=1"]
+    assert printed(*MLP, "--values", "device", *clipping)["clipped_conversions"] > 0
+
+
+def test_device_values_on_exact_converters_are_golden() -> None:
+    parts = {"core.crossbar.encoding": "flip", "core.crossbar.input_form": "bit-serial", "core.adc.bits": 16}
+    settings = [option for path, value in parts.items() for option in ("--set", f"{path}={value}")]
+    summary = printed(*MLP, "--values", "device", *settings)
+    assert summary["outputs_match_golden"] is True
+    assert {layer["method"] for layer in summary["formulations"].values()} == {"plain product"}
 
 
 def test_a_run_reports_its_values_and_where_they_come_from() -> None:
