@@ -66,12 +66,14 @@ class Unit:
         charged = sum(ticks.values())
         held = self.last or (self.operations[0] if self.operations else None)
         for state, waits in self.waits:
-            if waits.until > makespan and self.wake is not None:  # still under way, as what comes behind it
+            if waits.until > makespan and self.wake is not None:  # charged ahead, as what comes behind it
                 waiting = state
                 ticks[state] -= waits.until - self.wake.since
                 if held is not None:
                     ticks[held.state] -= charged - waits.until
                 charged = self.wake.since
+                if charged > makespan:  # it will wait only once its operation has ended
+                    waiting = None
         if waiting is not None or self.ended is not None:
             assert self.wake is not None
             passed = self.wake.since if self.ended is None else self.ended

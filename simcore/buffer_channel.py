@@ -8,7 +8,7 @@ from typing import Any
 
 from simcore.channel import TwoEnded
 from simcore.clocks import next_edge
-from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
+from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake, not_a_command
 from simcore.errors import BrokenLawError
 from simcore.operation import Operation
 
@@ -82,6 +82,8 @@ class BufferChannel(TwoEnded):
         The second in one command says the same as `then.hold(cycles)` behind it, and wakes the process once.
         """
         engine, sent, visible = self.engine, self.sent, 0
+        if type(cycles) is not int or cycles < 0:
+            raise not_a_command(engine.active, cycles)
         if sent >= count:
             times = self._times
             index = count - 1 - sent + len(times)  # the last of `times` is of the token sent last

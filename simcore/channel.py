@@ -81,7 +81,7 @@ class Endpoint:
         return PARK
 
     def has_room(self) -> bool:
-        """Whether `put_at` would do it."""
+        """Whether `put_at` is certain to do it; others it may still accept."""
         return False
 
     def put_at(self, token: Any, tick: int) -> bool:

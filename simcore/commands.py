@@ -69,9 +69,9 @@ class Wake:
         self.value: Any = None
         self.parked_on: Any = None  # the channel end or arbiter it parked on last
         self.since = 0  # tick in which it parked there, or will have: see `Endpoint.await_from`
-        self.waiting = False  # whether it still waits there
+        self.waiting = False  # whether it waits there, or will from `since` on, which it works up to
         self.unit: Any = None  # whose time the process spends, where it is accounted
-        self.fetching: Any = None  # takes a token that came too early for its relay, see `simcore.relay`
+        self.fetching: Any = None  # what takes a token that came too early for its relay: `simcore.relay`
         self.parked_event: Any = None  # stock SimPy only: the event that stands for being parked
 
 

@@ -260,6 +260,7 @@ class Component:
 
     def relay(self, operation: Operation, source: Any, target: Any) -> Relay:
         """Return the running process's way from an In over an operation to an Out, one command a token."""
+        source, target = (p.connected() if isinstance(p, Port) else p for p in (source, target))
         return Relay(self.simulation.engine, operation, source, target)
 
     def waits_for(self, event: Any, resource: str) -> Any:

@@ -208,6 +208,9 @@ class CycleEnvironment(simpy.Environment):
         """Whether a process waits in a channel or arbiter, or was promised what it waited for there."""
         if wake.parked_on is None or wake.waiting:
             return wake.waiting
+        waits = getattr(wake.parked_on, "reader_waits", None)
+        if waits is not None and waits.owner is wake and waits.until > self.now:
+            return True
         # Those that slept until this tick stand before those that were woken in it.
         return wake in self._ready[max(self._handled(), len(self._slept)) :]
 

@@ -22,7 +22,7 @@ class Puts(Protocol):
         """Hand a token on; see `Channel.put`."""
 
     def has_room(self) -> bool:
-        """Whether `put_at` would do it."""
+        """Whether `put_at` is certain to do it."""
 
     def put_at(self, token: Any, tick: int) -> bool:
         """Hand a token on as of a tick from now on; see `Endpoint.put_at`."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simcore.commands import PARK, Engine, Park, Ready, Wake, describe
+from simcore.commands import PARK, Engine, Park, Ready, Wake, describe, not_a_command
 from simcore.errors import WiringError
 from simcore.operation import Operation
 
@@ -47,14 +47,18 @@ class Relay:
         self._put = target.put
         self._put_at = target.put_at
         self._wake = wake = engine.active
+        if wake.unit is None:
+            raise WiringError("a relay is made outside of a component's process; make it in the method")
         self._token: Any = None
         self._putting = Wake(self._hand_on)
         self._blocked = Wake(self._take_next)  # waits in the process's place until its token is accepted
-        self._blocked.unit = wake.unit
-        self._fetching = wake.fetching = Wake(self._take_next)
+        self._fetching = Wake(self._take_next)
+        for own in (self._putting, self._blocked, self._fetching):
+            own.unit = wake.unit
 
     def get(self) -> Ready | Park:
         """Return the command that waits for the first token."""
+        self._wake.fetching = self._fetching
         reply: Ready | Park = self._get()
         return reply
 
@@ -63,6 +67,9 @@ class Relay:
         engine, wake = self._engine, self._wake
         if wake.waiting:
             raise _not_yielded(wake)
+        if type(cycles) is not int or cycles < 0:
+            raise not_a_command(wake, cycles)
+        wake.fetching = self._fetching
         end = engine.now + self._hold(cycles)
         if not self._put_at(token, end):
             self._token = token
@@ -76,6 +83,9 @@ class Relay:
         engine, wake = self._engine, self._wake
         if wake.waiting:
             raise _not_yielded(wake)
+        if type(cycles) is not int or cycles < 0:
+            raise not_a_command(wake, cycles)
+        wake.fetching = self._fetching
         end = engine.now + self._hold(cycles)
         if not self._await_from(wake, end):
             self._go_on(end, self._fetching)
