@@ -118,6 +118,9 @@ class DigitalUnit(Component):
         while True:
             if finish is not None:
                 finish(step)
+            if steps_per_pixel == 1:
+                step = yield relay.next(finish_cycles, step)
+                continue
             pixels, unfinished = divmod(step + 1, steps_per_pixel)
             if unfinished:
                 step = yield relay.swallow(step_cycles)

@@ -57,11 +57,12 @@ class Source(Component):
         put, hold, engine = self.pixel_out.put, self.feed.hold, self.simulation.engine
         self.accepted = []
         for image in range(self.images):
-            for pixel in range(image * self.pixels, (image + 1) * self.pixels):
+            first = image * self.pixels
+            for pixel in range(first, first + self.pixels):
                 yield put(pixel)
-                if pixel == image * self.pixels:
+                if pixel == first:
                     self.accepted.append(engine.now)
-                if (pixel + 1) % together == 0:
+                if together == 1 or (pixel + 1) % together == 0:
                     yield hold(cycles)
 
 

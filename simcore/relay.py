@@ -69,7 +69,7 @@ class Relay:
             raise _not_yielded(wake)
         if type(cycles) is not int or cycles < 0:
             raise not_a_command(wake, cycles)
-        wake.fetching = self._fetching
+        wake.fetching = self._fetching  # another relay's until now, if the process has two
         end = engine.now + self._hold(cycles)
         if not self._put_at(token, end):
             self._token = token
