@@ -9,6 +9,7 @@ import pytest
 import simpy
 
 from simcore import Process, WiringError
+from simcore.buffer_channel import BufferChannel
 from simcore.channel import Channel
 from simcore.simulation import EngineName
 from tests.benches import ENGINES, bare_engine
@@ -157,3 +158,26 @@ def test_simpy_refuses_interrupts_of_the_dead_and_of_oneself_in_its_own_words(en
     env.run()
     assert "has terminated" in refusals[0]
     assert "not allowed to interrupt itself" in refusals[1]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_process_whose_tokens_are_on_their_way_is_not_interrupted(engine: EngineName) -> None:
+    env = bare_engine(engine)
+    memory = BufferChannel(env, "memory", 4, latency=10)
+
+    def reader() -> Process:
+        yield memory.arrived(1)
+
+    def writer() -> Process:
+        yield memory.put(0)
+
+    waiting = env.process(reader())
+    env.process(writer())
+
+    def disturb() -> Process:
+        yield 5
+        waiting.interrupt()
+
+    env.process(disturb())
+    with pytest.raises(WiringError, match="waits in a channel or arbiter and cannot be interrupted"):
+        env.run()
