@@ -122,7 +122,7 @@ class DataflowConfig(Config):
     @model_validator(mode="after")
     def _encoding_agrees(self) -> Self:
         try:
-            self.encoding  # noqa: B018
+            _ = self.encoding
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
