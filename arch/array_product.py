@@ -6,6 +6,8 @@ to the same numbers, of which `formulation` tells the one taken and why:
 - `plain product`: no conversion can clip or round, so the integer product is what the arrays return;
 - `product and errors`: that, and for the bitlines that can, what their conversion changes;
 - `bit planes`: all bitlines by counting ones.
+
+Real cells are read by their `conductances`: see `arch.analog_product`.
 """
 
 from __future__ import annotations
@@ -17,24 +19,19 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.bit_planes import cut, in_words, joined, whole_lines, widest_block, words_of
 from arch.encoding import UNIT, Encoding
 from arch.streaming import Streaming
 from arch.transfer import Transfer, sum_range
 from simcore import ConfigError, MappingError
-from simcore.kernels.bit_serial import WORD, multiply_bit_planes, pack_levels
+from simcore.kernels.bit_serial import multiply_bit_planes, pack_levels
 from simcore.kernels.integer_mvm import multiply_block, multiply_window
 
 Ints = NDArray[Any]
-Method = Literal["plain product", "product and errors", "bit planes"]
+Method = Literal["plain product", "product and errors", "bit planes", "conductances"]
 
 #: Counting ones for more bitlines than this share takes longer than for all, without the product beside it.
 MOST_ERRORS = 0.5
-
-#: Words of cells that one block holds at most, 32 KiB: what a first-level cache keeps for all phases.
-BLOCK_WORDS = 4096
-
-#: Words in a cache line, which is also the widest vector.
-CACHE_LINE = 8
 
 
 class Placement(NamedTuple):
@@ -222,9 +219,9 @@ class ArrayProduct:
         word = place = bitline = share = 0
         for row_group in together.values():
             rows = row_group[0].wordlines
-            words = -(-len(rows) // WORD)
-            wordlines.append(np.pad(rows.astype(np.int32), (0, words * WORD - len(rows)), constant_values=-1))
-            for block in _blocks(row_group, max(BLOCK_WORDS // (self._cell_bits * words), 8)):
+            words = words_of(len(rows))
+            wordlines.append(in_words(rows))
+            for block in _blocks(row_group, widest_block(self._cell_bits, len(rows))):
                 n, some = len(block.lsb), block.shares.shape[1]
                 cells = np.empty((self._cell_bits, words, n), np.uint64)
                 pack_levels(np.ascontiguousarray(block.levels), self._base, cells)
@@ -233,7 +230,7 @@ class ArrayProduct:
                 planes.append((place, cells.ravel()))
                 laid.append(np.stack([block.lsb, np.maximum(block.column, 0), block.coefficient]))
                 shares.append(block.shares)
-                place = _round_up(place + cells.size)
+                place = whole_lines(place + cells.size)
                 bitline, share = bitline + n, share + some
             word += words
         lsb, *bitlines = np.concatenate(laid, axis=1)
@@ -242,7 +239,7 @@ class ArrayProduct:
             self._zero,
             streaming.sign == "split",
             np.array([(phase.first, phase.bits, phase.factor) for phase in streaming.phases]),
-            _joined(planes, place),
+            joined(planes, place),
             self._cell_bits,
             self._base,
             np.array(blocks),
@@ -279,21 +276,6 @@ def largest_sums(
             sums = phase[:, part].astype(np.float64) @ levels[part]
             largest = np.maximum(largest, np.abs(sums).max(axis=0))
     return largest.astype(np.int64)
-
-
-def _round_up(words: int) -> int:
-    """Return whole cache lines, as words."""
-    return -(-words // CACHE_LINE) * CACHE_LINE
-
-
-def _joined(parts: list[tuple[int, NDArray[np.uint64]]], words: int) -> NDArray[np.uint64]:
-    """Return parts at their places in memory that begins on a cache line: vectors across two load slower."""
-    room = np.zeros(words + CACHE_LINE, np.uint64)
-    start = -room.ctypes.data // room.itemsize % CACHE_LINE
-    joined = room[start : start + words]
-    for place, part in parts:
-        joined[place : place + len(part)] = part
-    return joined
 
 
 def _row_groups(
@@ -336,7 +318,5 @@ def _blocks(groups: list[_Bitlines], widest: int) -> Iterator[_Bitlines]:
         each = {name: np.concatenate([getattr(group, name) for group in others]) for name in names}
         levels = np.concatenate([group.levels for group in others], axis=1)
         merged = _Bitlines(others[0].wordlines, levels, shares=NO_SHARES, **each)
-        bitlines = levels.shape[1]
-        width = _round_up(-(-bitlines // -(-bitlines // widest)))
-        for first in range(0, bitlines, width):
-            yield merged.pick(slice(first, first + width), NO_SHARES)
+        for part in cut(levels.shape[1], widest):
+            yield merged.pick(part, NO_SHARES)

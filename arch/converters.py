@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import model_validator
 
 from arch.cost import ADC_AREA, CONVERSION
 from arch.crossbar import AnalogCrossbar
+from arch.readout import ReadoutConfig
 from arch.tokens import Sums
 from arch.transfer import WIDEST_LSB
 from simcore import (
@@ -23,7 +27,8 @@ from simcore import (
     process,
 )
 
-Range = Literal["full", "weights", "fixed"]
+Reals = NDArray[np.float32]
+Range = Literal["full", "weights", "calibrated", "fixed"]
 
 
 class ADCConfig(PartConfig):
@@ -40,21 +45,30 @@ class ADCConfig(PartConfig):
         "weights",
         unit="one of",
         doc="what the LSB, one an array, covers: full, sums of any weights; weights, sums of those it holds; "
-        "fixed: lsb is given; assumed",
+        "calibrated, sums seen on the calibration inputs; fixed: lsb is given; assumed",
     )
     lsb: int | None = param(
         None, ge=1, le=WIDEST_LSB, unit="", doc="step of a fixed range [level x input]; null for the others"
+    )
+    readout: ReadoutConfig = param(
+        ReadoutConfig(), unit="", doc="mismatch, noise and nonlinearity, by themselves none"
     )
     energy_pj: float = param(
         CONVERSION.value, ge=0, unit="pJ", doc=f"energy of one conversion; {CONVERSION.source}"
     )
     area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one converter; {ADC_AREA.source}")
 
+    @property
+    def sharing(self) -> int:
+        """Neighbouring bitlines that take turns on one converter."""
+        return 1
+
     @model_validator(mode="after")
     def _one_range(self) -> Self:
         if self.range == "fixed" and self.lsb is None:
             raise ValueError(
-                f"has range fixed, but no lsb; set lsb in [1, {WIDEST_LSB}], or range to full or weights"
+                f"has range fixed, but no lsb; set lsb in [1, {WIDEST_LSB}], or range to full, weights or "
+                "calibrated"
             )
         if self.range != "fixed" and self.lsb is not None:
             raise ValueError(
@@ -70,6 +84,9 @@ class ADC(Component):
     A converter that takes time of its own declares the ports `sums_in` and `sums_out` and a process, and
     stands behind its array; one that does not is driven by the array and counts with it.
 
+    One with a transfer curve of its own overrides `transfer`, and may set `compiled` to a faster static
+    method that returns the same bits; `imcsim.testing.check_component` compares the two.
+
     crossbar : the arrays that it converts for; None while it stands alone, as in a test
     """
 
@@ -78,6 +95,17 @@ class ADC(Component):
     config: ADCConfig
 
     crossbar: AnalogCrossbar | None = None
+    compiled: ClassVar[Callable[[Reals, Any], Reals] | None] = None
+
+    @staticmethod
+    def transfer(sums: Reals, config: Any) -> Reals:
+        """Return what the converter takes sums for, before it rounds them and keeps them in range.
+
+        sums : (phases, bitlines) float32 [LSB], with noise, gain, offset and nonlinearity
+        config : the converter's
+        returns : the same shape, finite; codes that lie outside the range count as clipped
+        """
+        return sums
 
     @property
     def widest(self) -> int:
@@ -118,6 +146,11 @@ class SharedADCConfig(ADCConfig):
 
     bitlines: int = param(8, ge=1, unit="bitline", doc="bitlines that take turns on one converter")
     cycles: int = param(1, ge=1, le=MOST_CYCLES, unit="cycle", doc="time of one conversion")
+
+    @property
+    def sharing(self) -> int:
+        """Neighbouring bitlines that take turns on one converter."""
+        return self.bitlines
 
 
 @components.register("shared-adc")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from arch.cost import ARRAY_AREA, CELL_READ
+from arch.device import device_part
+from arch.device_config import DeviceConfig
 from arch.encoding import Signs
+from arch.ir_drop import IRDropConfig
 from arch.mapping.tiling import Block
 from arch.streaming import Form, Sign, Streaming
 from arch.tokens import Sums, Window
@@ -67,6 +70,15 @@ class AnalogCrossbarConfig(PartConfig):
         unit="one of",
         doc="codes as they are, or less their zero point: twos-complement, or split into two signs; assumed",
     )
+    device: DeviceConfig = device_part(
+        "generic", doc="its cells; generic: perfect ones, unless told otherwise"
+    )
+    wires: IRDropConfig = param(IRDropConfig(), unit="", doc="its wires, by themselves without resistance")
+    drift_compensation: bool = param(
+        False,
+        unit="",
+        doc="scale sums digitally by what an array's cells have lost: global drift compensation, Joshi",
+    )
     cell_energy_fj: float = param(
         CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one product; {CELL_READ.source}"
     )
@@ -93,8 +105,8 @@ class AnalogCrossbar(Component):
     """An array, or all arrays of a layer that fire in lock-step, multiplying one window at a time.
 
     Timing: a product occupies the array for `config.product_cycles`; nothing overlaps inside it.
-    Values: exact integer products, or what slices, streaming and converters make of them; see
-    `arch.array_values`. Noise is left out.
+    Values: exact integer products, or what cells, slices, streaming, wires and converters make of them; see
+    `arch.array_values`.
 
     blocks : the weights that its arrays hold
     multiply : computes the values of one window's products, on the first array of a replica for all of them;

@@ -12,6 +12,7 @@ the two.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import log, sqrt
 from typing import Any, ClassVar
 
@@ -33,7 +34,7 @@ FRACTION_BITS = 8
 UNIT = 2.0**-FRACTION_BITS  # [level]
 NORMAL_UNIT = 2.0**-NORMAL_FRACTION_BITS
 
-Levels = NDArray[np.uint8]
+Levels = NDArray[np.unsignedinteger[Any]]
 Reals = NDArray[np.float64]
 Conductances = NDArray[Any]
 Normals = Callable[[NDArray[np.uint64], int], NDArray[np.int32]]
@@ -58,6 +59,7 @@ class DeviceModel:
 
     def __init__(self, config: DeviceConfig, cell_bits: int) -> None:
         self.config = config
+        self.cell_bits = cell_bits
         self.top = 2**cell_bits - 1
         self.g_off = self.top / (config.on_off_ratio - 1) if config.on_off_ratio else 0.0
         self.g_max = self.g_off + self.top
@@ -65,10 +67,30 @@ class DeviceModel:
         self._highest = int(config.ceiling * self.full)
         self.number: type[Any] = np.int16 if self._highest < 2**15 else np.int32
 
+    @cached_property
+    def fresh(self) -> DeviceModel:
+        """The same cells as soon as they are programmed."""
+        return type(self)(self.config.model_copy(update={"time_s": 0.0}), self.cell_bits)
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What tells its cells from perfect ones, in words; nothing where they are perfect."""
+        return (f"cells of {type(self).__name__}", *self._common_effects)
+
+    @property
+    def _common_effects(self) -> tuple[str, ...]:
+        config = self.config
+        known = {
+            "off state": config.on_off_ratio is not None,
+            "stuck cells": config.stuck.on + config.stuck.off > 0,
+            "read noise": config.read.column + config.read.cell > 0,
+        }
+        return tuple(name for name, on in known.items() if on)
+
     def conductances(self, levels: Levels, key: np.uint64) -> Reals:
         """Return what becomes of the levels.
 
-        levels : (rows, bitlines) uint8, 0 to `top`
+        levels : (rows, bitlines) unsigned integers, 0 to `top`
         key : of this array, from `stream_key`; every random number must come from it
         returns : (rows, bitlines) float64 [level]
         """
@@ -146,11 +168,11 @@ class GenericDevice(DeviceModel):
         targets = [float(g) / self.g_max for g in self._targets]
 
         programming, retention = config.programming, config.retention
-        ages = log(max(time / retention.start_s, 1.0))
+        self._ages = log(max(time / retention.start_s, 1.0))
         self._spread = np.array(
             [
                 programming.scale * _polynomial(programming.sigma, g)
-                + retention.scale * ages * _polynomial(retention.sigma, g)
+                + retention.scale * self._ages * _polynomial(retention.sigma, g)
                 for g in targets
             ]
         )
@@ -175,6 +197,18 @@ class GenericDevice(DeviceModel):
                 ]
             )
         )
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What tells its cells from perfect ones, in words; nothing where they are perfect."""
+        config = self.config
+        known = {
+            "programming noise": config.programming.scale > 0 and any(config.programming.sigma),
+            "retention": config.retention.scale * self._ages > 0 and any(config.retention.sigma),
+            "drift": self._decay.any() or self._decay_spread.any(),
+            "1/f noise": self._flicker.any(),
+        }
+        return (*(name for name, on in known.items() if on), *self._common_effects)
 
     def conductances(self, levels: Levels, key: np.uint64) -> Reals:
         """Return the conductances at `time_s` after programming; see the base."""

@@ -64,6 +64,11 @@ class IRDropConfig(Config):
         "takes it off the sums; otherwise idle wordlines are at 0 V",
     )
 
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What tells the wires from ideal ones, in words; nothing where they are ideal."""
+        return ("IR drop",) if self.wordline + self.bitline > 0 else ()
+
 
 def attenuate(conductances: Integers, config: IRDropConfig, full: int) -> Integers:
     """Return the conductances that an array with ideal wires would need for the same sums.
@@ -84,11 +89,12 @@ def wire_load(conductances: Integers, config: IRDropConfig, full: int) -> Reals:
     return load
 
 
-def droop(rows: int, config: IRDropConfig, full: int) -> float:
+def droop(rows: int, config: IRDropConfig, full: int, below: int = 0) -> float:
     """Return what a sum v loses along its bitline where idle rows are cut off: v becomes v * (1 - droop * v).
 
-    rows : of the array
+    rows : that are on at once
     full : g_max in the unit of the sums
+    below : rows between them and the converters
     returns : [1 / that unit]; 0 if rows are not gated
 
     Active cells share the load as if they were spread evenly over the rows: rows - max(i, m) is
@@ -96,7 +102,7 @@ def droop(rows: int, config: IRDropConfig, full: int) -> float:
     """
     if not config.gated:
         return 0.0
-    return config.bitline * (rows + 1) * (2 * rows + 1) / (6 * rows) / full
+    return config.bitline * (below + (rows + 1) * (2 * rows + 1) / (6 * rows)) / full
 
 
 def solve_network(conductances: Reals, volts: Reals, wordline: float, bitline: float) -> Reals:

@@ -39,12 +39,16 @@ class Values:
     """What a run with values computes on.
 
     codes : (images, channels, height, width) int32 inputs
-    device : whether arrays return what their slices, inputs and converters make of a product
+    device : whether arrays return what their cells, slices, inputs and converters make of a product
+    calibration : codes to calibrate converters on; those of the run where there are none
+    seed : of all noise
     """
 
     network: QuantizedNetwork
     codes: NDArray[np.int32]
     device: bool = False
+    calibration: NDArray[np.int32] | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)

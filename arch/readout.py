@@ -1,8 +1,8 @@
 """Readout: the converters behind the bitlines, each a little different, and the noise in front of them.
 
 No two converters are equal: gain and offset are drawn once an array, a number each bitline, and all share a
-curve of integral nonlinearity. Noise in time is new at every read. What the converters do in time, and what
-they cost, is in `arch.converters`.
+curve of integral nonlinearity. Noise in time is new at every read. Halves are rounded up, as by the ideal
+converter of `arch.transfer`. What the converters do in time, and what they cost, is in `arch.converters`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,17 @@ class ReadoutConfig(Config):
         doc="integral nonlinearity [LSB] at points evenly over the range, with lines between them",
     )
 
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What tells the converters from ideal ones, in words; nothing where they are ideal."""
+        known = {
+            "gain mismatch": self.gain_sigma > 0,
+            "offset mismatch": self.offset_sigma > 0,
+            "converter noise": self.noise > 0,
+            "nonlinearity": any(self.inl_polynomial) or any(self.inl_table),
+        }
+        return tuple(name for name, on in known.items() if on)
+
     @model_validator(mode="after")
     def _one_curve(self) -> Self:
         if self.inl_polynomial and self.inl_table:
@@ -61,8 +72,10 @@ class Readout:
 
     A code depends on its sum, its key and its place alone, not on how many are read at once.
 
-    lsb : step of the converters [2^-8 level]
-    low, high : range of the codes
+    curves : (3, bitlines) float32, gain [LSB / unit], droop [LSB / unit^2] and offset [LSB]; the unit is 2^-8
+        level times the input's
+    noise : (2,) float32, standard deviation of a bitline's sum [unit], and of a cell over its conductance
+    inl : (codes,) float32 [LSB], integral nonlinearity by code; None where it is off
     """
 
     def __init__(
@@ -77,13 +90,19 @@ class Readout:
         low: int,
         high: int,
         key: np.uint64,
+        below: int = 0,
         sharing: int = 1,
+        largest_input: int = 1,
     ) -> None:
         """Draw the converters.
 
-        rows, bitlines : of the array
-        sharing : neighbouring bitlines that take turns on one converter, and so share its gain and offset
+        rows, bitlines : rows that are on at once, and bitlines of the array
+        below : rows between them and the converters
+        lsb : step of the converters [2^-8 level]
+        low, high : range of the codes
         key : of the array's converters, from `stream_key(..., "converters")`
+        sharing : neighbouring bitlines that take turns on one converter, and so share its gain and offset
+        largest_input : of one read; what stands for a full pulse or voltage, to which noise and wires refer
         raises : ConfigError if the range is empty or the step no positive number
         """
         if not low < high or high - low >= 2**23:
@@ -94,41 +113,42 @@ class Readout:
             raise ConfigError(
                 f"the step of an ADC must be a positive number of levels, got {lsb / 2**8:g} level"
             )
-        from simcore.kernels.device_noise import NO_INL, quantize_columns
-
-        self._quantize = quantize_columns
         self._range = low, high
         gain = (1.0 + config.gain_sigma * _spread(key, GAIN, bitlines, sharing)) / lsb
-        lost = gain * droop(rows, wires, device.full)
+        lost = gain * droop(rows, wires, device.full * largest_input, below)
         offset = config.offset_sigma * _spread(key, OFFSET, bitlines, sharing)
-        self._curves = np.stack([gain, lost, offset]).astype(np.float32)
-        column = sqrt(device.column_noise(rows) ** 2 + (config.noise * lsb) ** 2)
-        self._noise = np.array([column, device.config.read.cell], np.float32)
-        self._inl = inl_curve(config, low, high).astype(np.float32) if _is_curved(config) else NO_INL
+        self.curves = np.stack([gain, lost, offset]).astype(np.float32)
+        column = sqrt((device.column_noise(rows) * largest_input) ** 2 + (config.noise * lsb) ** 2)
+        self.noise = np.array([column, device.config.read.cell], np.float32)
+        self.inl = (
+            inl_curve(config, low, high).astype(np.float32) if "nonlinearity" in config.effects else None
+        )
 
     def codes(
         self,
         sums: Integers,
         keys: NDArray[np.uint64],
-        squares: NDArray[np.int64] | None = None,
+        squares: NDArray[np.float64] | None = None,
     ) -> NDArray[np.int32]:
         """Return the codes of column sums.
 
         sums : (n, bitlines) int32 or int64 [2^-8 level times the input's unit]
-        keys : (n,) uint64, one a token and phase, as `derive(stream_key(..., "read"), image, pixel, phase)`
+        keys : (n,) uint64, one a token and read, as `derive(stream_key(..., "read"), image, pixel, read)`
         squares : (n, bitlines) from `square_sums`, needed where the device's cells have noise of their own
         returns : (n, bitlines) int32
         raises : ConfigError if `squares` is missing
         """
-        from simcore.kernels.device_noise import NO_SQUARES
+        from simcore.kernels.device_noise import HALF, NO_SQUARES, add_nonlinearity, sense_columns
 
-        if squares is None and self._noise[1]:
+        if squares is None and self.noise[1]:
             raise ConfigError(
                 "read.cell needs the sums of squares of each product, got none; pass squares= or set it to 0"
             )
-        codes = np.empty(sums.shape, np.int32)
-        given = NO_SQUARES if squares is None else squares
-        self._quantize(sums, given, keys, self._noise, self._curves, self._inl, *self._range, codes)
+        sensed = np.empty(sums.shape, np.float32)
+        sense_columns(sums, NO_SQUARES if squares is None else squares, keys, self.noise, self.curves, sensed)
+        if self.inl is not None:
+            add_nonlinearity(sensed, self.inl, self._range[0])
+        codes: NDArray[np.int32] = np.clip(np.floor(sensed + HALF), *self._range).astype(np.int32)
         return codes
 
 
@@ -141,10 +161,6 @@ def inl_curve(config: ReadoutConfig, low: int, high: int) -> NDArray[np.float64]
     for coefficient in reversed(config.inl_polynomial):
         curve = curve * t + coefficient
     return curve
-
-
-def _is_curved(config: ReadoutConfig) -> bool:
-    return any(config.inl_polynomial) or any(config.inl_table)
 
 
 def _spread(key: np.uint64, purpose: int, bitlines: int, sharing: int) -> NDArray[np.float64]:

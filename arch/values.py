@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.array_product import ArrayProduct
+from arch.analog_product import AnalogProduct
+from arch.array_values import Product
 from arch.mapping.stages import Operand, Stage
 from arch.mapping.tiling import Block
 from simcore import BrokenLawError
@@ -127,7 +128,7 @@ class StageValues:
 
     memories : one for each operand
     output : (slots, channels) uint8 or uint16, where finished pixel k lies in row k mod slots
-    arrays : what the arrays of each replica return; None where products are exact
+    arrays : what the arrays of each replica return, or those of all; none where products are exact
     products, clipped : windows that they multiplied, and conversions in them that were out of range
     """
 
@@ -137,10 +138,10 @@ class StageValues:
         network: QuantizedNetwork,
         memories: Sequence[PixelMemory],
         slots: int,
-        arrays: ArrayProduct | None = None,
+        arrays: Sequence[Product] = (),
     ) -> None:
         self.stage = stage
-        self.arrays = arrays
+        self.arrays = list(arrays)
         self.products = self.clipped = 0
         self.network = network
         self.memories = list(memories)
@@ -174,7 +175,7 @@ class StageValues:
         matrix = self._quantized(head, QuantizedMatrix)
         columns = np.abs(matrix.weights).sum(axis=1, dtype=np.int64).ravel()
         exact = columns * 2**self.network.activation_bits
-        largest = (exact if self.arrays is None else self.arrays.largest) + np.abs(matrix.bias)
+        largest = max((a.largest for a in self.arrays), default=exact) + np.abs(matrix.bias)
         return np.int32 if int(largest.max(initial=0)) < 2**31 else np.int64
 
     def capture(self, window: int, image: int, step: int) -> None:
@@ -188,13 +189,13 @@ class StageValues:
         for take in self._takes:
             take(slot, image, step)
 
-    def multiplier(self, blocks: Sequence[Block]) -> Work:
+    def multiplier(self, replica: int, blocks: Sequence[Block]) -> Work:
         """Return the work of all arrays of a replica: bring their products to a window's sums.
 
         They are in lock-step. Where sums are exact, slices and blocks of a matrix are multiplied at once.
         """
-        if self.arrays is not None:
-            return self._converted
+        if self.arrays:
+            return self._counted(self.arrays[replica % len(self.arrays)])
         if self._whole_product is not None:
             return self._whole_product
         windows, sums, slots = self._windows, self.sums, self.slots
@@ -207,11 +208,26 @@ class StageValues:
 
         return multiply
 
-    def _converted(self, window: int) -> None:
-        """Bring what the arrays return for a window to its sums, and count."""
-        assert self.arrays is not None
-        self.clipped += self.arrays.multiply(self._windows, self.sums, window % self.slots)
-        self.products += 1
+    def _counted(self, arrays: Product) -> Work:
+        """Return the work of arrays with converters, which also counts."""
+        windows, sums, slots, steps = self._windows, self.sums, self.slots, self.stage.steps
+        if isinstance(arrays, AnalogProduct):
+            analog = arrays
+
+            def multiply(window: int) -> int:
+                return analog.multiply(windows, sums, window % slots, *divmod(window, steps))
+
+        else:
+            exact = arrays
+
+            def multiply(window: int) -> int:
+                return exact.multiply(windows, sums, window % slots)
+
+        def count(window: int) -> None:
+            self.clipped += multiply(window)
+            self.products += 1
+
+        return count
 
     @cached_property
     def _weights(self) -> NDArray[Any]:

@@ -65,8 +65,8 @@ def run(
     workload : a registered name, a Network, or the `config.yaml` of an earlier run, which needs no `arch`
     arch : a registered name, a YAML file, or a Machine
     images : how many, the first of the data; 1 unless a `config.yaml` says otherwise
-    values : `ideal`, the default, computes them in exact integers; `device` what arrays return after slicing,
-        streaming and conversion; `off` leaves them out
+    values : `ideal`, the default, computes them in exact integers; `device` what arrays of real cells, wires
+        and converters return; `off` leaves them out
     settings : parameters of the machine, as "core.adc.bits=6" or as path and value
     seed : of all noise; it never changes weights
     warmup : first images that are kept out of latency, interval, throughput and power
@@ -206,8 +206,15 @@ class _Job:
         inputs = run_inputs(network, config.images, config.seed, config.data)
         self.summary["inputs"] = inputs.origin
         quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
-        codes = quantised.input_quantization.quantize(inputs.inputs)
-        return _Material(Values(quantised, codes, config.values == "device"), parameters, inputs)
+        as_codes = quantised.input_quantization.quantize
+        values = Values(
+            quantised,
+            as_codes(inputs.inputs),
+            device=config.values == "device",
+            calibration=as_codes(inputs.calibration),
+            seed=config.seed,
+        )
+        return _Material(values, parameters, inputs)
 
     def _fill(self, machine_run: MachineRun, wall_s: float) -> None:
         """Complete the summary."""

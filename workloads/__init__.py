@@ -47,6 +47,7 @@ from workloads.quantization import (
     quantize,
 )
 from workloads.window import Window
+from workloads.window_samples import sample_windows
 from workloads.zoo import networks
 
 __all__ = [
@@ -101,4 +102,5 @@ __all__ = [
     "quantize",
     "read_data",
     "requantize",
+    "sample_windows",
 ]

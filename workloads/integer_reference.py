@@ -71,12 +71,13 @@ def exact_sums(codes: NDArray[np.int64], weights: NDArray[np.int16], node: Matri
 
 def _tensors(network: QuantizedNetwork, inputs: NDArray[Any]) -> Iterator[tuple[str, Codes]]:
     def compute(node: Node, operands: list[Codes]) -> Codes:
-        return _codes(network, node, operands)
+        return node_codes(network, node, operands)
 
     return network.lowered.evaluate(network.input_quantization.quantize(inputs), compute)
 
 
-def _codes(network: QuantizedNetwork, node: Node, operands: list[Codes]) -> Codes:
+def node_codes(network: QuantizedNetwork, node: Node, operands: list[Codes]) -> Codes:
+    """Return the codes (N, C, H, W) of a node from those of its inputs."""
     x = operands[0].astype(np.int64)
     quantized = network.nodes[node.name]
     match node, quantized:

@@ -1,8 +1,7 @@
 """The pipelined dataflow accelerator: layers pinned to cores, pixels streamed through all of them at once.
 
 Source: Dazzi et al., Front. Comput. Neurosci. 15:674154 (2021), with the core of Khaddam-Aljameh et al.
-(HERMES) and the firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: timed fabrics and
-noise.
+(HERMES) and the firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: timed fabrics.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from simcore import (
     param,
 )
 from simcore.registry import near_miss
-from workloads import LoweredNetwork, MatrixNode
+from workloads import LoweredNetwork, MatrixNode, sample_windows
 
 if TYPE_CHECKING:  # its kernels load when values are computed
     from arch.values import StageValues
@@ -193,10 +192,14 @@ class DataflowChip(Component):
 
     def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
         """Give every part its values; return where outputs go, (images x pixels, channels) int32."""
-        from arch.array_values import layer_product
+        from arch.array_values import ArrayParts, layer_products
         from arch.values import StageValues, pixel_memory
 
-        parts = config.encoding, config.core.crossbar, config.core.adc
+        parts = ArrayParts(config.encoding, config.core.crossbar, config.core.adc, values.seed)
+        samples = {}
+        if values.device and config.core.adc.range == "calibrated":
+            known = values.codes if values.calibration is None else values.calibration
+            samples = sample_windows(values.network, known)
         images, channels = values.codes.shape[:2]
         pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
         registers = {placed.network.input: pixels.reshape(-1, channels)}
@@ -208,17 +211,18 @@ class DataflowChip(Component):
             ]
             for port, memory in zip(core.memory.pixel_in, memories, strict=True):
                 port.channel.store = memory.store
-            arrays = None
+            arrays: list[Any] = []
             if values.device and isinstance(stage.head, MatrixNode):
-                held = placed.tilings[stage.name].blocks
-                arrays = layer_product(stage.head, values.network, held, *parts)
+                blocks, name = placed.tilings[stage.name].blocks, stage.head.name
+                copies, seen = placed.replication.get(stage.name, 1), samples.get(name)
+                arrays = layer_products(stage.head, values.network, blocks, parts, copies, seen)
             work = StageValues(stage, values.network, memories, core.registers, arrays)
             self.values.append(work)
             core.memory.capture = work.capture
             core.digital.finish = work.finish
-            for replica in core.replicas:
-                blocks = [block for crossbar in replica for block in crossbar.blocks]
-                replica[0].multiply = work.multiplier(blocks)
+            for number, replica in enumerate(core.replicas):
+                held = [block for crossbar in replica for block in crossbar.blocks]
+                replica[0].multiply = work.multiplier(number, held)
             registers[stage.name] = work.output
         last = placed.stages[-1]
         result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
@@ -232,7 +236,7 @@ class DataflowChip(Component):
 
     def array_report(self) -> ArrayReport:
         """Return what all arrays did with device values."""
-        layers = [(work, work.arrays) for work in self.values if work.arrays is not None]
+        layers = [(work, work.arrays[0]) for work in self.values if work.arrays]
         return ArrayReport(
             conversions=sum(work.products * arrays.conversions for work, arrays in layers),
             clipped=sum(work.clipped for work, _ in layers),

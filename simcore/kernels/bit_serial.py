@@ -296,11 +296,11 @@ def _add_sums(driven: Words, cells: Words, n: int, cell_bits: int, base: int, an
     for bit in range(bits):
         for cell_bit in range(0, cell_bits, 2):
             for word in range(0, words, 4):
-                _add_part(driven[bit], cells, n, cell_bits, cell_bit, word, bit + cell_bit, analog)
+                add_part(driven[bit], cells, n, cell_bits, cell_bit, word, bit + cell_bit, analog)
 
 
 @compiled
-def _add_part(
+def add_part(
     on: Words, cells: Words, n: int, cell_bits: int, cell_bit: int, word: int, place: int, analog: Ints
 ) -> None:
     """Add what up to four words and two bits a cell give, from those on."""

@@ -15,6 +15,7 @@ from arch import DeviceConfig, IRDropConfig, Readout, ReadoutConfig, devices
 from arch.device_config import ReadNoiseConfig
 from arch.ir_drop import droop
 from arch.readout import inl_curve
+from arch.transfer import Transfer
 from simcore import ConfigError
 from simcore.noise import derive, stream_key
 
@@ -58,10 +59,11 @@ def assert_normal(sample: NDArray[Any], mean: float, deviation: float) -> None:
     assert abs(sample.var() / deviation**2 - 1) < CONFIDENT * sqrt(2 / sample.size)
 
 
-def test_an_ideal_converter_rounds_to_even_and_clips() -> None:
+def test_an_ideal_converter_is_that_of_the_transfer_which_rounds_halves_up_and_clips() -> None:
     values = np.arange(-2000, 5000)[None]
     codes = readout(bitlines=values.size, high=7).codes(values, KEYS[:1])
-    np.testing.assert_array_equal(codes, np.clip(np.rint(values / LSB), 0, 7))
+    expected, _ = Transfer(3, lsb=int(LSB)).convert(values)
+    np.testing.assert_array_equal(codes * int(LSB), expected)
 
 
 def test_gains_and_offsets_are_drawn_once_and_differ_from_bitline_to_bitline() -> None:
@@ -85,7 +87,7 @@ def test_noise_of_cells_and_converters_adds_up_in_quadrature() -> None:
 
 def test_noise_of_single_cells_needs_the_sums_of_squares() -> None:
     real = readout(read=ReadNoiseConfig(cell=0.1))
-    squares = np.full((3, BITLINES), (4000 * LSB) ** 2, np.int64)
+    squares = np.full((3, BITLINES), (4000 * LSB) ** 2)
     assert_normal(real.codes(sums(round(10_000 * LSB)), KEYS, squares), 10_000, 400)
     with pytest.raises(ConfigError, match=r"read.cell needs the sums of squares .* pass squares="):
         real.codes(sums(0), KEYS)
@@ -104,7 +106,9 @@ def test_nonlinearity_may_be_a_polynomial_or_a_table() -> None:
     np.testing.assert_allclose(inl_curve(ReadoutConfig(inl_table=(0, 2, 0)), -2, 2), [0, 1, 2, 1, 0])
     ramp = np.arange(256)[None] * round(LSB)
     codes = readout(bow, bitlines=256, high=255).codes(ramp, KEYS[:1])[0]
-    np.testing.assert_array_equal(codes, np.clip(np.rint(np.arange(256) + inl_curve(bow, 0, 255)), 0, 255))
+    np.testing.assert_array_equal(
+        codes, np.clip(np.floor(np.arange(256) + inl_curve(bow, 0, 255) + 0.5), 0, 255)
+    )
 
 
 def test_bitlines_that_share_a_converter_share_its_errors() -> None:

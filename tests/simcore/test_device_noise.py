@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simcore.kernels.device_noise import (
-    NO_INL,
     NO_SQUARES,
-    quantize_columns,
-    quantize_columns_reference,
+    add_nonlinearity,
+    add_nonlinearity_reference,
+    sense_columns,
+    sense_columns_reference,
     square_sums,
     square_sums_reference,
 )
@@ -42,11 +43,11 @@ def curves(columns: int, gain: float = 1.0, droop: float = 0.0, offset: float = 
 def read(
     sums: Array, keys: Array, column: float = 0.0, cell: float = 0.0, squares: Array = NO_SQUARES, **more: Any
 ) -> Array:
-    """Return what the kernel reads, over a range that clips nothing."""
-    codes = np.empty(sums.shape, np.int32)
+    """Return the codes of what the kernel senses, over a range that clips nothing."""
+    sensed = np.empty(sums.shape, np.float32)
     noise = np.array([column, cell], np.float32)
-    drawn = more.get("curves", curves(sums.shape[1]))
-    quantize_columns(sums, squares, keys, noise, drawn, NO_INL, -(2**22), 2**22, codes)
+    sense_columns(sums, squares, keys, noise, more.get("curves", curves(sums.shape[1])), sensed)
+    codes: Array = np.floor(sensed + 0.5).astype(np.int32)
     return codes
 
 
@@ -60,7 +61,7 @@ def readouts(draw: st.DrawFn) -> tuple[Any, ...]:
     number = draw(st.sampled_from([np.int32, np.int64]))
     sums = rng.integers(-most, 2 * most, (n, columns)).astype(number)
     cell = draw(st.sampled_from([0.0, 0.03]))
-    squares = rng.integers(0, 2**50, (n, columns)) if cell else NO_SQUARES
+    squares = rng.integers(0, 2**50, (n, columns)).astype(np.float64) if cell else NO_SQUARES
     noise = np.array([draw(st.sampled_from([0.0, 0.4])) * lsb, cell], np.float32)
     drawn = np.stack(
         [
@@ -69,21 +70,30 @@ def readouts(draw: st.DrawFn) -> tuple[Any, ...]:
             rng.normal(low, 2.0, columns),
         ]
     ).astype(np.float32)
-    inl = rng.normal(0, 1, 2**bits).astype(np.float32) if draw(st.booleans()) else NO_INL
     keys = derive(draw(st.integers(0, 2**64 - 1)), np.arange(n))
-    return sums, squares, keys, noise, drawn, inl, low, low + 2**bits - 1
+    return sums, squares, keys, noise, drawn
 
 
 @settings(deadline=None)
 @given(readouts())
-def test_quantize_columns_equals_its_twin(arguments: tuple[Any, ...]) -> None:
-    compiled = np.full(arguments[0].shape, -77, np.int32)
+def test_sense_columns_equals_its_twin(arguments: tuple[Any, ...]) -> None:
+    compiled = np.full(arguments[0].shape, -77, np.float32)
     specified = compiled.copy()
-    quantize_columns(*(*arguments, compiled))
-    quantize_columns_reference(*(*arguments, specified))
+    sense_columns(*(*arguments, compiled))
+    sense_columns_reference(*(*arguments, specified))
     np.testing.assert_array_equal(compiled, specified)
-    low, high = arguments[-2:]
-    assert ((specified >= low) & (specified <= high)).all()
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(-200, 200), st.integers(0, 40))
+def test_add_nonlinearity_equals_its_twin(seed: int, bits: int, low: int, columns: int) -> None:
+    rng = np.random.default_rng(seed)
+    inl = rng.normal(0, 1, 2**bits).astype(np.float32)
+    compiled = (low + rng.uniform(-9, 2**bits + 9, (3, columns))).astype(np.float32)
+    specified = compiled.copy()
+    add_nonlinearity(compiled, inl, low)
+    add_nonlinearity_reference(specified, inl, low)
+    np.testing.assert_array_equal(compiled, specified)
 
 
 @settings(deadline=None)
@@ -91,8 +101,8 @@ def test_quantize_columns_equals_its_twin(arguments: tuple[Any, ...]) -> None:
 def test_square_sums_equal_their_twin(seed: int, n: int, rows: int, columns: int) -> None:
     rng = np.random.default_rng(seed)
     inputs = (rng.integers(-128, 256, (n, rows)) * rng.integers(0, 2, (n, rows))).astype(np.int16)
-    squared = rng.integers(0, 2**17, (rows, columns)) ** 2
-    compiled, specified = np.full((2, n, columns), -77, np.int64)
+    squared = (rng.integers(0, 2**17, (rows, columns)) ** 2).astype(np.float32)
+    compiled, specified = np.full((2, n, columns), -77.0)
     square_sums(inputs, squared, compiled)
     square_sums_reference(inputs, squared, specified)
     np.testing.assert_array_equal(compiled, specified)
@@ -101,20 +111,9 @@ def test_square_sums_equal_their_twin(seed: int, n: int, rows: int, columns: int
 @given(st.integers(0, 2**32 - 1), st.integers(1, 10))
 @settings(deadline=None)
 def test_without_effects_whole_levels_are_read_as_they_are(seed: int, bits: int) -> None:
-    levels = np.random.default_rng(seed).integers(0, 2**16, (3, 20))
-    codes = np.empty(levels.shape, np.int32)
-    quiet = np.zeros(2, np.float32)
-    arguments = (
-        NO_SQUARES,
-        derive(seed, np.arange(3)),
-        quiet,
-        curves(20, gain=2.0**-8),
-        NO_INL,
-        0,
-        2**bits - 1,
-    )
-    quantize_columns(levels << 8, *arguments, codes)
-    np.testing.assert_array_equal(codes, np.minimum(levels, 2**bits - 1))
+    levels = np.random.default_rng(seed).integers(0, 2**16, (3, 20)) % 2**bits
+    codes = read(levels << 8, derive(seed, np.arange(3)), curves=curves(20, gain=2.0**-8))
+    np.testing.assert_array_equal(codes, levels)
 
 
 def test_a_row_is_read_alike_alone_in_any_order_and_with_more_columns() -> None:
@@ -149,8 +148,8 @@ def test_noise_of_cells_adds_up_as_the_squares_of_their_currents() -> None:
     n, rows, columns, cell, column = 2000, 40, 16, 0.05, 3000.0
     g = rng.integers(0, 256 * 4, (rows, columns)).astype(np.int64)
     x = rng.integers(0, 16, rows).astype(np.int16)
-    squares = np.empty((1, columns), np.int64)
-    square_sums(x[None], g**2, squares)
+    squares = np.empty((1, columns))
+    square_sums(x[None], (g**2).astype(np.float32), squares)
     keys = derive(stream_key(1, "cells"), np.arange(n))
     sums = np.broadcast_to(x.astype(np.int64) @ g, (n, columns)).copy()
     noise = read(sums, keys, column, cell, np.repeat(squares, n, axis=0)) - sums
@@ -166,8 +165,6 @@ def test_droop_takes_the_square_off_and_nonlinearity_shifts_a_code() -> None:
     assert read(sums, derive(0, np.arange(1)), curves=drawn).tolist() == [[3, 102, 199, 903]]
     inl = np.zeros(8, np.float32)
     inl[2], inl[7] = 1.5, 4.0
-    codes = np.empty((1, 4), np.int32)
-    quiet = np.zeros(2, np.float32)
-    levels = np.array([[1, 2, 3, 9]])
-    quantize_columns(levels, NO_SQUARES, derive(0, np.arange(1)), quiet, curves(4), inl, 0, 7, codes)
-    assert codes.tolist() == [[1, 4, 3, 7]]
+    sensed = np.array([[1, 2, 3, 9]], np.float32)
+    add_nonlinearity(sensed, inl, 0)
+    assert sensed.tolist() == [[1, 3.5, 3, 13]]
