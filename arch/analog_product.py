@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from arch.analog_cells import Physics, program
 from arch.analog_layout import Layout
-from arch.array_product import Formulation, Placement
+from arch.array_parts import Placement
+from arch.array_product import Formulation
 from arch.device import UNIT as LEVEL_UNIT
 from arch.encoding import Encoding
 from arch.readout import Readout

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.array_parts import Placement
 from arch.bit_planes import cut, in_words, joined, whole_lines, widest_block, words_of
 from arch.encoding import UNIT, Encoding
 from arch.streaming import Streaming
@@ -32,19 +33,6 @@ Method = Literal["plain product", "product and errors", "bit planes", "conductan
 
 #: Counting ones for more bitlines than this share takes longer than for all, without the product beside it.
 MOST_ERRORS = 0.5
-
-
-class Placement(NamedTuple):
-    """Weights in one array.
-
-    weights : (rows, weight columns) of any integers
-    wordlines : (rows,) element of the window on each wordline
-    first_col : the layer's column of its first weight column
-    """
-
-    weights: Ints
-    wordlines: Ints
-    first_col: int
 
 
 @dataclass(frozen=True)
@@ -249,33 +237,6 @@ class ArrayProduct:
             *self._ends,
             self.start if self.formulation.method == "bit planes" else np.zeros(0, np.int64),
         )
-
-
-def largest_sums(
-    placement: Placement,
-    encoding: Encoding,
-    streaming: Streaming,
-    windows: Ints,
-    *,
-    zero: int = 0,
-    active_rows: int | None = None,
-) -> NDArray[np.int64]:
-    """Return the largest size that each bitline's sums take on data, to calibrate its converter.
-
-    windows : (n, elements), code - zero
-    returns : (bitlines,) over all windows, phases and groups of rows; at least 1, so that a range can be made
-    """
-    levels = encoding.encode(placement.weights).levels.astype(np.float64)  # in which BLAS sums exactly
-    rows = len(levels)
-    inputs = windows[:, placement.wordlines].astype(np.int64)
-    carried = streaming.stream(inputs + zero if streaming.sign == "unsigned" else inputs)
-    largest = np.ones(levels.shape[1])
-    for start in range(0, rows, active_rows or rows):
-        part = slice(start, start + (active_rows or rows))
-        for phase in carried:
-            sums = phase[:, part].astype(np.float64) @ levels[part]
-            largest = np.maximum(largest, np.abs(sums).max(axis=0))
-    return largest.astype(np.int64)
 
 
 def _row_groups(

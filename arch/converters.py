@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from simcore import (
     MOST_CYCLES,
     Component,
     In,
+    ModelError,
     Operation,
     Out,
     PartConfig,
@@ -26,6 +27,7 @@ from simcore import (
     param,
     process,
 )
+from simcore.noise import NORMAL_FRACTION_BITS, normal_fixed_reference, stream_key
 
 Reals = NDArray[np.float32]
 Range = Literal["full", "weights", "calibrated", "fixed"]
@@ -84,8 +86,8 @@ class ADC(Component):
     A converter that takes time of its own declares the ports `sums_in` and `sums_out` and a process, and
     stands behind its array; one that does not is driven by the array and counts with it.
 
-    One with a transfer curve of its own overrides `transfer`, and may set `compiled` to a faster static
-    method that returns the same bits; `imcsim.testing.check_component` compares the two.
+    One with a transfer curve of its own overrides `transfer`, and may override `compiled` with a faster
+    function that returns the same bits; `imcsim.testing.check_component` compares the two.
 
     crossbar : the arrays that it converts for; None while it stands alone, as in a test
     """
@@ -95,7 +97,6 @@ class ADC(Component):
     config: ADCConfig
 
     crossbar: AnalogCrossbar | None = None
-    compiled: ClassVar[Callable[[Reals, Any], Reals] | None] = None
 
     @staticmethod
     def transfer(sums: Reals, config: Any) -> Reals:
@@ -106,6 +107,18 @@ class ADC(Component):
         returns : the same shape, finite; codes that lie outside the range count as clipped
         """
         return sums
+
+    @staticmethod
+    def compiled(sums: Reals, config: Any) -> Reals:
+        """Return the same as `transfer`, faster; it is not called unless a subclass has one."""
+        return sums
+
+    @classmethod
+    def own_transfer(cls) -> Callable[[Reals, Any], Reals] | None:
+        """Return the fastest function of its own transfer curve; None where it has no such curve."""
+        if cls.transfer is ADC.transfer:
+            return None
+        return cls.transfer if cls.compiled is ADC.compiled else cls.compiled
 
     @property
     def widest(self) -> int:
@@ -180,3 +193,46 @@ class SharedADC(ADC):
             sums = yield self.sums_in.get()
             yield self.convert.hold(cycles)
             yield self.sums_out.put(sums)
+
+
+def check_transfer(cls: type[ADC], config: PartConfig | None = None, *, trials: int = 8) -> None:
+    """Check a converter's own transfer curve on random sums, among them those of one read or bitline.
+
+    config : its configuration; the defaults if left out
+    raises : ModelError that names the first sum for which it returns no number, or another number when it is
+        called again, with fewer sums, or compiled
+    """
+    settled: Any = cls.Config() if config is None else config
+    for trial in range(trials):
+        shape = ((1, 1), (1, 37), (5, 1))[trial] if trial < 3 else (trial, 16 * trial + 3)
+        places = np.arange(shape[0] * shape[1]).reshape(shape)
+        random = normal_fixed_reference(stream_key(trial, "check_transfer"), places)
+        sums = (random * 2.0**-NORMAL_FRACTION_BITS * 2.0**settled.bits).astype(np.float32)
+        specified = _numbers(cls, "transfer", cls.transfer(sums.copy(), settled), sums)
+        others = {
+            "a second call of it": cls.transfer(sums.copy(), settled),
+            "a call for the last read alone": cls.transfer(sums[-1:].copy(), settled),
+        }
+        if cls.compiled is not ADC.compiled:
+            others["compiled"] = cls.compiled(sums.copy(), settled)
+        for name, found in others.items():
+            part = sums[-len(found) :]
+            _insist_on_equal(cls, name, part, specified[-len(found) :], _numbers(cls, name, found, part))
+
+
+def _numbers(cls: type[ADC], name: str, found: Any, sums: Reals) -> Reals:
+    if np.shape(found) != sums.shape or not np.isfinite(found).all():
+        got = f"shape {np.shape(found)}" if np.shape(found) != sums.shape else "nan or infinity"
+        raise ModelError(
+            f"{cls.__name__}: {name} must return a finite number for each of {sums.shape} sums, got {got}"
+        )
+    return np.asarray(found, np.float32)
+
+
+def _insist_on_equal(cls: type[ADC], name: str, sums: Reals, a: Reals, b: Reals) -> None:
+    if not np.array_equal(a, b):
+        read, bitline = np.argwhere(a != b)[0]
+        raise ModelError(
+            f"{cls.__name__}: transfer and {name} differ first at a sum of {sums[read, bitline]} LSB: "
+            f"{a[read, bitline]} and {b[read, bitline]}; both must return the same bits"
+        )

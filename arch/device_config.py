@@ -19,6 +19,9 @@ from simcore import Config, PartConfig, param
 
 _DAY_S = 86400.0
 
+#: Bound of coefficients: what is published is below 10.
+MOST = 1e3
+
 
 class ProgrammingConfig(Config):
     """Error of what a cell is programmed to: target + sigma * z, or target * exp(sigma * z) if lognormal."""
@@ -26,6 +29,8 @@ class ProgrammingConfig(Config):
     scale: float = param(1.0, ge=0, unit="", doc="times the spread below; 0 is off")
     sigma: tuple[float, ...] = param(
         (),
+        ge=-MOST,
+        le=MOST,
         unit="",
         doc="coefficients of 1, g, g^2 ... of the spread; of the target's share of g_max; () is off",
     )
@@ -37,8 +42,10 @@ class ProgrammingConfig(Config):
 class StateLine(Config):
     """A quantity that depends on the target g: low <= value + per_ln * ln(g) <= high."""
 
-    value: float = param(0.0, unit="", doc="at g_max")
-    per_ln: float = param(0.0, unit="", doc="slope over ln(g), with g the target over g_max")
+    value: float = param(0.0, ge=-MOST, le=MOST, unit="", doc="at g_max")
+    per_ln: float = param(
+        0.0, ge=-MOST, le=MOST, unit="", doc="slope over ln(g), with g the target over g_max"
+    )
     low: float = param(0.0, ge=0, unit="", doc="smallest value")
     high: float = param(1.0, ge=0, unit="", doc="largest value")
 
@@ -68,6 +75,8 @@ class RetentionConfig(Config):
     start_s: float = param(1.0, gt=0, unit="s", doc="time to which the programming error belongs; Wan")
     sigma: tuple[float, ...] = param(
         (),
+        ge=-MOST,
+        le=MOST,
         unit="",
         doc="what a factor e in time adds to the programming error's spread, as coefficients there",
     )

@@ -131,6 +131,13 @@ class Machine(ABC):
     ) -> MachineRun:
         """Build the mapped machine, feed it `images` and run it to the end."""
 
+    def values_report(self) -> tuple[tuple[str, str], ...]:
+        """Return what decides on device values and how products are computed, in words; nothing if none are.
+
+        raises : ConfigError for parts that cannot work together
+        """
+        return ()
+
     @property
     @abstractmethod
     def bits(self) -> tuple[int, int]:

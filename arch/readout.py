@@ -23,6 +23,9 @@ Integers = NDArray[Any]
 
 GAIN, OFFSET = range(2)
 
+#: Bound of a nonlinearity [LSB]: the codes of the widest converter.
+MOST_LSB = 2.0**16
+
 
 class ReadoutConfig(Config):
     """What distinguishes real converters from ideal ones; all of it is off."""
@@ -38,11 +41,15 @@ class ReadoutConfig(Config):
     )
     inl_polynomial: tuple[float, ...] = param(
         (),
+        ge=-MOST_LSB,
+        le=MOST_LSB,
         unit="",
         doc="integral nonlinearity [LSB]: coefficients of 1, t, t^2 ... over t = 0 to 1, the range",
     )
     inl_table: tuple[float, ...] = param(
         (),
+        ge=-MOST_LSB,
+        le=MOST_LSB,
         unit="",
         doc="integral nonlinearity [LSB] at points evenly over the range, with lines between them",
     )

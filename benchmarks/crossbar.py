@@ -19,7 +19,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from arch.array_product import ArrayProduct, Placement
+from arch.array_parts import Placement
+from arch.array_product import ArrayProduct
 from arch.encoding import Encoding
 from arch.streaming import Streaming
 from arch.transfer import Transfer

@@ -10,8 +10,8 @@ from typing import Any
 
 from arch.machine import Preset, machines
 from imcsim.plugins import load_plugins
-from imcsim.resolve import resolve_machine
-from simcore import Component, Config, UnknownNameError, components
+from imcsim.resolve import Setting, resolve_machine
+from simcore import Component, Config, ConfigError, UnknownNameError, components
 from simcore.registry import near_miss
 from workloads import Network, networks
 
@@ -57,12 +57,20 @@ def registered_names(
     return {each: entries for each, entries in names.items() if kind in (None, each)}
 
 
-def describe(name: str, plugins: Sequence[str | Path] = ()) -> list[Description]:
-    """Return the descriptions of all that is registered as `name`; UnknownNameError if nothing is."""
+def describe(
+    name: str, plugins: Sequence[str | Path] = (), settings: Sequence[Setting] = ()
+) -> list[Description]:
+    """Return the descriptions of all that is registered as `name`.
+
+    settings : of a machine, as for a run
+    raises : UnknownNameError if nothing is; ConfigError for settings that are wrong, or of no machine
+    """
     load_plugins(plugins)
     found = []
+    if settings and name not in machines:
+        raise ConfigError(f"--set goes with a machine, but {name!r} is none; leave it out")
     if name in machines:
-        found.append(_machine(name, machines[name]))
+        found.append(_machine(name, machines[name], settings))
     if name in networks:
         found.append(_workload(name, networks[name]))
     if name in components:
@@ -75,9 +83,13 @@ def describe(name: str, plugins: Sequence[str | Path] = ()) -> list[Description]
     return found
 
 
-def _machine(name: str, preset: Preset) -> Description:
-    settled = resolve_machine(name).machine.config.canonical()
-    return Description("machine", name, preset.doc, (_parameters(preset.machine.Config, settled),))
+def _machine(name: str, preset: Preset, settings: Sequence[Setting]) -> Description:
+    machine = resolve_machine(name, settings).machine
+    values = Section(
+        "Device values", ("what",), tuple(((what,), text) for what, text in machine.values_report())
+    )
+    parameters = _parameters(preset.machine.Config, machine.config.canonical())
+    return Description("machine", name, preset.doc, tuple(s for s in (values, parameters) if s.rows))
 
 
 def _workload(name: str, build: Callable[[], Network]) -> Description:

@@ -33,6 +33,9 @@ _plugin_option = click.option(
     callback=lambda context, option, files: files or None,  # none given is not the same as none wanted
     help="Python file to import first.",
 )
+_set_option = click.option(
+    "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Set a parameter of the machine."
+)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
@@ -42,13 +45,7 @@ def _machine_options(required: bool) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         for option in (
             _plugin_option,
-            click.option(
-                "--set",
-                "settings",
-                multiple=True,
-                metavar="PATH=VALUE",
-                help="Set a parameter of the machine.",
-            ),
+            _set_option,
             click.option(
                 "--arch",
                 "machine",
@@ -120,15 +117,17 @@ def list_command(kind: str | None, plugins: tuple[str, ...] | None, as_json: boo
 @main.command("describe")
 @click.argument("name")
 @_plugin_option
-def describe_command(name: str, plugins: tuple[str, ...] | None) -> None:
+@_set_option
+def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple[str, ...]) -> None:
     """Describe a machine, workload or component.
 
-    Shows its documentation, ports, operations and parameters, or layers.
+    Shows its documentation, ports, operations and parameters, or layers; of a machine also what decides on
+    its device values, and how they are computed.
     """
     from imcsim.catalogue import describe
     from imcsim.tables import description
 
-    for described in describe(name, plugins or ()):
+    for described in describe(name, plugins or (), settings):
         _print(description(described))
 
 

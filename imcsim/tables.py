@@ -38,9 +38,13 @@ def description(described: Description) -> RenderableType:
 
 def _section(section: Section) -> RenderableType:
     table = _table()
+    widest = max(len(cells[0]) for cells, _ in section.rows)
     for place, column in enumerate(section.columns):
         table.add_column(
-            column, justify="right" if column in ("default", "MACs") else "left", no_wrap=place > 0
+            column,
+            justify="right" if column in ("default", "MACs") else "left",
+            no_wrap=place > 0 and column != "bounds",
+            min_width=min(widest, 30) if place == 0 else None,
         )
     for cells, doc in section.rows:
         lines: list[RenderableType] = [Text(cells[0], "cyan")]

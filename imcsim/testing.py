@@ -5,7 +5,8 @@
 
 A component is built alone between sources and sinks for all its ports. The sources put tokens 0, 1, 2, ...;
 they and the sinks are fast, slow and stalled in turn. Each run is repeated, on both engines, with processes
-started in other orders, and recorded.
+started in other orders, and recorded. Of a converter the transfer curve is checked, too; device models are no
+components, and `check_device` is for them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
+from arch import ADC, check_device
+from arch.converters import check_transfer
 from imcsim.conformance_bench import (
     PATIENCE_S,
     Bench,
@@ -41,6 +44,8 @@ from simcore import (
 )
 from simcore.ports import Out, Shared
 from simcore.simulation import EngineName
+
+__all__ = ["ConformanceError", "check_component", "check_device"]
 
 _PREPARE = "pass prepare= to set what a machine would set"
 Behaviour = Callable[[Mapping[str, list[int]]], Mapping[str, list[int]]]
@@ -112,6 +117,9 @@ class _Check:
         if any(part.units for part in parts_below(component)):
             for kind in traffic:
                 self._check_traffic(kind, self._expected(kind))
+        if issubclass(self.cls, ADC):
+            with self._told("transfer curve", "has no transfer curve that can be trusted"):
+                check_transfer(self.cls, self.config)
 
     # -- declarations ----------------------------------------------------------------------------------------
 

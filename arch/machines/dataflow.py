@@ -14,7 +14,9 @@ import numpy as np
 from pydantic import field_validator, model_validator
 
 from arch.activation_memory import Buffer
+from arch.array_parts import ArrayParts
 from arch.core import Core, CoreConfig, Detail
+from arch.device_report import values_report
 from arch.encoding import Encoding
 from arch.host import Sink, Source, SourceConfig
 from arch.machine import (
@@ -192,7 +194,7 @@ class DataflowChip(Component):
 
     def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
         """Give every part its values; return where outputs go, (images x pixels, channels) int32."""
-        from arch.array_values import ArrayParts, layer_products
+        from arch.array_values import layer_products
         from arch.values import StageValues, pixel_memory
 
         parts = ArrayParts(config.encoding, config.core.crossbar, config.core.adc, values.seed)
@@ -261,6 +263,13 @@ class Dataflow(Machine):
     def bits(self) -> tuple[int, int]:
         """Bits of a weight and of an activation."""
         return self.config.weight_bits, self.config.activation_bits
+
+    def values_report(self) -> tuple[tuple[str, str], ...]:
+        """Return what decides on device values and how products are computed, in words."""
+        core = self.config.core
+        return values_report(
+            ArrayParts(self.config.encoding, core.crossbar, core.adc), self.config.activation_bits
+        )
 
     def map(self, network: LoweredNetwork) -> DataflowMap:
         """Give every stage its arrays and buffers.

@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from arch.array_product import ArrayProduct, Method, Placement
+from arch.array_parts import Placement
+from arch.array_product import ArrayProduct, Method
 from arch.encoding import Encoding, Signs
 from arch.streaming import Form, Sign, Streaming
 from arch.transfer import Transfer

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from arch import DeviceConfig, DeviceModel, IRDropConfig, ReadoutConfig, devices
 from arch.analog_cells import Physics, bit_form
 from arch.analog_product import CELLS, CONVERTERS, READS, AnalogProduct
-from arch.array_product import Placement
+from arch.array_parts import Placement
 from arch.encoding import UNIT, Encoding
 from arch.ir_drop import attenuate
 from arch.readout import Readout

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from arch.array_product import ArrayProduct, Method, Placement, largest_sums
+from arch.array_parts import Placement, largest_sums
+from arch.array_product import ArrayProduct, Method
 from arch.encoding import Encoding, Signs
 from arch.streaming import Streaming
 from arch.transfer import Transfer
