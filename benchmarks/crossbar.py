@@ -4,6 +4,9 @@ A layer of 256 x 256 weights in differential pairs lies on eight such arrays; in
 of 2 048 bitlines is converted to 8 bits in each of eight phases. That some conversions provably change
 nothing is left unused: all ones are counted. The other side does the same with a float32 matrix product for
 each bit of the inputs, on one thread, and one compiled pass that converts, shifts and adds.
+
+With read noise, mismatch of gains and offsets and bitlines that droop, arrays are compared with themselves
+without.
 """
 
 from __future__ import annotations
@@ -19,12 +22,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from arch import DeviceConfig, IRDropConfig, ReadoutConfig, devices
+from arch.analog_cells import Physics
+from arch.analog_product import AnalogProduct
 from arch.array_parts import Placement
 from arch.array_product import ArrayProduct
+from arch.device_config import ReadNoiseConfig
 from arch.encoding import Encoding
 from arch.streaming import Streaming
 from arch.transfer import Transfer
 from benchmarks.compare import Bench, benches, cpu_times
+from simcore.noise import stream_key
 
 ROWS = WEIGHTS = 256
 ARRAY_WEIGHTS = 32
@@ -32,6 +40,7 @@ WINDOWS = 64
 REPEATS = 24
 THREAD_REPEATS = 48
 ADC_BITS = 8
+ENCODING = Encoding("differential", 8, 2)
 VECTOR_POPCOUNT = "avx512_vpopcntdq"
 
 Array = NDArray[Any]
@@ -42,19 +51,44 @@ def _has_vector_popcount() -> bool:
     return cpuinfo.exists() and VECTOR_POPCOUNT in cpuinfo.read_text()
 
 
+def _placements(weights: Array) -> list[Placement]:
+    """Return the weights on their arrays."""
+    return [
+        Placement(weights[:, first : first + ARRAY_WEIGHTS], np.arange(ROWS), first)
+        for first in range(0, WEIGHTS, ARRAY_WEIGHTS)
+    ]
+
+
 @cache
 def _layer() -> tuple[ArrayProduct, Array, Array]:
     """Return the layer on its arrays, its weights and windows."""
     rng = np.random.default_rng(0)
     weights = rng.integers(-127, 128, (ROWS, WEIGHTS)).astype(np.int8)
     windows = rng.integers(0, 256, (WINDOWS, ROWS)).astype(np.int16)
-    placements = [
-        Placement(weights[:, first : first + ARRAY_WEIGHTS], np.arange(ROWS), first)
-        for first in range(0, WEIGHTS, ARRAY_WEIGHTS)
-    ]
-    encoding, streaming, transfer = Encoding("differential", 8, 2), Streaming(8), Transfer(ADC_BITS)
-    product = ArrayProduct(placements, WEIGHTS, encoding, streaming, transfer, method="bit planes")
+    product = ArrayProduct(
+        _placements(weights), WEIGHTS, ENCODING, Streaming(8), Transfer(ADC_BITS), method="bit planes"
+    )
     return product, weights, windows
+
+
+@cache
+def _real_layer() -> AnalogProduct:
+    """Return the same layer with read noise, mismatch and IR drop that depends on the inputs."""
+    placements = _placements(_layer()[1])
+    physics = Physics(
+        devices["generic"](DeviceConfig(read=ReadNoiseConfig(column=0.01)), 2),
+        IRDropConfig(bitline=1e-5, gated=True),
+        ReadoutConfig(gain_sigma=0.01, offset_sigma=0.3),
+    )
+    return AnalogProduct(
+        placements,
+        WEIGHTS,
+        ENCODING,
+        Streaming(8),
+        [Transfer(ADC_BITS)] * len(placements),
+        physics,
+        [stream_key(0, array) for array in range(len(placements))],
+    )
 
 
 def _sums() -> Array:
@@ -88,6 +122,20 @@ def one_by_one() -> Callable[[], Array]:
     return run
 
 
+def with_effects() -> Callable[[], Array]:
+    """Return what makes a call for each window of real arrays."""
+    product, (_, _, windows) = _real_layer(), _layer()
+    sums = _sums()
+
+    def run() -> Array:
+        for _ in range(REPEATS):
+            for slot in range(WINDOWS):
+                product.multiply(windows, sums, slot, 0, slot)
+        return sums
+
+    return run
+
+
 @njit(cache=True)
 def _convert(analog: Array, largest: int, bit: int, totals: Array) -> None:
     for window in range(analog.shape[0]):
@@ -99,7 +147,7 @@ def _convert(analog: Array, largest: int, bit: int, totals: Array) -> None:
 def by_matrix_products() -> Callable[[], Array]:
     """Return the other side: a float32 matrix product a bit, and a compiled converter."""
     _, weights, windows = _layer()
-    encoded = Encoding("differential", 8, 2).encode(weights)
+    encoded = ENCODING.encode(weights)
     levels = encoded.levels.astype(np.float32)
     analog = np.empty((WINDOWS, levels.shape[1]), np.float32)
     totals = np.empty(analog.shape, np.int32)
@@ -148,6 +196,13 @@ for _bench in (
         "cost",
         1.25,
         cpu_times(one_by_one, batched),
+    ),
+    Bench(
+        "crossbar-effects",
+        "the same: read noise, gain, offset and IR drop of first order on, against off",
+        "cost",
+        3,
+        cpu_times(with_effects, one_by_one),
     ),
     Bench(
         "crossbar-threads",

@@ -14,6 +14,7 @@ from tests.imcsim.command_bench import command, refusal
 RESNET50 = {
     "resnet50-array": 20,
     "resnet50-ideal": 30,
+    "resnet50-device": 45,
     "resnet50-group": 4,
     "resnet50-eight": 9,
     "resnet50-setup": 2,

@@ -20,6 +20,7 @@ def test_all_sides_return_the_same_products() -> None:
         ("crossbar-exact", "speed-up", 6 if _has_vector_popcount() else 2.5),
         ("crossbar-token-call", "cost", 1.25),
         ("crossbar-threads", "speed-up", 1.7),
+        ("crossbar-effects", "cost", 3),
     ],
 )
 def test_ratios_of_crossbars_are_bounded(name: str, figure: str, bound: float) -> None:
