@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from arch.analog_cells import Physics, program
 from arch.analog_layout import Layout
-from arch.array_parts import Placement
+from arch.array_parts import Placement, code_range
 from arch.array_product import Formulation
 from arch.device import UNIT as LEVEL_UNIT
 from arch.encoding import Encoding
@@ -67,7 +67,7 @@ class AnalogProduct:
         self._physics = physics
         self._split = streaming.sign == "split"
         self._zero = zero if streaming.sign == "unsigned" else 0
-        self._ends = transfers[0].low, transfers[0].high
+        self._ends = code_range(transfers, encoding)
         self.start = np.zeros(columns, np.int64)
         self.driven: list[NDArray[np.int64]] = []
         layout = Layout(physics)

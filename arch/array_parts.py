@@ -7,6 +7,7 @@ the rows in use (`full`), of the weights the array holds (`weights`), of the sum
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
@@ -116,6 +117,21 @@ def array_converters(
     if not signed:
         largest += ceil(g_off * at_once * streaming.largest)
     return Transfer.of_range(adc.bits, largest, signed=signed)
+
+
+def code_range(transfers: Sequence[Transfer], encoding: Encoding) -> tuple[int, int]:
+    """Return the smallest and largest code of a layer's converters.
+
+    raises : ConfigError where arrays differ in it, or signed cells are read by unsigned converters
+    """
+    ends = {(transfer.low, transfer.high) for transfer in transfers}
+    if len(ends) > 1:
+        raise ConfigError(
+            "adc bits and signed must be the same for all arrays of a layer; only LSBs may differ"
+        )
+    if encoding.signs == "signed" and not transfers[0].signed:
+        raise ConfigError("adc signed must be true for signed cells, whose sums may be negative, got false")
+    return ends.pop()
 
 
 def largest_sums(

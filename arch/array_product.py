@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.array_parts import Placement
+from arch.array_parts import Placement, code_range
 from arch.bit_planes import cut, in_words, joined, whole_lines, widest_block, words_of
 from arch.encoding import UNIT, Encoding
 from arch.streaming import Streaming
@@ -102,11 +102,7 @@ class ArrayProduct:
         if active_rows is not None and active_rows < 1:
             raise ConfigError(f"active_rows must be at least 1 wordline, got {active_rows}")
         transfers = [transfer] * len(placements) if isinstance(transfer, Transfer) else list(transfer)
-        self._ends = transfers[0].low, transfers[0].high
-        if any((each.low, each.high) != self._ends for each in transfers):
-            raise ConfigError(
-                "adc bits and signed must be the same for all arrays of a layer; only LSBs may differ"
-            )
+        self._ends = code_range(transfers, encoding)
         self._placements = placements
         self._streaming = streaming
         self._cell_bits = encoding.weight_bits if encoding.signs == "signed" else encoding.cell_bits

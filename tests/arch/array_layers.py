@@ -80,8 +80,8 @@ def layers(draw: st.DrawFn, most_rows: int = 80, adc: tuple[int, int] = (1, 10))
         )
         for r, c in product(range(row_blocks), range(2))
     ]
-    bits = draw(st.integers(*adc))
-    signed = encoding.signs == "signed" and bits > 1
+    signed = encoding.signs == "signed"
+    bits = max(draw(st.integers(*adc)), 1 + signed)
     bitlines = encoding.encode(placements[0].weights).levels.shape[1]
     transfers = [
         Transfer(

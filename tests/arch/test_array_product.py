@@ -267,5 +267,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         ArrayProduct(placements, 32, encoding, streaming, Transfer(8), active_rows=0)
     with pytest.raises(ConfigError, match="the same for all arrays"):
         ArrayProduct(placements, 32, encoding, streaming, [Transfer(8), Transfer(9)])
+    with pytest.raises(ConfigError, match="adc signed must be true for signed cells"):
+        ArrayProduct(placements, 32, Encoding("signed", 8), streaming, Transfer(8))
     with pytest.raises(MappingError, match="an array of 256 bitlines has 3 LSBs"):
         ArrayProduct(placements, 32, encoding, streaming, Transfer(8, lsb=np.array([1, 2, 3])))
