@@ -26,3 +26,31 @@ def test_sharing_converters_saves_area_until_their_turns_outlast_a_product(
     # up to 16 bitlines x 8 cycles fit into the 130 cycles of a product; conv2 and conv3 have 32
     assert rates[:5] == [120_192] * 5
     assert rates[5] == 61_035
+
+
+@pytest.mark.slow
+def test_accuracy_depends_on_converters_cells_noise_and_time(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "device_accuracy.py"))
+    questions = [study["coarse"](question) for question in study["QUESTIONS"]]
+    found = [(question, study["answer"](question, images=20, seeds=1)) for question in questions]
+    by_title = {question.title: answers for question, answers in found}
+    for network in study["COLOURS"]:
+        few, _, many = by_title["Converters"][network, "range: weights"]
+        assert few < 0.5 < 0.9 <= many
+        assert by_title["Converters"][network, "range: calibrated"][0] > few
+        quiet, _, loud = by_title["Programming noise"][network, "8-bit converters"]
+        assert quiet >= 0.9
+        assert loud < quiet
+        raw, compensated = (by_title["Drift of PCM"][network, way] for way in ("as it is", "compensated"))
+        assert raw[0] == compensated[0]
+        assert raw[-1] < compensated[-1]
+        mild, strong = (
+            by_title["Cells in differential pairs"][network, way]
+            for way in ("programming noise 15 %", "30 %")
+        )
+        assert sum(strong) < sum(mild)
+    for question, answers in found:
+        assert len(study["table"](question, answers).splitlines()) == 1 + len(answers)
+    picture = tmp_path / "accuracy.png"
+    study["save_figure"](study["draw"](found), picture)
+    assert picture.stat().st_size > 10_000
