@@ -32,6 +32,7 @@ from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
 from arch.parts import chosen
+from arch.streaming import Streaming
 from simcore import (
     MOST_CYCLES,
     Component,
@@ -119,10 +120,15 @@ class DataflowConfig(Config):
             self.weight_bits, crossbar.encoding, crossbar.cell_bits, self.columns_per_weight
         )
 
+    @property
+    def streaming(self) -> Streaming:
+        """How windows reach the wordlines."""
+        return self.core.crossbar.streaming(self.activation_bits)
+
     @model_validator(mode="after")
-    def _encoding_agrees(self) -> Self:
+    def _arrays_can_do_it(self) -> Self:
         try:
-            _ = self.encoding
+            _ = self.encoding, self.streaming
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
@@ -169,6 +175,7 @@ class DataflowChip(Component):
                 images,
                 config.detail,
                 config.activation_bits,
+                config.encoding,
                 placed.replication.get(stage.name, 1),
             )
             self.cores[stage.name] = core
@@ -300,14 +307,15 @@ class Dataflow(Machine):
     def _latency_steps(self, tiling: Tiling | None) -> int:
         """Return the steps from a core's firing until its reader may see the pixel, at least."""
         core = self.config.core
+        product = core.crossbar.product_cycles(self.config.streaming)
         hops = tiling.row_blocks - 1 if tiling is not None else 0
         cycles = (
-            core.crossbar.product_cycles
+            product
             + hops * core.partial_sum_cycles
             + core.digital.pass_cycles
             + self.config.fabric.latency_cycles
         )
-        return -(-cycles // core.crossbar.product_cycles)
+        return -(-cycles // product)
 
     def simulate(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
