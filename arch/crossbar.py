@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from arch.cell_charge import mean_charge, mean_read_charge
 from arch.cost import ARRAY_AREA, CELL_READ
 from arch.encoding import Encoding, Signs
 from arch.mapping.tiling import Block
@@ -68,7 +69,11 @@ class AnalogCrossbarConfig(PartConfig):
         doc="codes as they are, or less their zero point: twos-complement, or split into two signs; assumed",
     )
     cell_energy_fj: float = param(
-        CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one read; {CELL_READ.source}"
+        CELL_READ.value,
+        ge=0,
+        unit="fJ",
+        doc="energy of one cell in one read at average activity, which the published figure is taken to be "
+        f"at; {CELL_READ.source}",
     )
     area_mm2: float = param(ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one array; {ARRAY_AREA.source}")
 
@@ -102,11 +107,13 @@ class AnalogCrossbar(Component):
     Timing: a product occupies the array for `config.product_cycles`; nothing overlaps inside it.
     Values: exact integer products, or what slices, streaming and converters make of them; see
     `arch.array_values`. Noise is left out.
+    Energy: by the charge through the cells, that of the values where there are any, else at average activity.
 
     blocks : the weights that its arrays hold
     encoding, streaming : how they lie in cells, and how windows reach the wordlines
     multiply : computes the values of one window's products, on the first array of a replica for all of them;
         None on the others, and in a run without values
+    charge : tells what went through the cells so far, see `arch.cell_charge`; None in a run without values
     """
 
     Config = AnalogCrossbarConfig
@@ -121,6 +128,7 @@ class AnalogCrossbar(Component):
     encoding: Encoding = Encoding("signed", 8)
     streaming: Streaming = Streaming(8, form="pulse-width")
     multiply: Callable[[int], None] | None = None
+    charge: Callable[[], int] | None = None
 
     @property
     def arrays(self) -> int:
@@ -155,15 +163,21 @@ class AnalogCrossbar(Component):
         return self.mvm.count * sum(block.cells for block in self.blocks)
 
     def actions(self) -> dict[str, int]:
-        """Add cell reads: each phase of a product one for each cell in use."""
+        """Add cell reads, each phase of a product one for each cell in use, and the charge through them."""
         units = self.encoding.unit_bitlines
         cells = sum(block.rows * (block.bitlines + units) for block in self.blocks)
         reads = self.mvm.count * len(self.streaming.phases) * cells
-        return {**super().actions(), "cell read": reads}
+        charge = self.charge() if self.charge is not None else self.mvm.count * self._mean_charge()
+        return {**super().actions(), "cell read": reads, "cell charge": charge}
 
     def action_energy(self) -> dict[str, float]:
-        """Return the energy of a cell read [J]."""
-        return {"cell read": self.config.cell_energy_fj * 1e-15}
+        """Return the energy of a unit of charge [J]: a read itself costs nothing."""
+        read = self.config.cell_energy_fj * 1e-15
+        return {"cell charge": read / mean_read_charge(self.encoding, self.streaming)}
+
+    def _mean_charge(self) -> int:
+        """Return the charge of one product at average activity, over all arrays."""
+        return sum(mean_charge(self.encoding, self.streaming, b.rows, b.cols) for b in self.blocks)
 
     def area(self) -> float:
         """Return the area of its arrays [mm2]."""

@@ -15,8 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.array_product import ArrayProduct
+from arch.cell_charge import drives, row_conductances
+from arch.charge_meter import ChargeMeter
+from arch.encoding import Encoding
 from arch.mapping.stages import Operand, Stage
 from arch.mapping.tiling import Block
+from arch.streaming import Streaming
 from simcore import BrokenLawError
 from simcore.kernels.integer_mvm import multiply_block, multiply_channels, multiply_window
 from simcore.kernels.requantize import apply_affine, clip_codes, join_operand, requantize_sums, scale_operand
@@ -212,6 +216,19 @@ class StageValues:
         assert self.arrays is not None
         self.clipped += self.arrays.multiply(self._windows, self.sums, window % self.slots)
         self.products += 1
+
+    def meter(self, encoding: Encoding, streaming: Streaming) -> ChargeMeter:
+        """Return a meter of the charge through a replica's cells, which are perfect."""
+        matrix = self._quantized(self.stage.head, QuantizedMatrix)
+        zero = int(matrix.input_zero)
+        codes = np.arange(2**self.network.activation_bits)
+        inputs = codes if streaming.sign == "unsigned" else codes - zero
+        return ChargeMeter(
+            self._windows,
+            zero,
+            drives(streaming, inputs),
+            lambda block: row_conductances(encoding, block.weights(matrix.weights)),
+        )
 
     @cached_property
     def _weights(self) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -225,7 +226,10 @@ class DataflowChip(Component):
             core.digital.finish = work.finish
             for replica in core.replicas:
                 blocks = [block for crossbar in replica for block in crossbar.blocks]
-                replica[0].multiply = work.multiplier(blocks)
+                meter = work.meter(config.encoding, config.streaming)
+                replica[0].multiply = meter.ahead_of(work.multiplier(blocks))
+                for crossbar in replica:
+                    crossbar.charge = partial(meter.charge, crossbar.blocks)
             registers[stage.name] = work.output
         last = placed.stages[-1]
         result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
