@@ -96,14 +96,13 @@ def test_rows_conduct_what_their_cells_do(encoding: Encoding, rows: int, columns
 
 @given(encodings())
 def test_the_table_of_weights_has_every_weight_at_its_index(encoding: Encoding) -> None:
-    table = weight_conductances(replace(encoding, signs="offset") if encoding.signs == "flip" else encoding)
-    unit = encoding.unit_bitlines * LEVEL
+    """Of flipped weights before any is flipped, which is as an offset."""
+    signs = "offset" if encoding.signs == "flip" else encoding.signs
+    table = weight_conductances(encoding)
+    assert len(table) == encoding.high - encoding.low + 1
     for weight in range(encoding.low, encoding.high + 1):
-        alone = conductances(np.array([[weight]]), encoding.signs, encoding.weight_bits, encoding.cell_bits)[
-            0
-        ]
-        if encoding.signs != "flip":
-            assert table[weight] == alone - unit
+        (alone,) = conductances(np.array([[weight]]), signs, encoding.weight_bits, encoding.cell_bits)
+        assert table[weight] == alone - encoding.unit_bitlines * LEVEL
 
 
 def test_charge_beyond_64_bits_is_exact() -> None:
@@ -137,14 +136,12 @@ def conv(channels: int = 5, groups: int = 1) -> Conv2d:
     return Conv2d(name="conv", out_channels=channels, window=Window.square(3, padding=1), groups=groups)
 
 
-def run_with(
-    case: Quantized, machine: dict[str, Any], values: str = "ideal", *, images: int | None = None
-) -> MachineRun:
+def run_with(case: Quantized, machine: dict[str, Any], values: str = "ideal") -> MachineRun:
     network = case.network
     widths = {"weight_bits": network.weight_bits, "activation_bits": network.activation_bits}
     subject = bench(network.lowered, {**widths, **machine})
     given = None if values == "off" else replace(case.values, device=values == "device")
-    return subject.run(images or len(case.values.codes), given)
+    return subject.run(len(case.values.codes), given)
 
 
 def counted(run: MachineRun, action: str) -> int:
