@@ -122,8 +122,14 @@ class ADC(Component):
 
     @property
     def widest(self) -> int:
-        """Most bitlines in use in one array."""
+        """Most bitlines in use in one array; a unit bitline has a converter to itself."""
         return self.crossbar.widest if self.crossbar is not None else 1
+
+    @property
+    def reads(self) -> int:
+        """Reads of one product, each to be converted."""
+        crossbar = self.crossbar
+        return crossbar.config.reads(crossbar.streaming) if crossbar is not None else 1
 
     @property
     def converters(self) -> int:
@@ -131,9 +137,9 @@ class ADC(Component):
         return self.crossbar.arrays * self.crossbar.config.cols if self.crossbar is not None else 1
 
     def actions(self) -> dict[str, int]:
-        """Add conversions: one for each bitline in use, each product."""
+        """Add conversions: those of the arrays' sums."""
         crossbar = self.crossbar
-        conversions = crossbar.mvm.count * crossbar.bitlines if crossbar is not None else 0
+        conversions = crossbar.mvm.count * crossbar.conversions if crossbar is not None else 0
         return {**super().actions(), "conversion": conversions}
 
     def action_energy(self) -> dict[str, float]:
@@ -187,8 +193,8 @@ class SharedADC(ADC):
 
     @process
     def serve(self) -> Process:
-        """Take sums, let the bitlines take their turns, hand the numbers on."""
-        cycles = min(self.config.bitlines, self.widest) * self.config.cycles
+        """Take sums, let the bitlines take their turns after each read, hand the numbers on."""
+        cycles = min(self.config.bitlines, self.widest) * self.reads * self.config.cycles
         while True:
             sums = yield self.sums_in.get()
             yield self.convert.hold(cycles)

@@ -9,10 +9,12 @@ from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buf
 from arch.converters import ADC, ADCConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
+from arch.encoding import Encoding
 from arch.links import Links, LinksConfig
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block, Tiling
 from arch.parts import chosen
+from arch.streaming import Streaming
 from simcore import MOST_CYCLES, Component, MappingError, PartConfig, component_part, components, param
 
 Detail = Literal["array", "group"]
@@ -50,6 +52,7 @@ class Core(Component):
     collected in the same order. They share memory and digital unit, which stand for one in each of them.
 
     replicas : the arrays of each, in lock-step; none where the stage has no weights
+    encoding, streaming : how weights lie in their cells, and how windows reach them
     registers : windows that may be between the memory and the end of the digital unit at once
     """
 
@@ -59,6 +62,8 @@ class Core(Component):
     memory: ActivationMemory
     crossbars: list[AnalogCrossbar]
     replicas: list[list[AnalogCrossbar]]
+    encoding: Encoding
+    streaming: Streaming
     digital: DigitalUnit
     links: Links
     registers: int
@@ -71,6 +76,7 @@ class Core(Component):
         images: int,
         detail: Detail,
         bits: int,
+        encoding: Encoding,
         replicas: int = 1,
     ) -> None:
         """Build the parts for a stage.
@@ -79,6 +85,7 @@ class Core(Component):
         bits : of one activation
         """
         config = self.config
+        self.encoding, self.streaming = encoding, config.crossbar.streaming(bits)
         self.memory = self.add(chosen(config.memory, ActivationMemory), "memory", config.memory)
         self.memory.lay_out(stage, buffers, images)
         self.crossbars, self.replicas = [], []
@@ -145,7 +152,7 @@ class Core(Component):
         config = self.config
         kind = chosen(config.crossbar, AnalogCrossbar)
         crossbar = self.add(kind, f"{prefix}crossbar{name}", config.crossbar)
-        crossbar.blocks = blocks
+        crossbar.blocks, crossbar.encoding, crossbar.streaming = blocks, self.encoding, self.streaming
         self.crossbars.append(crossbar)
         adc: Any = self.add(chosen(config.adc, ADC), f"{prefix}adc{name}", config.adc)
         adc.crossbar = crossbar

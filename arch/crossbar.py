@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from arch.cell_charge import mean_charge, mean_read_charge
 from arch.cost import ARRAY_AREA, CELL_READ
 from arch.device import device_part
 from arch.device_config import DeviceConfig
-from arch.encoding import Signs
+from arch.encoding import Encoding, Signs
 from arch.ir_drop import IRDropConfig
 from arch.mapping.tiling import Block
 from arch.streaming import Form, Sign, Streaming
@@ -37,14 +38,14 @@ class AnalogCrossbarConfig(PartConfig):
         ge=1,
         le=MOST_CYCLES,
         unit="cycle",
-        doc="one product with all phases of its inputs, of rows on at once; 130 ns with pulse widths, HERMES "
-        "and its simulator",
+        doc="one read: a phase of the inputs on the rows that are on at once; 130 ns with pulse widths of 8 "
+        "bits, which take one, HERMES and its simulator",
     )
     active_rows: int | None = param(
         None,
         ge=1,
         unit="wordline",
-        doc="most that are on at once, the others take turns of mvm_cycles; null: all, as in HERMES",
+        doc="most that are on at once, the others take turns; null: all, as in HERMES",
     )
     encoding: Signs | None = param(
         None,
@@ -80,14 +81,25 @@ class AnalogCrossbarConfig(PartConfig):
         doc="scale sums digitally by what an array's cells have lost: global drift compensation, Joshi",
     )
     cell_energy_fj: float = param(
-        CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one product; {CELL_READ.source}"
+        CELL_READ.value,
+        ge=0,
+        unit="fJ",
+        doc="energy of one cell in one read at average activity, which the published figure is taken to be "
+        f"at; {CELL_READ.source}",
     )
     area_mm2: float = param(ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one array; {ARRAY_AREA.source}")
 
-    @property
-    def product_cycles(self) -> int:
-        """Cycles of one product: groups of rows take turns where not all may be on at once."""
-        return self.mvm_cycles * -(-self.rows // (self.active_rows or self.rows))
+    def turns(self, rows: int) -> int:
+        """Return the turns that so many rows take where not all may be on at once."""
+        return -(-rows // (self.active_rows or rows))
+
+    def reads(self, streaming: Streaming) -> int:
+        """Return the reads of one product: every phase, for every group of the array's rows, used or not."""
+        return len(streaming.phases) * self.turns(self.rows)
+
+    def product_cycles(self, streaming: Streaming) -> int:
+        """Return the cycles of one product."""
+        return self.mvm_cycles * self.reads(streaming)
 
     def streaming(self, code_bits: int) -> Streaming:
         """Return how codes of so many bits reach the wordlines; what is signed is code - zero point."""
@@ -107,10 +119,13 @@ class AnalogCrossbar(Component):
     Timing: a product occupies the array for `config.product_cycles`; nothing overlaps inside it.
     Values: exact integer products, or what cells, slices, streaming, wires and converters make of them; see
     `arch.array_values`.
+    Energy: by the charge through the cells, that of the values where there are any, else at average activity.
 
     blocks : the weights that its arrays hold
+    encoding, streaming : how they lie in cells, and how windows reach the wordlines
     multiply : computes the values of one window's products, on the first array of a replica for all of them;
         None on the others, and in a run without values
+    charge : tells what went through the cells so far, see `arch.cell_charge`; None in a run without values
     """
 
     Config = AnalogCrossbarConfig
@@ -122,7 +137,10 @@ class AnalogCrossbar(Component):
     mvm = Operation(doc="one matrix-vector product")
 
     blocks: Sequence[Block] = ()
+    encoding: Encoding = Encoding("signed", 8)
+    streaming: Streaming = Streaming(8, form="pulse-width")
     multiply: Callable[[int], None] | None = None
+    charge: Callable[[], int] | None = None
 
     @property
     def arrays(self) -> int:
@@ -130,19 +148,21 @@ class AnalogCrossbar(Component):
         return len(self.blocks)
 
     @property
-    def bitlines(self) -> int:
-        """Bitlines in use over all arrays."""
-        return sum(block.bitlines for block in self.blocks)
+    def widest(self) -> int:
+        """Most bitlines in use in one array; a unit bitline is beside them."""
+        return max((block.bitlines for block in self.blocks), default=0)
 
     @property
-    def widest(self) -> int:
-        """Most bitlines in use in one array."""
-        return max((block.bitlines for block in self.blocks), default=0)
+    def conversions(self) -> int:
+        """Sums to convert in one product, over all arrays: each bitline's of each phase and group of rows."""
+        turns, units = self.config.turns, self.encoding.unit_bitlines
+        sums = sum((block.bitlines + units) * turns(block.rows) for block in self.blocks)
+        return len(self.streaming.phases) * sums
 
     @process
     def serve(self) -> Process:
         """Take a window, hold the array for one product, hand the sums on."""
-        cycles, multiply = self.config.product_cycles, self.multiply
+        cycles, multiply = self.config.product_cycles(self.streaming), self.multiply
         relay = self.relay(self.mvm, self.window_in, self.sums_out)
         window = yield relay.get()
         while True:
@@ -155,13 +175,21 @@ class AnalogCrossbar(Component):
         return self.mvm.count * sum(block.cells for block in self.blocks)
 
     def actions(self) -> dict[str, int]:
-        """Add cell reads: all wordlines drive all bitlines in use, each product."""
-        cells = sum(block.rows * block.bitlines for block in self.blocks)
-        return {**super().actions(), "cell read": self.mvm.count * cells}
+        """Add cell reads, each phase of a product one for each cell in use, and the charge through them."""
+        units = self.encoding.unit_bitlines
+        cells = sum(block.rows * (block.bitlines + units) for block in self.blocks)
+        reads = self.mvm.count * len(self.streaming.phases) * cells
+        charge = self.charge() if self.charge is not None else self.mvm.count * self._mean_charge()
+        return {**super().actions(), "cell read": reads, "cell charge": charge}
 
     def action_energy(self) -> dict[str, float]:
-        """Return the energy of a cell read [J]."""
-        return {"cell read": self.config.cell_energy_fj * 1e-15}
+        """Return the energy of a unit of charge [J]: a read itself costs nothing."""
+        read = self.config.cell_energy_fj * 1e-15
+        return {"cell charge": read / mean_read_charge(self.encoding, self.streaming)}
+
+    def _mean_charge(self) -> int:
+        """Return the charge of one product at average activity, over all arrays."""
+        return sum(mean_charge(self.encoding, self.streaming, b.rows, b.cols) for b in self.blocks)
 
     def area(self) -> float:
         """Return the area of its arrays [mm2]."""

@@ -150,6 +150,11 @@ class Encoding:
         return self.slices * (2 if self.signs == "differential" else 1)
 
     @property
+    def unit_bitlines(self) -> int:
+        """Unit bitlines of an array, beside its columns: one if weights have an excess."""
+        return int(self.signs in ("offset", "flip"))
+
+    @property
     def low(self) -> int:
         """Smallest weight that fits."""
         if self.signs == "differential":

@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 
 from arch.analog_product import AnalogProduct
 from arch.array_values import Product
+from arch.cell_charge import drives, row_conductances
+from arch.charge_meter import ChargeMeter
+from arch.encoding import Encoding
 from arch.mapping.stages import Operand, Stage
 from arch.mapping.tiling import Block
+from arch.streaming import Streaming
 from simcore import BrokenLawError
 from simcore.kernels.integer_mvm import multiply_block, multiply_channels, multiply_window
 from simcore.kernels.requantize import apply_affine, clip_codes, join_operand, requantize_sums, scale_operand
@@ -228,6 +232,26 @@ class StageValues:
             self.products += 1
 
         return count
+
+    def meter(
+        self, replica: int, blocks: Sequence[Block], encoding: Encoding, streaming: Streaming
+    ) -> ChargeMeter:
+        """Return a meter of the charge through a replica's cells."""
+        matrix = self._quantized(self.stage.head, QuantizedMatrix)
+        zero = int(matrix.input_zero)
+        codes = np.arange(2**self.network.activation_bits)
+        inputs = codes if streaming.sign == "unsigned" else codes - zero
+        arrays = self.arrays[replica % len(self.arrays)] if self.arrays else None
+        real: dict[tuple[int, int], NDArray[np.int64]] = {}
+        if isinstance(arrays, AnalogProduct):
+            real = {(b.row, b.col): driven for b, driven in zip(blocks, arrays.driven, strict=True)}
+
+        def conductances(block: Block) -> NDArray[np.int64]:
+            if real:
+                return real[block.row, block.col]
+            return row_conductances(encoding, block.weights(matrix.weights))
+
+        return ChargeMeter(self._windows, zero, drives(streaming, inputs), conductances)
 
     @cached_property
     def _weights(self) -> NDArray[Any]:

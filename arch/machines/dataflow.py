@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -33,6 +34,7 @@ from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
 from arch.parts import chosen
+from arch.streaming import Streaming
 from simcore import (
     MOST_CYCLES,
     Component,
@@ -120,10 +122,15 @@ class DataflowConfig(Config):
             self.weight_bits, crossbar.encoding, crossbar.cell_bits, self.columns_per_weight
         )
 
+    @property
+    def streaming(self) -> Streaming:
+        """How windows reach the wordlines."""
+        return self.core.crossbar.streaming(self.activation_bits)
+
     @model_validator(mode="after")
-    def _encoding_agrees(self) -> Self:
+    def _arrays_can_do_it(self) -> Self:
         try:
-            _ = self.encoding
+            _ = self.encoding, self.streaming
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
@@ -170,6 +177,7 @@ class DataflowChip(Component):
                 images,
                 config.detail,
                 config.activation_bits,
+                config.encoding,
                 placed.replication.get(stage.name, 1),
             )
             self.cores[stage.name] = core
@@ -224,7 +232,10 @@ class DataflowChip(Component):
             core.digital.finish = work.finish
             for number, replica in enumerate(core.replicas):
                 held = [block for crossbar in replica for block in crossbar.blocks]
-                replica[0].multiply = work.multiplier(number, held)
+                meter = work.meter(number, held, config.encoding, config.streaming)
+                replica[0].multiply = meter.ahead_of(work.multiplier(number, held))
+                for crossbar in replica:
+                    crossbar.charge = partial(meter.charge, crossbar.blocks)
             registers[stage.name] = work.output
         last = placed.stages[-1]
         result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
@@ -313,14 +324,15 @@ class Dataflow(Machine):
     def _latency_steps(self, tiling: Tiling | None) -> int:
         """Return the steps from a core's firing until its reader may see the pixel, at least."""
         core = self.config.core
+        product = core.crossbar.product_cycles(self.config.streaming)
         hops = tiling.row_blocks - 1 if tiling is not None else 0
         cycles = (
-            core.crossbar.product_cycles
+            product
             + hops * core.partial_sum_cycles
             + core.digital.pass_cycles
             + self.config.fabric.latency_cycles
         )
-        return -(-cycles // core.crossbar.product_cycles)
+        return -(-cycles // product)
 
     def simulate(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from hypothesis import strategies as st
 
 from arch import Dataflow, DataflowConfig, MachineRun, RunOptions, Values
 from arch.machines.dataflow import DataflowMap
+from arch.streaming import Form, Sign
 from tests.strategies import NetworkCase
 from workloads import (
     Add,
@@ -126,7 +127,7 @@ RULES = ("minimum", "lines:K", "lines:K+1", "lines:K+3", "full", "unbounded")
 
 @st.composite
 def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str, Any]:
-    """Draw a machine: small arrays so that layers need several, any speeds, any buffer rule."""
+    """Draw a machine: small arrays so that layers need several, any inputs, speeds and buffer rule."""
     adc: dict[str, Any] = {"kind": "column-adc"}
     if draw(st.booleans()):
         adc = {"kind": "shared-adc", "bitlines": draw(st.integers(1, 9)), "cycles": draw(st.integers(1, 9))}
@@ -136,6 +137,10 @@ def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str,
             "rows": draw(st.integers(4, 32)),
             "cols": draw(st.integers(4, 32)),
             "mvm_cycles": draw(st.integers(1, 20)),
+            "active_rows": draw(st.none() | st.integers(1, 40)),
+            "input_form": draw(st.sampled_from(get_args(Form))),
+            "input_sign": draw(st.sampled_from(get_args(Sign))),
+            "dac_bits": draw(st.integers(1, 8)),
         },
         "adc": adc,
         "digital": {"lanes": draw(st.integers(1, 8)), "pass_cycles": draw(st.integers(0, 3))},

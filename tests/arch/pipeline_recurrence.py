@@ -143,6 +143,23 @@ class Core:
         return len(self.buffers[0].steps)
 
 
+def phases_of(config: DataflowConfig) -> int:
+    """Return the phases of a product's inputs."""
+    crossbar, bits = config.core.crossbar, config.activation_bits
+    phases = ceil(bits / crossbar.dac_bits) if crossbar.input_form == "bit-serial" else 1
+    if crossbar.input_sign == "split":
+        phases *= 2
+    if crossbar.input_sign == "twos-complement":
+        phases += 1
+    return phases
+
+
+def reads_of(config: DataflowConfig) -> int:
+    """Return how often an array is read for one product: in each phase, once a group of its rows."""
+    crossbar = config.core.crossbar
+    return phases_of(config) * ceil(crossbar.rows / (crossbar.active_rows or crossbar.rows))
+
+
 class Recurrence:
     """A placed network on a machine, and when each of `images` comes out.
 
@@ -243,12 +260,12 @@ class Recurrence:
             widths_of_units, repeats = [max(widths)], 1
         else:
             widths_of_units, repeats = widths, row_blocks
-        arrays = []
+        arrays, reads = [], reads_of(self.config)
         for width in widths_of_units * repeats:
-            units = [Unit(lambda n: config.crossbar.product_cycles)]
+            units = [Unit(lambda n: config.crossbar.mvm_cycles * reads)]
             if config.adc.kind == "shared-adc":
                 adc: Any = config.adc
-                turns = min(adc.bitlines, width) * adc.cycles
+                turns = min(adc.bitlines, width) * reads * adc.cycles
                 units.append(Unit(lambda n, turns=turns: turns))  # type: ignore[misc]
             arrays.append(units)
         return arrays, row_blocks, len(widths)

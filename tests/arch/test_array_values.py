@@ -258,11 +258,46 @@ def test_accuracy_falls_with_coarse_converters_and_recovers_with_fine_ones() -> 
     assert right(bits=8, range="full") < usual
 
 
-def test_device_values_change_no_cycle() -> None:
+@pytest.mark.parametrize(
+    ("form", "sign", "active_rows", "adc"),
+    list(product(FORMS, SIGNS, (None, 3), ({}, {"kind": "shared-adc", "bitlines": 5, "cycles": 7}))),
+)
+def test_values_change_no_cycle(form: str, sign: str, active_rows: int | None, adc: dict[str, Any]) -> None:
     case = drawn(conv(), bits=8)
-    subject = bench(case.network.lowered)
-    device = subject.run(3, replace(case.values, device=True))
-    assert device.completed == subject.run(3).completed
+    crossbar = {"input_form": form, "input_sign": sign, "dac_bits": 3, "active_rows": active_rows}
+    subject = bench(case.network.lowered, {"core": core(crossbar, **adc)})
+    off, ideal, device = (
+        subject.run(3, values) for values in (None, case.values, replace(case.values, device=True))
+    )
+    assert off.completed == ideal.completed == device.completed
+    assert off.outcome.accounts == ideal.outcome.accounts == device.outcome.accounts
+
+
+@pytest.mark.parametrize(
+    ("encoding", "form", "sign", "active_rows", "detail"),
+    list(product(ENCODINGS, FORMS, SIGNS, (None, 3), ("array", "group"))),
+)
+def test_conversions_in_the_ledger_are_those_the_arrays_made(
+    encoding: str, form: str, sign: str, active_rows: int | None, detail: str
+) -> None:
+    case = drawn(conv("first", 4), conv("grouped", 6, groups=2), conv("depthwise", 6, groups=6))
+    crossbar = {
+        "encoding": encoding,
+        "input_form": form,
+        "input_sign": sign,
+        "dac_bits": 3,
+        "active_rows": active_rows,
+    }
+    machine = {
+        "detail": detail,
+        "layers": {"grouped": {"replication": 2}},
+        "core": core(crossbar, energy_pj=1.0),
+    }
+    run = device_run(case, machine)
+    assert run.arrays is not None
+    counted = [actions.get("conversion", 0) for actions in run.outcome.energy.actions.values()]
+    assert sum(counted) == run.arrays.conversions
+    assert run.outcome.energy.by_component["adc"] == pytest.approx(run.arrays.conversions * 1e-12)
 
 
 def test_rows_that_take_turns_take_their_time() -> None:
@@ -273,6 +308,34 @@ def test_rows_that_take_turns_take_their_time() -> None:
     )
     intervals = [run.completed[1] - run.completed[0] for run in (half, whole)]
     assert intervals == [2 * 36 * 130, 36 * 130]
+
+
+@pytest.mark.parametrize(
+    ("crossbar", "reads"),
+    [
+        ({}, 1),
+        ({"input_sign": "split"}, 2),
+        ({"input_sign": "twos-complement"}, 2),
+        ({"input_form": "bit-serial"}, 8),
+        ({"input_form": "bit-serial", "dac_bits": 3}, 3),
+        ({"input_form": "bit-serial", "input_sign": "split", "dac_bits": 4}, 4),
+        ({"input_form": "bit-serial", "input_sign": "twos-complement"}, 9),
+        ({"input_form": "bit-serial", "active_rows": 100}, 8 * 3),
+    ],
+)
+def test_each_phase_of_the_inputs_takes_the_time_of_a_read_and_a_shared_converter_s_turns(
+    crossbar: dict[str, Any], reads: int
+) -> None:
+    network = Network("one", (Input(name="image", shape=(2, 6, 6)), conv()))
+    shared = {"kind": "shared-adc", "bitlines": 4, "cycles": 50}
+    intervals, latencies = [], []
+    for adc in ({}, shared):
+        machine = {"core": {"crossbar": crossbar, "adc": adc}, "source": {"pixel_cycles": 1}}
+        run = bench(network, machine).run(2)
+        intervals.append(run.completed[1] - run.completed[0])
+        latencies.append(run.completed[0])
+    assert intervals == [36 * reads * 130, 36 * reads * 4 * 50]
+    assert latencies[1] - latencies[0] == 35 * reads * (4 * 50 - 130) + reads * 4 * 50
 
 
 def test_sums_too_large_for_32_bits_are_held_in_64() -> None:

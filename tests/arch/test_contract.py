@@ -7,6 +7,7 @@ import pytest
 
 import arch  # registers the built-in components
 from arch.activation_memory import Buffer
+from arch.encoding import Encoding
 from arch.mapping.stages import stages_of
 from arch.mapping.tiling import tile
 from imcsim.testing import check_component
@@ -36,7 +37,7 @@ def fed(component: Any) -> None:
 
 
 def lay_out_core(component: Any) -> None:
-    component.lay_out(STAGE, TILING, BUFFERS, 1, "array", 8)
+    component.lay_out(STAGE, TILING, BUFFERS, 1, "array", 8, Encoding("offset", 8))
     component.pixel_in, component.pixel_out = component.memory.pixel_in[0], component.digital.pixel_out
 
 

@@ -71,7 +71,8 @@ def test_weights_on_several_bitlines_take_more_arrays_and_no_more_time(
     assert run.completed == bench(network, {"core": {"digital": digital}}).run(1).completed
     actions = run.outcome.energy.actions
     conversions = sum(counts["conversion"] for path, counts in actions.items() if ".adc" in path)
-    assert conversions == 9 * 65 * columns_per_weight
+    unit_bitlines = arrays if columns_per_weight == 4 else 0  # offset
+    assert conversions == 9 * (65 * columns_per_weight + unit_bitlines)
 
 
 def test_wrong_copies_and_weights_too_wide_are_refused_before_the_run() -> None:

@@ -102,6 +102,17 @@ def test_several_wrong_settings_are_told_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("words", [("map",), *(("run", "--values", v) for v in ("off", "ideal", "device"))])
+def test_codes_too_wide_for_their_sign_are_refused_before_the_run(words: tuple[str, ...]) -> None:
+    first, *options = words
+    wide = ("--set", "activation_bits=16", "--set", "core.crossbar.input_sign=twos-complement")
+    assert refusal(first, "digits-mlp", "--arch", "dataflow", *options, *wide) == (
+        "dataflow is inconsistent: activation_bits must be in [2, 15] bit for core.crossbar.input_sign "
+        "twos-complement, which takes one more for the sign, got 16; set it to split or unsigned, or "
+        "take fewer"
+    )
+
+
 def test_problems_of_a_machine_file_have_their_places(tmp_path: Path) -> None:
     file = tmp_path / "my.yaml"
     file.write_text("extends: dataflow\ncore:\n  adc: {bits: 99}\n")
