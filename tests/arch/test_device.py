@@ -118,6 +118,13 @@ def test_programming_noise_of_pcm_has_the_published_spread(level: int) -> None:
         assert abs((abs(z) > bound).sum() - expected) < CONFIDENT * sqrt(expected) + 0.01 * expected
 
 
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_a_scale_makes_a_preset_weaker_or_stronger(scale: float) -> None:
+    config = PCMConfig.parse({"time_s": 0, "programming": {"scale": scale}})
+    published = (0.26348 + 1.9650 - 1.1731) / 25 * 3
+    assert_normal(programmed(config, full(3)), 3, scale * published, ROUNDING)
+
+
 def test_programming_noise_may_be_lognormal() -> None:
     config = DeviceConfig(programming=ProgrammingConfig(sigma=(0.05,), law="lognormal"), ceiling=4)
     assert_normal(np.log(programmed(config, full(3)) / 3), 0.0, 0.05, (UNIT / 3) ** 2 / 12)
@@ -372,7 +379,7 @@ def test_a_configuration_chooses_its_device_by_name() -> None:
     assert HolderConfig().device.kind == "generic"
     chosen = HolderConfig.parse({"device": {"kind": "pcm", "time_s": "1 s", "drift": {"scale": 0}}}).device
     assert isinstance(chosen, PCMConfig)
-    assert (chosen.time_s, chosen.drift.scale, chosen.drift.nu) == (1.0, 0.0, StateLine())
+    assert (chosen.time_s, chosen.drift.scale, chosen.drift.nu) == (1.0, 0.0, PCMConfig().drift.nu)
     with pytest.raises(
         ConfigError, match=r"device.kind is unknown: no device model is called 'pmc'; did you"
     ):
