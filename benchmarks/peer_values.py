@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from arch import DeviceConfig, IRDropConfig, PCMConfig, ReadoutConfig, RRAMConfig, devices
 from arch.analog_cells import Physics
 from arch.analog_product import AnalogProduct
-from arch.array_product import ArrayProduct, Placement
+from arch.array_parts import Placement
+from arch.array_product import ArrayProduct
 from arch.device import FLICKER, NORMAL_UNIT, DeviceModel, row_keys
 from arch.encoding import Encoding
 from arch.streaming import Streaming
