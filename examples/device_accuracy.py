@@ -80,16 +80,16 @@ QUESTIONS = (
     Question(
         "Cells in differential pairs",
         "bits of a cell",
-        (1, 2, 3, 4, 7),
-        {"programming noise 15 %": _cells(0.15), "30 %": _cells(0.3)},
+        (1, 2, 3, 4, 5, 6, 7),
+        {"programming noise 5 %": _cells(0.05), "15 %": _cells(0.15)},
     ),
     Question(
         "Programming noise",
         "standard deviation, of g_max",
         (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3),
         {
-            "8-bit converters": lambda sigma: [(f"{CELL}.programming.sigma", (sigma,))],
-            "5-bit": lambda sigma: [(f"{CELL}.programming.sigma", (sigma,)), ("core.adc.bits", 5)],
+            "a signed cell a weight": lambda sigma: [(f"{CELL}.programming.sigma", (sigma,))],
+            "pairs of 1-bit cells": lambda sigma: _cells(sigma)(1),
         },
     ),
     Question(

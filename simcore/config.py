@@ -26,6 +26,7 @@ from simcore.parameters import (
     declared_of,
     explain,
     members,
+    over_default,
     read_value,
     type_text,
 )
@@ -127,8 +128,9 @@ def part(default_kind: str, *, lookup: Callable[[str], type[PartConfig]], doc: s
 class Config(BaseModel):
     """Base of all configurations: immutable, without unknown keys, every value of its declared type.
 
-    Numbers may be written as quantities ("130 ns"), tuples as lists, nested configurations as mappings. An
-    int takes no float and no bool, a float takes an int, and neither takes NaN or infinity.
+    Numbers may be written as quantities ("130 ns"), tuples as lists, nested configurations as mappings: what
+    such a mapping leaves out stays as the default of its place has it. An int takes no float and no bool, a
+    float takes an int, and neither takes NaN or infinity.
     """
 
     model_config = ConfigDict(
@@ -174,6 +176,7 @@ class Config(BaseModel):
             problems.append(InitErrorDetails(type=kind, loc=path, input=value))
 
         field = cls.model_fields[str(info.field_name)]
+        value = over_default(field.default, value)
         read = read_value(field.annotation, value, declared_of(cls, str(info.field_name)), report)
         if problems:
             raise ValidationError.from_exception_data(cls.__name__, problems)

@@ -118,6 +118,20 @@ def below(annotation: Any, key: str | int) -> Any:
     return None
 
 
+def over_default(default: object, written: object) -> object:
+    """Return what a nested mapping writes, and what it leaves out as its default has it.
+
+    A part of another kind has nothing of the default: its parameters are others.
+    """
+    if not isinstance(default, BaseModel) or not isinstance(written, Mapping):
+        return written
+    kind = getattr(default, "kind", None)
+    if written.get("kind", kind) != kind:
+        return written
+    held = {name: getattr(default, name) for name in default.model_fields_set}
+    return held | {name: over_default(held.get(name), value) for name, value in written.items()}
+
+
 def read_value(
     annotation: Any, value: object, declared: Declared, report: Report, path: KeyPath = ()
 ) -> object:

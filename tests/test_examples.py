@@ -38,15 +38,14 @@ def test_accuracy_depends_on_converters_cells_noise_and_time(tmp_path: Path) -> 
         few, _, many = by_title["Converters"][network, "range: weights"]
         assert few < 0.5 < 0.9 <= many
         assert by_title["Converters"][network, "range: calibrated"][0] > few
-        quiet, _, loud = by_title["Programming noise"][network, "8-bit converters"]
+        quiet, _, loud = by_title["Programming noise"][network, "a signed cell a weight"]
         assert quiet >= 0.9
         assert loud < quiet
         raw, compensated = (by_title["Drift of PCM"][network, way] for way in ("as it is", "compensated"))
         assert raw[0] == compensated[0]
         assert raw[-1] < compensated[-1]
         mild, strong = (
-            by_title["Cells in differential pairs"][network, way]
-            for way in ("programming noise 15 %", "30 %")
+            by_title["Cells in differential pairs"][network, way] for way in ("programming noise 5 %", "15 %")
         )
         assert sum(strong) < sum(mild)
     for question, answers in found:

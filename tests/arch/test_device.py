@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from math import exp, log, sqrt
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,14 @@ from arch.device_config import (
 )
 from simcore import Config, ConfigError, ModelError
 from simcore.noise import normal_fixed_reference, stream_key
+from tests.normal_samples import (
+    CONFIDENT,
+    assert_independent,
+    assert_normal,
+    assert_tails,
+    assert_uncorrelated,
+)
 
-#: Standard deviations of a test that a right model passes with 99.99 %; seeds are fixed.
-CONFIDENT = NormalDist().inv_cdf(1 - 0.5e-4)
 #: Variance of rounding to fixed point [level^2].
 ROUNDING = UNIT**2 / 12
 KEY = stream_key(1, "conv", 0, 3, "device")
@@ -57,13 +62,6 @@ def programmed(config: DeviceConfig, cells: Levels, bits: int = 2, key: np.uint6
 
 def full(level: int, shape: tuple[int, int] = (200, 300)) -> Levels:
     return np.full(shape, level, np.uint8)
-
-
-def assert_normal(sample: NDArray[Any], mean: float, deviation: float, rounding: float = 0.0) -> None:
-    """Check mean and variance within their sampling error, 99.99 % confident."""
-    variance = deviation**2 + rounding
-    assert abs(sample.mean() - mean) < CONFIDENT * sqrt(variance / sample.size)
-    assert abs(sample.var() / variance - 1) < CONFIDENT * sqrt(2 / sample.size)
 
 
 # -- no effects ----------------------------------------------------------------------------------------------
@@ -111,11 +109,14 @@ def test_programming_noise_of_pcm_has_the_published_spread(level: int) -> None:
     config = PCMConfig(time_s=0)
     sample = programmed(config, full(level))
     assert_normal(sample, level, published, ROUNDING)
-    z = (sample - level) / published
-    for bound in (2, 3, 4):
-        share = 2 * NormalDist().cdf(-bound)
-        expected = z.size * share
-        assert abs((abs(z) > bound).sum() - expected) < CONFIDENT * sqrt(expected) + 0.01 * expected
+    assert_tails((sample - level) / published)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_a_scale_makes_a_preset_weaker_or_stronger(scale: float) -> None:
+    config = PCMConfig.parse({"time_s": 0, "programming": {"scale": scale}})
+    published = (0.26348 + 1.9650 - 1.1731) / 25 * 3
+    assert_normal(programmed(config, full(3)), 3, scale * published, ROUNDING)
 
 
 def test_programming_noise_may_be_lognormal() -> None:
@@ -123,10 +124,32 @@ def test_programming_noise_may_be_lognormal() -> None:
     assert_normal(np.log(programmed(config, full(3)) / 3), 0.0, 0.05, (UNIT / 3) ** 2 / 12)
 
 
-def test_neighbours_on_one_line_are_programmed_independently() -> None:
-    z = programmed(PCMConfig(time_s=0), full(2)) - 2
-    for a, b in ((z[1:], z[:-1]), (z[:, 1:], z[:, :-1]), (z[:, 4:], z[:, :-4])):
-        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < CONFIDENT / sqrt(a.size)
+@pytest.mark.parametrize("effect", ["programming", "drift", "flicker"])
+def test_no_two_rows_or_bitlines_share_what_is_drawn_of_their_cells(effect: str) -> None:
+    z = drawn_numbers(effect)
+    assert_normal(z, 0, 1)
+    assert_tails(z)
+    assert_independent(z)
+
+
+def test_effects_and_arrays_draw_independently() -> None:
+    drawn = [drawn_numbers(effect) for effect in ("programming", "drift", "flicker")]
+    drawn.append(drawn_numbers("programming", stream_key(1, "conv", 0, 4, "device")))
+    for one, other in combinations(drawn, 2):
+        assert_uncorrelated(one, other)
+
+
+def drawn_numbers(effect: str, key: np.uint64 = KEY) -> NDArray[Any]:
+    """Return the standard normal numbers behind one effect, which is alone, of cells at the highest level."""
+    configs = {
+        "programming": DeviceConfig(programming=ProgrammingConfig(sigma=(0.05,))),
+        "drift": DeviceConfig(
+            time_s=20 * exp(1), drift=DriftConfig(nu=StateLine(value=0.5), spread=StateLine(value=0.05))
+        ),
+        "flicker": DeviceConfig(time_s=250e-9 * (2 * exp(1) - 1), flicker=FlickerConfig(sigma=0.05)),
+    }
+    g = devices["generic"](configs[effect], 2).conductances(full(3), key) / 3
+    return (-np.log(g) - 0.5) / 0.05 if effect == "drift" else (g - 1) / 0.05
 
 
 def test_conductances_stay_in_the_physical_range() -> None:
@@ -182,9 +205,10 @@ def test_spread_of_rram_passes_through_its_published_days(level: int) -> None:
         spread = sum(c * (level / 3) ** i for i, c in enumerate(published)) / 40 * 3
         if level == 0:  # half of them would be below 0
             sample = sample[sample > 0]
-        # two days are beyond the line's two points: to within 0.3 % of g_max
-        tolerance = 0.02 * spread if time <= DAY else 0.003 * 3
-        assert sqrt((sample**2).mean()) == pytest.approx(spread, abs=tolerance)
+        if time <= DAY:
+            assert abs((sample**2).mean() / spread**2 - 1) < CONFIDENT * sqrt(2 / sample.size)
+        else:  # beyond the line's two points: to within 0.3 % of g_max
+            assert sqrt((sample**2).mean()) == pytest.approx(spread, abs=0.003 * 3)
 
 
 def test_nothing_is_lost_before_retention_starts() -> None:
@@ -372,7 +396,7 @@ def test_a_configuration_chooses_its_device_by_name() -> None:
     assert HolderConfig().device.kind == "generic"
     chosen = HolderConfig.parse({"device": {"kind": "pcm", "time_s": "1 s", "drift": {"scale": 0}}}).device
     assert isinstance(chosen, PCMConfig)
-    assert (chosen.time_s, chosen.drift.scale, chosen.drift.nu) == (1.0, 0.0, StateLine())
+    assert (chosen.time_s, chosen.drift.scale, chosen.drift.nu) == (1.0, 0.0, PCMConfig().drift.nu)
     with pytest.raises(
         ConfigError, match=r"device.kind is unknown: no device model is called 'pmc'; did you"
     ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,8 @@ from arch.readout import inl_curve
 from arch.transfer import Transfer
 from simcore import ConfigError
 from simcore.noise import derive, stream_key
+from tests.normal_samples import assert_independent, assert_normal, assert_tails, assert_uncorrelated
 
-#: Standard deviations of a test that a right model passes with 99.99 %; seeds are fixed.
-CONFIDENT = NormalDist().inv_cdf(1 - 0.5e-4)
 ROWS, BITLINES, LSB = 64, 4000, 512.0
 KEYS = derive(stream_key(2, "conv", "read"), np.arange(3))
 
@@ -54,11 +52,6 @@ def sums(value: int) -> NDArray[np.int64]:
     return np.full((3, BITLINES), value, np.int64)
 
 
-def assert_normal(sample: NDArray[Any], mean: float, deviation: float) -> None:
-    assert abs(sample.mean() - mean) < CONFIDENT * deviation / sqrt(sample.size)
-    assert abs(sample.var() / deviation**2 - 1) < CONFIDENT * sqrt(2 / sample.size)
-
-
 def test_an_ideal_converter_is_that_of_the_transfer_which_rounds_halves_up_and_clips() -> None:
     values = np.arange(-2000, 5000)[None]
     codes = readout(bitlines=values.size, high=7).codes(values, KEYS[:1])
@@ -74,7 +67,11 @@ def test_gains_and_offsets_are_drawn_once_and_differ_from_bitline_to_bitline() -
     gain = (high[0] - low[0]) / 200_000
     assert_normal(gain, 1.0, 0.02)
     assert_normal(low[0] - 100_000 * gain, 0.0, 30.0)
-    assert abs(np.corrcoef(gain, low[0] - 100_000 * gain)[0, 1]) < CONFIDENT / sqrt(BITLINES)
+    offset = (low[0] - 100_000 * gain) / 30.0
+    assert_uncorrelated(gain, offset)
+    for z in ((gain - 1) / 0.02, offset):
+        assert_tails(z)
+        assert_uncorrelated(z[1:], z[:-1])
 
 
 def test_noise_of_cells_and_converters_adds_up_in_quadrature() -> None:
@@ -82,7 +79,15 @@ def test_noise_of_cells_and_converters_adds_up_in_quadrature() -> None:
     expected = sqrt(40.0**2 + (3.0 * 768 * sqrt(ROWS) / LSB) ** 2)
     codes = real.codes(sums(round(10_000 * LSB)), KEYS)
     assert_normal(codes, 10_000, expected)
-    assert (codes[0] != codes[1]).any()
+
+
+def test_noise_of_a_read_has_its_tails_and_no_two_tokens_or_bitlines_share_it() -> None:
+    real = readout(ReadoutConfig(noise=200.0), bitlines=250)
+    keys = derive(stream_key(2, "conv", "read"), np.arange(400))
+    z = (real.codes(np.full((400, 250), round(10_000 * LSB)), keys) - 10_000) / 200.0
+    assert_normal(z, 0, 1)
+    assert_tails(z)
+    assert_independent(z)
 
 
 def test_noise_of_single_cells_needs_the_sums_of_squares() -> None:
@@ -122,7 +127,7 @@ def test_arrays_have_converters_of_their_own() -> None:
     config = ReadoutConfig(offset_sigma=3.0)
     here = readout(config).codes(sums(100_000), KEYS)
     there = readout(config, key=stream_key(2, "other", "converters")).codes(sums(100_000), KEYS)
-    assert (here != there).any()
+    assert_uncorrelated(here[0], there[0])
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,34 @@ def test_values_are_read_as_declared() -> None:
     assert chip.layers == {"layer1.0.conv1": LayerConfig(replication=4), "fc": LayerConfig()}
 
 
+def test_what_a_nested_mapping_leaves_out_stays_as_the_default_of_its_place() -> None:
+    # CoreConfig by itself has 128 rows, the core of a chip 64; the table of parameters tells of those.
+    assert ChipConfig.parse({"core": {"adc": {"bits": 4}}}).core == CoreConfig.parse(
+        {"rows": 64, "adc": {"bits": 4}}
+    )
+    assert ChipConfig.parse({"core": {}}).core.rows == 64
+    assert ChipConfig.parse({"core": CoreConfig()}).core.rows == 128
+
+
+class TwinConfig(Config):
+    chip: ChipConfig = param(
+        ChipConfig.parse({"core": {"adc": {"kind": "sar-adc", "bits": 5, "sample_ns": 2}}, "gate": False}),
+        unit="",
+        doc="one of two",
+    )
+
+
+def test_defaults_reach_through_all_that_a_mapping_nests_but_not_to_another_kind() -> None:
+    chip = TwinConfig.parse({"chip": {"core": {"adc": {"bits": 6}}}}).chip
+    assert chip.gate is False
+    assert chip.core == CoreConfig.parse({"rows": 64, "adc": {"kind": "sar-adc", "bits": 6, "sample_ns": 2}})
+    chosen = TwinConfig.parse({"chip": {"core": {"adc": {"kind": "column-adc"}}}}).chip.core
+    assert chosen == CoreConfig(rows=64)
+    assert problems_of({"chip": {"core": {"adc": {"bits": 13}}}}, TwinConfig) == [
+        "chip.chip.core.adc.bits must be in [1, 12] bit, got 13"
+    ]
+
+
 @pytest.mark.parametrize(
     ("values", "line"),
     [

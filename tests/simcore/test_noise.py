@@ -26,6 +26,7 @@ from simcore.noise import (
     uniform_below_reference,
     words_reference,
 )
+from tests.normal_samples import assert_independent, assert_tails, assert_uncorrelated
 
 UNIT = 2.0**-NORMAL_FRACTION_BITS
 keys = st.integers(0, 2**64 - 1).map(np.uint64)
@@ -201,13 +202,24 @@ def test_uniform_integers_fill_their_range_evenly() -> None:
     assert chi_square < 45.1  # chi-square with 9 degrees of freedom exceeds this with probability 1e-6
 
 
-def test_neighbouring_keys_columns_and_lanes_are_uncorrelated() -> None:
-    n = 1 << 16
-    rows = normal_rows(derive(stream_key(1, "neighbours"), np.arange(n // 64)), 64) * UNIT
-    bound = 4.9 / math.sqrt(n)  # a correlation's standard deviation is 1 / sqrt(n); significance 1e-6
-    for a, b in [(rows[:-1], rows[1:]), (rows[:, :-1], rows[:, 1:]), (rows[:, :-4], rows[:, 4:])]:
-        assert abs(np.mean(a * b)) < bound * 1.05
-    assert np.corrcoef(rows[:, 0], rows[:, 1])[0, 1] < 4.9 / math.sqrt(n // 64)
+def test_drawn_normal_numbers_have_the_tails_of_the_table() -> None:
+    z = normal_fixed(stream_key(2024, "tails"), np.arange(1 << 20)) * UNIT
+    assert_tails(z)
+    assert abs(z).max() == normal_table().max() * UNIT  # drawn once in 32 768
+
+
+def test_no_two_keys_columns_or_lanes_are_correlated() -> None:
+    z = normal_rows(derive(stream_key(1, "neighbours"), np.arange(1024)), 64) * UNIT
+    assert_independent(z)
+    for a, b in ((z[:-1], z[1:]), (z[:, :-1], z[:, 1:]), (z[:, :-4], z[:, 4:]), (z[1:, 1:], z[:-1, :-1])):
+        assert_uncorrelated(a, b)
+
+
+def test_no_two_purposes_images_or_pixels_are_correlated() -> None:
+    seeds, purposes, images, pixels = np.arange(3), ("cells", "read"), np.arange(7), np.arange(11)
+    bases = np.array([stream_key(int(seed), purpose) for seed in seeds for purpose in purposes])
+    keys = derive(bases[:, None, None], images[:, None], pixels).ravel()
+    assert_independent(normal_rows(keys, 700) * UNIT)
 
 
 def test_one_flipped_input_bit_flips_half_of_the_output() -> None:
