@@ -21,12 +21,14 @@ from arch.machine import (
     MachineRun,
     MapRow,
     NetworkMap,
+    PredictedInterval,
     Preset,
     RunOptions,
     Values,
     register_machine,
 )
 from arch.machines.dataflow import Dataflow, DataflowConfig
+from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
 from arch.readout import Readout, ReadoutConfig
 from arch.tokens import Pixel, Sums, Token, Window
 
@@ -39,6 +41,8 @@ __all__ = [
     "AnalogCrossbar",
     "AnalogCrossbarConfig",
     "ArrayReport",
+    "Balance",
+    "BalanceConfig",
     "CAMConfig",
     "ColumnADC",
     "Core",
@@ -54,6 +58,7 @@ __all__ = [
     "Key",
     "Links",
     "LinksConfig",
+    "Load",
     "Machine",
     "MachineRun",
     "MapRow",
@@ -61,6 +66,7 @@ __all__ = [
     "NetworkMap",
     "PCMConfig",
     "Pixel",
+    "PredictedInterval",
     "Preset",
     "PriorityEncoder",
     "PriorityEncoderConfig",
@@ -78,8 +84,10 @@ __all__ = [
     "Values",
     "Window",
     "WritableCAM",
+    "at_interval",
     "check_device",
     "device_part",
     "devices",
     "register_machine",
+    "within_budget",
 ]

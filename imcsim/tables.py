@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from arch.machine import MapRow, NetworkMap
+from arch.machine import MapRow, NetworkMap, PredictedInterval
 from imcsim.catalogue import Description, Section
 
 
@@ -63,7 +63,7 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     for row in placed.rows:
         sources, slots, sizes = zip(*row.buffers, strict=True)
         table.add_row(
-            f"{row.stage} ",
+            f"{row.stage} " if row.copies == 1 else f"{row.stage} x{row.copies} ",
             row.work.replace(" + ", "\n"),
             "" if row.rows is None else f"{row.rows}x{row.cols}",
             f"{row.arrays:,}" if row.arrays else "",
@@ -82,7 +82,19 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     head = Text.assemble(
         (placed.network.name, "bold cyan"), " on ", (machine, "bold cyan"), f": {len(placed.rows)} stages"
     )
-    return Group(head, "", table)
+    lines = [head] if placed.interval is None else [head, _pace(placed.interval, totals["arrays"])]
+    return Group(*lines, "", table)
+
+
+def _pace(interval: PredictedInterval, cores: int) -> Text:
+    """Return how many cores there are and how often they take an image."""
+    layers = f"{interval.layer_cycles:,} cycles ({interval.steps:,} steps)"
+    if interval.input_cycles <= interval.layer_cycles:
+        return Text(f"{cores:,} cores, an image every {layers}")
+    return Text(
+        f"{cores:,} cores, an image every {interval.cycles:,} cycles, as fast as its pixels come in; "
+        f"the layers could take one every {layers}"
+    )
 
 
 def map_totals(placed: NetworkMap) -> dict[str, Any]:
@@ -98,6 +110,10 @@ def map_totals(placed: NetworkMap) -> dict[str, Any]:
     }
 
 
+def _interval_json(interval: PredictedInterval | None) -> dict[str, Any] | None:
+    return None if interval is None else {**asdict(interval), "cycles": interval.cycles}
+
+
 def map_json(placed: NetworkMap, workload: str, machine: str) -> dict[str, Any]:
     """Return a mapping in JSON's types."""
     return {
@@ -105,6 +121,7 @@ def map_json(placed: NetworkMap, workload: str, machine: str) -> dict[str, Any]:
         "machine": machine,
         "stages": [_row_json(row) for row in placed.rows],
         "totals": map_totals(placed),
+        "interval": _interval_json(placed.interval),
     }
 
 

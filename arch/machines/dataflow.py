@@ -7,6 +7,7 @@ noise.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -24,10 +25,12 @@ from arch.machine import (
     MachineRun,
     MapRow,
     NetworkMap,
+    PredictedInterval,
     RunOptions,
     Values,
     register_machine,
 )
+from arch.mapping.balance import BalanceConfig, Load, balanced
 from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
@@ -78,7 +81,12 @@ class FabricConfig(Config):
 class LayerConfig(Config):
     """What a user may set for one layer."""
 
-    replication: int = param(1, ge=1, unit="copy", doc="copies of its arrays, which take windows in turn")
+    replication: int | None = param(
+        None,
+        ge=1,
+        unit="copy",
+        doc="copies of its arrays, which take windows in turn; null: as balance.strategy says",
+    )
 
 
 class DataflowConfig(Config):
@@ -106,6 +114,7 @@ class DataflowConfig(Config):
         doc="input pixels that come together; null: one every source.pixel_cycles",
     )
     layers: dict[str, LayerConfig] = param({}, unit="", doc="what differs for single layers, by name")
+    balance: BalanceConfig = param(BalanceConfig(), unit="", doc="copies of layers, and cores there are")
     core: CoreConfig = component_part("core", doc="the cores")
     buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
     fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
@@ -130,12 +139,12 @@ class DataflowConfig(Config):
 
 @dataclass(frozen=True, eq=False)
 class DataflowMap(NetworkMap):
-    """Stages with their arrays and buffer depths [pixel]."""
+    """Stages with their arrays, buffer depths [pixel], and how many copies each layer with weights has."""
 
     stages: tuple[Stage, ...]
     tilings: dict[str, Tiling]
     depths: dict[tuple[str, int], int | None]
-    replication: dict[str, int]
+    replication: Mapping[str, int]
 
     def stage(self, name: str) -> Stage:
         """Return the stage called `name`."""
@@ -261,7 +270,8 @@ class Dataflow(Machine):
     def map(self, network: LoweredNetwork) -> DataflowMap:
         """Give every stage its arrays and buffers.
 
-        raises : MappingError for a network without layers, or a buffer rule that is too small for a kernel
+        raises : MappingError for a network without layers, too few cores, or a buffer rule that is too small
+            for a kernel
         """
         stages = stages_of(network)
         if not stages:
@@ -277,25 +287,35 @@ class Dataflow(Machine):
             if isinstance(s.head, MatrixNode)
         }
         pixels = network.input_shape[1] * network.input_shape[2]
-        replication = {name: layer.replication for name, layer in config.layers.items()}
-        for name in replication:
+        for name in config.layers:
             if name not in tilings:
                 raise MappingError(
                     f"layers.{name}: {network.name} has no layer with weights of that name; "
                     f"{near_miss(name, list(tilings))}"
                 )
+        loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
+        given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
+        balance = balanced(config.balance, loads, given)
         pace = Pace(
             {s.name: self._latency_steps(tilings.get(s.name)) for s in stages},
-            replication,
+            balance.copies,
             config.input_pixels_per_cycle or 1,
         )
         least = least_depths(stages, network.input, pixels, pace)
         depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
         rows = tuple(
-            _row(s, tilings.get(s.name), replication.get(s.name, 1), depths, config.activation_bits)
+            _row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
             for s in stages
         )
-        return DataflowMap(network, rows, tuple(stages), tilings, depths, replication)
+        interval = PredictedInterval(
+            balance.interval, balance.interval * crossbar.product_cycles, self._input_cycles(pixels)
+        )
+        return DataflowMap(network, rows, tuple(stages), tilings, depths, balance.copies, interval=interval)
+
+    def _input_cycles(self, pixels: int) -> int:
+        """Return the cycles in which so many input pixels come in."""
+        together = self.config.input_pixels_per_cycle
+        return pixels * self.config.source.pixel_cycles if together is None else -(-pixels // together)
 
     def _latency_steps(self, tiling: Tiling | None) -> int:
         """Return the steps from a core's firing until its reader may see the pixel, at least."""
@@ -362,7 +382,7 @@ def _bytes(channels: int, bits: int) -> int:
 def _row(
     stage: Stage,
     tiling: Tiling | None,
-    replicas: int,
+    copies: int,
     depths: dict[tuple[str, int], int | None],
     bits: int,
 ) -> MapRow:
@@ -379,7 +399,8 @@ def _row(
         shape=stage.shape,
         rows=head.rows if isinstance(head, MatrixNode) else None,
         cols=head.cols_per_group if isinstance(head, MatrixNode) else None,
-        arrays=len(tiling.blocks) * replicas if tiling else 0,
+        copies=copies,
+        arrays=len(tiling.blocks) * copies if tiling else 0,
         utilisation=tiling.utilisation if tiling else None,
         steps=stage.steps,
         buffers=tuple(buffers),

@@ -90,6 +90,25 @@ def test_map_tells_arrays_and_buffers_of_every_stage() -> None:
     )
 
 
+def test_map_tells_copies_cores_and_the_interval_at_which_images_follow() -> None:
+    assert lines_of("map", "digits-resnet", "--arch", "dataflow")[1] == (
+        "8 cores, an image every 8,320 cycles (64 steps)"
+    )
+    budget = ("--set", "balance.strategy=budget", "--set", "balance.cores=12")
+    copied = ("map", "digits-resnet", "--arch", "dataflow", *budget)
+    lines = lines_of(*copied)
+    assert " ".join(lines[1:3]) == (
+        "11 cores, an image every 8,320 cycles, as fast as its pixels come in; the layers could take one "
+        "every 4,160 cycles (32 steps)"
+    )
+    assert [line.split()[:2] for line in lines if line.startswith("stem")] == [["stem", "x2"]]
+    content = printed(*copied)
+    assert content["interval"] == {
+        "steps": 32, "layer_cycles": 4160, "input_cycles": 8320, "cycles": 8320,
+    }  # fmt: skip
+    assert [stage["copies"] for stage in content["stages"]] == [2, 2, 2, 1, 1, 1, 1, 1]
+
+
 def test_exported_files_open(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     printed(*MLP, "--out", folder)
