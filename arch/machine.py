@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.mapping.placement import Placement
 from simcore import Config, Limits, Outcome, Progress, Registry
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork, QuantizedNetwork
@@ -126,11 +127,13 @@ class NetworkMap:
     """A network placed on a machine; subclasses add what their machine needs to build it.
 
     interval : None where the machine's is not known before it runs
+    placement : of layers on the cores of a topology; None where any core reaches any other
     """
 
     network: LoweredNetwork
     rows: tuple[MapRow, ...]
     interval: PredictedInterval | None = field(default=None, kw_only=True)
+    placement: Placement | None = field(default=None, kw_only=True)
 
 
 class Machine(ABC):

@@ -101,11 +101,11 @@ def run_command(workload: str, machine: str | None, as_json: bool, out: str | No
 
 
 @main.command("list")
-@click.argument("kind", required=False, metavar="[machines|workloads|components]")
+@click.argument("kind", required=False, metavar="[machines|workloads|components|fabrics]")
 @_plugin_option
 @_json_option
 def list_command(kind: str | None, plugins: tuple[str, ...] | None, as_json: bool) -> None:
-    """List machines, workloads and components."""
+    """List machines, workloads, components and fabrics."""
     from imcsim.catalogue import registered_names
 
     chosen = registered_names(kind, plugins or ())
@@ -121,7 +121,7 @@ def list_command(kind: str | None, plugins: tuple[str, ...] | None, as_json: boo
 @click.argument("name")
 @_plugin_option
 def describe_command(name: str, plugins: tuple[str, ...] | None) -> None:
-    """Describe a machine, workload or component.
+    """Describe a machine, workload, component or fabric.
 
     Shows its documentation, ports, operations and parameters, or layers.
     """

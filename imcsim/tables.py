@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.mapping.placement import Placement
 from imcsim.catalogue import Description, Section
 
 
@@ -82,7 +83,11 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     head = Text.assemble(
         (placed.network.name, "bold cyan"), " on ", (machine, "bold cyan"), f": {len(placed.rows)} stages"
     )
-    lines = [head] if placed.interval is None else [head, _pace(placed.interval, totals["arrays"])]
+    lines = [head]
+    if placed.interval is not None:
+        lines.append(_pace(placed.interval, totals["arrays"]))
+    if placed.placement is not None:
+        lines.append(_ways(placed.placement))
     return Group(*lines, "", table)
 
 
@@ -95,6 +100,33 @@ def _pace(interval: PredictedInterval, cores: int) -> Text:
         f"{cores:,} cores, an image every {interval.cycles:,} cycles, as fast as its pixels come in; "
         f"the layers could take one every {layers}"
     )
+
+
+def _ways(placement: Placement) -> Text:
+    """Return where layers lie and how much their channels carry."""
+    relays = f" and {placement.relays} relays" if placement.relays else ""
+    hops = f"{placement.longest_way} hop{'s' if placement.longest_way > 1 else ''}"
+    streams = f"{placement.most_streams} stream{'s' if placement.most_streams > 1 else ''}"
+    return Text(
+        f"{placement.topology.kind}: {len(placement.at) - placement.relays} layers{relays} on "
+        f"{placement.size} nodes, up to {hops} apart; a channel carries up to {streams}, "
+        f"{placement.most_bytes:,} bytes a step, all together {placement.byte_hops:,}"
+    )
+
+
+def _placement_json(placement: Placement | None) -> dict[str, Any] | None:
+    if placement is None:
+        return None
+    return {
+        "topology": placement.topology.kind,
+        "size": placement.size,
+        "relays": placement.relays,
+        "longest_way": placement.longest_way,
+        "most_streams": placement.most_streams,
+        "most_bytes": placement.most_bytes,
+        "byte_hops": placement.byte_hops,
+        "nodes": dict(placement.at),
+    }
 
 
 def map_totals(placed: NetworkMap) -> dict[str, Any]:
@@ -122,6 +154,7 @@ def map_json(placed: NetworkMap, workload: str, machine: str) -> dict[str, Any]:
         "stages": [_row_json(row) for row in placed.rows],
         "totals": map_totals(placed),
         "interval": _interval_json(placed.interval),
+        "placement": _placement_json(placed.placement),
     }
 
 

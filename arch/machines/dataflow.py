@@ -18,6 +18,8 @@ from pydantic import field_validator, model_validator
 from arch.activation_memory import Buffer
 from arch.core import Core, CoreConfig, Detail
 from arch.encoding import Encoding
+from arch.fabric.graphs import AllToAll
+from arch.fabric.topology import Topology, fabrics
 from arch.host import Sink, Source, SourceConfig
 from arch.machine import (
     ArrayReport,
@@ -32,6 +34,8 @@ from arch.machine import (
 )
 from arch.mapping.balance import BalanceConfig, Load, balanced
 from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
+from arch.mapping.layer_graph import graph_of_stages
+from arch.mapping.placement import Placement, place_layers
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
 from arch.parts import chosen
@@ -46,6 +50,7 @@ from simcore import (
     clock,
     component_part,
     param,
+    part,
 )
 from simcore.registry import near_miss
 from workloads import LoweredNetwork, MatrixNode
@@ -76,6 +81,10 @@ class FabricConfig(Config):
     latency_cycles: int = param(
         1, ge=0, le=MOST_CYCLES, unit="cycle", doc="from digital unit to memory, one hop, assumed"
     )
+    topology: Topology = part(
+        "all-to-all", lookup=fabrics.__getitem__, doc="channels between cores; of no effect on times yet"
+    )
+    search_seconds: float = param(10.0, gt=0, unit="s", doc="that a search for a placement may take")
 
 
 class LayerConfig(Config):
@@ -310,7 +319,24 @@ class Dataflow(Machine):
         interval = PredictedInterval(
             balance.interval, balance.interval * crossbar.product_cycles, self._input_cycles(pixels)
         )
-        return DataflowMap(network, rows, tuple(stages), tilings, depths, balance.copies, interval=interval)
+        return DataflowMap(
+            network,
+            rows,
+            tuple(stages),
+            tilings,
+            depths,
+            balance.copies,
+            interval=interval,
+            placement=self._placement(stages),
+        )
+
+    def _placement(self, stages: list[Stage]) -> Placement | None:
+        """Return which layer lies on which core of the topology, if that makes a difference."""
+        fabric = self.config.fabric
+        if isinstance(fabric.topology, AllToAll):
+            return None
+        graph = graph_of_stages(stages, self.config.activation_bits)
+        return place_layers(graph, fabric.topology, fabric.search_seconds)
 
     def _input_cycles(self, pixels: int) -> int:
         """Return the cycles in which so many input pixels come in."""
