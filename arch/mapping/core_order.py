@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
 
 from arch.mapping.layer_graph import LayerGraph, Stream
 from simcore import MappingError
@@ -24,11 +23,9 @@ def order_of_least_reach(graph: LayerGraph, seconds: float) -> LayerGraph:
     raises : MappingError if it is not found in so many seconds
     """
     deadline = time.monotonic() + seconds
-    for reach in count(1 if graph.edges else 0):
-        found = _Search(graph, reach, deadline, seconds).run()
-        if found is not None:
-            return found
-    raise AssertionError("the given order has a reach")
+    reaches = range(1 if graph.edges else 0, graph.reach + 1)  # the given order is within the last
+    searches = (_Search(graph, reach, deadline, seconds).run() for reach in reaches)
+    return next(found for found in searches if found is not None)
 
 
 def order_within(graph: LayerGraph, reach: int, seconds: float) -> LayerGraph | None:
