@@ -12,6 +12,10 @@ from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.device import DeviceModel, check_device, device_part, devices
 from arch.device_config import DeviceConfig, PCMConfig, RRAMConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
+from arch.fabric.edge_list import EdgeList
+from arch.fabric.graphs import AllToAll, Chain, HTree, Hypercube, ParallelPrism, Ring
+from arch.fabric.grids import ConcentratedMesh, Mesh, Torus
+from arch.fabric.topology import Topology, fabrics
 from arch.host import Sink, Source, SourceConfig
 from arch.ir_drop import IRDropConfig
 from arch.links import Links, LinksConfig
@@ -21,12 +25,18 @@ from arch.machine import (
     MachineRun,
     MapRow,
     NetworkMap,
+    PredictedInterval,
     Preset,
     RunOptions,
     Values,
     register_machine,
 )
 from arch.machines.dataflow import Dataflow, DataflowConfig
+from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
+from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
+from arch.mapping.embedding import embed, is_embedding
+from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
+from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.readout import Readout, ReadoutConfig
 from arch.tokens import Pixel, Sums, Token, Window
 
@@ -36,11 +46,16 @@ __all__ = [
     "ADCConfig",
     "ActivationMemory",
     "ActivationMemoryConfig",
+    "AllToAll",
     "AnalogCrossbar",
     "AnalogCrossbarConfig",
     "ArrayReport",
+    "Balance",
+    "BalanceConfig",
     "CAMConfig",
+    "Chain",
     "ColumnADC",
+    "ConcentratedMesh",
     "Core",
     "CoreConfig",
     "Dataflow",
@@ -49,37 +64,62 @@ __all__ = [
     "DeviceModel",
     "DigitalUnit",
     "DigitalUnitConfig",
+    "EdgeList",
     "Entry",
+    "HTree",
+    "Hypercube",
     "IRDropConfig",
     "Key",
+    "LayerGraph",
     "Links",
     "LinksConfig",
+    "Load",
     "Machine",
     "MachineRun",
     "MapRow",
     "Match",
+    "Mesh",
     "NetworkMap",
     "PCMConfig",
+    "ParallelPrism",
     "Pixel",
+    "Placement",
+    "PredictedInterval",
     "Preset",
     "PriorityEncoder",
     "PriorityEncoderConfig",
     "RRAMConfig",
     "Readout",
     "ReadoutConfig",
+    "Ring",
     "RunOptions",
     "SharedADC",
     "SharedADCConfig",
     "Sink",
     "Source",
     "SourceConfig",
+    "Stream",
     "Sums",
     "Token",
+    "Topology",
+    "Torus",
     "Values",
     "Window",
     "WritableCAM",
+    "at_interval",
     "check_device",
     "device_part",
     "devices",
+    "embed",
+    "fabrics",
+    "graph_of_edges",
+    "graph_of_stages",
+    "is_embedding",
+    "order_of_least_reach",
+    "order_within",
+    "place_in_order",
+    "place_layers",
     "register_machine",
+    "with_relays",
+    "within_budget",
 ]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.mapping.placement import Placement
 from simcore import Config, Limits, Outcome, Progress, Registry
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork, QuantizedNetwork
@@ -86,25 +87,57 @@ class MachineRun:
 
 @dataclass(frozen=True)
 class MapRow:
-    """One stage of a mapping, for `imcsim map`: figures of one row of its table."""
+    """One stage of a mapping, for `imcsim map`: figures of one row of its table.
+
+    copies : of the stage's arrays, which take windows in turn; 1 where it has none
+    arrays : of all copies
+    """
 
     stage: str
     work: str
     shape: tuple[int, ...]
     rows: int | None
     cols: int | None
+    copies: int
     arrays: int
     utilisation: float | None
     steps: int
     buffers: tuple[tuple[str, int | None, int | None], ...]  # (from, slots [pixel], bytes)
 
 
+@dataclass(frozen=True)
+class PredictedInterval:
+    """How far apart images follow if nothing is slower than arrays and input.
+
+    Copies that do not divide a layer's windows begin the next image's early, so a run may be faster by less
+    than a step.
+
+    steps : most products that one copy of the slowest layer does for an image
+    layer_cycles, input_cycles : time of those, and of an image's pixels to come in
+    """
+
+    steps: int
+    layer_cycles: int
+    input_cycles: int
+
+    @property
+    def cycles(self) -> int:
+        """The longer of both."""
+        return max(self.layer_cycles, self.input_cycles)
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkMap:
-    """A network placed on a machine; subclasses add what their machine needs to build it."""
+    """A network placed on a machine; subclasses add what their machine needs to build it.
+
+    interval : None where the machine's is not known before it runs
+    placement : of layers on the cores of a topology; None where any core reaches any other
+    """
 
     network: LoweredNetwork
     rows: tuple[MapRow, ...]
+    interval: PredictedInterval | None = field(default=None, kw_only=True)
+    placement: Placement | None = field(default=None, kw_only=True)
 
 
 class Machine(ABC):

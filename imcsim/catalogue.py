@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arch.fabric.topology import Topology, fabrics
 from arch.machine import Preset, machines
 from imcsim.plugins import load_plugins
 from imcsim.resolve import Setting, resolve_machine
@@ -30,7 +31,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Description:
-    """What a name stands for: `what` is "machine", "workload" or "component"."""
+    """What a name stands for: `what` is "machine", "workload", "component" or "fabric"."""
 
     what: str
     name: str
@@ -43,7 +44,7 @@ def registered_names(
 ) -> dict[str, dict[str, str]]:
     """Return what each registered name stands for, in a line, by kind and name.
 
-    kind : "machines", "workloads" or "components"; None takes all
+    kind : "machines", "workloads", "components" or "fabrics"; None takes all
     raises : UnknownNameError if there is no such kind
     """
     load_plugins(plugins)
@@ -51,6 +52,7 @@ def registered_names(
         "machines": {name: preset.doc for name, preset in machines.items().items()},
         "workloads": {name: _noun(_doc(build)) for name, build in networks.items().items()},
         "components": {name: _first_line(_doc(cls)) for name, cls in components.items().items()},
+        "fabrics": {name: _first_line(_doc(cls)) for name, cls in fabrics.items().items()},
     }
     if kind is not None and kind not in names:
         raise UnknownNameError(f"there is no list of {kind!r}; {near_miss(kind, list(names))}")
@@ -75,10 +77,12 @@ def describe(
         found.append(_workload(name, networks[name]))
     if name in components:
         found.append(_component(name, components[name]))
+    if name in fabrics:
+        found.append(_fabric(name, fabrics[name]))
     if not found:
-        known = [*machines.names(), *networks.names(), *components.names()]
+        known = [*machines.names(), *networks.names(), *components.names(), *fabrics.names()]
         raise UnknownNameError(
-            f"no machine, workload or component is called {name!r}; {near_miss(name, known)}"
+            f"no machine, workload, component or fabric is called {name!r}; {near_miss(name, known)}"
         )
     return found
 
@@ -120,6 +124,11 @@ def _component(name: str, cls: type[Component]) -> Description:
         _parameters(cls.Config, {}),
     )
     return Description("component", name, _doc(cls), tuple(s for s in sections if s.rows))
+
+
+def _fabric(name: str, cls: type[Topology]) -> Description:
+    sections = (_parameters(cls, {}),)
+    return Description("fabric", name, _doc(cls), tuple(s for s in sections if s.rows))
 
 
 def _parameters(schema: type[Config], settled: Mapping[str, Any]) -> Section:

@@ -16,7 +16,9 @@ from arch import MachineRun, RunOptions
 from arch.machine import machines
 from arch.machines.dataflow import DataflowMap
 from arch.mapping.stages import Stage
+from imcsim.replication_targets import replication_ladder
 from imcsim.targets import Target
+from imcsim.topology_targets import published_topology
 from simcore.settings import overlay
 from workloads import LoweredNetwork, MatrixNode, lower, networks
 
@@ -83,7 +85,9 @@ _ROWS = (
 
 
 def published_dataflow() -> Iterator[Target]:
-    """Yield the worked example and the totals."""
+    """Yield the worked example, the totals and what is known of mappings."""
+    yield from replication_ladder()
+    yield from published_topology()
     yield from _worked_example()
     yield from _totals()
 

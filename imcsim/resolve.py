@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from arch.machine import Machine, machines
+from imcsim.edge_lists import with_edge_lists
 from imcsim.machine_files import MachineFile, located, parse_setting, read_machine_file
 from simcore.config import InvalidConfigError
 from simcore.errors import ConfigError, FileError, UnknownNameError
@@ -102,8 +103,11 @@ def _configured(
     pairs = [parse_setting(s) if isinstance(s, str) else s for s in settings]
     required = any(parameter.required for parameter in schema.parameters())
     defaults = {} if required else schema().canonical()
+    if file is not None:
+        values = with_edge_lists(values, Path(file.path).parent)
     try:
         raw = assign_all(overlay(overlay(defaults, preset.values), values), pairs, schema, source="--set")
+        raw = with_edge_lists(raw)
         config = schema.parse(raw, where=preset_name)
     except InvalidConfigError as error:
         raise located(error, file, [path for path, _ in pairs]) from None

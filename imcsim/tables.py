@@ -12,7 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from arch.machine import MapRow, NetworkMap
+from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.mapping.placement import Placement
 from imcsim.catalogue import Description, Section
 
 
@@ -67,7 +68,7 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     for row in placed.rows:
         sources, slots, sizes = zip(*row.buffers, strict=True)
         table.add_row(
-            f"{row.stage} ",
+            f"{row.stage} " if row.copies == 1 else f"{row.stage} x{row.copies} ",
             row.work.replace(" + ", "\n"),
             "" if row.rows is None else f"{row.rows}x{row.cols}",
             f"{row.arrays:,}" if row.arrays else "",
@@ -86,7 +87,50 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     head = Text.assemble(
         (placed.network.name, "bold cyan"), " on ", (machine, "bold cyan"), f": {len(placed.rows)} stages"
     )
-    return Group(head, "", table)
+    lines = [head]
+    if placed.interval is not None:
+        lines.append(_pace(placed.interval, totals["arrays"]))
+    if placed.placement is not None:
+        lines.append(_ways(placed.placement))
+    return Group(*lines, "", table)
+
+
+def _pace(interval: PredictedInterval, cores: int) -> Text:
+    """Return how many cores there are and how often they take an image."""
+    layers = f"{interval.layer_cycles:,} cycles ({interval.steps:,} steps)"
+    if interval.input_cycles <= interval.layer_cycles:
+        return Text(f"{cores:,} cores, an image every {layers}")
+    return Text(
+        f"{cores:,} cores, an image every {interval.cycles:,} cycles, as fast as its pixels come in; "
+        f"the layers could take one every {layers}"
+    )
+
+
+def _ways(placement: Placement) -> Text:
+    """Return where layers lie and how much their channels carry."""
+    relays = f" and {placement.relays} relays" if placement.relays else ""
+    hops = f"{placement.longest_way} hop{'s' if placement.longest_way > 1 else ''}"
+    streams = f"{placement.most_streams} stream{'s' if placement.most_streams > 1 else ''}"
+    return Text(
+        f"{placement.topology.kind}: {len(placement.at) - placement.relays} layers{relays} on "
+        f"{placement.size} nodes, up to {hops} apart; a channel carries up to {streams}, "
+        f"{placement.most_bytes:,} bytes a step, all together {placement.byte_hops:,}"
+    )
+
+
+def _placement_json(placement: Placement | None) -> dict[str, Any] | None:
+    if placement is None:
+        return None
+    return {
+        "topology": placement.topology.kind,
+        "size": placement.size,
+        "relays": placement.relays,
+        "longest_way": placement.longest_way,
+        "most_streams": placement.most_streams,
+        "most_bytes": placement.most_bytes,
+        "byte_hops": placement.byte_hops,
+        "nodes": dict(placement.at),
+    }
 
 
 def map_totals(placed: NetworkMap) -> dict[str, Any]:
@@ -102,6 +146,10 @@ def map_totals(placed: NetworkMap) -> dict[str, Any]:
     }
 
 
+def _interval_json(interval: PredictedInterval | None) -> dict[str, Any] | None:
+    return None if interval is None else {**asdict(interval), "cycles": interval.cycles}
+
+
 def map_json(placed: NetworkMap, workload: str, machine: str) -> dict[str, Any]:
     """Return a mapping in JSON's types."""
     return {
@@ -109,6 +157,8 @@ def map_json(placed: NetworkMap, workload: str, machine: str) -> dict[str, Any]:
         "machine": machine,
         "stages": [_row_json(row) for row in placed.rows],
         "totals": map_totals(placed),
+        "interval": _interval_json(placed.interval),
+        "placement": _placement_json(placed.placement),
     }
 
 

@@ -6,6 +6,7 @@ Source: Dazzi et al., Front. Comput. Neurosci. 15:674154 (2021), with the core o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -19,6 +20,8 @@ from arch.array_parts import ArrayParts
 from arch.core import Core, CoreConfig, Detail
 from arch.device_report import values_report
 from arch.encoding import Encoding
+from arch.fabric.graphs import AllToAll
+from arch.fabric.topology import Topology, fabrics
 from arch.host import Sink, Source, SourceConfig
 from arch.machine import (
     ArrayReport,
@@ -26,11 +29,15 @@ from arch.machine import (
     MachineRun,
     MapRow,
     NetworkMap,
+    PredictedInterval,
     RunOptions,
     Values,
     register_machine,
 )
+from arch.mapping.balance import BalanceConfig, Load, balanced
 from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
+from arch.mapping.layer_graph import graph_of_stages
+from arch.mapping.placement import Placement, place_layers
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
 from arch.parts import chosen
@@ -46,6 +53,7 @@ from simcore import (
     clock,
     component_part,
     param,
+    part,
 )
 from simcore.registry import near_miss
 from workloads import LoweredNetwork, MatrixNode, sample_windows
@@ -76,12 +84,21 @@ class FabricConfig(Config):
     latency_cycles: int = param(
         1, ge=0, le=MOST_CYCLES, unit="cycle", doc="from digital unit to memory, one hop, assumed"
     )
+    topology: Topology = part(
+        "all-to-all", lookup=fabrics.__getitem__, doc="channels between cores; of no effect on times yet"
+    )
+    search_seconds: float = param(10.0, gt=0, unit="s", doc="that a search for a placement may take")
 
 
 class LayerConfig(Config):
     """What a user may set for one layer."""
 
-    replication: int = param(1, ge=1, unit="copy", doc="copies of its arrays, which take windows in turn")
+    replication: int | None = param(
+        None,
+        ge=1,
+        unit="copy",
+        doc="copies of its arrays, which take windows in turn; null: as balance.strategy says",
+    )
 
 
 class DataflowConfig(Config):
@@ -109,6 +126,7 @@ class DataflowConfig(Config):
         doc="input pixels that come together; null: one every source.pixel_cycles",
     )
     layers: dict[str, LayerConfig] = param({}, unit="", doc="what differs for single layers, by name")
+    balance: BalanceConfig = param(BalanceConfig(), unit="", doc="copies of layers, and cores there are")
     core: CoreConfig = component_part("core", doc="the cores")
     buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
     fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
@@ -138,12 +156,12 @@ class DataflowConfig(Config):
 
 @dataclass(frozen=True, eq=False)
 class DataflowMap(NetworkMap):
-    """Stages with their arrays and buffer depths [pixel]."""
+    """Stages with their arrays, buffer depths [pixel], and how many copies each layer with weights has."""
 
     stages: tuple[Stage, ...]
     tilings: dict[str, Tiling]
     depths: dict[tuple[str, int], int | None]
-    replication: dict[str, int]
+    replication: Mapping[str, int]
 
     def stage(self, name: str) -> Stage:
         """Return the stage called `name`."""
@@ -285,7 +303,8 @@ class Dataflow(Machine):
     def map(self, network: LoweredNetwork) -> DataflowMap:
         """Give every stage its arrays and buffers.
 
-        raises : MappingError for a network without layers, or a buffer rule that is too small for a kernel
+        raises : MappingError for a network without layers, too few cores, or a buffer rule that is too small
+            for a kernel
         """
         stages = stages_of(network)
         if not stages:
@@ -301,25 +320,54 @@ class Dataflow(Machine):
             if isinstance(s.head, MatrixNode)
         }
         pixels = network.input_shape[1] * network.input_shape[2]
-        replication = {name: layer.replication for name, layer in config.layers.items()}
-        for name in replication:
+        for name in config.layers:
             if name not in tilings:
                 raise MappingError(
                     f"layers.{name}: {network.name} has no layer with weights of that name; "
                     f"{near_miss(name, list(tilings))}"
                 )
+        loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
+        given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
+        balance = balanced(config.balance, loads, given)
         pace = Pace(
             {s.name: self._latency_steps(tilings.get(s.name)) for s in stages},
-            replication,
+            balance.copies,
             config.input_pixels_per_cycle or 1,
         )
         least = least_depths(stages, network.input, pixels, pace)
         depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
         rows = tuple(
-            _row(s, tilings.get(s.name), replication.get(s.name, 1), depths, config.activation_bits)
+            _row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
             for s in stages
         )
-        return DataflowMap(network, rows, tuple(stages), tilings, depths, replication)
+        interval = PredictedInterval(
+            balance.interval,
+            balance.interval * crossbar.product_cycles(config.streaming),
+            self._input_cycles(pixels),
+        )
+        return DataflowMap(
+            network,
+            rows,
+            tuple(stages),
+            tilings,
+            depths,
+            balance.copies,
+            interval=interval,
+            placement=self._placement(stages),
+        )
+
+    def _placement(self, stages: list[Stage]) -> Placement | None:
+        """Return which layer lies on which core of the topology, if that makes a difference."""
+        fabric = self.config.fabric
+        if isinstance(fabric.topology, AllToAll):
+            return None
+        graph = graph_of_stages(stages, self.config.activation_bits)
+        return place_layers(graph, fabric.topology, fabric.search_seconds)
+
+    def _input_cycles(self, pixels: int) -> int:
+        """Return the cycles in which so many input pixels come in."""
+        together = self.config.input_pixels_per_cycle
+        return pixels * self.config.source.pixel_cycles if together is None else -(-pixels // together)
 
     def _latency_steps(self, tiling: Tiling | None) -> int:
         """Return the steps from a core's firing until its reader may see the pixel, at least."""
@@ -387,7 +435,7 @@ def _bytes(channels: int, bits: int) -> int:
 def _row(
     stage: Stage,
     tiling: Tiling | None,
-    replicas: int,
+    copies: int,
     depths: dict[tuple[str, int], int | None],
     bits: int,
 ) -> MapRow:
@@ -404,7 +452,8 @@ def _row(
         shape=stage.shape,
         rows=head.rows if isinstance(head, MatrixNode) else None,
         cols=head.cols_per_group if isinstance(head, MatrixNode) else None,
-        arrays=len(tiling.blocks) * replicas if tiling else 0,
+        copies=copies,
+        arrays=len(tiling.blocks) * copies if tiling else 0,
         utilisation=tiling.utilisation if tiling else None,
         steps=stage.steps,
         buffers=tuple(buffers),

@@ -51,6 +51,30 @@ def test_copies_divide_the_interval_of_the_slowest_layer(copies: int, interval: 
     assert run.completed[-1] - run.completed[-2] == interval
 
 
+@given(st.integers(2, 6), st.integers(1, 7), st.none() | st.integers(1, 3), st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_images_follow_at_the_predicted_interval_or_less_than_a_step_sooner(
+    size: int, copies: int, together: int | None, pixel_cycles: int
+) -> None:
+    """Copies that do not divide the windows of an image go on with those of the next."""
+    images, step = 12, 130
+    subject = bench(
+        one_conv(size),
+        {
+            "layers": {"conv": {"replication": copies}},
+            "input_pixels_per_cycle": together,
+            "source": {"pixel_cycles": pixel_cycles},
+            "buffers": {"rule": "unbounded"},
+        },
+    )
+    predicted = subject.placed.interval
+    assert predicted is not None
+    assert predicted.layer_cycles == predicted.steps * step == -(-size * size // copies) * step
+    completed = subject.run(images).completed
+    mean = (completed[-1] - completed[-1 - copies]) / copies
+    assert predicted.cycles - step < mean <= predicted.cycles
+
+
 @pytest.mark.parametrize(("columns_per_weight", "arrays"), [(1, 2), (4, 5), (8, 9)])
 def test_weights_on_several_bitlines_take_more_arrays_and_no_more_time(
     columns_per_weight: int, arrays: int

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 import imcsim
+from arch import fabrics
 from arch.machine import machines
 from imcsim.catalogue import describe
 from simcore import SimError, UnknownNameError, components
@@ -47,16 +48,18 @@ def test_run_says_where_its_files_are(tmp_path: Path) -> None:
 
 def test_list_names_everything_that_is_registered() -> None:
     lines = lines_of("list")
-    assert [line for line in lines if not line.startswith(" ")] == ["machines", "workloads", "components"]
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "machines", "workloads", "components", "fabrics",
+    ]  # fmt: skip
     shown = {line.split()[0] for line in lines}
-    assert shown >= {*machines.names(), *networks.names(), *components.names()}
+    assert shown >= {*machines.names(), *networks.names(), *components.names(), *fabrics.names()}
     listed = printed("list")
     assert [entry["name"] for entry in listed["workloads"]] == networks.names()
     assert all(entry["doc"] for entries in listed.values() for entry in entries)
     assert list(printed("list", "machines")) == ["machines"]
 
 
-@pytest.mark.parametrize("name", ["dataflow", *networks.names(), *components.names()])
+@pytest.mark.parametrize("name", ["dataflow", *networks.names(), *components.names(), *fabrics.names()])
 def test_everything_that_is_listed_is_described(name: str) -> None:
     lines = lines_of("describe", name)
     assert lines[0].startswith(f"{name}  ")
@@ -88,6 +91,41 @@ def test_map_tells_arrays_and_buffers_of_every_stage() -> None:
     assert content["totals"]["utilisation"] == pytest.approx(
         cells / (content["totals"]["arrays"] * 256 * 256)
     )
+
+
+def test_map_tells_copies_cores_and_the_interval_at_which_images_follow() -> None:
+    assert lines_of("map", "digits-resnet", "--arch", "dataflow")[1] == (
+        "8 cores, an image every 8,320 cycles (64 steps)"
+    )
+    budget = ("--set", "balance.strategy=budget", "--set", "balance.cores=12")
+    copied = ("map", "digits-resnet", "--arch", "dataflow", *budget)
+    lines = lines_of(*copied)
+    assert " ".join(lines[1:3]) == (
+        "11 cores, an image every 8,320 cycles, as fast as its pixels come in; the layers could take one "
+        "every 4,160 cycles (32 steps)"
+    )
+    assert [line.split()[:2] for line in lines if line.startswith("stem")] == [["stem", "x2"]]
+    content = printed(*copied)
+    assert content["interval"] == {
+        "steps": 32, "layer_cycles": 4160, "input_cycles": 8320, "cycles": 8320,
+    }  # fmt: skip
+    assert [stage["copies"] for stage in content["stages"]] == [2, 2, 2, 1, 1, 1, 1, 1]
+
+
+def test_map_tells_where_layers_lie_on_a_topology_and_what_its_channels_carry() -> None:
+    chosen = ("map", "digits-resnet", "--arch", "dataflow", "--set", "fabric.topology.kind=mesh")
+    assert " ".join(lines_of(*chosen)[2:4]) == (
+        "mesh: 7 layers on 9 nodes, up to 2 hops apart; a channel carries up to 2 streams, 64 bytes a step, "
+        "all together 224"
+    )
+    placement = printed(*chosen)["placement"]
+    assert list(placement["nodes"].values()) == list(range(7))
+    del placement["nodes"]
+    assert placement == {
+        "topology": "mesh", "size": 9, "relays": 0, "longest_way": 2,
+        "most_streams": 2, "most_bytes": 64, "byte_hops": 224,
+    }  # fmt: skip
+    assert printed("map", "digits-resnet", "--arch", "dataflow")["placement"] is None
 
 
 def test_exported_files_open(tmp_path: Path) -> None:

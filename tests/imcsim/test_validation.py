@@ -13,6 +13,8 @@ def test_the_dataflow_machine_equals_its_worked_example_and_all_totals() -> None
     targets = validate("dataflow")
     assert [t.id for t in targets if not t.holds] == []
     ids = {t.id for t in targets}
+    assert {"A7.resnet32-ibm.256-steps", "A7.vgg16.4260-cores"} <= ids
+    assert {"A8.min-k.resnet32-ibm", "A8.mesh.byte-hops", "A8.b5.streams"} <= ids
     assert {"A9.first-fire.c0", "A9.4,1,1;4.interval.3", "C.resnet50.macs", "C.vgg16.tiles256"} <= ids
     assert len(ids) == len(targets)
     assert {t.kind for t in targets} == {"exact"}

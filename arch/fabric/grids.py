@@ -1,0 +1,118 @@
+"""Topologies in a plane: meshes and tori whose cores are filled as a snake, and meshes of shared routers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isqrt
+from typing import Literal
+
+from arch.fabric.topology import Channel, Topology, Vertex, around, both_ways, fabrics, straight
+from simcore import param
+
+
+@fabrics.register("mesh")
+class Mesh(Topology):
+    """Rows and columns of cores with channels both ways between neighbours, filled as a snake."""
+
+    columns: int | None = param(
+        None, ge=1, unit="core", doc="cores in a row; null: of the smallest square that has enough"
+    )
+    first: Literal["row", "column"] = param("row", unit="one of", doc="what a route goes along first")
+
+    def grid(self, cores: int) -> tuple[int, int]:
+        """Return rows and columns; the last row is there as a whole."""
+        columns = self.columns or isqrt(cores - 1) + 1
+        return -(-cores // columns), columns
+
+    def size(self, cores: int) -> int:
+        """Return the cores of all rows."""
+        rows, columns = self.grid(cores)
+        return rows * columns
+
+    def channels(self, cores: int) -> Iterator[Channel]:
+        """Yield the links of neighbours."""
+        rows, columns = self.grid(cores)
+        for row in range(rows):
+            for column in range(columns):
+                here = _core(row, column, columns)
+                if self.has_next(column, columns):
+                    yield from both_ways(here, _core(row, (column + 1) % columns, columns))
+                if self.has_next(row, rows):
+                    yield from both_ways(here, _core((row + 1) % rows, column, columns))
+
+    def route(self, cores: int, source: int, target: int) -> list[Vertex]:
+        """Return the way along one dimension, then along the other."""
+        rows, columns = self.grid(cores)
+        row, column = _at(source, columns)
+        to_row, to_column = _at(target, columns)
+        along_row, along_column = self.way(column, to_column, columns), self.way(row, to_row, rows)
+        if self.first == "row":
+            way = [(row, x) for x in along_row] + [(y, to_column) for y in along_column]
+        else:
+            way = [(y, column) for y in along_column] + [(to_row, x) for x in along_row]
+        return [source, *(_core(y, x, columns) for y, x in way)]
+
+    def has_next(self, place: int, length: int) -> bool:
+        """Tell whether a place in a row or column has a link to the one behind it."""
+        return place + 1 < length
+
+    def way(self, start: int, end: int, length: int) -> Iterator[int]:
+        """Yield the places behind `start` on the way to `end` along a row or column."""
+        return straight(start, end)
+
+
+@fabrics.register("torus")
+class Torus(Mesh):
+    """A mesh whose rows and columns are closed to rings."""
+
+    def has_next(self, place: int, length: int) -> bool:
+        """Tell whether there is a link; two cores have one link, not two."""
+        return place + 1 < length or length > 2
+
+    def way(self, start: int, end: int, length: int) -> Iterator[int]:
+        """Yield the places on the shorter way around."""
+        return around(start, end, length)
+
+
+@fabrics.register("c-mesh")
+class ConcentratedMesh(Mesh):
+    """A mesh of routers with several cores each; `columns` are columns of routers. As in ISAAC."""
+
+    concentration: int = param(4, ge=1, unit="core", doc="cores at each router; 4 as in ISAAC (2016)")
+
+    def routers(self, cores: int) -> int:
+        """Return the routers that so many cores need."""
+        return -(-cores // self.concentration)
+
+    def size(self, cores: int) -> int:
+        """Return the cores of all routers."""
+        return self.concentration * super().size(self.routers(cores))
+
+    def channels(self, cores: int) -> Iterator[Channel]:
+        """Yield the links of cores to their router, and of routers to their neighbours."""
+        for core in range(self.size(cores)):
+            yield from both_ways(core, _router(core // self.concentration))
+        for source, target in super().channels(self.routers(cores)):
+            yield _router(source), _router(target)
+
+    def route(self, cores: int, source: int, target: int) -> list[Vertex]:
+        """Return the way from the source's router to the target's, one dimension after the other."""
+        if source == target:
+            return [source]
+        ends = source // self.concentration, target // self.concentration
+        return [source, *map(_router, super().route(self.routers(cores), *ends)), target]
+
+
+def _core(row: int, column: int, columns: int) -> int:
+    """Return the core at a place of the grid; odd rows are filled backward."""
+    return row * columns + (columns - 1 - column if row % 2 else column)
+
+
+def _at(core: int, columns: int) -> tuple[int, int]:
+    """Return row and column of a core."""
+    row, place = divmod(core, columns)
+    return row, columns - 1 - place if row % 2 else place
+
+
+def _router(index: Vertex) -> Vertex:
+    return f"router[{index}]"
