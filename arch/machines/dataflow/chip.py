@@ -1,0 +1,136 @@
+"""The chip: cores, source and sink, wired as the plan says, with the values behind their tokens."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arch.activation_memory import Buffer
+from arch.array_parts import ArrayParts
+from arch.core import Core
+from arch.host import Sink, Source
+from arch.machine import ArrayReport, Values
+from arch.machines.dataflow.configuration import DataflowConfig
+from arch.machines.dataflow.plan import DataflowMap, pixel_bytes
+from arch.parts import chosen
+from simcore import Component, PartConfig
+from workloads import MatrixNode, sample_windows
+
+if TYPE_CHECKING:  # its kernels load when values are computed
+    from arch.values import StageValues
+
+
+class DataflowChip(Component):
+    """The chip: one core a stage, a source in front and a sink behind."""
+
+    def lay_out(self, config: DataflowConfig, placed: DataflowMap, images: int) -> None:
+        """Build and wire all cores."""
+        network = placed.network
+        self.source = self.add(chosen(config.source, Source), "source", config.source)
+        self.source.images = images
+        self.source.pixels = network.input_shape[1] * network.input_shape[2]
+        self.source.together = config.input_pixels_per_cycle
+        self.cores: dict[str, Core] = {}
+        self.values: list[StageValues] = []
+        core_kind = chosen(config.core, Core)
+        for stage in placed.stages:
+            core = self.add(core_kind, f"core[{stage.name}]", config.core, layer=stage.name)
+            buffers = [
+                Buffer(
+                    o.source,
+                    placed.depths[stage.name, place],
+                    pixel_bytes(o.shape[0], config.activation_bits),
+                )
+                for place, o in enumerate(stage.operands)
+            ]
+            tiling = placed.tilings.get(stage.name)
+            core.lay_out(
+                stage,
+                tiling,
+                buffers,
+                images,
+                config.detail,
+                config.activation_bits,
+                config.encoding,
+                placed.replication.get(stage.name, 1),
+            )
+            self.cores[stage.name] = core
+        self.sink = self.add(Sink, "sink", PartConfig())
+        self.sink.images = images
+        last = placed.stages[-1]
+        self.sink.pixels = last.pixels
+        latency = config.fabric.latency_cycles
+        for stage in placed.stages:
+            memory = self.cores[stage.name].memory
+            for port, buffer in zip(memory.pixel_in, memory.buffers, strict=True):
+                self._link(buffer.source, port, buffer.depth, latency)
+        self._link(last.name, self.sink.pixel_in, None, latency)
+
+    def _link(self, sender: str, target: Any, depth: int | None, latency: int) -> None:
+        core = self.cores.get(sender)
+        if core is None:
+            self.connect(self.source.pixel_out, target, depth, latency)
+        else:
+            core.links.readers += 1
+            self.connect(core.digital.pixel_out, target, depth, latency)
+
+    def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
+        """Give every part its values; return where outputs go, (images x pixels, channels) int32."""
+        from arch.array_values import layer_products
+        from arch.values import StageValues, pixel_memory
+
+        parts = ArrayParts(config.encoding, config.core.crossbar, config.core.adc, values.seed)
+        samples = {}
+        if values.device and config.core.adc.range == "calibrated":
+            known = values.codes if values.calibration is None else values.calibration
+            samples = sample_windows(values.network, known)
+        images, channels = values.codes.shape[:2]
+        pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
+        registers = {placed.network.input: pixels.reshape(-1, channels)}
+        for stage in placed.stages:
+            core = self.cores[stage.name]
+            memories = [
+                pixel_memory(o, b.depth, registers[o.source], lambda channel=port.channel: channel.freed)  # type: ignore[misc]
+                for o, b, port in zip(stage.operands, core.memory.buffers, core.memory.pixel_in, strict=True)
+            ]
+            for port, memory in zip(core.memory.pixel_in, memories, strict=True):
+                port.channel.store = memory.store
+            arrays: list[Any] = []
+            if values.device and isinstance(stage.head, MatrixNode):
+                blocks, name = placed.tilings[stage.name].blocks, stage.head.name
+                copies, seen = placed.replication.get(stage.name, 1), samples.get(name)
+                arrays = layer_products(stage.head, values.network, blocks, parts, copies, seen)
+            work = StageValues(stage, values.network, memories, core.registers, arrays)
+            self.values.append(work)
+            core.memory.capture = work.capture
+            core.digital.finish = work.finish
+            for number, replica in enumerate(core.replicas):
+                held = [block for crossbar in replica for block in crossbar.blocks]
+                meter = work.meter(number, held, config.encoding, config.streaming)
+                replica[0].multiply = meter.ahead_of(work.multiplier(number, held))
+                for crossbar in replica:
+                    crossbar.charge = partial(meter.charge, crossbar.blocks)
+            registers[stage.name] = work.output
+        last = placed.stages[-1]
+        result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
+        register = registers[last.name]
+
+        def collect(pixel: int) -> None:
+            result[pixel] = register[pixel % len(register)]
+
+        self.sink.pixel_in.store = collect  # type: ignore[attr-defined]
+        return result
+
+    def array_report(self) -> ArrayReport:
+        """Return what all arrays did with device values."""
+        layers = [(work, work.arrays[0]) for work in self.values if work.arrays]
+        return ArrayReport(
+            conversions=sum(work.products * arrays.conversions for work, arrays in layers),
+            clipped=sum(work.clipped for work, _ in layers),
+            formulations={
+                work.stage.name: (arrays.formulation.method, arrays.formulation.reason)
+                for work, arrays in layers
+            },
+        )

@@ -1,0 +1,108 @@
+"""What there is to choose about the pipelined dataflow machine."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import field_validator, model_validator
+
+from arch.core import CoreConfig, Detail
+from arch.encoding import Encoding
+from arch.fabric.topology import Topology, fabrics
+from arch.host import SourceConfig
+from arch.mapping.balance import BalanceConfig
+from arch.mapping.buffers import BufferRule
+from arch.streaming import Streaming
+from simcore import MOST_CYCLES, Config, ConfigError, component_part, param, part
+
+
+class BuffersConfig(Config):
+    """How deep the input buffers of the cores are."""
+
+    rule: str = param(
+        "lines:K+1",
+        unit="one of",
+        doc="minimum, lines:K, lines:K+N, lines:N, full or unbounded; K+1 lines decouple neighbours, assumed",
+    )
+
+    @field_validator("rule")
+    @classmethod
+    def _known(cls, rule: str) -> str:
+        return BufferRule(rule).text
+
+
+class FabricConfig(Config):
+    """How pixels get from core to core."""
+
+    fidelity: Literal["ideal"] = param("ideal", unit="one of", doc="ideal: point to point, latency only")
+    latency_cycles: int = param(
+        1, ge=0, le=MOST_CYCLES, unit="cycle", doc="from digital unit to memory, one hop, assumed"
+    )
+    topology: Topology = part(
+        "all-to-all", lookup=fabrics.__getitem__, doc="channels between cores; of no effect on times yet"
+    )
+    search_seconds: float = param(10.0, gt=0, unit="s", doc="that a search for a placement may take")
+
+
+class LayerConfig(Config):
+    """What a user may set for one layer."""
+
+    replication: int | None = param(
+        None,
+        ge=1,
+        unit="copy",
+        doc="copies of its arrays, which take windows in turn; null: as balance.strategy says",
+    )
+
+
+class DataflowConfig(Config):
+    """The whole machine."""
+
+    clock_ghz: float = param(1.0, gt=0, le=1e6, unit="GHz", doc="reference clock; core clock of HERMES")
+    detail: Detail = param(
+        "array", unit="one of", doc="array: a process for each; group: one for those in lock-step"
+    )
+    weight_bits: int = param(8, ge=2, le=16, unit="bit", doc="of a weight")
+    activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="of an activation")
+    columns_per_weight: int | None = param(
+        None,
+        ge=1,
+        le=32,
+        unit="bitline",
+        doc="bitlines that hold a weight: 1 signed, 4 slices offset, 8 those in differential pairs; null: as "
+        "core.crossbar.encoding and cell_bits say, with which it must agree",
+    )
+    input_pixels_per_cycle: int | None = param(
+        None,
+        ge=1,
+        le=512,
+        unit="pixel",
+        doc="input pixels that come together; null: one every source.pixel_cycles",
+    )
+    layers: dict[str, LayerConfig] = param({}, unit="", doc="what differs for single layers, by name")
+    balance: BalanceConfig = param(BalanceConfig(), unit="", doc="copies of layers, and cores there are")
+    core: CoreConfig = component_part("core", doc="the cores")
+    buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
+    fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
+    source: SourceConfig = component_part("source", doc="where images come from")
+
+    @property
+    def encoding(self) -> Encoding:
+        """How cells hold weights."""
+        crossbar = self.core.crossbar
+        return Encoding.chosen(
+            self.weight_bits, crossbar.encoding, crossbar.cell_bits, self.columns_per_weight
+        )
+
+    @property
+    def streaming(self) -> Streaming:
+        """How windows reach the wordlines."""
+        return self.core.crossbar.streaming(self.activation_bits)
+
+    @model_validator(mode="after")
+    def _arrays_can_do_it(self) -> Self:
+        try:
+            _ = self.encoding, self.streaming
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self

@@ -1,0 +1,107 @@
+"""The machine: a plan, a chip built by it, and a run of images through it; and its presets."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from arch.array_parts import ArrayParts
+from arch.device_report import values_report
+from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values, register_machine
+from arch.machines.dataflow.chip import DataflowChip
+from arch.machines.dataflow.configuration import DataflowConfig
+from arch.machines.dataflow.plan import DataflowMap, map_network
+from simcore import PartConfig, Simulation, clock
+from workloads import LoweredNetwork
+
+
+@register_machine(
+    "dataflow", "CNN layers pinned to crossbar cores, pixels streamed through a pipeline (Dazzi et al. 2021)"
+)
+class Dataflow(Machine):
+    """Layers pinned to cores, pixels streamed through all of them at once."""
+
+    Config = DataflowConfig
+    config: DataflowConfig
+    device_values = True
+
+    @property
+    def bits(self) -> tuple[int, int]:
+        """Bits of a weight and of an activation."""
+        return self.config.weight_bits, self.config.activation_bits
+
+    def values_report(self) -> tuple[tuple[str, str], ...]:
+        """Return what decides on device values and how products are computed, in words."""
+        core = self.config.core
+        return values_report(
+            ArrayParts(self.config.encoding, core.crossbar, core.adc), self.config.activation_bits
+        )
+
+    def map(self, network: LoweredNetwork) -> DataflowMap:
+        """Give every stage its arrays and buffers.
+
+        raises : MappingError for a network without layers, too few cores, or a buffer rule that is too small
+            for a kernel
+        """
+        return map_network(self.config, network)
+
+    def simulate(
+        self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
+    ) -> MachineRun:
+        """Build the chip, stream `images` through it and collect what comes out."""
+        assert isinstance(placed, DataflowMap)
+        hertz = Fraction(str(self.config.clock_ghz)) * 10**9
+        simulation = Simulation(
+            [clock("core", hertz)],
+            engine=options.engine,
+            record=options.record,
+            shuffle=options.shuffle,
+            limits=options.limits,
+            observe=options.observe,
+        )
+        chip = simulation.build(DataflowChip, PartConfig())
+        chip.lay_out(self.config, placed, images)
+        outputs = chip.attach(self.config, placed, values) if values is not None else None
+        crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
+
+        def macs() -> int:
+            return sum(crossbar.macs() for crossbar in crossbars)
+
+        simulation.laws.append(
+            lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, macs())
+        )
+        if options.built is not None:
+            options.built()
+        outcome = simulation.run()
+        shape = placed.stages[-1].shape
+        return MachineRun(
+            outcome=outcome,
+            accepted=chip.source.accepted,
+            completed=chip.sink.completed,
+            outputs=None
+            if outputs is None
+            else outputs.reshape(images, -1, shape[0]).transpose(0, 2, 1).reshape(images, *shape),
+            macs=macs(),
+            peaks={
+                port.path: peak
+                for core in chip.cores.values()
+                for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
+            },
+            arrays=chip.array_report() if values is not None and values.device else None,
+        )
+
+
+#: One cycle is one step: a layer is one unbounded array, a product takes a step, nothing else takes time.
+_UNIT = {
+    "core": {
+        "memory": {"kind": "direct-memory", "column_cycles": 0},
+        "crossbar": {"rows": 2**24, "cols": 2**24, "mvm_cycles": 1},
+        "digital": {"pass_cycles": 0},
+        "partial_sum_cycles": 0,
+    },
+    "buffers": {"rule": "unbounded"},
+    "fabric": {"latency_cycles": 0},
+    "source": {"pixel_cycles": 1},
+}
+register_machine(
+    "dataflow-unit", "the same pipeline in ideal steps, for golden values: one cycle is one step", _UNIT
+)(Dataflow)

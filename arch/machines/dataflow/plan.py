@@ -1,0 +1,146 @@
+"""From a network to arrays, copies and buffers: what the chip is built by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from arch.fabric.graphs import AllToAll
+from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.machines.dataflow.configuration import DataflowConfig
+from arch.mapping.balance import Load, balanced
+from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
+from arch.mapping.layer_graph import graph_of_stages
+from arch.mapping.placement import Placement, place_layers
+from arch.mapping.stages import Stage, stages_of
+from arch.mapping.tiling import Tiling, tile
+from simcore import MappingError
+from simcore.registry import near_miss
+from workloads import LoweredNetwork, MatrixNode
+
+
+@dataclass(frozen=True, eq=False)
+class DataflowMap(NetworkMap):
+    """Stages with their arrays, buffer depths [pixel], and how many copies each layer with weights has."""
+
+    stages: tuple[Stage, ...]
+    tilings: dict[str, Tiling]
+    depths: dict[tuple[str, int], int | None]
+    replication: Mapping[str, int]
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage called `name`."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+
+def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
+    """Give every stage its arrays and buffers.
+
+    raises : MappingError for a network without layers, too few cores, or a buffer rule that is too small
+        for a kernel
+    """
+    stages = stages_of(network)
+    if not stages:
+        raise MappingError(f"{network.name} has no layers, so there is nothing to map; give it at least one")
+    crossbar = config.core.crossbar
+    columns = config.encoding.columns_per_weight
+    tilings = {
+        s.name: tile(s.head, crossbar.rows, crossbar.cols, columns)
+        for s in stages
+        if isinstance(s.head, MatrixNode)
+    }
+    pixels = network.input_shape[1] * network.input_shape[2]
+    for name in config.layers:
+        if name not in tilings:
+            raise MappingError(
+                f"layers.{name}: {network.name} has no layer with weights of that name; "
+                f"{near_miss(name, list(tilings))}"
+            )
+    loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
+    given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
+    balance = balanced(config.balance, loads, given)
+    pace = Pace(
+        {s.name: _latency_steps(config, tilings.get(s.name)) for s in stages},
+        balance.copies,
+        config.input_pixels_per_cycle or 1,
+    )
+    least = least_depths(stages, network.input, pixels, pace)
+    depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
+    rows = tuple(
+        _row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
+        for s in stages
+    )
+    interval = PredictedInterval(
+        balance.interval,
+        balance.interval * crossbar.product_cycles(config.streaming),
+        _input_cycles(config, pixels),
+    )
+    return DataflowMap(
+        network,
+        rows,
+        tuple(stages),
+        tilings,
+        depths,
+        balance.copies,
+        interval=interval,
+        placement=_placement(config, stages),
+    )
+
+
+def _placement(config: DataflowConfig, stages: list[Stage]) -> Placement | None:
+    """Return which layer lies on which core of the topology, if that makes a difference."""
+    fabric = config.fabric
+    if isinstance(fabric.topology, AllToAll):
+        return None
+    graph = graph_of_stages(stages, config.activation_bits)
+    return place_layers(graph, fabric.topology, fabric.search_seconds)
+
+
+def _input_cycles(config: DataflowConfig, pixels: int) -> int:
+    """Return the cycles in which so many input pixels come in."""
+    together = config.input_pixels_per_cycle
+    return pixels * config.source.pixel_cycles if together is None else -(-pixels // together)
+
+
+def _latency_steps(config: DataflowConfig, tiling: Tiling | None) -> int:
+    """Return the steps from a core's firing until its reader may see the pixel, at least."""
+    core = config.core
+    product = core.crossbar.product_cycles(config.streaming)
+    hops = tiling.row_blocks - 1 if tiling is not None else 0
+    cycles = (
+        product + hops * core.partial_sum_cycles + core.digital.pass_cycles + config.fabric.latency_cycles
+    )
+    return -(-cycles // product)
+
+
+def pixel_bytes(channels: int, bits: int) -> int:
+    """Return the bytes of a pixel with so many channels."""
+    return -(-channels * bits // 8)
+
+
+def _row(
+    stage: Stage,
+    tiling: Tiling | None,
+    copies: int,
+    depths: dict[tuple[str, int], int | None],
+    bits: int,
+) -> MapRow:
+    """Return the mapping's figures of one stage."""
+    head = stage.head
+    buffers = []
+    for place, operand in enumerate(stage.operands):
+        depth = depths[stage.name, place]
+        size = None if depth is None else depth * pixel_bytes(operand.shape[0], bits)
+        buffers.append((operand.source, depth, size))
+    return MapRow(
+        stage=stage.name,
+        work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
+        shape=stage.shape,
+        rows=head.rows if isinstance(head, MatrixNode) else None,
+        cols=head.cols_per_group if isinstance(head, MatrixNode) else None,
+        copies=copies,
+        arrays=len(tiling.blocks) * copies if tiling else 0,
+        utilisation=tiling.utilisation if tiling else None,
+        steps=stage.steps,
+        buffers=tuple(buffers),
+    )
