@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import sqrt
-from statistics import NormalDist
 from threading import Thread
 from typing import Any
 
@@ -26,10 +25,9 @@ from arch.transfer import Transfer
 from simcore import ConfigError, ModelError
 from simcore.noise import derive, stream_key
 from tests.arch.array_layers import Layer, layers
+from tests.normal_samples import CONFIDENT, assert_independent, assert_normal
 
 Array = NDArray[Any]
-#: Standard deviations of a test that a right model passes with 99.99 %; seeds are fixed.
-CONFIDENT = NormalDist().inv_cdf(1 - 0.5e-4)
 IMAGE = 5
 
 
@@ -261,13 +259,11 @@ def test_noise_of_tokens_and_of_columns_is_independent() -> None:
     layer = replace(layer, transfers=[Transfer(16, True, 64)])
     real = physics(layer.encoding, device={"read": {"column": 0.05}})
     sums, _ = returned(analog(layer, real), layer.windows)
-    z = (sums - sums.mean(axis=0)) / sums.std(axis=0)
-    for a, b in ((z[1:], z[:-1]), (z[:, 1:], z[:, :-1]), (z[:, 4:], z[:, :-4]), (z[1:, 1:], z[:-1, :-1])):
-        assert abs((a * b).mean()) < CONFIDENT / sqrt(a.size)
-        assert abs(np.corrcoef(a.ravel() ** 2, b.ravel() ** 2)[0, 1]) < CONFIDENT / sqrt(a.size)
-    for bound in (2, 3):
-        share = 2 * NormalDist().cdf(-bound)
-        assert abs((abs(z) > bound).sum() - z.size * share) < CONFIDENT * sqrt(z.size * share)
+    # a phase's noise of 0.05 x 127 x sqrt(64) levels and the rounding of its 64 levels, over all phases
+    conversion = (0.05 * 127) ** 2 * 64 + 64**2 / 12
+    z = (sums - layer.exact()) / sqrt(conversion * sum(4.0**bit for bit in range(8)))
+    assert_normal(z, 0.0, 1.0)
+    assert_independent(z)
 
 
 @pytest.mark.parametrize("signs", ["signed", "differential", "offset", "flip"])

@@ -143,9 +143,7 @@ def test_plain_data_written_by_a_common_writer_reads_back_equal(value: Any) -> N
 
 def test_text_that_is_a_number_to_somebody_is_no_text_without_quotes() -> None:
     assert read_yaml(yaml.safe_dump("0E0"), "f").value == 0
-    with pytest.raises(
-        YamlError, match="octal to some readers of YAML; leave out the leading zero, or quote"
-    ):
+    with pytest.raises(YamlError, match="octal to some readers of YAML; leave out the leading zero"):
         read_yaml(yaml.safe_dump("08"), "f")
     assert read_yaml('["0E0", "08"]', "f").value == ["0E0", "08"]
 
