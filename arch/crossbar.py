@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Self
+
+from pydantic import model_validator
 
 from arch.cell_charge import mean_charge, mean_read_charge
 from arch.cost import ARRAY_AREA, CELL_READ
@@ -88,6 +91,15 @@ class AnalogCrossbarConfig(PartConfig):
         f"at; {CELL_READ.source}",
     )
     area_mm2: float = param(ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one array; {ARRAY_AREA.source}")
+
+    @model_validator(mode="after")
+    def _active_rows_exist(self) -> Self:
+        if self.active_rows is not None and self.active_rows > self.rows:
+            raise ValueError(
+                f"has active_rows {self.active_rows}, but only {self.rows} rows; set active_rows in "
+                f"[1, {self.rows}], or leave it out for all"
+            )
+        return self
 
     def turns(self, rows: int) -> int:
         """Return the turns that so many rows take where not all may be on at once."""

@@ -131,13 +131,14 @@ def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str,
     adc: dict[str, Any] = {"kind": "column-adc"}
     if draw(st.booleans()):
         adc = {"kind": "shared-adc", "bitlines": draw(st.integers(1, 9)), "cycles": draw(st.integers(1, 9))}
+    rows = draw(st.integers(4, 32))
     core = {
         "memory": {"column_cycles": draw(st.integers(0, 4))},
         "crossbar": {
-            "rows": draw(st.integers(4, 32)),
+            "rows": rows,
             "cols": draw(st.integers(4, 32)),
             "mvm_cycles": draw(st.integers(1, 20)),
-            "active_rows": draw(st.none() | st.integers(1, 40)),
+            "active_rows": draw(st.none() | st.integers(1, rows)),
             "input_form": draw(st.sampled_from(get_args(Form))),
             "input_sign": draw(st.sampled_from(get_args(Sign))),
             "dac_bits": draw(st.integers(1, 8)),

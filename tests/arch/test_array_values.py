@@ -85,7 +85,7 @@ def test_random_networks_on_wide_converters_are_golden(case: NetworkCase, data: 
         "input_form": data.draw(st.sampled_from(FORMS)),
         "input_sign": data.draw(st.sampled_from(SIGNS)),
         "dac_bits": data.draw(st.integers(1, 8)),
-        "active_rows": data.draw(st.none() | st.integers(1, 9)),
+        "active_rows": data.draw(st.none() | st.integers(1, ROWS)),
     }
     if crossbar["encoding"] != "signed":
         crossbar["cell_bits"] = data.draw(st.none() | st.integers(1, 8))
@@ -408,6 +408,10 @@ def test_bitlines_a_weight_follow_from_the_encoding_or_stand_for_one(
         ({"core": {"adc": {"range": "fixed"}}}, "has range fixed, but no lsb; set lsb in"),
         ({"core": {"adc": {"lsb": 3}}}, "has lsb 3, but range weights, which chooses it; set range to fixed"),
         ({"core": {"crossbar": {"encoding": "unary"}}}, "encoding must be one of"),
+        (
+            {"core": {"crossbar": {"rows": 64, "active_rows": 65}}},
+            r"active_rows 65, but only 64 rows; set active_rows in \[1, 64\]",
+        ),
         ({"core": {"crossbar": {"dac_bits": 9}}}, r"dac_bits must be in \[1, 8\] bit, got 9"),
     ],
 )

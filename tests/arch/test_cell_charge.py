@@ -228,7 +228,7 @@ def test_copies_of_a_layer_share_its_charge(values: str, detail: str) -> None:
     st.sampled_from(FORMS),
     st.sampled_from(SIGNS),
     st.integers(1, 8),
-    st.none() | st.integers(1, 300),
+    st.none() | st.integers(1, 256),
     st.floats(0.1, 100),
 )
 def test_without_values_each_read_of_a_cell_costs_what_is_configured(
