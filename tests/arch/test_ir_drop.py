@@ -187,6 +187,21 @@ def test_gated_rows_lose_by_the_square_of_the_sum(size: int, wire: float) -> Non
     assert effective(sums - solved) / effective(solved) < 0.008
 
 
+@pytest.mark.parametrize("below", [0, 16, 48])
+def test_a_group_of_rows_loses_more_the_further_it_is_from_the_converters(below: int) -> None:
+    cells, volts, full = random_array(64, 64)
+    wires = IRDropConfig(bitline=5e-5, gated=True)
+    on = np.arange(64 - below - 16, 64 - below)
+    volts = volts * np.isin(np.arange(64), on)
+    solved = full * np.concatenate([network(cells / full * v[:, None], v, 0, 5e-5) for v in volts])
+    sums = volts @ cells
+    model = sums * (1 - droop(16, wires, full, below) * sums)
+    drop = effective(sums - solved)
+    # stretches that all of them share, and a few of their own: as if on rows were spread evenly
+    assert effective(model - solved) < 5e-4 * effective(sums)
+    assert drop / effective(sums) > 0.0017 + 0.0002 * below
+
+
 def test_far_cells_lose_most() -> None:
     cells = np.full((8, 8), 768, np.int32)
     attenuated = attenuate(cells, IRDropConfig(wordline=1e-3, bitline=1e-3), 768)
