@@ -34,6 +34,14 @@ HERMES_CORE = Cost(
     0.634, "mm2", "HERMES core, 1.59 TOPS/mm2 at 130 ns a product (Khaddam-Aljameh et al., JSSC 2022)"
 )
 
+#: 131 072 operations at 9.76 TOPS/W, and at 2.48 TOPS/W with reads in four phases; the whole chip's.
+PCM64_MVM = Cost(13.430, "nJ", "64-core chip, 9.76 TOPS/W (Le Gallo et al., Nature Electronics 2023)")
+PCM64_MVM_4_PHASES = Cost(
+    52.852, "nJ", "64-core chip, 2.48 TOPS/W in four phases (Le Gallo et al., Nature Electronics 2023)"
+)
+#: 12 mm x 12 mm.
+PCM64_CORE = Cost(2.25, "mm2", "a 64th of a die of 144 mm2 (Le Gallo et al., Nature Electronics 2023)")
+
 ARRAY_SHARE, ADC_SHARE, DIGITAL_SHARE = 0.40, 0.45, 0.15
 HERMES_ROWS = HERMES_COLS = 256
 

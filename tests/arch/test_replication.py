@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from simcore import MappingError
 from tests.arch.dataflow_bench import bench, quantized
 from tests.strategies import NetworkCase, networks
-from workloads import Conv2d, Input, MatrixNode, Network, Window, lower
+from workloads import Add, Conv2d, Input, MatrixNode, MaxPool2d, Network, Window, lower
 
 
 def one_conv(size: int = 6) -> Network:
@@ -73,6 +73,39 @@ def test_images_follow_at_the_predicted_interval_or_less_than_a_step_sooner(
     completed = subject.run(images).completed
     mean = (completed[-1] - completed[-1 - copies]) / copies
     assert predicted.cycles - step < mean <= predicted.cycles
+
+
+@pytest.mark.parametrize("copies", [1, 2, 4, 8])
+def test_a_skip_behind_a_pool_is_as_deep_as_copies_that_run_at_full_speed_need(copies: int) -> None:
+    """A pool has no arrays and may take several windows a step; the skip must not think it slower."""
+    window = Window.square(3, padding=1)
+    network = Network(
+        "pooled",
+        (
+            Input(name="image", shape=(2, 16, 16)),
+            Conv2d(name="stem", out_channels=2, window=window),
+            MaxPool2d(name="pool", window=Window.square(2, stride=2)),
+            Conv2d(name="conv0", out_channels=2, window=window),
+            Conv2d(name="conv1", out_channels=2, window=window),
+            Add(name="sum", inputs=("conv1", "pool")),
+        ),
+    )
+    balance = {"strategy": "interval", "interval": 256 // copies}
+    intervals = []
+    for rule in ("lines:K+1", "unbounded"):
+        subject = bench(
+            network,
+            {
+                "balance": balance,
+                "input_pixels_per_cycle": 1,
+                "buffers": {"rule": rule},
+                "fabric": {"latency_cycles": 390},  # three steps, in which a skip holds the more the faster
+            },
+        )
+        completed = subject.run(6).completed
+        intervals.append(completed[-1] - completed[-2])
+    assert subject.placed.interval is not None
+    assert intervals == [subject.placed.interval.cycles] * 2
 
 
 @pytest.mark.parametrize(("columns_per_weight", "arrays"), [(1, 2), (4, 5), (8, 9)])

@@ -11,13 +11,16 @@ from tests.imcsim.command_bench import command, printed, refusal
 
 def test_the_dataflow_machine_equals_its_worked_example_and_all_totals() -> None:
     targets = validate("dataflow")
-    assert [t.id for t in targets if not t.holds] == []
+    assert [t.id for t in targets if t.gates and not t.holds] == []
     ids = {t.id for t in targets}
+    assert {"A1.core.tops", "A1.64core.tops_per_w", "A1.64core-4phase.tops"} <= ids
     assert {"A7.resnet32-ibm.256-steps", "A7.vgg16.4260-cores"} <= ids
     assert {"A8.min-k.resnet32-ibm", "A8.mesh.byte-hops", "A8.b5.streams"} <= ids
     assert {"A9.first-fire.c0", "A9.4,1,1;4.interval.3", "C.resnet50.macs", "C.vgg16.tiles256"} <= ids
     assert len(ids) == len(targets)
-    assert {t.kind for t in targets} == {"exact"}
+    assert {t.id.partition(".")[0] for t in targets if t.kind != "exact"} == {"A1", "A10"}
+    assert {t.kind for t in targets if t.id.startswith("A10.")} == {"report"}
+    assert {t.tolerance for t in targets if t.id.startswith("A1.64core")} == {0.02}
 
 
 def test_the_json_form_has_every_key() -> None:

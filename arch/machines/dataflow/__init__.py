@@ -4,6 +4,7 @@ Source: Dazzi et al., Front. Comput. Neurosci. 15:674154 (2021), with the core o
 (HERMES) and the firing rule of Kourtis, Dazzi et al. (arXiv 2003.04293). Left out so far: timed fabrics.
 """
 
+import arch.machines.dataflow.presets
 from arch.machines.dataflow.chip import DataflowChip
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.machine import Dataflow

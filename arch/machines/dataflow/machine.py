@@ -88,20 +88,3 @@ class Dataflow(Machine):
             },
             arrays=chip.array_report() if values is not None and values.device else None,
         )
-
-
-#: One cycle is one step: a layer is one unbounded array, a product takes a step, nothing else takes time.
-_UNIT = {
-    "core": {
-        "memory": {"kind": "direct-memory", "column_cycles": 0},
-        "crossbar": {"rows": 2**24, "cols": 2**24, "mvm_cycles": 1},
-        "digital": {"pass_cycles": 0},
-        "partial_sum_cycles": 0,
-    },
-    "buffers": {"rule": "unbounded"},
-    "fabric": {"latency_cycles": 0},
-    "source": {"pixel_cycles": 1},
-}
-register_machine(
-    "dataflow-unit", "the same pipeline in ideal steps, for golden values: one cycle is one step", _UNIT
-)(Dataflow)

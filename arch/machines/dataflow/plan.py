@@ -16,7 +16,7 @@ from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
 from simcore import MappingError
 from simcore.registry import near_miss
-from workloads import LoweredNetwork, MatrixNode
+from workloads import AvgPoolNode, LoweredNetwork, MatrixNode, MaxPoolNode
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +61,8 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     balance = balanced(config.balance, loads, given)
     pace = Pace(
         {s.name: _latency_steps(config, tilings.get(s.name)) for s in stages},
-        balance.copies,
-        config.input_pixels_per_cycle or 1,
+        {s.name: balance.copies.get(s.name) or _windows_together(config, s) for s in stages},
+        _pixels_together(config, pixels, balance.interval),
     )
     least = least_depths(stages, network.input, pixels, pace)
     depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
@@ -94,6 +94,24 @@ def _placement(config: DataflowConfig, stages: list[Stage]) -> Placement | None:
         return None
     graph = graph_of_stages(stages, config.activation_bits)
     return place_layers(graph, fabric.topology, fabric.search_seconds)
+
+
+def _windows_together(config: DataflowConfig, stage: Stage) -> int:
+    """Return the windows that a stage without arrays, a pool or a join, takes in a step."""
+    digital, step = config.core.digital, config.core.crossbar.product_cycles(config.streaming)
+    passes = stage.head.window.positions if isinstance(stage.head, (MaxPoolNode, AvgPoolNode)) else 1
+    cycles = passes * -(-stage.shape[0] // digital.lanes) * digital.pass_cycles
+    return min(max(step // cycles, 1), stage.steps) if cycles else stage.steps
+
+
+def _pixels_together(config: DataflowConfig, pixels: int, interval: int) -> int:
+    """Return the input pixels that come in a step, no more than keep the slowest layer busy.
+
+    interval : steps of that layer for an image
+    """
+    step = config.core.crossbar.product_cycles(config.streaming)
+    incoming = -(-pixels * step // _input_cycles(config, pixels))
+    return max(1, min(incoming, -(-pixels // max(interval, 1))))
 
 
 def _input_cycles(config: DataflowConfig, pixels: int) -> int:
