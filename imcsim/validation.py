@@ -57,20 +57,25 @@ def validation_json(name: str, targets: list[Target]) -> dict[str, Any]:
 def validation_table(targets: list[Target]) -> Table:
     """Return the table that people read; a group of exact figures that all hold is one row."""
     from rich import box
+    from rich.console import Group
+    from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("target", no_wrap=True)
+    table.add_column("target")
     for header in ("published", "simulated", "error"):
         table.add_column(header, justify="right", no_wrap=True)
-    for header in ("kind", "holds", "what"):
-        table.add_column(header)
+    for header in ("kind", "holds"):
+        table.add_column(header, no_wrap=True)
+
+    def add(name: str, what: str, *cells: str) -> None:
+        table.add_row(Group(Text(name, "cyan", overflow="fold"), Padding(Text(what), (0, 0, 0, 2))), *cells)
+
     for group, members in groupby(targets, key=lambda t: t.id.rpartition(".")[0]):
         rows = list(members)
         if len(rows) > 1 and all(t.kind == "exact" and t.holds for t in rows):
-            table.add_row(
-                f"{group}.*", f"{len(rows)} figures", "the same", "0", "exact", "yes", rows[0].what + ", ..."
-            )
+            add(f"{group}.*", f"{rows[0].what}, ...", f"{len(rows)} figures", "the same", "0", "exact", "yes")
             continue
         for t in rows:
             holds = "yes" if t.holds else ("NO" if t.gates else "no")
@@ -78,5 +83,5 @@ def validation_table(targets: list[Target]) -> Table:
                 f"{figure:,}" if figure == int(figure) else f"{figure:,.4g}"
                 for figure in (t.published, t.simulated)
             ]
-            table.add_row(t.id, *figures, f"{t.error:+.2%}" if t.error else "0", t.kind, holds, t.what)
+            add(t.id, t.what, *figures, f"{t.error:+.2%}" if t.error else "0", t.kind, holds)
     return table
