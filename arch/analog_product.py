@@ -2,12 +2,12 @@
 
 Cells have the conductances that their device model programs, less what the wires take; every read of a
 bitline has noise of its own and goes through a converter of its own. This is `arch.array_product` with all
-that it leaves out; where nothing is real, both return the same.
+that it leaves out; where nothing is real, both return the same, as long as sums stay below 2^24 levels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from arch.analog_cells import Physics, program
 from arch.analog_layout import Layout
-from arch.array_parts import Placement, code_range
+from arch.array_parts import Placement, code_range, row_groups, within_64_bits
 from arch.array_product import Formulation
 from arch.device import UNIT as LEVEL_UNIT
 from arch.encoding import Encoding
 from arch.readout import Readout
 from arch.streaming import Streaming
 from arch.transfer import Transfer
-from simcore import ConfigError, ModelError
 from simcore.kernels.analog_read import read_blocks, recombine_codes
 from simcore.kernels.device_noise import add_nonlinearity
 from simcore.noise import derive
@@ -59,11 +58,6 @@ class AnalogProduct:
         zero: int = 0,
         active_rows: int | None = None,
     ) -> None:
-        if encoding.signs == "signed" and physics.wires.gated:
-            raise ConfigError(
-                "core.crossbar.wires.gated must be false for signed cells, whose two devices share a "
-                "bitline; set core.crossbar.encoding to differential, offset or flip"
-            )
         self._physics = physics
         self._split = streaming.sign == "split"
         self._zero = zero if streaming.sign == "unsigned" else 0
@@ -78,8 +72,10 @@ class AnalogProduct:
             encoded = encoding.encode(weights)
             cells = program(encoded, encoding, physics, np.uint64(derive(key, CELLS)))
             lsb = int(np.max(transfer.lsb))
+            bitlines = {"bitlines": len(encoded.column), "has_unit": encoded.has_unit}
+            bitlines |= {"pairs": encoding.signs == "signed", "largest_input": streaming.largest}
             turns = [
-                (rows, self._readout(lsb, rows, len(weights), len(encoded.column), streaming.largest, key))
+                (rows, self._readout(lsb, rows, len(weights), key, bitlines))
                 for rows in row_groups(len(weights), active_rows)
             ]
             self._inl = turns[0][1].inl
@@ -89,8 +85,11 @@ class AnalogProduct:
         self._keys = np.array([derive(key, READS) for key in keys], np.uint64)
         self._phases = np.array([(p.first, p.bits, p.factor) for p in streaming.phases], np.int64)
         self._factors = self._phases[:, 2].copy()
-        self._sensed = np.zeros((len(self._phases), layout.bitlines), np.float32)
-        self.conversions = self._sensed.size
+        self._reads = len(self._phases), layout.bitlines
+        self.conversions = self._reads[0] * self._reads[1]
+        self._sense(
+            np.zeros(self._reads, np.float32)
+        )  # so that a converter that fails does so before cycle 0
         self.largest = self._bound(columns)
         self.formulation = Formulation(
             "conductances", f"{', '.join(physics.effects)}; {layout.most_planes} bit planes of conductance"
@@ -102,23 +101,24 @@ class AnalogProduct:
         windows : (slots, elements) int16 or int32, code - zero
         sums : (slots, columns) int64, or int32 if `largest` fits; row `slot` is overwritten
         image, pixel : that the window belongs to; its noise depends on them
-        raises : ModelError if a user's converter does not return a number for every sum
+        raises : ModelError if a user's converter does not return a finite number for every sum
         """
         wordlines, planes, squared, blocks, noise, curves, terms, weights = self._operands
         inputs = (windows, slot, wordlines, self._zero, self._split, self._phases)
         cells = (planes, squared, blocks, noise, curves)
-        sensed = self._sensed
+        sensed = np.empty(self._reads, np.float32)
         read_blocks(*inputs, *cells, self._keys, image, pixel, sensed)
+        digital = (*self._ends, self._factors, terms, weights, self.start)
+        return int(recombine_codes(self._sense(sensed), *digital, sums, slot))
+
+    def _sense(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what converters take sums (phases, bitlines) for, by nonlinearity and by their own curve."""
         if self._inl is not None:
-            add_nonlinearity(sensed, self._inl, self._ends[0])
-        if self._physics.sense is not None:
-            sensed = _checked(self._physics.sense(sensed), sensed)
-        return int(
-            recombine_codes(sensed, *self._ends, self._factors, terms, weights, self.start, sums, slot)
-        )
+            add_nonlinearity(sums, self._inl, self._ends[0])
+        return sums if self._physics.sense is None else self._physics.sense(sums)
 
     def _readout(
-        self, lsb: int, on: slice, rows: int, bitlines: int, largest_input: int, key: np.uint64
+        self, lsb: int, on: slice, rows: int, key: np.uint64, bitlines: Mapping[str, Any]
     ) -> Readout:
         """Return an array's converters as they read the rows that are on."""
         physics = self._physics
@@ -127,14 +127,13 @@ class AnalogProduct:
             physics.device,
             physics.wires,
             rows=on.stop - on.start,
-            bitlines=bitlines,
             lsb=lsb / LEVEL_UNIT,
             low=self._ends[0],
             high=self._ends[1],
             key=np.uint64(derive(key, CONVERTERS)),
             below=rows - on.stop,
             sharing=physics.sharing,
-            largest_input=largest_input,
+            **bitlines,
         )
 
     def _bound(self, columns: int) -> int:
@@ -142,20 +141,4 @@ class AnalogProduct:
         most = float(np.abs(self._factors).sum()) * max(abs(end) for end in self._ends)
         sums = np.abs(self.start).astype(np.float64)
         np.add.at(sums, self._operands.terms[1], most * np.abs(self._operands.weights))
-        return int(sums.max(initial=0)) + 1
-
-
-def row_groups(rows: int, active_rows: int | None) -> list[slice]:
-    """Return the rows of each group that is on at once."""
-    step = active_rows or rows
-    return [slice(first, min(first + step, rows)) for first in range(0, rows, step)]
-
-
-def _checked(codes: Any, sums: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what a user's converter made of sums."""
-    if np.shape(codes) != sums.shape or not np.isfinite(codes).all():
-        raise ModelError(
-            f"a converter's own transfer must return a finite number for each of {sums.shape} sums, got "
-            f"{'shape ' + str(np.shape(codes)) if np.shape(codes) != sums.shape else 'nan or infinity'}"
-        )
-    return np.ascontiguousarray(codes, np.float32)
+        return within_64_bits(float(sums.max(initial=0)) + 1)

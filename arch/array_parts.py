@@ -56,7 +56,11 @@ class ArrayParts:
 
     @cached_property
     def physics(self) -> Physics:
-        """What is real about the arrays."""
+        """What is real about the arrays.
+
+        raises : ConfigError for wires that no model is there for
+        """
+        self._check_gated()
         encoding, crossbar, adc = self.encoding, self.crossbar, self.adc
         # A signed cell keeps the sign in its pair of devices.
         bits = encoding.weight_bits - 1 if encoding.signs == "signed" else encoding.cell_bits
@@ -68,8 +72,25 @@ class ArrayParts:
             adc.readout,
             None if sense is None else lambda sums: sense(sums, adc),
             adc.sharing,
-            crossbar.drift_compensation and bool({"drift", "1/f noise"} & set(device.effects)),
+            crossbar.drift_compensation,
         )
+
+    def _check_gated(self) -> None:
+        """Refuse rows that are cut off where what a bitline loses does not follow from its sum."""
+        crossbar = self.crossbar
+        if not crossbar.wires.gated:
+            return
+        if self.encoding.signs == "signed":
+            raise ConfigError(
+                "core.crossbar.wires.gated must be false for signed cells, of which only the difference of "
+                "two bitlines is known; set core.crossbar.encoding to differential, offset or flip"
+            )
+        if crossbar.input_form != "bit-serial" or crossbar.dac_bits != 1:
+            raise ConfigError(
+                "core.crossbar.wires.gated must be false unless inputs come bit by bit, for bitlines lose by "
+                "the rows that are on, not by their inputs; set core.crossbar.input_form to bit-serial and "
+                "core.crossbar.dac_bits to 1"
+            )
 
 
 def array_converters(
@@ -95,28 +116,47 @@ def array_converters(
     if adc.range == "fixed":
         assert adc.lsb is not None
         return Transfer(adc.bits, signed, adc.lsb)
-    rows = len(placement.weights)
-    at_once = min(crossbar.active_rows or rows, rows)
-    if adc.range == "full":
-        largest = encoding.largest_sum(at_once, streaming.largest)
-        if encoding.signs == "flip":  # all rows decide on a flip, so those on at once may all be full
-            unflipped = replace(encoding, signs="offset").largest_sum(at_once, streaming.largest)
-            largest = min(unflipped, encoding.largest_sum(rows, streaming.largest))
-    elif adc.range == "calibrated":
+    groups = row_groups(len(placement.weights), crossbar.active_rows)
+    if adc.range == "calibrated":
         assert samples is not None
-        sums = largest_sums(
-            placement, encoding, streaming, samples, zero=zero, active_rows=crossbar.active_rows
-        )
-        largest = int(sums.max())
+        g_off = 0.0 if signed else g_off
+        sums = largest_sums(placement, encoding, streaming, samples, g_off, zero, crossbar.active_rows)
+        return Transfer.of_range(adc.bits, ceil(sums.max()), signed=signed)
+    if adc.range == "full":
+        largest = largest_of_any(encoding, len(placement.weights), crossbar.active_rows, streaming.largest)
     else:
         levels = encoding.encode(placement.weights).levels
-        ends = [
-            sum_range(levels[first : first + at_once], streaming.largest) for first in range(0, rows, at_once)
-        ]
+        ends = [sum_range(levels[on], streaming.largest) for on in groups]
         largest = max(int(np.maximum(above, -below).max(initial=1)) for below, above in ends)
     if not signed:
-        largest += ceil(g_off * at_once * streaming.largest)
+        largest += ceil(g_off * groups[0].stop * streaming.largest)
     return Transfer.of_range(adc.bits, largest, signed=signed)
+
+
+def largest_of_any(encoding: Encoding, rows: int, active_rows: int | None, largest_input: int) -> int:
+    """Return the largest size of a bitline's sum, whatever the weights in so many rows."""
+    at_once = row_groups(rows, active_rows)[0].stop
+    largest = encoding.largest_sum(at_once, largest_input)
+    if encoding.signs == "flip":  # all rows decide on a flip, so those on at once may all be full
+        unflipped = replace(encoding, signs="offset").largest_sum(at_once, largest_input)
+        largest = min(unflipped, encoding.largest_sum(rows, largest_input))
+    return largest
+
+
+def row_groups(rows: int, active_rows: int | None) -> list[slice]:
+    """Return the rows of each group that is on at once; the first is as large as any."""
+    step = active_rows or rows
+    return [slice(first, min(first + step, rows)) for first in range(0, rows, step)]
+
+
+def within_64_bits(bound: float) -> int:
+    """Return a bound on sums as a whole number; ConfigError if 64 bits might not hold them with a bias."""
+    if bound >= 2**62:
+        raise ConfigError(
+            f"sums may become {bound:.3g}, which 64 bits do not hold; take a smaller core.adc.lsb, or fewer "
+            "bits of weights or activations"
+        )
+    return int(bound)
 
 
 def code_range(transfers: Sequence[Transfer], encoding: Encoding) -> tuple[int, int]:
@@ -139,23 +179,22 @@ def largest_sums(
     encoding: Encoding,
     streaming: Streaming,
     windows: Ints,
-    *,
+    g_off: float = 0.0,
     zero: int = 0,
     active_rows: int | None = None,
-) -> NDArray[np.int64]:
+) -> NDArray[np.float64]:
     """Return the largest size that each bitline's sums take on data, to calibrate its converter.
 
     windows : (n, elements), code - zero
+    g_off : conductance of level 0 [level]
     returns : (bitlines,) over all windows, phases and groups of rows; at least 1, so that a range can be made
     """
-    levels = encoding.encode(placement.weights).levels.astype(np.float64)  # in which BLAS sums exactly
-    rows = len(levels)
+    cells = encoding.encode(placement.weights).levels.astype(np.float64) + g_off  # BLAS sums exact levels
     inputs = windows[:, placement.wordlines].astype(np.int64)
     carried = streaming.stream(inputs + zero if streaming.sign == "unsigned" else inputs)
-    largest = np.ones(levels.shape[1])
-    for start in range(0, rows, active_rows or rows):
-        part = slice(start, start + (active_rows or rows))
+    largest = np.ones(cells.shape[1])
+    for on in row_groups(len(cells), active_rows):
         for phase in carried:
-            sums = phase[:, part].astype(np.float64) @ levels[part]
+            sums = phase[:, on].astype(np.float64) @ cells[on]
             largest = np.maximum(largest, np.abs(sums).max(axis=0))
-    return largest.astype(np.int64)
+    return largest

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.array_parts import Placement, code_range
+from arch.array_parts import Placement, code_range, row_groups, within_64_bits
 from arch.bit_planes import cut, in_words, joined, whole_lines, widest_block, words_of
 from arch.encoding import UNIT, Encoding
 from arch.streaming import Streaming
@@ -160,15 +160,15 @@ class ArrayProduct:
 
     def _bound(self, groups: list[_Bitlines]) -> int:
         """Return what no sum is larger than: all bitlines at their largest, rounded up."""
-        bound = np.abs(self.start)
-        factors = sum(abs(phase.factor) for phase in self._streaming.phases)
+        bound = np.abs(self.start).astype(np.float64)
+        factors = float(sum(abs(phase.factor) for phase in self._streaming.phases))
         for group in groups:
             below, above = sum_range(group.levels, self._streaming.largest)
             most = (np.maximum(above, -below) + group.lsb) * factors
             own = group.column != UNIT
             np.add.at(bound, group.column[own], (most * np.abs(group.coefficient))[own])
             np.add.at(bound, group.shares[0], most[-1] * np.abs(group.shares[1]))
-        return int(bound.max(initial=0))
+        return within_64_bits(float(bound.max(initial=0)))
 
     def _exact_product(self, columns: int) -> Callable[[Ints, Ints, int], None]:
         """Return what multiplies a slot's window: one matrix, or array by array if that were mostly empty."""
@@ -250,11 +250,9 @@ def _row_groups(
     column = np.where(encoded.column == UNIT, UNIT, encoded.column + placement.first_col)
     used = np.flatnonzero(encoded.unit_coefficient)
     shares = np.stack([used + placement.first_col, encoded.unit_coefficient[used]])
-    step = active_rows or rows
-    for start in range(0, rows, step):
-        levels = encoded.levels[start : start + step]
+    for on in row_groups(rows, active_rows):
+        levels, wordlines = encoded.levels[on], placement.wordlines[on]
         exact = transfer.is_exact(levels, largest_input)
-        wordlines = placement.wordlines[start : start + step]
         yield _Bitlines(wordlines, levels, lsb, column, encoded.coefficient, exact, shares)
 
 

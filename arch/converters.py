@@ -115,10 +115,17 @@ class ADC(Component):
 
     @classmethod
     def own_transfer(cls) -> Callable[[Reals, Any], Reals] | None:
-        """Return the fastest function of its own transfer curve; None where it has no such curve."""
+        """Return its transfer curve, in the fastest way there is; None where it has none of its own.
+
+        It raises ModelError, with the class's name, where it does not return a finite number for each sum.
+        """
         if cls.transfer is ADC.transfer:
             return None
-        return cls.transfer if cls.compiled is ADC.compiled else cls.compiled
+        of_compiled, of_transfer = (
+            next(base for base in cls.__mro__ if name in vars(base)) for name in ("compiled", "transfer")
+        )
+        name = "compiled" if issubclass(of_compiled, of_transfer) else "transfer"
+        return lambda sums, config: _numbers(cls, name, sums, config)
 
     @property
     def widest(self) -> int:
@@ -214,25 +221,36 @@ def check_transfer(cls: type[ADC], config: PartConfig | None = None, *, trials: 
         places = np.arange(shape[0] * shape[1]).reshape(shape)
         random = normal_fixed_reference(stream_key(trial, "check_transfer"), places)
         sums = (random * 2.0**-NORMAL_FRACTION_BITS * 2.0**settled.bits).astype(np.float32)
-        specified = _numbers(cls, "transfer", cls.transfer(sums.copy(), settled), sums)
+        specified = _numbers(cls, "transfer", sums, settled)
         others = {
-            "a second call of it": cls.transfer(sums.copy(), settled),
-            "a call for the last read alone": cls.transfer(sums[-1:].copy(), settled),
+            "a second call of it": _numbers(cls, "transfer", sums, settled),
+            "a call for the last read alone": _numbers(cls, "transfer", sums[-1:], settled),
         }
         if cls.compiled is not ADC.compiled:
-            others["compiled"] = cls.compiled(sums.copy(), settled)
+            others["compiled"] = _numbers(cls, "compiled", sums, settled)
         for name, found in others.items():
-            part = sums[-len(found) :]
-            _insist_on_equal(cls, name, part, specified[-len(found) :], _numbers(cls, name, found, part))
+            rows = slice(len(sums) - len(found), None)
+            _insist_on_equal(cls, name, sums[rows], specified[rows], found)
 
 
-def _numbers(cls: type[ADC], name: str, found: Any, sums: Reals) -> Reals:
-    if np.shape(found) != sums.shape or not np.isfinite(found).all():
-        got = f"shape {np.shape(found)}" if np.shape(found) != sums.shape else "nan or infinity"
+def _numbers(cls: type[ADC], name: str, sums: Reals, config: Any) -> Reals:
+    """Return what one of a class's functions takes sums for; whatever goes wrong there names both."""
+    try:
+        found = np.asarray(getattr(cls, name)(sums.copy(), config))
+    except Exception as error:
         raise ModelError(
-            f"{cls.__name__}: {name} must return a finite number for each of {sums.shape} sums, got {got}"
+            f"{cls.__name__}.{name} failed on sums of shape {sums.shape}: {type(error).__name__}: {error}"
+        ) from error
+    real = found.dtype.kind in "iuf"
+    with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinite, and is refused
+        numbers = found.astype(np.float32) if real else np.zeros(0, np.float32)
+    if numbers.shape != sums.shape or not np.isfinite(numbers).all():
+        got = f"type {found.dtype}" if not real else f"shape {found.shape}"
+        got = "nan or infinity" if real and found.shape == sums.shape else got
+        raise ModelError(
+            f"{cls.__name__}.{name} must return a finite number for each of {sums.shape} sums, got {got}"
         )
-    return np.asarray(found, np.float32)
+    return np.ascontiguousarray(numbers)
 
 
 def _insist_on_equal(cls: type[ADC], name: str, sums: Reals, a: Reals, b: Reals) -> None:

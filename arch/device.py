@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.device_config import DeviceConfig, PCMConfig, RRAMConfig
-from simcore import ModelError, PartConfig, Registry, part
+from simcore import ConfigError, ModelError, PartConfig, Registry, part
 from simcore.noise import (
     NORMAL_FRACTION_BITS,
     Integers,
@@ -46,7 +46,7 @@ PROGRAMMING, DRIFT, FLICKER, STUCK = range(4)
 class DeviceModel:
     """Base of all device models: perfect cells. Subclass it, register it, and say what `conductances` are.
 
-    A subclass may set `compiled` to a faster method that returns the same bits. Stuck cells, the range of
+    A subclass may define `compiled`, a faster method that returns the same bits. Stuck cells, the range of
     conductance and fixed point are common to all models, and so is refusing what is no number.
 
     top : highest level
@@ -65,6 +65,11 @@ class DeviceModel:
         self.g_max = self.g_off + self.top
         self.full = round(self.g_max / UNIT)
         self._highest = int(config.ceiling * self.full)
+        if self._highest >= 2**31:
+            raise ConfigError(
+                f"on_off_ratio must leave conductances below {2**31 * UNIT:.3g} levels, got "
+                f"{config.on_off_ratio}, with which level {self.top} lies at {self.g_max:.3g}; raise it"
+            )
         self.number: type[Any] = np.int16 if self._highest < 2**15 else np.int32
 
     @cached_property
@@ -75,17 +80,36 @@ class DeviceModel:
     @property
     def effects(self) -> tuple[str, ...]:
         """What tells its cells from perfect ones, in words; nothing where they are perfect."""
-        return (f"cells of {type(self).__name__}", *self._common_effects)
-
-    @property
-    def _common_effects(self) -> tuple[str, ...]:
         config = self.config
         known = {
+            f"cells of {type(self).__name__}": not self._is_built_in,
             "off state": config.on_off_ratio is not None,
             "stuck cells": config.stuck.on + config.stuck.off > 0,
             "read noise": config.read.column + config.read.cell > 0,
         }
         return tuple(name for name, on in known.items() if on)
+
+    @property
+    def _is_built_in(self) -> bool:
+        """Whether its conductances are those of this module, which tell their own effects."""
+        return _definer(type(self), "conductances").__module__ == __name__
+
+    @property
+    def _is_compiled(self) -> bool:
+        """Whether it has a `compiled` for its `conductances`, not for those of a class it derives from."""
+        if self.compiled is None:
+            return False
+        return issubclass(_definer(type(self), "compiled"), _definer(type(self), "conductances"))
+
+    def _called(self, method: str, levels: Levels, key: np.uint64) -> Reals:
+        """Return what one of its functions makes of levels; whatever goes wrong there names the model."""
+        try:
+            return np.asarray(getattr(self, method)(levels, key))
+        except Exception as error:
+            raise ModelError(
+                f"{type(self).__name__}.{method} failed on levels of shape {levels.shape}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def conductances(self, levels: Levels, key: np.uint64) -> Reals:
         """Return what becomes of the levels.
@@ -109,7 +133,7 @@ class DeviceModel:
                 f"level {levels[row, bitline]} at row {row}, bitline {bitline} does not fit the cell: levels "
                 f"must be in [0, {self.top}]; use more bits a cell or more slices a weight"
             )
-        analog = (self.compiled or self.conductances)(levels, key)
+        analog = self._called("compiled" if self._is_compiled else "conductances", levels, key)
         _insist_on_numbers(f"{type(self).__name__} made", analog, levels)
         fixed = np.clip(np.rint(analog / UNIT), 0, self._highest).astype(self.number)
         stuck = self.config.stuck
@@ -134,9 +158,19 @@ def device_part(default_kind: str = "generic", *, doc: str) -> Any:
     """Declare a configuration's field that chooses a registered device model; see `simcore.config.part`."""
 
     def config_of(kind: str) -> type[PartConfig]:
-        return devices[kind].Config
+        model = devices[kind]
+        if not (isinstance(model, type) and issubclass(model, DeviceModel)):
+            raise ConfigError(
+                f"{kind} is registered as a device model, but is no DeviceModel; derive it from one"
+            )
+        return model.Config
 
     return part(default_kind, lookup=config_of, doc=doc)
+
+
+def _definer(cls: type, name: str) -> type:
+    """Return the class that an attribute of `cls` is defined in."""
+    return next(base for base in cls.__mro__ if name in vars(base))
 
 
 def row_keys(key: np.uint64, purpose: int, rows: int) -> NDArray[np.uint64]:
@@ -168,14 +202,10 @@ class GenericDevice(DeviceModel):
         targets = [float(g) / self.g_max for g in self._targets]
 
         programming, retention = config.programming, config.retention
-        self._ages = log(max(time / retention.start_s, 1.0))
-        self._spread = np.array(
-            [
-                programming.scale * _polynomial(programming.sigma, g)
-                + retention.scale * self._ages * _polynomial(retention.sigma, g)
-                for g in targets
-            ]
-        )
+        ages = log(max(time / retention.start_s, 1.0))
+        self._programmed = [programming.scale * _polynomial(programming.sigma, g) for g in targets]
+        self._lost = [retention.scale * ages * _polynomial(retention.sigma, g) for g in targets]
+        self._spread = np.add(self._programmed, self._lost)
         self._lognormal = programming.law == "lognormal"
 
         drift = config.drift
@@ -201,14 +231,13 @@ class GenericDevice(DeviceModel):
     @property
     def effects(self) -> tuple[str, ...]:
         """What tells its cells from perfect ones, in words; nothing where they are perfect."""
-        config = self.config
         known = {
-            "programming noise": config.programming.scale > 0 and any(config.programming.sigma),
-            "retention": config.retention.scale * self._ages > 0 and any(config.retention.sigma),
+            "programming noise": any(self._programmed),
+            "retention": any(self._lost),
             "drift": self._decay.any() or self._decay_spread.any(),
             "1/f noise": self._flicker.any(),
         }
-        return (*(name for name, on in known.items() if on), *self._common_effects)
+        return (*(name for name, on in known.items() if on), *super().effects)
 
     def conductances(self, levels: Levels, key: np.uint64) -> Reals:
         """Return the conductances at `time_s` after programming; see the base."""
@@ -255,9 +284,9 @@ class RRAM(GenericDevice):
 def exponential(x: Reals) -> Reals:
     """Return e^x to within 1e-9 for |x| < 8, by sums and products alone.
 
-    Libraries round their own differently; this is the same on every machine.
+    Libraries round their own differently; this is the same on every machine. Beyond 64 it goes on as there.
     """
-    y = x / 256.0
+    y = np.clip(x, -64.0, 64.0) / 256.0
     power: Reals = 1.0 + y * (1.0 + y * (1 / 2 + y * (1 / 6 + y * (1 / 24 + y * (1 / 120)))))
     for _ in range(8):
         power = power * power
@@ -279,14 +308,13 @@ def check_device(
         key = stream_key(trial, "check_device")
         rows, bitlines = ((1, 1), (1, 37), (41, 1))[trial] if trial < 3 else (16 * trial, 5 * trial + 3)
         lots = uniform_below_reference(row_keys(key, 0, rows), np.arange(bitlines), model.top + 1)
-        levels = lots.astype(np.uint8)
-        specified = model.conductances(levels, key)
+        levels: Levels = lots.astype(np.uint8 if model.top < 2**8 else np.uint16)
+        specified = model._called("conductances", levels, key)
         _insist_on_numbers(f"{name}.conductances returned", specified, levels)
-        _insist_on_equal(
-            name, "conductances", "a second call of it", levels, specified, model.conductances(levels, key)
-        )
-        if model.compiled is not None:
-            compiled = model.compiled(levels, key)
+        again = model._called("conductances", levels, key)
+        _insist_on_equal(name, "conductances", "a second call of it", levels, specified, again)
+        if model._is_compiled:
+            compiled = model._called("compiled", levels, key)
             _insist_on_numbers(f"{name}.compiled returned", compiled, levels)
             _insist_on_equal(name, "conductances", "compiled", levels, specified, compiled)
 
@@ -297,6 +325,8 @@ def _insist_on_numbers(who: str, conductances: Reals, levels: Levels) -> None:
             f"{who} conductances of shape {conductances.shape} for levels of shape {levels.shape}; "
             "return one a cell"
         )
+    if not np.isrealobj(conductances) or conductances.dtype.kind not in "iuf":
+        raise ModelError(f"{who} conductances of type {conductances.dtype}; they must be real numbers")
     if not np.isfinite(conductances).all():
         row, bitline = np.argwhere(~np.isfinite(conductances))[0]
         raise ModelError(

@@ -26,7 +26,7 @@ MOST = 1e3
 class ProgrammingConfig(Config):
     """Error of what a cell is programmed to: target + sigma * z, or target * exp(sigma * z) if lognormal."""
 
-    scale: float = param(1.0, ge=0, unit="", doc="times the spread below; 0 is off")
+    scale: float = param(1.0, ge=0, le=MOST, unit="", doc="times the spread below; 0 is off")
     sigma: tuple[float, ...] = param(
         (),
         ge=-MOST,
@@ -49,6 +49,12 @@ class StateLine(Config):
     low: float = param(0.0, ge=0, unit="", doc="smallest value")
     high: float = param(1.0, ge=0, unit="", doc="largest value")
 
+    @model_validator(mode="after")
+    def _low_is_lower(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"has low {self.low:g} above high {self.high:g}; exchange them")
+        return self
+
     def at(self, g: float) -> float:
         """Return the value at target `g` [g_max]."""
         slope = self.per_ln * log(max(g, 1e-7)) if self.per_ln else 0.0
@@ -58,7 +64,7 @@ class StateLine(Config):
 class DriftConfig(Config):
     """Conductance that falls with time: g(t) = g * (t / start)^-nu, nu normal with a spread a device."""
 
-    scale: float = param(1.0, ge=0, unit="", doc="times nu; 0 is off")
+    scale: float = param(1.0, ge=0, le=MOST, unit="", doc="times nu; 0 is off")
     start_s: float = param(
         20.0, gt=0, unit="s", doc="time of the first reading, before which nothing drifts; Joshi"
     )
@@ -71,7 +77,7 @@ class DriftConfig(Config):
 class RetentionConfig(Config):
     """Loss of what was programmed: the spread around the target grows with ln(t / start)."""
 
-    scale: float = param(1.0, ge=0, unit="", doc="times the spread below; 0 is off")
+    scale: float = param(1.0, ge=0, le=MOST, unit="", doc="times the spread below; 0 is off")
     start_s: float = param(1.0, gt=0, unit="s", doc="time to which the programming error belongs; Wan")
     sigma: tuple[float, ...] = param(
         (),
@@ -88,10 +94,10 @@ class FlickerConfig(Config):
     g * (1 + Q * sqrt(ln((t + read) / (2 read))) * z) with Q = min(sigma / target^exponent, most).
     """
 
-    scale: float = param(1.0, ge=0, unit="", doc="times Q; 0 is off")
-    sigma: float = param(0.0, ge=0, unit="", doc="Q at g_max; 0 is off")
-    exponent: float = param(0.0, ge=0, unit="", doc="how Q falls with the target")
-    most: float = param(1.0, ge=0, unit="", doc="largest Q")
+    scale: float = param(1.0, ge=0, le=MOST, unit="", doc="times Q; 0 is off")
+    sigma: float = param(0.0, ge=0, le=MOST, unit="", doc="Q at g_max; 0 is off")
+    exponent: float = param(0.0, ge=0, le=10, unit="", doc="how Q falls with the target")
+    most: float = param(1.0, ge=0, le=MOST, unit="", doc="largest Q")
     read_s: float = param(250e-9, gt=0, unit="s", doc="width of a read pulse; Joshi")
 
 
@@ -117,11 +123,16 @@ class ReadNoiseConfig(Config):
     """Noise that is new at every read."""
 
     column: float = param(
-        0.0, ge=0, unit="", doc="standard deviation of a bitline's sum, over g_max * sqrt(rows); 0 is off"
+        0.0,
+        ge=0,
+        le=MOST,
+        unit="",
+        doc="standard deviation of a bitline's sum, over g_max * sqrt(rows); 0 is off",
     )
     cell: float = param(
         0.0,
         ge=0,
+        le=MOST,
         unit="",
         doc="standard deviation of each cell over its conductance, added up along the bitline for the inputs "
         "at hand, at the cost of a second product; 0 is off",
@@ -150,7 +161,10 @@ class DeviceConfig(PartConfig):
 
 
 class PCMConfig(DeviceConfig):
-    """Doped-GST mushroom cells of 25 uS, a million of them measured (Joshi): all effects but stuck cells."""
+    """Doped-GST mushroom cells of 25 uS, a million of them measured (Joshi).
+
+    Programming error, drift and 1/f noise; not stuck cells, retention, read noise and the off state.
+    """
 
     time_s: float = param(
         20.0, ge=0, unit="s", doc="time from programming to the run; 20 s, the first reading, Joshi"

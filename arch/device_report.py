@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from arch.array_parts import ArrayParts, Placement, array_converters
+from arch.array_parts import ArrayParts, largest_of_any
 from arch.encoding import Encoding
 from arch.streaming import Streaming
 
-#: Rows of the array that is looked at where a machine has larger ones.
+#: Rows that are looked at where a machine has more.
 MOST_ROWS = 1024
 
 
@@ -41,17 +39,16 @@ def _inputs(streaming: Streaming) -> str:
 
 
 def _products(parts: ArrayParts, streaming: Streaming) -> str:
-    """Return how products are computed, from the worst array there can be: all weights the largest."""
+    """Return how products are computed, whatever the weights, or on what it depends."""
+    crossbar, adc = parts.crossbar, parts.adc
     if parts.physics.effects:
         return "conductances: sums of conductances, read one by one"
-    if parts.adc.range == "calibrated":
-        return "chosen for each layer by its sums; the summary of a run tells which"
-    rows = min(parts.crossbar.rows, MOST_ROWS)
-    worst = Placement(np.full((rows, 1), parts.encoding.high), np.arange(rows), 0)
-    levels = parts.encoding.encode(worst.weights).levels[: parts.crossbar.active_rows]
-    if array_converters(worst, parts, streaming).is_exact(levels, streaming.largest).all():
-        return f"plain products: no bitline can clip or round, not even in {rows} rows of the largest weights"
+    rows = min(crossbar.rows, MOST_ROWS)
+    largest = largest_of_any(parts.encoding, rows, crossbar.active_rows, streaming.largest)
+    highest = 2 ** (adc.bits - (parts.encoding.signs == "signed")) - 1
+    if adc.range != "calibrated" and adc.lsb in (None, 1) and largest <= highest:
+        return f"plain products: sums of {rows} rows are {largest} at most, and codes reach {highest}"
     return (
-        "plain products where no bitline can clip or round; product and errors where some can; bit planes "
-        f"where most can, as in {rows} rows of the largest weights"
+        "by the weights of each layer: plain products where no bitline can clip or round, product and errors "
+        f"where some can, bit planes where most can; {rows} rows may sum up to {largest}, codes to {highest}"
     )

@@ -90,7 +90,7 @@ def wire_load(conductances: Integers, config: IRDropConfig, full: int) -> Reals:
 
 
 def droop(rows: int, config: IRDropConfig, full: int, below: int = 0) -> float:
-    """Return what a sum v loses along its bitline where idle rows are cut off: v becomes v * (1 - droop * v).
+    """Return what a sum v loses along its bitline where idle rows are cut off: v becomes v / (1 + droop * v).
 
     rows : that are on at once
     full : g_max in the unit of the sums
@@ -98,7 +98,8 @@ def droop(rows: int, config: IRDropConfig, full: int, below: int = 0) -> float:
     returns : [1 / that unit]; 0 if rows are not gated
 
     Active cells share the load as if they were spread evenly over the rows: rows - max(i, m) is
-    (rows + 1)(2 rows + 1) / (6 rows) in the mean.
+    (rows + 1)(2 rows + 1) / (6 rows) in the mean. The load is that of the rows that are on, which is the sum
+    itself for inputs of one bit only.
     """
     if not config.gated:
         return 0.0

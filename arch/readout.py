@@ -7,7 +7,7 @@ converter of `arch.transfer`. What the converters do in time, and what they cost
 
 from __future__ import annotations
 
-from math import sqrt
+from math import hypot, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +23,7 @@ Integers = NDArray[Any]
 
 GAIN, OFFSET = range(2)
 
-#: Bound of a nonlinearity [LSB]: the codes of the widest converter.
+#: Bound of what a converter may be off by [LSB]: the codes of the widest one.
 MOST_LSB = 2.0**16
 
 
@@ -31,13 +31,21 @@ class ReadoutConfig(Config):
     """What distinguishes real converters from ideal ones; all of it is off."""
 
     gain_sigma: float = param(
-        0.0, ge=0, unit="", doc="spread of the gain over the converters of an array, over the gain; 0 is off"
+        0.0,
+        ge=0,
+        le=0.2,
+        unit="",
+        doc="spread of the gain over the converters of an array, over the gain; 0 is off",
     )
     offset_sigma: float = param(
-        0.0, ge=0, unit="", doc="spread of the offset over the converters of an array [LSB]; 0 is off"
+        0.0,
+        ge=0,
+        le=MOST_LSB,
+        unit="",
+        doc="spread of the offset over the converters of an array [LSB]; 0 is off",
     )
     noise: float = param(
-        0.0, ge=0, unit="", doc="noise of one conversion, standard deviation [LSB]; 0 is off"
+        0.0, ge=0, le=MOST_LSB, unit="", doc="noise of one conversion, standard deviation [LSB]; 0 is off"
     )
     inl_polynomial: tuple[float, ...] = param(
         (),
@@ -79,8 +87,8 @@ class Readout:
 
     A code depends on its sum, its key and its place alone, not on how many are read at once.
 
-    curves : (3, bitlines) float32, gain [LSB / unit], droop [LSB / unit^2] and offset [LSB]; the unit is 2^-8
-        level times the input's
+    curves : (3, bitlines) float32, step [unit / LSB], droop [1 / LSB] and offset [LSB]; a unit is 2^-8 level
+        times the input's
     noise : (2,) float32, standard deviation of a bitline's sum [unit], and of a cell over its conductance
     inl : (codes,) float32 [LSB], integral nonlinearity by code; None where it is off
     """
@@ -99,6 +107,8 @@ class Readout:
         key: np.uint64,
         below: int = 0,
         sharing: int = 1,
+        has_unit: bool = False,
+        pairs: bool = False,
         largest_input: int = 1,
     ) -> None:
         """Draw the converters.
@@ -109,7 +119,9 @@ class Readout:
         low, high : range of the codes
         key : of the array's converters, from `stream_key(..., "converters")`
         sharing : neighbouring bitlines that take turns on one converter, and so share its gain and offset
-        largest_input : of one read; what stands for a full pulse or voltage, to which noise and wires refer
+        has_unit : whether the last bitline is a unit bitline, which has a converter to itself
+        pairs : whether two bitlines are subtracted in front of each converter, with noise of their own
+        largest_input : of one read; what stands for a full pulse or voltage, to which noise refers
         raises : ConfigError if the range is empty or the step no positive number
         """
         if not low < high or high - low >= 2**23:
@@ -121,11 +133,16 @@ class Readout:
                 f"the step of an ADC must be a positive number of levels, got {lsb / 2**8:g} level"
             )
         self._range = low, high
-        gain = (1.0 + config.gain_sigma * _spread(key, GAIN, bitlines, sharing)) / lsb
-        lost = gain * droop(rows, wires, device.full * largest_input, below)
-        offset = config.offset_sigma * _spread(key, OFFSET, bitlines, sharing)
-        self.curves = np.stack([gain, lost, offset]).astype(np.float32)
-        column = sqrt((device.column_noise(rows) * largest_input) ** 2 + (config.noise * lsb) ** 2)
+        converter = np.arange(bitlines) // sharing
+        if has_unit:
+            converter[-1] = bitlines
+        gain = 1.0 + config.gain_sigma * _spread(key, GAIN, converter)
+        step = lsb / gain
+        lost = step * droop(rows, wires, device.full, below)
+        offset = config.offset_sigma * _spread(key, OFFSET, converter)
+        self.curves = np.stack([step, lost, offset]).astype(np.float32)
+        column = device.column_noise(rows) * largest_input * sqrt(2 if pairs else 1)
+        column = hypot(column, config.noise * lsb)
         self.noise = np.array([column, device.config.read.cell], np.float32)
         self.inl = (
             inl_curve(config, low, high).astype(np.float32) if "nonlinearity" in config.effects else None
@@ -170,7 +187,6 @@ def inl_curve(config: ReadoutConfig, low: int, high: int) -> NDArray[np.float64]
     return curve
 
 
-def _spread(key: np.uint64, purpose: int, bitlines: int, sharing: int) -> NDArray[np.float64]:
+def _spread(key: np.uint64, purpose: int, converter: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return for each bitline the normal number of its converter [standard deviation]."""
-    numbers = normal_fixed_reference(derive(key, purpose), np.arange(bitlines) // sharing)
-    return numbers.astype(np.float64) * NORMAL_UNIT
+    return normal_fixed_reference(derive(key, purpose), converter).astype(np.float64) * NORMAL_UNIT

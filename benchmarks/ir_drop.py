@@ -39,7 +39,7 @@ class Errors:
     drop : of the ideal sums
     model, worst : error of 1 / (1 + load) and the largest one, of the solved sums
     line : the same of 1 - load
-    gated_drop, gated : drop, and error of v * (1 - droop * v), where idle rows are cut off
+    gated_drop, gated : drop, and error of v / (1 + droop * v), where idle rows are cut off
     """
 
     size: int
@@ -76,7 +76,7 @@ def measure(size: int, wire: float) -> Errors:
     gated = IRDropConfig(wordline=wire, bitline=wire, gated=True)
     cut = FULL * np.concatenate([solve_network(g * v[:, None], v[None], wire, wire) for v in volts])
     sums = volts @ attenuate(cells, gated, FULL)
-    sums = sums * (1 - droop(size, gated, FULL) * sums)
+    sums = sums / (1 + droop(size, gated, FULL) * sums)
     return Errors(
         size,
         wire,
@@ -171,7 +171,7 @@ def _draw_by_drop(axes: Axes, measured: list[Errors]) -> None:
             "gated",
             "o",
             CATEGORY_COLOURS["wait-resource"],
-            "v (1 - droop v),\nidle rows cut off",
+            "v / (1 + droop v),\nidle rows cut off",
             (0.0011, 0.0025),
             "left",
         ),

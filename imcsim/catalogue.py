@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arch.device import devices
 from arch.fabric.topology import Topology, fabrics
 from arch.machine import Preset, machines
 from imcsim.plugins import load_plugins
@@ -31,7 +32,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Description:
-    """What a name stands for: `what` is "machine", "workload", "component" or "fabric"."""
+    """What a name stands for: `what` is "machine", "workload", "component", "fabric" or "device"."""
 
     what: str
     name: str
@@ -44,7 +45,7 @@ def registered_names(
 ) -> dict[str, dict[str, str]]:
     """Return what each registered name stands for, in a line, by kind and name.
 
-    kind : "machines", "workloads", "components" or "fabrics"; None takes all
+    kind : "machines", "workloads", "components", "fabrics" or "devices"; None takes all
     raises : UnknownNameError if there is no such kind
     """
     load_plugins(plugins)
@@ -53,6 +54,7 @@ def registered_names(
         "workloads": {name: _noun(_doc(build)) for name, build in networks.items().items()},
         "components": {name: _first_line(_doc(cls)) for name, cls in components.items().items()},
         "fabrics": {name: _first_line(_doc(cls)) for name, cls in fabrics.items().items()},
+        "devices": {name: _first_line(_doc(cls)) for name, cls in devices.items().items()},
     }
     if kind is not None and kind not in names:
         raise UnknownNameError(f"there is no list of {kind!r}; {near_miss(kind, list(names))}")
@@ -79,10 +81,13 @@ def describe(
         found.append(_component(name, components[name]))
     if name in fabrics:
         found.append(_fabric(name, fabrics[name]))
+    if name in devices:
+        schema = _parameters(devices[name].Config, {})
+        found.append(Description("device", name, _doc(devices[name]), (schema,)))
     if not found:
-        known = [*machines.names(), *networks.names(), *components.names(), *fabrics.names()]
+        known = [name for names in registered_names().values() for name in names]
         raise UnknownNameError(
-            f"no machine, workload, component or fabric is called {name!r}; {near_miss(name, known)}"
+            f"no machine, workload, component, fabric or device is called {name!r}; {near_miss(name, known)}"
         )
     return found
 

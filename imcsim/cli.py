@@ -98,11 +98,11 @@ def run_command(workload: str, machine: str | None, as_json: bool, out: str | No
 
 
 @main.command("list")
-@click.argument("kind", required=False, metavar="[machines|workloads|components|fabrics]")
+@click.argument("kind", required=False, metavar="[machines|workloads|components|fabrics|devices]")
 @_plugin_option
 @_json_option
 def list_command(kind: str | None, plugins: tuple[str, ...] | None, as_json: bool) -> None:
-    """List machines, workloads, components and fabrics."""
+    """List machines, workloads, components, fabrics and models of devices."""
     from imcsim.catalogue import registered_names
 
     chosen = registered_names(kind, plugins or ())
@@ -119,7 +119,7 @@ def list_command(kind: str | None, plugins: tuple[str, ...] | None, as_json: boo
 @_plugin_option
 @_set_option
 def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple[str, ...]) -> None:
-    """Describe a machine, workload, component or fabric.
+    """Describe a machine, workload, component, fabric or device.
 
     Shows its documentation, ports, operations and parameters, or layers; of a machine also what decides on
     its device values, and how they are computed.

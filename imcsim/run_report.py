@@ -51,8 +51,8 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
             else Text("differ from the golden reference", "bold red" if s["values"] == "ideal" else ""),
         )
     if s["conversions"] is not None:
-        share = s["clipped_conversions"] / max(s["conversions"], 1)
-        yield "conversions", f"{s['conversions']:,}, {share:.3g} of them clipped"
+        share = 100 * s["clipped_conversions"] / max(s["conversions"], 1)
+        yield "conversions", f"{s['conversions']:,}, {share:.3g} % of them clipped"
         ways = Counter(layer["method"] for layer in s["formulations"].values())
         yield "computed by", ", ".join(f"{way} in {n} layers" for way, n in ways.items())
     yield "time", f"{s['cycles']:,} cycles, {_si(s['time_s'], 's')} at {_si(s['clock_hz'], 'Hz')}"

@@ -175,7 +175,7 @@ def _read_blocks(
         column, cell = noise[i, 0], noise[i, 1]
         # a row, then a part of it: a part of two rows at once would not vectorise
         bitline, end = block[FIRST_BITLINE], block[FIRST_BITLINE] + n
-        gain, droop, offset = curves[0][bitline:end], curves[1][bitline:end], curves[2][bitline:end]
+        step, droop, offset = curves[0][bitline:end], curves[1][bitline:end], curves[2][bitline:end]
         key = word_at(word_at(keys[block[ARRAY]], np.uint64(image)), np.uint64(pixel))
         for phase in range(len(phases)):
             bit, bits = phases[phase, 0], phases[phase, 1]
@@ -205,7 +205,7 @@ def _read_blocks(
                 block[FIRST_IN_ARRAY] >> 2,
                 column,
                 cell,
-                gain,
+                step,
                 droop,
                 offset,
                 sensed[phase][bitline:end],

@@ -1,4 +1,4 @@
-"""What converters sense of analog column sums: read noise, then gain, droop, offset and nonlinearity.
+"""What converters sense of analog column sums: read noise, droop, step, offset and nonlinearity.
 
 Sums are integers, noise comes from the counter-based stream and what follows is float32 in a fixed order,
 each operation rounded once: the outcome is the same whatever the batching, the threads and the machine, and
@@ -68,13 +68,13 @@ def sense_columns_reference(
     sensed: Floats,
     first: int = 0,
 ) -> None:
-    """Turn sums into what a converter rounds: v + noise -> v * (gain - droop * v) + offset.
+    """Turn sums into what a converter rounds: v + noise -> v / (step + droop * max(v, 0)) + offset.
 
     sums : (n, columns) int64 [any fixed-point unit]
     squares : (n, columns) from `square_sums` [unit^2], or NO_SQUARES where noise[1] is 0
     keys : (n,) uint64, one a token and read; column c takes the normal number at counter first + c
     noise : (2,) standard deviation of a column [unit], and of a cell over its conductance
-    curves : (3, columns) gain [LSB / unit], droop [LSB / unit^2] and offset [LSB]
+    curves : (3, columns) step [unit / LSB], droop [1 / LSB] and offset [LSB]
     sensed : (n, columns) float32 [LSB], written
     """
     v = sums.astype(np.float32)
@@ -84,8 +84,8 @@ def sense_columns_reference(
         z = normal_fixed_reference(keys[:, None], places).astype(np.float32) * NORMAL_UNIT
         spread = np.sqrt(column * column + cell * cell * squares.astype(np.float32)) if cell != 0 else column
         v = v + spread * z
-    gain, droop, offset = curves
-    sensed[:] = v * (gain - droop * v) + offset
+    step, droop, offset = curves
+    sensed[:] = v / (step + droop * np.maximum(v, np.float32(0))) + offset
 
 
 def sense_columns(
@@ -141,7 +141,7 @@ def sense_row(
     first_word: int,
     column: np.float32,
     cell: np.float32,
-    gain: Floats,
+    step: Floats,
     droop: Floats,
     offset: Floats,
     sensed: Floats,
@@ -170,7 +170,7 @@ def sense_row(
                 z[c] *= column
     for c in range(n):
         v = np.float32(sums[c]) + z[c]
-        sensed[c] = v * (gain[c] - droop[c] * v) + offset[c]
+        sensed[c] = v / (step[c] + droop[c] * max(v, np.float32(0))) + offset[c]
 
 
 def add_nonlinearity_reference(sensed: Floats, inl: Floats, low: int) -> None:

@@ -59,7 +59,9 @@ EFFECTS: dict[str, dict[str, Any]] = {
     "read noise of bitlines": _device(read={"column": 0.2}),
     "read noise of cells": _device(read={"cell": 0.3}),
     "IR drop": {"crossbar": {"wires": {"wordline": 3e-2, "bitline": 3e-2}}},
-    "IR drop, idle rows cut off": {"crossbar": {"wires": {"bitline": 3e-2, "gated": True}}},
+    "IR drop, idle rows cut off": {
+        "crossbar": {"input_form": "bit-serial", "wires": {"bitline": 3e-2, "gated": True}}
+    },
     "gain mismatch": _readout(gain_sigma=0.1),
     "offset mismatch": _readout(offset_sigma=2.0),
     "converter noise": _readout(noise=2.0),
@@ -88,6 +90,14 @@ def settings(effect: str | None, encoding: str, detail: str) -> dict[str, Any]:
     return {"detail": detail, "core": core}
 
 
+def without_effect(effect: str, encoding: str, detail: str) -> dict[str, Any]:
+    """Return the same machine with ideal parts; inputs come as the effect asks for them."""
+    machine = settings(None, encoding, detail)
+    form = EFFECTS[effect].get("crossbar", {}).get("input_form")
+    machine["core"]["crossbar"] |= {"input_form": form} if form else {}
+    return machine
+
+
 def run(case: Quantized, machine: dict[str, Any], **options: Any) -> MachineRun:
     """Run a machine with device values on all images of the case."""
     values = replace(case.values, device=True)
@@ -102,7 +112,7 @@ def outcome(case: Quantized, effect: str, encoding: str) -> str:
             found = run(case, settings(effect, encoding, detail)).outputs
         except ConfigError:
             return "refused"
-        without = run(case, settings(None, encoding, detail)).outputs
+        without = run(case, without_effect(effect, encoding, detail)).outputs
         assert found is not None
         assert without is not None
         assert (found != without).any(), f"{effect} changes nothing with {encoding} weights"

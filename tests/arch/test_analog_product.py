@@ -22,7 +22,7 @@ from arch.ir_drop import attenuate
 from arch.readout import Readout
 from arch.streaming import Streaming
 from arch.transfer import Transfer
-from simcore import ConfigError, ModelError
+from simcore import ModelError
 from simcore.noise import derive, stream_key
 from tests.arch.array_layers import Layer, layers
 from tests.normal_samples import CONFIDENT, assert_independent, assert_normal
@@ -82,9 +82,9 @@ def symmetric(layer: Layer, lsb: int | None = None) -> Layer:
 
 
 @settings(deadline=None, max_examples=60)
-@given(layers(adc=(2, 10)), st.integers(0, 6))
-def test_where_nothing_is_real_arrays_return_what_ideal_ones_do(layer: Layer, lsb_bits: int) -> None:
-    ideal = symmetric(layer, 2**lsb_bits)
+@given(layers(adc=(2, 10)), st.integers(1, 99))
+def test_where_nothing_is_real_arrays_return_what_ideal_ones_do(layer: Layer, lsb: int) -> None:
+    ideal = symmetric(layer, lsb)
     product = ideal.product()
     sums = np.full((3, layer.columns), 77, np.int64)
     clipped = product.multiply(ideal.windows, sums, 0, 3)
@@ -131,6 +131,8 @@ def by_parts(layer: Layer, real: Physics) -> Array:
                 key=np.uint64(derive(key, CONVERTERS)),
                 below=rows - on.stop,
                 sharing=real.sharing,
+                has_unit=encoded.has_unit,
+                pairs=len(signs) == 2,
                 largest_input=layer.streaming.largest,
             )
             for number, phase in enumerate(layer.streaming.phases):
@@ -259,8 +261,8 @@ def test_noise_of_tokens_and_of_columns_is_independent() -> None:
     layer = replace(layer, transfers=[Transfer(16, True, 64)])
     real = physics(layer.encoding, device={"read": {"column": 0.05}})
     sums, _ = returned(analog(layer, real), layer.windows)
-    # a phase's noise of 0.05 x 127 x sqrt(64) levels and the rounding of its 64 levels, over all phases
-    conversion = (0.05 * 127) ** 2 * 64 + 64**2 / 12
+    # a read's noise of 0.05 x 127 x sqrt(64) levels on both bitlines of a pair, and the rounding of 64 levels
+    conversion = 2 * (0.05 * 127) ** 2 * 64 + 64**2 / 12
     z = (sums - layer.exact()) / sqrt(conversion * sum(4.0**bit for bit in range(8)))
     assert_normal(z, 0.0, 1.0)
     assert_independent(z)
@@ -329,26 +331,34 @@ def test_what_is_real_is_told() -> None:
     assert not physics(layer.encoding).effects
 
 
-def test_gated_wires_need_bitlines_that_are_converted_one_by_one() -> None:
-    layer = one_array("signed")
-    with pytest.raises(
-        ConfigError, match=r"wires\.gated must be false for signed cells.*; set core.crossbar.enc"
-    ):
-        analog(layer, physics(layer.encoding, wires=IRDropConfig(bitline=1e-4, gated=True)))
-
-
-@pytest.mark.parametrize(
-    ("made", "message"),
-    [
-        (lambda sums: sums[:1, :1], r"must return a finite number for each of \(8, 64\) sums, got shape"),
-        (lambda sums: sums * np.nan, r"must return a finite number for each of .* sums, got nan or infinity"),
-    ],
-)
-def test_a_converter_that_returns_no_numbers_is_refused(made: Any, message: str) -> None:
+def test_one_product_may_be_shared_by_threads() -> None:
     layer = one_array("differential")
-    product = analog(layer, physics(layer.encoding, sense=made))
-    with pytest.raises(ModelError, match=message):
-        returned(product, layer.windows[:1])
+    product = analog(layer, physics(layer.encoding, device={"read": {"column": 0.1}}))
+    windows = layer.windows[:64]
+    alone, _ = returned(product, windows)
+    sums = np.zeros_like(alone)
+
+    def work(first: int) -> None:
+        for slot in range(first, first + 16):
+            product.multiply(windows, sums, slot, IMAGE, slot)
+
+    threads = [Thread(target=work, args=(first,)) for first in range(0, 64, 16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(sums, alone)
+
+
+def test_a_unit_bitline_has_a_converter_to_itself() -> None:
+    real = physics(Encoding("offset", 8, 2), readout=ReadoutConfig(gain_sigma=0.1))
+    options: dict[str, Any] = {"rows": 4, "lsb": 256.0, "low": 0, "high": 255, "sharing": 4}
+    key = stream_key(0, "array")
+    gains = Readout(
+        real.readout, real.device, real.wires, bitlines=7, key=key, has_unit=True, **options
+    ).curves[0]
+    assert gains[4] == gains[5] != gains[6]
+    assert gains[0] == gains[3] != gains[4]
 
 
 def test_a_conductance_that_is_no_number_stops_before_a_product() -> None:

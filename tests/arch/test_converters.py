@@ -68,21 +68,49 @@ def broken(sums: Any, config: Any) -> Any:
     return np.where(sums > 50, np.nan, sums)
 
 
+def huge(sums: Any, config: Any) -> Any:
+    return np.full(sums.shape, 1e300)  # beyond single precision
+
+
+def imaginary(sums: Any, config: Any) -> Any:
+    return sums * 1j
+
+
+class Silent(Fast):
+    """Overrides the function that is compiled: what it inherits is of no use to it."""
+
+    @staticmethod
+    def transfer(sums: Any, config: Any) -> Any:
+        return 0 * sums
+
+
+def test_a_compiled_function_is_used_for_the_transfer_that_it_was_made_for_only() -> None:
+    sums = np.array([[6.6, 7.4]], np.float32)
+    for cls, expected in ((Lossy, [6, 6]), (Fast, [6, 6]), (Silent, [0, 0])):
+        own = cls.own_transfer()
+        assert own is not None
+        assert own(sums, cls.Config()).tolist() == [expected]
+    assert ColumnADC.own_transfer() is None
+
+
 @pytest.mark.parametrize(
     ("functions", "message"),
     [
-        ({"compiled": off}, "transfer and compiled differ first at a sum of .* LSB"),
-        ({"transfer": restless}, "transfer and a second call of it differ first at a sum"),
-        ({"transfer": by_position}, "transfer and a call for the last read alone differ first"),
-        ({"transfer": cut}, "transfer must return a finite number for each of .* sums, got shape"),
-        ({"transfer": broken}, "transfer must return a finite number for each of .* sums, got nan or inf"),
+        ({"compiled": off}, ": transfer and compiled differ first at a sum of .* LSB"),
+        ({"transfer": restless}, ": transfer and a second call of it differ first at a sum"),
+        ({"transfer": by_position}, ": transfer and a call for the last read alone differ first"),
+        ({"transfer": cut}, r"\.transfer must return a finite number for each of .* sums, got shape"),
+        ({"transfer": broken}, r"\.transfer must return a finite number for each of .* sums, got nan or inf"),
+        ({"transfer": huge}, r"\.transfer must return a finite number for each of .* sums, got nan or inf"),
+        ({"transfer": imaginary}, r"\.transfer must return .* got type complex"),
+        ({"transfer": lambda sums: sums}, r"\.transfer failed on sums of shape .*: TypeError"),
     ],
 )
 def test_the_check_names_the_first_sum_that_is_taken_for_something_else(
     functions: dict[str, Any], message: str
 ) -> None:
     bad = type("Bad", (Lossy,), {"__doc__": "Bad.", **{k: staticmethod(f) for k, f in functions.items()}})
-    with pytest.raises(ModelError, match=f"Bad: {message}"):
+    with pytest.raises(ModelError, match=f"Bad{message}"):
         check_transfer(bad)
     with pytest.raises(ConformanceError, match="rule: transfer curve"):
         check_component(bad)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from arch import DeviceConfig, DeviceModel, PCMConfig, RRAMConfig, check_device, device_part, devices
-from arch.device import UNIT, exponential, row_keys
+from arch.device import PCM, UNIT, exponential, row_keys
 from arch.device_config import (
     DriftConfig,
     FlickerConfig,
@@ -401,3 +401,31 @@ def test_a_configuration_chooses_its_device_by_name() -> None:
         ConfigError, match=r"device.kind is unknown: no device model is called 'pmc'; did you"
     ):
         HolderConfig.parse({"device": {"kind": "pmc"}})
+
+
+class Dead(PCM):
+    """A class that derives from a built-in one has conductances of its own, and no compiled ones."""
+
+    def conductances(self, levels: Levels, key: np.uint64) -> NDArray[np.float64]:
+        return np.zeros(levels.shape)
+
+
+def test_a_model_that_derives_from_a_preset_is_what_it_says() -> None:
+    model = Dead(PCMConfig(), 2)
+    assert not model.program(levels((3, 5)), KEY).any()
+    assert "cells of Dead" in model.effects
+    check_device(Dead)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda levels, key: 1 / 0, r"Odd\.conductances failed on levels of shape .*: ZeroDivisionError"),
+        (lambda levels, key: None, "Odd made conductances of shape"),
+        (lambda levels, key: levels * 1j, "Odd made conductances of type complex"),
+    ],
+)
+def test_whatever_goes_wrong_in_a_model_names_it(made: Any, message: str) -> None:
+    cls = type("Odd", (DeviceModel,), {"conductances": lambda self, levels, key: made(levels, key)})
+    with pytest.raises(ModelError, match=message):
+        cls(DeviceConfig(), 2).program(levels((3, 5)), KEY)

@@ -181,7 +181,7 @@ def test_gated_rows_lose_by_the_square_of_the_sum(size: int, wire: float) -> Non
     wires = IRDropConfig(wordline=wire, bitline=wire, gated=True)
     solved = full * np.concatenate([network(cells / full * v[:, None], v, wire, wire) for v in volts])
     sums = volts @ attenuate(cells, wires, full)
-    sums = sums * (1 - droop(size, wires, full) * sums)
+    sums = sums / (1 + droop(size, wires, full) * sums)
     drop = effective(volts @ cells - solved) / effective(solved)
     assert 0.04 < drop < 0.12
     assert effective(sums - solved) / effective(solved) < 0.008
@@ -195,7 +195,7 @@ def test_a_group_of_rows_loses_more_the_further_it_is_from_the_converters(below:
     volts = volts * np.isin(np.arange(64), on)
     solved = full * np.concatenate([network(cells / full * v[:, None], v, 0, 5e-5) for v in volts])
     sums = volts @ cells
-    model = sums * (1 - droop(16, wires, full, below) * sums)
+    model = sums / (1 + droop(16, wires, full, below) * sums)
     drop = effective(sums - solved)
     # stretches that all of them share, and a few of their own: as if on rows were spread evenly
     assert effective(model - solved) < 5e-4 * effective(sums)

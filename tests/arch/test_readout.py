@@ -101,7 +101,7 @@ def test_noise_of_single_cells_needs_the_sums_of_squares() -> None:
 def test_gated_bitlines_droop() -> None:
     wires = IRDropConfig(bitline=1e-4, gated=True)
     v = 40 * 768.0
-    expected = v * (1 - droop(ROWS, wires, 768) * v) / LSB
+    expected = v / (1 + droop(ROWS, wires, 768) * v) / LSB
     assert readout(wires=wires).codes(sums(round(v)), KEYS)[0, 0] == round(expected) < round(v / LSB)
 
 

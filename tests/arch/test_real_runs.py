@@ -32,6 +32,7 @@ TOLD = {
 }
 WEAK: dict[str, Any] = {
     "core.crossbar.encoding": "differential",
+    "core.crossbar.input_form": "bit-serial",
     "core.crossbar.device.kind": "pcm",
     "core.crossbar.device.time_s": 3600.0,
     "core.crossbar.device.on_off_ratio": 100.0,
@@ -77,9 +78,16 @@ def test_a_whole_network_runs_with_each_effect(effect: str) -> None:
     if "idle rows" in effect:
         machine = {"core": {"crossbar": {**EFFECTS[effect]["crossbar"], "encoding": "differential"}}}
     done = digits(2, *flat(machine))
-    ideal = imcsim.run("digits-resnet", "dataflow", images=2, values="off", settings=["detail=group"])
-    assert done.summary["cycles"] == ideal.summary["cycles"]
-    assert done.summary["outputs_match_golden"] is False
+    form = [("core.crossbar.input_form", "bit-serial")] if "idle rows" in effect else []
+    timed = imcsim.run(
+        "digits-resnet", "dataflow", images=2, values="off", settings=[("detail", "group"), *form]
+    )
+    assert done.summary["cycles"] == timed.summary["cycles"]
+    same = [("core.crossbar.encoding", "differential")] if "idle rows" in effect else []
+    found, without = done.quantised, digits(2, *form, *same).quantised
+    assert found is not None
+    assert without is not None
+    assert (found != without).any()
     for formulation in done.summary["formulations"].values():
         if effect != "calibrated range":
             assert formulation["method"] == "conductances"
@@ -148,6 +156,24 @@ def test_calibrated_converters_cover_what_they_saw_and_no_more() -> None:
     assert found.arrays.clipped == 0
 
 
+@pytest.mark.parametrize("ratio", [3.0, 10.0])
+def test_calibrated_converters_cover_no_more_where_the_off_state_conducts(ratio: float) -> None:
+    """Every row at full input would be far beyond what any window shows."""
+    case = small_layer()
+    machine = bench(case.network.lowered, settings("calibrated range", "differential", "group")).machine
+    core = machine.config.core
+    parts = ArrayParts(machine.config.encoding, core.crossbar, core.adc)
+    node = case.network.lowered.nodes[0]
+    quantised = case.network.nodes[node.name]
+    assert isinstance(quantised, QuantizedMatrix)
+    windows = sample_windows(case.network, case.values.codes)[node.name]
+    held = Placement(quantised.weights[0], np.arange(27), 0)
+    zero, g_off = int(quantised.input_zero), 3 / (ratio - 1)
+    seen = array_converters(held, parts, Streaming(8, form="pulse-width"), g_off, windows, zero)
+    sums = (windows + zero) @ (parts.encoding.encode(held.weights).levels + g_off)
+    assert seen.lsb == -(-np.ceil(sums.max()) // 255)
+
+
 @pytest.mark.slow
 def test_accuracy_falls_with_noise_and_recovers_with_finer_converters() -> None:
     noisy = [("core.crossbar.device.programming.sigma", (sigma,)) for sigma in (0.0, 0.05, 0.3)]
@@ -163,16 +189,40 @@ def test_accuracy_falls_with_noise_and_recovers_with_finer_converters() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([("core.crossbar.wires.bitline", 1e-4), ("core.crossbar.wires.gated", True)], "gated must be false"),
+        (
+            [("core.crossbar.wires.gated", True)],
+            "gated must be false for signed cells.*; set core.crossbar.enc",
+        ),
+        (
+            [("core.crossbar.wires.gated", True), ("core.crossbar.encoding", "offset")],
+            "gated must be false unless inputs come bit by bit.*; set core.crossbar.input_form to bit-serial",
+        ),
+        ([("core.crossbar.device.on_off_ratio", 1.00001)], "on_off_ratio must leave conductances below"),
+        (
+            [("core.crossbar.device.drift.nu.low", 0.5), ("core.crossbar.device.drift.nu.high", 0.1)],
+            r"has low 0\.5 above high 0\.1; exchange them",
+        ),
+        ([("core.adc.readout.noise", 1e30)], r"noise - must be in \[0, 65536"),
+        ([("core.crossbar.device.flicker.exponent", 100.0)], r"exponent - must be in \[0, 10"),
         ([("core.crossbar.device.on_off_ratio", 0.5)], r"on_off_ratio - must be > 1, got 0\.5"),
         ([("core.crossbar.device.stuck.on", 0.6), ("core.crossbar.device.stuck.off", 0.6)], "add up to 1.2"),
         ([("core.crossbar.device.kind", "memristor")], "no device model is called 'memristor'"),
-        ([("core.crossbar.device.read.column", float("nan"))], r"read\.column - must be >= 0, got nan"),
+        (
+            [("core.crossbar.device.read.column", float("nan"))],
+            r"read\.column - must be in \[0, 1000\.0\], got nan",
+        ),
     ],
 )
 def test_real_parts_that_cannot_be_are_refused(changes: list[tuple[str, object]], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         digits(1, *changes)
+
+
+def test_sums_that_64_bits_do_not_hold_are_refused() -> None:
+    wide = [("weight_bits", 16), ("activation_bits", 16), ("core.adc.bits", 16), ("core.adc.range", "fixed")]
+    many = [("core.adc.lsb", 2**32), ("core.crossbar.encoding", "offset"), ("core.adc.readout.noise", 0.1)]
+    with pytest.raises(ConfigError, match=r"which 64 bits do not hold; take a smaller core\.adc\.lsb"):
+        digits(1, *wide, *many)
 
 
 def test_the_documented_matrix_is_what_runs_show() -> None:

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 import imcsim
-from arch import fabrics
+from arch import devices, fabrics
 from arch.machine import machines
 from imcsim.catalogue import describe
 from simcore import SimError, UnknownNameError, components
@@ -49,17 +49,25 @@ def test_run_says_where_its_files_are(tmp_path: Path) -> None:
 def test_list_names_everything_that_is_registered() -> None:
     lines = lines_of("list")
     assert [line for line in lines if not line.startswith(" ")] == [
-        "machines", "workloads", "components", "fabrics",
+        "machines", "workloads", "components", "fabrics", "devices",
     ]  # fmt: skip
     shown = {line.split()[0] for line in lines}
-    assert shown >= {*machines.names(), *networks.names(), *components.names(), *fabrics.names()}
+    assert shown >= {
+        *machines.names(),
+        *networks.names(),
+        *components.names(),
+        *fabrics.names(),
+        *devices.names(),
+    }
     listed = printed("list")
     assert [entry["name"] for entry in listed["workloads"]] == networks.names()
     assert all(entry["doc"] for entries in listed.values() for entry in entries)
     assert list(printed("list", "machines")) == ["machines"]
 
 
-@pytest.mark.parametrize("name", ["dataflow", *networks.names(), *components.names(), *fabrics.names()])
+@pytest.mark.parametrize(
+    "name", ["dataflow", *networks.names(), *components.names(), *fabrics.names(), *devices.names()]
+)
 def test_everything_that_is_listed_is_described(name: str) -> None:
     lines = lines_of("describe", name)
     assert lines[0].startswith(f"{name}  ")

@@ -70,7 +70,7 @@ def reads(draw: st.DrawFn) -> tuple[list[Any], list[Array]]:
         windows *= rng.choice([-1, 1], windows.shape).astype(np.int16)
     column = draw(st.sampled_from([0.0, 300.0]))
     curves = np.stack(
-        [rng.normal(0.01, 0.001, bitline), rng.uniform(0, 1e-9, bitline), rng.normal(0, 1, bitline)]
+        [rng.normal(100, 10, bitline), rng.uniform(0, 1e-3, bitline), rng.normal(0, 1, bitline)]
     )
     return [
         windows,
@@ -121,9 +121,9 @@ def test_a_read_is_the_sum_over_cells_with_noise_through_a_converter(
             key = derive(keys[array], image, pixel, turn * len(phases) + phase)
             z = normal_fixed_reference(key, first + np.arange(n)) / 2**NORMAL_FRACTION_BITS
             v = x @ g + np.sqrt(column**2 + cell**2 * (x**2 @ g.astype(float) ** 2)) * z
-            gain, droop, offset = curves[:, bitline : bitline + n].astype(float)
-            expected = v * (gain - droop * v) + offset
-            scale = np.abs(v).max() * gain.max() + 1
+            step, droop, offset = curves[:, bitline : bitline + n].astype(float)
+            expected = v / (step + droop * np.maximum(v, 0)) + offset
+            scale = np.abs(v).max() / step.min() + 1
             np.testing.assert_allclose(sensed[phase, bitline : bitline + n], expected, atol=1e-6 * scale)
 
 

@@ -33,8 +33,8 @@ def _let_words_wrap() -> Iterator[None]:
         yield
 
 
-def curves(columns: int, gain: float = 1.0, droop: float = 0.0, offset: float = 0.0) -> Array:
-    return np.repeat(np.array([[gain], [droop], [offset]], np.float32), columns, axis=1)
+def curves(columns: int, step: float = 1.0, droop: float = 0.0, offset: float = 0.0) -> Array:
+    return np.repeat(np.array([[step], [droop], [offset]], np.float32), columns, axis=1)
 
 
 def read(
@@ -62,8 +62,8 @@ def readouts(draw: st.DrawFn) -> tuple[Any, ...]:
     noise = np.array([draw(st.sampled_from([0.0, 0.4])) * lsb, cell], np.float32)
     drawn = np.stack(
         [
-            rng.normal(1.0, 0.1, columns) / lsb,
-            rng.uniform(0, 0.3, columns) / lsb / most,
+            rng.normal(1.0, 0.1, columns) * lsb,
+            rng.uniform(0, 0.3, columns) * lsb / most,
             rng.normal(low, 2.0, columns),
         ]
     ).astype(np.float32)
@@ -109,7 +109,7 @@ def test_square_sums_equal_their_twin(seed: int, n: int, rows: int, columns: int
 @settings(deadline=None)
 def test_without_effects_whole_levels_are_read_as_they_are(seed: int, bits: int) -> None:
     levels = np.random.default_rng(seed).integers(0, 2**16, (3, 20)) % 2**bits
-    codes = read(levels << 8, derive(seed, np.arange(3)), curves=curves(20, gain=2.0**-8))
+    codes = read(levels << 8, derive(seed, np.arange(3)), curves=curves(20, step=2.0**8))
     np.testing.assert_array_equal(codes, levels)
 
 
@@ -158,9 +158,10 @@ def test_noise_of_cells_adds_up_as_the_squares_of_their_currents() -> None:
 
 
 def test_droop_takes_the_square_off_and_nonlinearity_shifts_a_code() -> None:
-    sums = np.array([[0, 100, 200, 1000]], np.int64)
-    drawn = curves(4, gain=1.0, droop=1e-4, offset=3.0)
-    assert read(sums, derive(0, np.arange(1)), curves=drawn).tolist() == [[3, 102, 199, 903]]
+    sums = np.array([[-100, 0, 100, 200, 1000]], np.int64)
+    drawn = curves(5, step=1.0, droop=1e-4, offset=3.0)
+    # 100 / 1.01, 200 / 1.02, 1000 / 1.1; what noise brings below 0 does not droop
+    assert read(sums, derive(0, np.arange(1)), curves=drawn).tolist() == [[-97, 3, 102, 199, 912]]
     inl = np.zeros(8, np.float32)
     inl[2], inl[7] = 1.5, 4.0
     sensed = np.array([[1, 2, 3, 9]], np.float32)
