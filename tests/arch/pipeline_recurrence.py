@@ -239,6 +239,10 @@ class Recurrence:
             Unit(digital),
         )
 
+    def _row_split(self, layer: str) -> str:
+        own = self.config.layers.get(layer)
+        return own.rows if own is not None and own.rows is not None else self.config.mapping.rows
+
     def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:
         """Return the arrays of a matrix, the row blocks that add up, and the blocks side by side."""
         config = self.config.core
@@ -253,6 +257,8 @@ class Recurrence:
                 groups -= together
         else:
             row_blocks = -(-head.rows // rows)
+            if self._row_split(head.name) == "channel-aligned":
+                row_blocks = ceil(head.rows / head.window.positions / (rows // head.window.positions))
             for _ in range(head.groups):
                 widths += [cols] * (head.cols_per_group // cols)
                 widths += [head.cols_per_group % cols] if head.cols_per_group % cols else []

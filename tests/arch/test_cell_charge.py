@@ -116,7 +116,9 @@ def test_charge_beyond_64_bits_is_exact() -> None:
     count = meter.ahead_of(lambda window: None)
     for window in range(windows):
         count(window)
-    block = Block(0, 0, np.arange(rows, dtype=np.int32), 0, 1, range(1), rows)
+    block = Block(
+        0, 0, np.arange(rows, dtype=np.int32), 0, 1, range(1), rows, np.arange(rows, dtype=np.int32)
+    )
     assert meter.charge([block, block]) == 2 * rows * windows * drive_of_one * (2**30 + 1) > 2**64
 
 

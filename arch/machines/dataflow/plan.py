@@ -44,18 +44,18 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         raise MappingError(f"{network.name} has no layers, so there is nothing to map; give it at least one")
     crossbar = config.core.crossbar
     columns = config.encoding.columns_per_weight
-    tilings = {
-        s.name: tile(s.head, crossbar.rows, crossbar.cols, columns)
-        for s in stages
-        if isinstance(s.head, MatrixNode)
-    }
-    pixels = network.input_shape[1] * network.input_shape[2]
+    matrices = {s.name: s.head for s in stages if isinstance(s.head, MatrixNode)}
     for name in config.layers:
-        if name not in tilings:
+        if name not in matrices:
             raise MappingError(
                 f"layers.{name}: {network.name} has no layer with weights of that name; "
-                f"{near_miss(name, list(tilings))}"
+                f"{near_miss(name, list(matrices))}"
             )
+    tilings = {
+        name: tile(matrix, crossbar.rows, crossbar.cols, columns, config.row_split(name))
+        for name, matrix in matrices.items()
+    }
+    pixels = network.input_shape[1] * network.input_shape[2]
     loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
     given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
     balance = balanced(config.balance, loads, given)
