@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.mapping.placement import Placement
+from arch.mapping.tiling import Tiling
 from simcore import Config, Limits, Outcome, Progress, Registry
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork, QuantizedNetwork
@@ -132,12 +133,14 @@ class NetworkMap:
 
     interval : None where the machine's is not known before it runs
     placement : of layers on the cores of a topology; None where any core reaches any other
+    tilings : how the weights of each layer lie on arrays, by its name; of one copy
     """
 
     network: LoweredNetwork
     rows: tuple[MapRow, ...]
     interval: PredictedInterval | None = field(default=None, kw_only=True)
     placement: Placement | None = field(default=None, kw_only=True)
+    tilings: Mapping[str, Tiling] = field(default_factory=dict, kw_only=True)
 
 
 class Machine(ABC):

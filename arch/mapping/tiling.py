@@ -10,7 +10,7 @@ whole channels an array, of a window with so many positions, so that no two arra
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,20 @@ from simcore import MappingError
 from workloads import MatrixNode
 
 RowSplit = Literal["dense", "channel-aligned"]
+
+
+class Patch(NamedTuple):
+    """A rectangle of cells that all hold a weight; rows are wordlines, columns are weights."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+    @property
+    def cells(self) -> int:
+        """Weights that it holds."""
+        return self.rows * self.cols
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +44,7 @@ class Block:
     first_col : output channel on the first bitline
     cols : output channels
     groups : groups of the layer that it holds, one behind the other in both directions, or a part of one
-    cells : cells that hold a weight
+    patches : where its cells hold weights; between them they hold zero
     matrix_rows : (rows,) row of that group's matrix on each wordline; of several groups, those of all in turn
     columns_per_weight : bitlines that hold a weight together
     """
@@ -41,7 +55,7 @@ class Block:
     first_col: int
     cols: int
     groups: range
-    cells: int
+    patches: tuple[Patch, ...]
     matrix_rows: NDArray[np.int32]
     columns_per_weight: int = 1
 
@@ -49,6 +63,11 @@ class Block:
     def rows(self) -> int:
         """Wordlines used."""
         return len(self.wordlines)
+
+    @property
+    def cells(self) -> int:
+        """Weights held."""
+        return sum(patch.cells for patch in self.patches)
 
     @property
     def bitlines(self) -> int:
@@ -119,10 +138,10 @@ def _blocks(
         for column, first in enumerate(range(0, node.groups, together)):
             groups = range(first, min(first + together, node.groups))
             wordlines = np.concatenate([wordlines_of(node, group) for group in groups])
-            cells = len(groups) * rows * cols
+            patches = tuple(Patch(i * rows, i * cols, rows, cols) for i in range(len(groups)))
             matrix_rows = np.tile(np.arange(rows, dtype=np.int32), len(groups))
             blocks.append(
-                Block(0, column, wordlines, first * cols, len(groups) * cols, groups, cells, matrix_rows)
+                Block(0, column, wordlines, first * cols, len(groups) * cols, groups, patches, matrix_rows)
             )
         return blocks, 1
     parts = _row_parts(node, array_rows, row_split)
@@ -140,7 +159,7 @@ def _blocks(
                         group * cols + first_col,
                         width,
                         range(group, group + 1),
-                        len(part) * width,
+                        (Patch(0, 0, len(part), width),),
                         part,
                     )
                 )

@@ -21,10 +21,9 @@ from workloads import LoweredNetwork, MatrixNode
 
 @dataclass(frozen=True, eq=False)
 class DataflowMap(NetworkMap):
-    """Stages with their arrays, buffer depths [pixel], and how many copies each layer with weights has."""
+    """Stages, buffer depths [pixel], and how many copies each layer with weights has."""
 
     stages: tuple[Stage, ...]
-    tilings: dict[str, Tiling]
     depths: dict[tuple[str, int], int | None]
     replication: Mapping[str, int]
 
@@ -79,11 +78,11 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         network,
         rows,
         tuple(stages),
-        tilings,
         depths,
         balance.copies,
         interval=interval,
         placement=_placement(config, stages),
+        tilings=tilings,
     )
 
 

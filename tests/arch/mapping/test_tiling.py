@@ -59,6 +59,10 @@ def test_every_weight_lies_in_exactly_one_cell_of_its_input_and_output(
         assert cells.shape == (block.rows, block.cols)
         assert block.rows <= array_rows
         assert block.cols <= array_cols
+        held = np.zeros_like(cells)
+        for patch in block.patches:
+            held[patch.row : patch.row + patch.rows, patch.col : patch.col + patch.cols] += 1
+        assert np.array_equal(held, cells != 0)
         assert np.count_nonzero(cells) == block.cells
         found[block.wordlines, block.first_col : block.first_col + block.cols] += cells
     assert np.array_equal(found, expected)
