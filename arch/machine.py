@@ -92,6 +92,7 @@ class MapRow:
 
     copies : of the stage's arrays, which take windows in turn; 1 where it has none
     arrays : of all copies
+    pixels_per_step : output pixels of a step
     """
 
     stage: str
@@ -104,6 +105,7 @@ class MapRow:
     utilisation: float | None
     steps: int
     buffers: tuple[tuple[str, int | None, int | None], ...]  # (from, slots [pixel], bytes)
+    pixels_per_step: int = 1
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ def _layer(row: MapRow, tiling: Tiling) -> LayerArrays:
     """Return one copy of a layer's arrays, and its figures in words."""
     groups = 1 + max(max(block.groups) for block in tiling.blocks)
     figures = f"{groups:,} x " * (groups > 1) + f"{row.rows:,} x {row.cols:,}  ·  {tiling.utilisation:.1%}"
+    if row.pixels_per_step > 1:
+        figures += f"  ·  {row.pixels_per_step} pixels a step"
     if row.copies > 1:
         figures += f"  ·  {row.copies} copies"
     return LayerArrays(row.stage, figures, tuple(map(_array, tiling.blocks)))

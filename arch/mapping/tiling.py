@@ -9,12 +9,14 @@ whole channels an array, of a window with so many positions, so that no two arra
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.mapping.adjacent_pixels import AdjacentPixels
 from simcore import MappingError
 from workloads import MatrixNode
 
@@ -22,12 +24,16 @@ RowSplit = Literal["dense", "channel-aligned"]
 
 
 class Patch(NamedTuple):
-    """A rectangle of cells that all hold a weight; rows are wordlines, columns are weights."""
+    """A rectangle of cells that all hold a weight; rows are wordlines, columns are weights.
+
+    pixel : of those of a step, that its columns belong to
+    """
 
     row: int
     col: int
     rows: int
     cols: int
+    pixel: int = 0
 
     @property
     def cells(self) -> int:
@@ -67,7 +73,11 @@ class Block:
     @property
     def cells(self) -> int:
         """Weights held."""
-        return sum(patch.cells for patch in self.patches)
+        return self.cells_from(0)
+
+    def cells_from(self, pixel: int) -> int:
+        """Return the weights of this one of a step's pixels and of those after it."""
+        return sum(patch.cells for patch in self.patches if patch.pixel >= pixel)
 
     @property
     def bitlines(self) -> int:
@@ -75,7 +85,7 @@ class Block:
         return self.cols * self.columns_per_weight
 
     def weights(self, matrix: NDArray[Any]) -> NDArray[Any]:
-        """Return this array's cells, (rows, cols), of the layer's weights (groups, rows, cols of a group)."""
+        """Return this array's cells, (rows, cols), of the layer's (groups, rows, cols of a group)."""
         if len(self.groups) == 1:
             group = matrix[self.groups[0]]
             first_col = self.first_col - self.groups[0] * group.shape[1]
@@ -138,7 +148,11 @@ def _blocks(
         for column, first in enumerate(range(0, node.groups, together)):
             groups = range(first, min(first + together, node.groups))
             wordlines = np.concatenate([wordlines_of(node, group) for group in groups])
-            patches = tuple(Patch(i * rows, i * cols, rows, cols) for i in range(len(groups)))
+            patches = tuple(
+                patch._replace(row=patch.row + i * rows, col=patch.col + i * cols)
+                for i in range(len(groups))
+                for patch in _patches(node, np.arange(rows), range(cols))
+            )
             matrix_rows = np.tile(np.arange(rows, dtype=np.int32), len(groups))
             blocks.append(
                 Block(0, column, wordlines, first * cols, len(groups) * cols, groups, patches, matrix_rows)
@@ -159,7 +173,7 @@ def _blocks(
                         group * cols + first_col,
                         width,
                         range(group, group + 1),
-                        (Patch(0, 0, len(part), width),),
+                        tuple(_patches(node, part, range(first_col, first_col + width))),
                         part,
                     )
                 )
@@ -182,6 +196,21 @@ def _row_parts(node: MatrixNode, array_rows: int, row_split: RowSplit) -> list[N
     by_channel = rows.reshape(positions, -1)
     each = by_channel.shape[1]
     return [by_channel[:, first : first + channels].ravel() for first in range(0, each, channels)]
+
+
+def _patches(node: MatrixNode, rows: NDArray[Any], cols: range) -> Iterator[Patch]:
+    """Yield where the cells of these rows and columns of a group's matrix hold weights."""
+    if not isinstance(node, AdjacentPixels):
+        yield Patch(0, 0, len(rows), len(cols))
+        return
+    each = node.single.cols_per_group
+    kernel_column = rows // (node.in_shapes[0][0] // node.groups) % node.window.kernel[1]
+    for pixel in range(cols.start // each, -(-cols.stop // each)):
+        first, end = max(cols.start, pixel * each), min(cols.stop, (pixel + 1) * each)
+        holds = np.isin(kernel_column, node.kernel_columns(pixel))
+        edges = np.flatnonzero(np.diff(holds, prepend=False, append=False)).reshape(-1, 2)
+        for start, stop in edges.tolist():
+            yield Patch(start, first - cols.start, stop - start, end - first, pixel)
 
 
 def wordlines_of(node: MatrixNode, group: int) -> NDArray[np.int32]:

@@ -162,6 +162,9 @@ def weight_mappings(draw: st.DrawFn, network: LoweredNetwork, array_rows: int) -
     layers: dict[str, Any] = {}
     for node in network.nodes:
         if isinstance(node, MatrixNode):
-            splits = ["dense", "channel-aligned"] if node.window.positions <= array_rows else ["dense"]
-            layers[node.name] = {"rows": draw(st.sampled_from(splits))}
+            (high, wide), stride = node.window.kernel, node.window.stride[1]
+            pixels = draw(st.integers(1, 4)) if node.window.dilation[1] == 1 or wide == 1 else 1
+            positions = high * (wide + (min(pixels, node.shape[2]) - 1) * stride)
+            splits = ["dense", "channel-aligned"] if positions <= array_rows else ["dense"]
+            layers[node.name] = {"rows": draw(st.sampled_from(splits)), "pixels_per_step": pixels}
     return {"layers": layers}

@@ -54,6 +54,13 @@ class MappingConfig(Config):
         doc="how the rows of a layer are split: dense fills every array; channel-aligned puts whole input "
         "channels on each, 28 of a 3x3 kernel on 256 rows, so that no two read the same one",
     )
+    pixels_per_step: int = param(
+        1,
+        ge=1,
+        unit="pixel",
+        doc="adjacent output pixels that a layer gives in one product, by as many shifted copies of its "
+        "kernel in the same arrays; no more than a row of its map has",
+    )
 
 
 class LayerConfig(Config):
@@ -69,6 +76,9 @@ class LayerConfig(Config):
         None,
         unit="one of",
         doc="how its rows are split: dense or channel-aligned; null: as mapping.rows says",
+    )
+    pixels_per_step: int | None = param(
+        None, ge=1, unit="pixel", doc="it gives in one product; null: as mapping.pixels_per_step says"
     )
 
 
@@ -108,6 +118,11 @@ class DataflowConfig(Config):
         """Return how the rows of a layer are split."""
         own = self.layers[layer].rows if layer in self.layers else None
         return own or self.mapping.rows
+
+    def pixels_per_step(self, layer: str) -> int:
+        """Return the pixels that a layer gives in one product, if a row of its map has so many."""
+        own = self.layers[layer].pixels_per_step if layer in self.layers else None
+        return own or self.mapping.pixels_per_step
 
     @property
     def encoding(self) -> Encoding:

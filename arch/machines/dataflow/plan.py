@@ -12,11 +12,11 @@ from arch.mapping.balance import Load, balanced
 from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
 from arch.mapping.layer_graph import graph_of_stages
 from arch.mapping.placement import Placement, place_layers
-from arch.mapping.stages import Stage, stages_of
+from arch.mapping.stages import Stage, stages_of, with_pixels_per_step
 from arch.mapping.tiling import Tiling, tile
 from simcore import MappingError
 from simcore.registry import near_miss
-from workloads import LoweredNetwork, MatrixNode
+from workloads import LoweredNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +43,17 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         raise MappingError(f"{network.name} has no layers, so there is nothing to map; give it at least one")
     crossbar = config.core.crossbar
     columns = config.encoding.columns_per_weight
-    matrices = {s.name: s.head for s in stages if isinstance(s.head, MatrixNode)}
+    weighted = [s.name for s in stages if s.matrix is not None]
     for name in config.layers:
-        if name not in matrices:
+        if name not in weighted:
             raise MappingError(
                 f"layers.{name}: {network.name} has no layer with weights of that name; "
-                f"{near_miss(name, list(matrices))}"
+                f"{near_miss(name, weighted)}"
             )
+    stages = [
+        s if s.matrix is None else with_pixels_per_step(s, config.pixels_per_step(s.name)) for s in stages
+    ]
+    matrices = {s.name: s.matrix for s in stages if s.matrix is not None}
     tilings = {
         name: tile(matrix, crossbar.rows, crossbar.cols, columns, config.row_split(name))
         for name, matrix in matrices.items()
@@ -125,7 +129,7 @@ def _row(
     bits: int,
 ) -> MapRow:
     """Return the mapping's figures of one stage."""
-    head = stage.head
+    matrix = stage.matrix
     buffers = []
     for place, operand in enumerate(stage.operands):
         depth = depths[stage.name, place]
@@ -135,11 +139,12 @@ def _row(
         stage=stage.name,
         work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
         shape=stage.shape,
-        rows=head.rows if isinstance(head, MatrixNode) else None,
-        cols=head.cols_per_group if isinstance(head, MatrixNode) else None,
+        rows=matrix.rows if matrix is not None else None,
+        cols=matrix.cols_per_group if matrix is not None else None,
         copies=copies,
         arrays=len(tiling.blocks) * copies if tiling else 0,
         utilisation=tiling.utilisation if tiling else None,
         steps=stage.steps,
+        pixels_per_step=stage.pixels_per_step,
         buffers=tuple(buffers),
     )
