@@ -120,7 +120,7 @@ def plot_arrays(
 def _page(layers: Sequence[LayerArrays], width: float) -> tuple[list[_Panel], float]:
     """Return where each layer stands, with arrays as large as the page allows, and the page's height."""
     words = [max(text_width(x.name, _NAME, bold=True), text_width(x.figures, _FIGURES)) for x in layers]
-    edge = _LARGEST
+    edge = min(_LARGEST, max(_SMALLEST, min(map(_fitting, layers))))
     while True:
         panels, height = _lines(layers, words, width, edge)
         if height <= _FULL_PAGE or edge <= _SMALLEST:
@@ -140,7 +140,7 @@ def _lines(
     left, top, tallest = MARGIN, 0.0, 0.0
     for layer, written in zip(layers, words, strict=True):
         down, across = layer.size
-        edge = max(_TINIEST, min(largest, _TALLEST / down, _WIDEST / across))
+        edge = max(_TINIEST, min(largest, _fitting(layer)))
         own = max(across * _pitch(edge), written)
         if left > MARGIN and left + own > width - MARGIN:
             left, top, tallest = MARGIN, top + tallest + _GAP, 0.0
@@ -148,6 +148,12 @@ def _lines(
         left += own + _GAP
         tallest = max(tallest, _HEAD + down * _pitch(edge))
     return panels, top + tallest
+
+
+def _fitting(layer: LayerArrays) -> float:
+    """Return the edge of an array with which a layer is neither too tall nor too wide [inch]."""
+    down, across = layer.size
+    return min(_TALLEST / down, _WIDEST / across)
 
 
 def _pitch(edge: float) -> float:
