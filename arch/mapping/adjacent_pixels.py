@@ -57,7 +57,7 @@ class AdjacentPixels(MatrixNode):
         return int(np.count_nonzero(steps % self.shape[2] == self.shape[2] - 1))
 
 
-def adjacent_pixels(node: MatrixNode, pixels: int) -> AdjacentPixels:
+def widened(node: MatrixNode, pixels: int) -> AdjacentPixels:
     """Return the matrix of `pixels` adjacent pixels of a layer, at most a row of its map.
 
     raises : MappingError for a window with gaps between its columns

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.mapping.adjacent_pixels import AdjacentPixels, adjacent_pixels
+from arch.mapping.adjacent_pixels import AdjacentPixels, widened
 from arch.mapping.firing import Firing, elementwise, sliding
 from workloads import (
     AddNode,
@@ -145,7 +145,7 @@ def with_pixels_per_step(stage: Stage, pixels: int) -> Stage:
     pixels = min(pixels, across)
     if pixels == 1:
         return stage
-    adjacent = adjacent_pixels(head, pixels)
+    adjacent = widened(head, pixels)
     first, *others = stage.operands
     operands = [replace(first, firing=sliding(adjacent.window, first.shape[1:]))]
     operands += [replace(operand, firing=operand.firing.grouped(across, pixels)) for operand in others]

@@ -52,7 +52,7 @@ def test_names_figures_and_only_the_colours_that_are_there_are_told() -> None:
 
 
 @settings(deadline=None, max_examples=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-@given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=12))
+@given(st.lists(st.tuples(st.integers(1, 100), st.integers(1, 6)), min_size=1, max_size=9))
 def test_arrays_of_any_layers_are_on_the_page_and_apart(sizes: list[tuple[int, int]]) -> None:
     """Every array has its square, none touches another, and none leaves the page."""
     use = (8, 8, ((0, 0, 8, 8),))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arch.mapping.adjacent_pixels import AdjacentPixels, adjacent_pixels, step_weights
+from arch.mapping.adjacent_pixels import AdjacentPixels, step_weights, widened
 from arch.mapping.firing import sliding
 from arch.mapping.tiling import tile
 from simcore import MappingError
@@ -67,7 +67,7 @@ def test_a_step_of_shifted_copies_gives_the_pixels_one_by_one(node: MatrixNode, 
     rng = np.random.default_rng(pixels)
     image = rng.integers(-9, 9, node.in_shapes[0])
     weights = rng.integers(-9, 9, (node.groups, node.rows, node.cols_per_group))
-    adjacent = adjacent_pixels(node, pixels)
+    adjacent = widened(node, pixels)
     expected, found = convolved(node, image, weights), np.zeros((node.groups, node.cols_per_group, 0))
     steps = convolved(adjacent, image, step_weights(adjacent, weights))
     assert steps.shape[2] == node.shape[1] * ceil(node.shape[2] / pixels)
@@ -82,7 +82,7 @@ def test_a_step_of_shifted_copies_gives_the_pixels_one_by_one(node: MatrixNode, 
 @given(convolutions(), st.integers(1, 5))
 def test_rows_columns_and_cells_are_those_of_the_table(node: MatrixNode, pixels: int) -> None:
     """Cin x K x (K + (m - 1) s) rows, m x Cout columns, and as many copies of each weight as pixels."""
-    adjacent = adjacent_pixels(node, pixels)
+    adjacent = widened(node, pixels)
     (high, wide), channels = node.window.kernel, node.in_shapes[0][0] // node.groups
     assert adjacent.rows == channels * high * (wide + (pixels - 1) * node.window.stride[1])
     assert adjacent.cols_per_group == pixels * node.cols_per_group
@@ -96,7 +96,7 @@ def test_rows_columns_and_cells_are_those_of_the_table(node: MatrixNode, pixels:
 def test_cells_with_weights_are_where_the_copies_lie(
     node: MatrixNode, pixels: int, array_rows: int, array_cols: int, aligned: bool
 ) -> None:
-    adjacent = adjacent_pixels(node, pixels)
+    adjacent = widened(node, pixels)
     aligned &= adjacent.window.positions <= array_rows
     split = "channel-aligned" if aligned else "dense"
     weights = np.ones((node.groups, node.rows, node.cols_per_group), np.int16)
@@ -119,7 +119,7 @@ def test_cells_with_weights_are_where_the_copies_lie(
 @given(convolutions(), st.integers(2, 5))
 def test_a_step_needs_reads_and_leaves_what_its_windows_do(node: MatrixNode, pixels: int) -> None:
     size = node.in_shapes[0][1:]
-    adjacent = adjacent_pixels(node, pixels)
+    adjacent = widened(node, pixels)
     firing = sliding(adjacent.window, size)
     steps = steps_by_enumeration(node.window, *size, together=pixels)
     assert firing.need.tolist() == [step.need for step in steps]
@@ -135,7 +135,7 @@ def test_grouped_steps_need_what_their_last_and_leave_what_their_first_do(
     """Pixels of a second operand are taken one by one, those of a step together."""
     single = sliding(node.window, node.in_shapes[0][1:])
     firing = single.grouped(node.shape[2], pixels)
-    adjacent = adjacent_pixels(node, pixels)
+    adjacent = widened(node, pixels)
     for step in range(firing.steps):
         own = adjacent.pixels_of(step)
         assert firing.need[step] == single.need[own[-1]]
@@ -152,7 +152,7 @@ def test_the_least_memory_of_a_convolution_grows_by_a_pixel_for_each_more_in_a_s
 ) -> None:
     window = Window.square(kernel, padding=kernel // 2)
     node = plain(window, width)
-    firing = sliding(adjacent_pixels(node, pixels).window, (width, width))
+    firing = sliding(widened(node, pixels).window, (width, width))
     assert firing.least_depth == (kernel - 1) * width + kernel + pixels - 1
 
 
@@ -160,7 +160,7 @@ def test_the_least_memory_of_a_convolution_grows_by_a_pixel_for_each_more_in_a_s
 def test_short_steps_are_counted(
     node: MatrixNode, pixels: int, products: int, first: int, every: int
 ) -> None:
-    adjacent: AdjacentPixels = adjacent_pixels(node, pixels)
+    adjacent: AdjacentPixels = widened(node, pixels)
     steps = [first + every * k for k in range(products)]
     short = sum(len(adjacent.pixels_of(step)) < pixels for step in steps)
     assert adjacent.short_steps(products, first, every) == short
@@ -170,4 +170,4 @@ def test_a_kernel_with_gaps_between_its_columns_is_refused_with_the_way_out() ->
     window = Window.square(3, dilation=2)
     node = plain(window, 9)
     with pytest.raises(MappingError, match=r"dilation 2\); set layers\.conv\.pixels_per_step=1"):
-        adjacent_pixels(node, 2)
+        widened(node, 2)
