@@ -148,7 +148,7 @@ class ActivationMemory(Component):
         written = sum(p.sent * b.pixel_bytes for p, b in zip(self.pixel_in, self.buffers, strict=True))
         columns = int(self.stage.operands[0].firing.columns.sum()) * kernel_height(self.stage)
         per_image = columns * self.buffers[0].pixel_bytes
-        per_image += sum(self.stage.steps * b.pixel_bytes for b in self.buffers[1:])
+        per_image += sum(self.stage.pixels * b.pixel_bytes for b in self.buffers[1:])
         return {
             **super().actions(),
             "byte written": written,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from arch.analog_product import AnalogProduct
 from arch.array_parts import ArrayParts, Placement, array_converters
 from arch.array_product import ArrayProduct
+from arch.mapping.adjacent_pixels import step_weights
 from arch.mapping.tiling import Block
 from simcore.noise import stream_key
 from workloads import MatrixNode, QuantizedMatrix, QuantizedNetwork
@@ -36,7 +37,8 @@ def layer_products(
     encoding, physics = parts.encoding, parts.physics
     streaming = parts.crossbar.streaming(network.activation_bits)
     zero = int(quantised.input_zero)
-    held = [Placement(b.weights(quantised.weights), b.wordlines, b.first_col) for b in blocks]
+    weights = step_weights(node, quantised.weights)
+    held = [Placement(b.weights(weights), b.wordlines, b.first_col) for b in blocks]
     columns = int(node.groups * node.cols_per_group)
     transfers = [
         array_converters(placement, parts, streaming, physics.device.g_off, samples, zero)

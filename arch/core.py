@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer, DirectMemory
@@ -11,6 +12,7 @@ from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
 from arch.encoding import Encoding
 from arch.links import Links, LinksConfig
+from arch.mapping.adjacent_pixels import AdjacentPixels
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block, Tiling
 from arch.parts import chosen
@@ -99,6 +101,8 @@ class Core(Component):
         else:
             prefixes = [f"replica[{j}]." for j in range(replicas)] if replicas > 1 else [""]
             self._connect_sums([self._add_replica(prefix, tiling, detail) for prefix in prefixes], tiling)
+            if stage.adjacent is not None:
+                self._tell_dropped(stage.adjacent)
             self._connect_windows([[crossbar.window_in for crossbar in arrays] for arrays in self.replicas])
         # One in each unit and register on the way, and one a hop of partial sums.
         self.registers = (8 + (tiling.row_blocks if tiling else 0)) * replicas
@@ -135,6 +139,17 @@ class Core(Component):
         ends = [self._add_array(prefix, name, blocks) for name, blocks in groups]
         self.replicas.append(self.crossbars[first:])
         return ends
+
+    def _tell_dropped(self, adjacent: AdjacentPixels) -> None:
+        """Let arrays know which of their products have fewer pixels than others."""
+
+        def dropped(products: int, first: int, cells: int) -> int:
+            return cells * adjacent.short_steps(products, first, len(self.replicas))
+
+        for number, arrays in enumerate(self.replicas):
+            for crossbar in arrays:
+                cells = sum(block.cells_from(adjacent.last_pixels) for block in crossbar.blocks)
+                crossbar.dropped = partial(dropped, first=number, cells=cells)
 
     def _connect_sums(self, replicas: list[list[Any]], tiling: Tiling) -> None:
         """Let the digital unit take what all arrays of a replica have summed up, from replicas in turn."""

@@ -137,6 +137,8 @@ class AnalogCrossbar(Component):
     encoding, streaming : how they lie in cells, and how windows reach the wordlines
     multiply : computes the values of one window's products, on the first array of a replica for all of them;
         None on the others, and in a run without values
+    dropped : tells the multiply-accumulates of its first products that belong to no pixel, as some at the end
+        of a row do where a step gives several; None where all belong to one
     charge : tells what went through the cells so far, see `arch.cell_charge`; None in a run without values
     """
 
@@ -152,6 +154,7 @@ class AnalogCrossbar(Component):
     encoding: Encoding = Encoding("signed", 8)
     streaming: Streaming = Streaming(8, form="pulse-width")
     multiply: Callable[[int], None] | None = None
+    dropped: Callable[[int], int] | None = None
     charge: Callable[[], int] | None = None
 
     @property
@@ -183,8 +186,9 @@ class AnalogCrossbar(Component):
             window = yield relay.next(cycles, window)
 
     def macs(self) -> int:
-        """Return the multiply-accumulates done: every cell that holds a weight, each product."""
-        return self.mvm.count * sum(block.cells for block in self.blocks)
+        """Return the multiply-accumulates done: every cell that holds a weight of a pixel, each product."""
+        done = self.mvm.count * sum(block.cells for block in self.blocks)
+        return done if self.dropped is None else done - self.dropped(self.mvm.count)
 
     def actions(self) -> dict[str, int]:
         """Add cell reads, each phase of a product one for each cell in use, and the charge through them."""

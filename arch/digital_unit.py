@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from arch.cost import COLUMN_FINISH, DIGITAL_AREA
+from arch.mapping.adjacent_pixels import AdjacentPixels
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Tiling
 from arch.tokens import Pixel, Token
@@ -51,6 +52,7 @@ class DigitalUnit(Component):
     Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks or with
     replicas has as many units, which share the channels of each pixel. A pool passes once for each pixel of
     its window, a sum once for each further operand; what stands behind a global pool passes once an image.
+    The sums of several pixels are there at once, and its lanes finish and send one pixel after the other.
 
     stage, cores, sharing : what it works for; cores of the stage (0 without arrays), units that share its
         channels
@@ -63,7 +65,7 @@ class DigitalUnit(Component):
 
     sums_in = In(Token, doc="column sums of an array, or a window where the stage has none")
     pixel_out = Out(Pixel, doc="finished pixels, in order, to every reader's activation memory")
-    work = Operation("finish", doc="all passes of one step")
+    work = Operation("finish", doc="all passes of one step, or of each of its pixels")
 
     stage: Stage
     cores: int = 0
@@ -112,6 +114,9 @@ class DigitalUnit(Component):
     def serve(self) -> Process:
         """Take sums, pass over their channels, hand the pixel on; a global pool hands on one an image."""
         step_cycles, finish_cycles, finish = self.pass_cycles(self.passes), self.finish_cycles, self.finish
+        if self.stage.adjacent is not None:
+            yield from self._serve_several(self.stage.adjacent)
+            return
         steps_per_pixel = self.stage.steps_per_pixel
         relay = self.relay(self.work, self.sums_in, self.pixel_out)
         step = yield relay.get()
@@ -127,10 +132,20 @@ class DigitalUnit(Component):
             else:
                 step = yield relay.next(finish_cycles, pixels - 1)
 
+    def _serve_several(self, adjacent: AdjacentPixels) -> Process:
+        """Take the sums of several pixels, pass over the channels of one after the other, hand each on."""
+        cycles, finish = self.finish_cycles, self.finish
+        while True:
+            step = yield self.sums_in.get()
+            if finish is not None:
+                finish(step)
+            for pixel in adjacent.pixels_of(step):
+                yield self.work.hold(cycles)
+                yield self.pixel_out.put(pixel)
+
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
-        steps = self.work.count
-        passes = steps * self.passes + self.pixels * self.last_passes
+        passes = self.work.count * self.passes + self.pixels * self.last_passes
         return {**super().actions(), "channel pass": passes * self.stage.shape[0]}
 
     def action_energy(self) -> dict[str, float]:

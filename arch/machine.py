@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.mapping.placement import Placement
+from arch.mapping.tiling import Tiling
 from simcore import Config, Limits, Outcome, Progress, Registry
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork, QuantizedNetwork
@@ -91,6 +92,7 @@ class MapRow:
 
     copies : of the stage's arrays, which take windows in turn; 1 where it has none
     arrays : of all copies
+    pixels_per_step : output pixels of a step
     """
 
     stage: str
@@ -103,6 +105,7 @@ class MapRow:
     utilisation: float | None
     steps: int
     buffers: tuple[tuple[str, int | None, int | None], ...]  # (from, slots [pixel], bytes)
+    pixels_per_step: int = 1
 
 
 @dataclass(frozen=True)
@@ -132,12 +135,14 @@ class NetworkMap:
 
     interval : None where the machine's is not known before it runs
     placement : of layers on the cores of a topology; None where any core reaches any other
+    tilings : how the weights of each layer lie on arrays, by its name; of one copy
     """
 
     network: LoweredNetwork
     rows: tuple[MapRow, ...]
     interval: PredictedInterval | None = field(default=None, kw_only=True)
     placement: Placement | None = field(default=None, kw_only=True)
+    tilings: Mapping[str, Tiling] = field(default_factory=dict, kw_only=True)
 
 
 class Machine(ABC):

@@ -17,8 +17,8 @@ class Pixel(Token):
 
 
 class Window(Token):
-    """What one output pixel is computed from, ready at the wordlines."""
+    """What the output pixels of a step, mostly one, are computed from, ready at the wordlines."""
 
 
 class Sums(Token):
-    """The column sums of one output pixel, as far as its arrays have made them."""
+    """The column sums of one step, as far as its arrays have made them."""

@@ -19,6 +19,7 @@ from arch.array_values import Product
 from arch.cell_charge import drives, row_conductances
 from arch.charge_meter import ChargeMeter
 from arch.encoding import Encoding
+from arch.mapping.adjacent_pixels import AdjacentPixels, step_weights
 from arch.mapping.stages import Operand, Stage
 from arch.mapping.tiling import Block
 from arch.streaming import Streaming
@@ -131,7 +132,10 @@ class StageValues:
     """Memories, registers and work of one stage.
 
     memories : one for each operand
-    output : (slots, channels) uint8 or uint16, where finished pixel k lies in row k mod slots
+    slots, rows : registers for windows, and rows of those for pixels, of which a window may give several
+    output : (rows, channels) uint8 or uint16, where finished pixel k lies in row k mod rows
+    products_of_steps : (slots, columns), sums of a window's products, where those of step k lie in row k mod
+        slots; where a step is a pixel these are also its `sums`
     arrays : what the arrays of each replica return, or those of all; none where products are exact
     products, clipped : windows that they multiplied, and conversions in them that were out of range
     """
@@ -149,15 +153,16 @@ class StageValues:
         self.products = self.clipped = 0
         self.network = network
         self.memories = list(memories)
-        self.slots = slots
+        self.slots, self.rows = slots, slots * stage.pixels_per_step
         self._finished = 0
         self.number = self._sum_type()
         channels = stage.shape[0]
         code_type = np.uint8 if network.activation_bits <= 8 else np.uint16
-        self.output: Codes = np.zeros((slots, channels), code_type)
-        self.sums: NDArray[Any] = np.zeros((slots, channels), self.number)
+        self.output: Codes = np.zeros((self.rows, channels), code_type)
+        self.sums: NDArray[Any] = np.zeros((self.rows, channels), self.number)
+        self.products_of_steps = self.sums
         registers = [
-            PixelRegister(operand, memory, network, slots)
+            PixelRegister(operand, memory, network, self.rows)
             for operand, memory in zip(stage.operands, memories, strict=True)
         ]
         self.operands: list[Codes] = [register.codes for register in registers]
@@ -165,7 +170,10 @@ class StageValues:
             memory.before = [self._pointwise(node) for node in operand.before]
         self._takes: list[Take] = [register.take for register in registers]
         if not stage.accumulates and isinstance(stage.head, (MatrixNode, MaxPoolNode, AvgPoolNode)):
-            self._takes[0] = self._reader(stage.head)
+            self._takes[0] = self._reader(stage.matrix or stage.head)
+        if stage.adjacent is not None:
+            self.products_of_steps = np.zeros((slots, stage.adjacent.cols), self.number)
+            self._takes[1:] = [self._each_pixel(take, stage.adjacent) for take in self._takes[1:]]
         self._finish_head = self._finisher()
         self._after = list(self._tail())
 
@@ -202,7 +210,7 @@ class StageValues:
             return self._counted(self.arrays[replica % len(self.arrays)])
         if self._whole_product is not None:
             return self._whole_product
-        windows, sums, slots = self._windows, self.sums, self.slots
+        windows, sums, slots = self._windows, self.products_of_steps, self.slots
         held = [(block.weights(self._weights), block.wordlines, block.first_col) for block in blocks]
 
         def multiply(window: int) -> None:
@@ -214,7 +222,8 @@ class StageValues:
 
     def _counted(self, arrays: Product) -> Work:
         """Return the work of arrays with converters, which also counts."""
-        windows, sums, slots, steps = self._windows, self.sums, self.slots, self.stage.steps
+        windows, sums, slots = self._windows, self.products_of_steps, self.slots
+        steps = self.stage.steps
         if isinstance(arrays, AnalogProduct):
             analog = arrays
 
@@ -237,8 +246,7 @@ class StageValues:
         self, replica: int, blocks: Sequence[Block], encoding: Encoding, streaming: Streaming
     ) -> ChargeMeter:
         """Return a meter of the charge through a replica's cells."""
-        matrix = self._quantized(self.stage.head, QuantizedMatrix)
-        zero = int(matrix.input_zero)
+        zero = int(self._quantized(self.stage.head, QuantizedMatrix).input_zero)
         codes = np.arange(2**self.network.activation_bits)
         inputs = codes if streaming.sign == "unsigned" else codes - zero
         arrays = self.arrays[replica % len(self.arrays)] if self.arrays else None
@@ -249,23 +257,25 @@ class StageValues:
         def conductances(block: Block) -> NDArray[np.int64]:
             if real:
                 return real[block.row, block.col]
-            return row_conductances(encoding, block.weights(matrix.weights))
+            return row_conductances(encoding, block.weights(self._weights))
 
         return ChargeMeter(self._windows, zero, drives(streaming, inputs), conductances)
 
     @cached_property
     def _weights(self) -> NDArray[Any]:
         """Weights (groups, rows, cols of a group) in as few bytes as they need: each window reads all."""
-        weights: NDArray[Any] = self._quantized(self.stage.head, QuantizedMatrix).weights
+        matrix = self.stage.matrix
+        assert matrix is not None
+        weights = step_weights(matrix, self._quantized(self.stage.head, QuantizedMatrix).weights)
         narrow = np.abs(weights).max(initial=0) <= np.iinfo(np.int8).max
         return weights.astype(np.int8) if narrow else weights
 
     @cached_property
     def _whole_product(self) -> Work | None:
         """The product with a whole matrix, or channel by channel; None for groups of several channels."""
-        node = self.stage.head
-        assert isinstance(node, MatrixNode)
-        windows, sums, slots = self._windows, self.sums, self.slots
+        node = self.stage.matrix
+        assert node is not None
+        windows, sums, slots = self._windows, self.products_of_steps, self.slots
         if node.groups == 1:
             columns = np.ascontiguousarray(self._weights[0].T)
             return lambda window: multiply_window(windows, columns, sums, window % slots)
@@ -276,13 +286,26 @@ class StageValues:
 
     def finish(self, step: int) -> None:
         """Bring one step to codes, and a pixel that is complete through all pointwise work behind it."""
-        self._finish_head(step)
         self._finished += 1
+        if self.stage.adjacent is not None:
+            self._finish_several(step, self.stage.adjacent)
+            return
+        self._finish_head(step)
         if self._after:
             pixels, unfinished = divmod(step + 1, self.stage.steps_per_pixel)
             if not unfinished:
                 for work in self._after:
                     work((pixels - 1) % self.slots)
+
+    def _finish_several(self, step: int, adjacent: AdjacentPixels) -> None:
+        """Do the same for each pixel of a step."""
+        sums = self.products_of_steps[step % self.slots].reshape(adjacent.groups, adjacent.pixels, -1)
+        for place, pixel in enumerate(adjacent.pixels_of(step)):
+            row = pixel % self.rows
+            self.sums[row] = sums[:, place].ravel()
+            self._finish_head(pixel)
+            for work in self._after:
+                work(row)
 
     # -- what a step reads -----------------------------------------------------------------------------------
 
@@ -312,6 +335,16 @@ class StageValues:
             memory.codes, geometry, image, step, zero, windows, slot
         )
 
+    def _each_pixel(self, take: Take, adjacent: AdjacentPixels) -> Take:
+        """Return what takes the pixels of a step one by one from a memory."""
+        rows, pixels = self.rows, self.stage.pixels
+
+        def take_each(slot: int, image: int, step: int) -> None:
+            for pixel in adjacent.pixels_of(step):
+                take((image * pixels + pixel) % rows, image, pixel)
+
+        return take_each
+
     # -- what becomes of it ----------------------------------------------------------------------------------
 
     def _finisher(self) -> Work:
@@ -322,7 +355,8 @@ class StageValues:
         if isinstance(head, MatrixNode):
             m = self._quantized(head, QuantizedMatrix)
             bias, multiplier, ends = m.bias.astype(self.number), m.multiplier, (m.output_zero, m.low, m.high)
-            return lambda step: requantize_sums(sums, bias, multiplier, *ends, output, step % slots)
+            rows = self.rows
+            return lambda pixel: requantize_sums(sums, bias, multiplier, *ends, output, pixel % rows)
         if isinstance(head, MaxPoolNode):
             p = self._quantized(head, QuantizedMaxPool)
             return lambda step: clip_codes(sums, p.low, p.high, output, step % slots)

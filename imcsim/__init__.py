@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imcsim.exporters import export_run, exporters
+    from imcsim.map_picture import plot_map
     from imcsim.results import Run, read_run
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
@@ -26,11 +27,22 @@ _HOMES = {
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
     "map_workload": "imcsim.simulate",
+    "plot_map": "imcsim.map_picture",
     "read_run": "imcsim.results",
     "run": "imcsim.simulate",
 }
 
-__all__ = ["InterruptedRun", "Run", "UnitTimes", "export_run", "exporters", "map_workload", "read_run", "run"]
+__all__ = [
+    "InterruptedRun",
+    "Run",
+    "UnitTimes",
+    "export_run",
+    "exporters",
+    "map_workload",
+    "plot_map",
+    "read_run",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

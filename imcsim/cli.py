@@ -134,8 +134,9 @@ def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple
 @main.command("map")
 @click.argument("workload")
 @_machine_options(required=False)
+@click.option("--draw", metavar="FILE.png|svg", help="Draw what the cells of all arrays hold.")
 @_json_option
-def map_command(workload: str, machine: str | None, as_json: bool, **options: Any) -> None:
+def map_command(workload: str, machine: str | None, as_json: bool, draw: str | None, **options: Any) -> None:
     """Show how WORKLOAD is placed on a machine."""
     from imcsim.run_request import resolve_request
     from imcsim.tables import map_json, map_table
@@ -143,6 +144,11 @@ def map_command(workload: str, machine: str | None, as_json: bool, **options: An
 
     request = resolve_request(workload, machine, options["settings"], {"plugins": options["plugins"]})
     placed = request.machine.map(lower(request.network))
+    if draw is not None:
+        from imcsim.map_picture import plot_map
+        from traces import save_figure
+
+        save_figure(plot_map(placed, request.machine.name), draw)
     if as_json:
         _print_json(map_json(placed, request.network.name, request.machine.name))
     else:

@@ -2,6 +2,7 @@
 
 from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
+from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.chrome_trace import write_chrome_trace
 from traces.figure_style import save_figure
 from traces.plots import plot_timeline, plot_utilisation
@@ -23,6 +24,8 @@ from traces.timeline import (
 __all__ = [
     "CATEGORIES",
     "Activity",
+    "ArrayUse",
+    "LayerArrays",
     "UnitGroup",
     "bin_edges",
     "busy_fraction",
@@ -31,6 +34,7 @@ __all__ = [
     "category_totals",
     "load_activity",
     "merge_touching",
+    "plot_arrays",
     "plot_timeline",
     "plot_utilisation",
     "save_activity",

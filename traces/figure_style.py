@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -162,6 +163,7 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+@cache
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Return the width [inch] of a text in points of `size`."""
     from matplotlib.font_manager import FontProperties

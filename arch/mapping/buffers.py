@@ -102,8 +102,7 @@ class _Schedule:
             due = np.max([self._due(self.readable[o.source], o.firing.need) for o in stage.operands], axis=0)
             fires = self._fires(due, pace.replication.get(stage.name, 1))
             self.fires[stage.name] = fires
-            done = fires[-stage.pixels :] if stage.accumulates else fires
-            self.readable[stage.name] = done + pace.latency[stage.name]
+            self.readable[stage.name] = fires[stage.finishing_steps] + pace.latency[stage.name]
         spans = [int(f[-1] - f[0]) + 1 for f in self.fires.values()]
         self.interval = max([-(-source_pixels // pace.together), *spans])
 

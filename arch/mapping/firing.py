@@ -1,8 +1,8 @@
 """When a stage may fire: which pixels of an operand each step needs, and which it leaves behind for good.
 
-A step is one output pixel (or, for a global pool, one input pixel). Pixels arrive in row-major order, so what
-a step needs is a count, and what it leaves behind is a prefix: exactly what a circular line buffer can
-express.
+A step is one output pixel, or several adjacent ones (for a global pool, one input pixel). Pixels arrive in
+row-major order, so what a step needs is a count, and what it leaves behind is a prefix: exactly what a
+circular line buffer can express.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ class Firing:
     def least_depth(self) -> int:
         """Fewest slots with which every step's window still fits; at least one."""
         return max(1, int((self.need - self.live).max()))
+
+    def grouped(self, across: int, together: int) -> Firing:
+        """Return the rule for so many steps at once, those `across` a row apart from the next row's."""
+        rows = self.steps // across
+        first = np.add.outer(np.arange(rows) * across, np.arange(0, across, together)).ravel()
+        last = np.append(first[1:], self.steps) - 1
+        return Firing(self.pixels, self.need[last], self.live[first], np.add.reduceat(self.columns, first))
 
 
 def elementwise(pixels: int) -> Firing:

@@ -21,7 +21,7 @@ class Stream:
     """Pixels that one core sends, one a step, to all that read them.
 
     source, readers : names of cores; readers in the order of the pipeline, each once
-    pixel_bytes : of one pixel, all its channels
+    pixel_bytes : of what a step sends: one pixel with all its channels, or several
     """
 
     name: str
@@ -108,7 +108,7 @@ def graph_of_stages(stages: Sequence[Stage], activation_bits: int) -> LayerGraph
             stage.name,
             home[stage.name],
             tuple(dict.fromkeys(readers[stage.name])),
-            -(-stage.shape[0] * activation_bits // 8),
+            -(-stage.shape[0] * activation_bits // 8) * stage.pixels_per_step,
         )
         for stage in stages
         if readers[stage.name]

@@ -8,9 +8,13 @@ that reader stores its pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.mapping.adjacent_pixels import AdjacentPixels, widened
 from arch.mapping.firing import Firing, elementwise, sliding
 from workloads import (
     AddNode,
@@ -58,12 +62,14 @@ class Stage:
     operands : what it reads; the window's operand first
     after : pointwise nodes done on each pixel on the way out, in order
     accumulates : a global pool, whose steps are input pixels
+    adjacent : what its arrays hold if a step gives several pixels, None if one
     """
 
     head: Node
     operands: list[Operand]
     after: list[Node] = field(default_factory=list)
     accumulates: bool = False
+    adjacent: AdjacentPixels | None = None
 
     @property
     def name(self) -> str:
@@ -96,6 +102,25 @@ class Stage:
         return self.operands[0].firing.steps
 
     @property
+    def matrix(self) -> MatrixNode | None:
+        """What its arrays hold; None if it has none."""
+        return self.adjacent or (self.head if isinstance(self.head, MatrixNode) else None)
+
+    @property
+    def pixels_per_step(self) -> int:
+        """Output pixels of a firing, but for the last of a row."""
+        return self.adjacent.pixels if self.adjacent is not None else 1
+
+    @property
+    def finishing_steps(self) -> NDArray[np.int64]:
+        """The firing that finishes each output pixel of an image, (pixels,)."""
+        if self.accumulates:
+            return np.arange(self.steps)[-self.pixels :]
+        _, rows, across = self.shape
+        per_row = self.steps // rows
+        return np.add.outer(np.arange(rows) * per_row, np.arange(across) // self.pixels_per_step).ravel()
+
+    @property
     def steps_per_pixel(self) -> int:
         """Firings for one output pixel: one, or as many as a global pool's input has pixels."""
         return self.steps if self.accumulates else 1
@@ -107,6 +132,24 @@ def kernel_height(stage: Stage) -> int:
     if isinstance(head, (MatrixNode, MaxPoolNode, AvgPoolNode)) and not stage.accumulates:
         return head.window.kernel[0]
     return 1
+
+
+def with_pixels_per_step(stage: Stage, pixels: int) -> Stage:
+    """Return a stage with weights that gives so many adjacent pixels a step, or a row if it has no more.
+
+    raises : MappingError for a window that cannot
+    """
+    head = stage.head
+    assert isinstance(head, MatrixNode)
+    across = head.shape[2]
+    pixels = min(pixels, across)
+    if pixels == 1:
+        return stage
+    adjacent = widened(head, pixels)
+    first, *others = stage.operands
+    operands = [replace(first, firing=sliding(adjacent.window, first.shape[1:]))]
+    operands += [replace(operand, firing=operand.firing.grouped(across, pixels)) for operand in others]
+    return replace(stage, operands=operands, adjacent=adjacent)
 
 
 def stages_of(network: LoweredNetwork) -> list[Stage]:

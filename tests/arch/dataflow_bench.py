@@ -20,6 +20,7 @@ from workloads import (
     Input,
     Layer,
     LoweredNetwork,
+    MatrixNode,
     MaxPool2d,
     Network,
     QuantizedNetwork,
@@ -154,3 +155,17 @@ def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str,
         "fabric": {"latency_cycles": draw(st.integers(0, 30) | st.just(300))},
         "source": {"pixel_cycles": draw(st.integers(1, 25))},
     }
+
+
+@st.composite
+def weight_mappings(draw: st.DrawFn, network: LoweredNetwork, array_rows: int) -> dict[str, Any]:
+    """Draw how the weights of each layer lie on arrays of so many rows, in any way that it can."""
+    layers: dict[str, Any] = {}
+    for node in network.nodes:
+        if isinstance(node, MatrixNode):
+            (high, wide), stride = node.window.kernel, node.window.stride[1]
+            pixels = draw(st.integers(1, 4)) if node.window.dilation[1] == 1 or wide == 1 else 1
+            positions = high * (wide + (min(pixels, node.shape[2]) - 1) * stride)
+            splits = ["dense", "channel-aligned"] if positions <= array_rows else ["dense"]
+            layers[node.name] = {"rows": draw(st.sampled_from(splits)), "pixels_per_step": pixels}
+    return {"layers": layers}

@@ -47,23 +47,28 @@ class Step:
     reads: tuple[int, ...] = ()
 
 
-def steps_by_enumeration(window: Any, height: int, width: int) -> list[Step]:
-    """Return the steps of a sliding window, found by looking at every pixel that every window reads."""
+def steps_by_enumeration(window: Any, height: int, width: int, together: int = 1) -> list[Step]:
+    """Return the steps of a sliding window, found by looking at every pixel that every window reads.
+
+    together : windows of a row that a step reads at once, with all columns from their first to their last
+    """
     top, left, bottom, right = window.padding
     reads: list[list[int]] = []
     columns: list[int] = []
     y = -top
     while y + window.span[0] <= height + bottom:
-        x, held = -left, set[int]()
-        while x + window.span[1] <= width + right:
+        held = set[int]()
+        lefts = range(-left, width + right - window.span[1] + 1, window.stride[1])
+        for x in lefts[::together]:
             rows = [y + i * window.dilation[0] for i in range(window.kernel[0])]
             cols = [x + i * window.dilation[1] for i in range(window.kernel[1])]
+            if together > 1:
+                cols = list(range(x, x + window.kernel[1] + (together - 1) * window.stride[1]))
             reads.append(
                 [r * width + c for r, c in product(rows, cols) if 0 <= r < height and 0 <= c < width]
             )
             columns.append(len(set(cols) - held))
             held = set(cols)
-            x += window.stride[1]
         y += window.stride[0]
     return [
         Step(
@@ -137,6 +142,8 @@ class Core:
     memory: Unit
     arrays: list[list[Unit]]  # for each array: itself, and its converters where they take time
     digital: Unit
+    pixels: list[range] | None = None  # of each step of an image, where it gives several
+    sent: list[int] = field(default_factory=list)  # when each pixel was, where a step gives several
 
     @property
     def steps(self) -> int:
@@ -198,16 +205,20 @@ class Recurrence:
     def _core(self, stage: Stage, placed: DataflowMap) -> Core:
         config = self.config.core
         head = stage.head
+        together = self._pixels_per_step(head)
         buffers = []
         for place, operand in enumerate(stage.operands):
             _, height, width = operand.shape
             steps = [Step(n + 1, n) for n in range(height * width)]
+            if together > 1:
+                firsts = [(row * width, x) for row in range(height) for x in range(0, width, together)]
+                steps = [Step(row + min(x + together, width), row + x) for row, x in firsts]
             if (
                 place == 0
                 and not stage.accumulates
                 and isinstance(head, MatrixNode | MaxPoolNode | AvgPoolNode)
             ):
-                steps = steps_by_enumeration(head.window, height, width)
+                steps = steps_by_enumeration(head.window, height, width, together)
             depth = placed.depths[stage.name, place]
             buffers.append(Buffer(operand.source, depth, height * width, steps))
             buffers[-1].freed.append((0, steps[0].live))
@@ -225,6 +236,14 @@ class Recurrence:
             last_passes += len(head.inputs) - 1
         rounds = ceil(ceil(channels / column_blocks) / config.digital.lanes) * config.digital.pass_cycles
         steps_per_pixel = len(first) if stage.accumulates else 1
+        pixels: list[range] | None = None
+        if together > 1:
+            _, height, width = stage.shape
+            pixels = [
+                range(row + x, row + min(x + together, width))
+                for row in range(0, height * width, width)
+                for x in range(0, width, together)
+            ]
 
         def digital(n: int) -> int:
             return rounds * (passes if (n + 1) % steps_per_pixel else passes + last_passes)
@@ -237,25 +256,44 @@ class Recurrence:
             Unit(lambda n: first[n % len(first)].columns * config.memory.column_cycles),
             arrays,
             Unit(digital),
+            pixels,
         )
+
+    def _row_split(self, layer: str) -> str:
+        own = self.config.layers.get(layer)
+        return own.rows if own is not None and own.rows is not None else self.config.mapping.rows
+
+    def _pixels_per_step(self, head: Any) -> int:
+        if not isinstance(head, MatrixNode):
+            return 1
+        own = self.config.layers.get(head.name)
+        chosen = own.pixels_per_step if own is not None else None
+        return min(chosen or self.config.mapping.pixels_per_step, head.shape[2])
 
     def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:
         """Return the arrays of a matrix, the row blocks that add up, and the blocks side by side."""
         config = self.config.core
         rows, cols = config.crossbar.rows, config.crossbar.cols
-        together = min(rows // head.rows, cols // head.cols_per_group)
+        copies = self._pixels_per_step(head)
+        high, wide = head.window.kernel
+        positions = high * (wide + (copies - 1) * head.window.stride[1])
+        channels = head.in_shapes[0][0] // head.groups
+        group_rows, group_cols = positions * channels, copies * head.cols_per_group
+        together = min(rows // group_rows, cols // group_cols)
         row_blocks = 1
         widths: list[int] = []
         if together:
             groups = head.groups
             while groups > 0:
-                widths.append(min(groups, together) * head.cols_per_group)
+                widths.append(min(groups, together) * group_cols)
                 groups -= together
         else:
-            row_blocks = -(-head.rows // rows)
+            row_blocks = -(-group_rows // rows)
+            if self._row_split(head.name) == "channel-aligned":
+                row_blocks = ceil(channels / (rows // positions))
             for _ in range(head.groups):
-                widths += [cols] * (head.cols_per_group // cols)
-                widths += [head.cols_per_group % cols] if head.cols_per_group % cols else []
+                widths += [cols] * (group_cols // cols)
+                widths += [group_cols % cols] if group_cols % cols else []
         if self.config.detail == "group":
             widths_of_units, repeats = [max(widths)], 1
         else:
@@ -374,6 +412,8 @@ class Recurrence:
             if any(len(unit.handed) <= n for unit in lasts):
                 return False
             digital.take(max(unit.handed[n] + unit.latency for unit in lasts))
+        if core.pixels is not None:
+            return self._sends_several(core, core.pixels, n)
         done = digital.taken[n] + digital.busy(n)
         steps = core.steps if core.stage.accumulates else 1
         pixel, unfinished = divmod(n + 1, steps)
@@ -384,3 +424,18 @@ class Recurrence:
         if sent is not None:
             digital.handed.append(sent)
         return sent is not None
+
+    def _sends_several(self, core: Core, pixels: list[range], n: int) -> bool:
+        """Work off the pixels of a step one by one, each once the one before is handed on."""
+        digital, sent = core.digital, core.sent
+        image, step = divmod(n, len(pixels))
+        first = image * pixels[-1].stop
+        for pixel in pixels[step]:
+            if len(sent) == first + pixel:
+                begun = digital.taken[n] if pixel == pixels[step].start else sent[-1]
+                handed = self._send(core.stage.name, first + pixel, begun + digital.busy(n))
+                if handed is None:
+                    return False
+                sent.append(handed)
+        digital.handed.append(sent[-1])
+        return True

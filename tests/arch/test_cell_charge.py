@@ -25,7 +25,7 @@ from arch.cell_charge import (
 )
 from arch.charge_meter import ChargeMeter
 from arch.encoding import Encoding, Signs
-from arch.mapping.tiling import Block, tile
+from arch.mapping.tiling import Block, Patch, tile
 from arch.streaming import Form, Sign, Streaming
 from tests.arch.dataflow_bench import Quantized, bench, chain, quantized
 from tests.arch.naive_arrays import cells_of, waves
@@ -116,7 +116,8 @@ def test_charge_beyond_64_bits_is_exact() -> None:
     count = meter.ahead_of(lambda window: None)
     for window in range(windows):
         count(window)
-    block = Block(0, 0, np.arange(rows, dtype=np.int32), 0, 1, range(1), rows)
+    in_use = np.arange(rows, dtype=np.int32)
+    block = Block(0, 0, in_use, 0, 1, range(1), (Patch(0, 0, rows, 1),), in_use)
     assert meter.charge([block, block]) == 2 * rows * windows * drive_of_one * (2**30 + 1) > 2**64
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 import imcsim
 from arch import devices, fabrics
@@ -99,6 +100,26 @@ def test_map_tells_arrays_and_buffers_of_every_stage() -> None:
     assert content["totals"]["utilisation"] == pytest.approx(
         cells / (content["totals"]["arrays"] * 256 * 256)
     )
+
+
+@pytest.mark.parametrize("name", ["arrays.png", "arrays.svg"])
+def test_map_draws_the_arrays(tmp_path: Path, name: str) -> None:
+    lines = lines_of("map", "digits-cnn", "--arch", "dataflow", "--draw", tmp_path / name)
+    assert lines[-1].split()[0] == "total"
+    if name.endswith("png"):
+        assert imread(tmp_path / name).shape[2] == 4
+    else:
+        assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
+    figure = imcsim.plot_map(imcsim.map_workload("digits-cnn", "dataflow"), "dataflow")
+    written = [text.get_text() for text in figure.findobj(Text)]
+    assert "digits-cnn on dataflow" in written
+    assert "conv1" in written
+
+
+def test_a_picture_of_no_arrays_or_of_another_kind_is_refused(tmp_path: Path) -> None:
+    mapped = ("map", "digits-cnn", "--arch", "dataflow", "--draw", tmp_path / "arrays.gif")
+    assert "a figure's name ends in .png or .svg" in refusal(*mapped)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_map_tells_copies_cores_and_the_interval_at_which_images_follow() -> None:

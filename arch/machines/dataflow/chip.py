@@ -16,7 +16,7 @@ from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap, pixel_bytes
 from arch.parts import chosen
 from simcore import Component, PartConfig
-from workloads import MatrixNode, sample_windows
+from workloads import sample_windows
 
 if TYPE_CHECKING:  # its kernels load when values are computed
     from arch.values import StageValues
@@ -85,7 +85,8 @@ class DataflowChip(Component):
         samples = {}
         if values.device and config.core.adc.range == "calibrated":
             known = values.codes if values.calibration is None else values.calibration
-            samples = sample_windows(values.network, known)
+            windows = {s.name: s.matrix.window for s in placed.stages if s.matrix is not None}
+            samples = sample_windows(values.network, known, windows)
         images, channels = values.codes.shape[:2]
         pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
         registers = {placed.network.input: pixels.reshape(-1, channels)}
@@ -98,10 +99,10 @@ class DataflowChip(Component):
             for port, memory in zip(core.memory.pixel_in, memories, strict=True):
                 port.channel.store = memory.store
             arrays: list[Any] = []
-            if values.device and isinstance(stage.head, MatrixNode):
-                blocks, name = placed.tilings[stage.name].blocks, stage.head.name
-                copies, seen = placed.replication.get(stage.name, 1), samples.get(name)
-                arrays = layer_products(stage.head, values.network, blocks, parts, copies, seen)
+            if values.device and stage.matrix is not None:
+                blocks, copies = placed.tilings[stage.name].blocks, placed.replication.get(stage.name, 1)
+                seen = samples.get(stage.name)
+                arrays = layer_products(stage.matrix, values.network, blocks, parts, copies, seen)
             work = StageValues(stage, values.network, memories, core.registers, arrays)
             self.values.append(work)
             core.memory.capture = work.capture

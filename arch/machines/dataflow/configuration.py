@@ -12,6 +12,7 @@ from arch.fabric.topology import Topology, fabrics
 from arch.host import SourceConfig
 from arch.mapping.balance import BalanceConfig
 from arch.mapping.buffers import BufferRule
+from arch.mapping.tiling import RowSplit
 from arch.streaming import Streaming
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param, part
 
@@ -44,6 +45,24 @@ class FabricConfig(Config):
     search_seconds: float = param(10.0, gt=0, unit="s", doc="that a search for a placement may take")
 
 
+class MappingConfig(Config):
+    """How weights lie on arrays."""
+
+    rows: RowSplit = param(
+        "dense",
+        unit="one of",
+        doc="how the rows of a layer are split: dense fills every array; channel-aligned puts whole input "
+        "channels on each, 28 of a 3x3 kernel on 256 rows, so that no two read the same one",
+    )
+    pixels_per_step: int = param(
+        1,
+        ge=1,
+        unit="pixel",
+        doc="adjacent output pixels that a layer gives in one product, by as many shifted copies of its "
+        "kernel in the same arrays; no more than a row of its map has",
+    )
+
+
 class LayerConfig(Config):
     """What a user may set for one layer."""
 
@@ -52,6 +71,14 @@ class LayerConfig(Config):
         ge=1,
         unit="copy",
         doc="copies of its arrays, which take windows in turn; null: as balance.strategy says",
+    )
+    rows: RowSplit | None = param(
+        None,
+        unit="one of",
+        doc="how its rows are split: dense or channel-aligned; null: as mapping.rows says",
+    )
+    pixels_per_step: int | None = param(
+        None, ge=1, unit="pixel", doc="it gives in one product; null: as mapping.pixels_per_step says"
     )
 
 
@@ -80,11 +107,22 @@ class DataflowConfig(Config):
         doc="input pixels that come together; null: one every source.pixel_cycles",
     )
     layers: dict[str, LayerConfig] = param({}, unit="", doc="what differs for single layers, by name")
+    mapping: MappingConfig = param(MappingConfig(), unit="", doc="how weights lie on arrays")
     balance: BalanceConfig = param(BalanceConfig(), unit="", doc="copies of layers, and cores there are")
     core: CoreConfig = component_part("core", doc="the cores")
     buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
     fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
     source: SourceConfig = component_part("source", doc="where images come from")
+
+    def row_split(self, layer: str) -> RowSplit:
+        """Return how the rows of a layer are split."""
+        own = self.layers[layer].rows if layer in self.layers else None
+        return own or self.mapping.rows
+
+    def pixels_per_step(self, layer: str) -> int:
+        """Return the pixels that a layer gives in one product, if a row of its map has so many."""
+        own = self.layers[layer].pixels_per_step if layer in self.layers else None
+        return own or self.mapping.pixels_per_step
 
     @property
     def encoding(self) -> Encoding:

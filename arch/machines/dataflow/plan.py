@@ -12,19 +12,18 @@ from arch.mapping.balance import Load, balanced
 from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
 from arch.mapping.layer_graph import graph_of_stages
 from arch.mapping.placement import Placement, place_layers
-from arch.mapping.stages import Stage, stages_of
+from arch.mapping.stages import Stage, stages_of, with_pixels_per_step
 from arch.mapping.tiling import Tiling, tile
 from simcore import MappingError
 from simcore.registry import near_miss
-from workloads import AvgPoolNode, LoweredNetwork, MatrixNode, MaxPoolNode
+from workloads import AvgPoolNode, LoweredNetwork, MaxPoolNode
 
 
 @dataclass(frozen=True, eq=False)
 class DataflowMap(NetworkMap):
-    """Stages with their arrays, buffer depths [pixel], and how many copies each layer with weights has."""
+    """Stages, buffer depths [pixel], and how many copies each layer with weights has."""
 
     stages: tuple[Stage, ...]
-    tilings: dict[str, Tiling]
     depths: dict[tuple[str, int], int | None]
     replication: Mapping[str, int]
 
@@ -44,18 +43,22 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         raise MappingError(f"{network.name} has no layers, so there is nothing to map; give it at least one")
     crossbar = config.core.crossbar
     columns = config.encoding.columns_per_weight
-    tilings = {
-        s.name: tile(s.head, crossbar.rows, crossbar.cols, columns)
-        for s in stages
-        if isinstance(s.head, MatrixNode)
-    }
-    pixels = network.input_shape[1] * network.input_shape[2]
+    weighted = [s.name for s in stages if s.matrix is not None]
     for name in config.layers:
-        if name not in tilings:
+        if name not in weighted:
             raise MappingError(
                 f"layers.{name}: {network.name} has no layer with weights of that name; "
-                f"{near_miss(name, list(tilings))}"
+                f"{near_miss(name, weighted)}"
             )
+    stages = [
+        s if s.matrix is None else with_pixels_per_step(s, config.pixels_per_step(s.name)) for s in stages
+    ]
+    matrices = {s.name: s.matrix for s in stages if s.matrix is not None}
+    tilings = {
+        name: tile(matrix, crossbar.rows, crossbar.cols, columns, config.row_split(name))
+        for name, matrix in matrices.items()
+    }
+    pixels = network.input_shape[1] * network.input_shape[2]
     loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
     given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
     balance = balanced(config.balance, loads, given)
@@ -79,11 +82,11 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         network,
         rows,
         tuple(stages),
-        tilings,
         depths,
         balance.copies,
         interval=interval,
         placement=_placement(config, stages),
+        tilings=tilings,
     )
 
 
@@ -144,7 +147,7 @@ def _row(
     bits: int,
 ) -> MapRow:
     """Return the mapping's figures of one stage."""
-    head = stage.head
+    matrix = stage.matrix
     buffers = []
     for place, operand in enumerate(stage.operands):
         depth = depths[stage.name, place]
@@ -154,11 +157,12 @@ def _row(
         stage=stage.name,
         work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
         shape=stage.shape,
-        rows=head.rows if isinstance(head, MatrixNode) else None,
-        cols=head.cols_per_group if isinstance(head, MatrixNode) else None,
+        rows=matrix.rows if matrix is not None else None,
+        cols=matrix.cols_per_group if matrix is not None else None,
         copies=copies,
         arrays=len(tiling.blocks) * copies if tiling else 0,
         utilisation=tiling.utilisation if tiling else None,
         steps=stage.steps,
+        pixels_per_step=stage.pixels_per_step,
         buffers=tuple(buffers),
     )
