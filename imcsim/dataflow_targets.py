@@ -16,6 +16,7 @@ from arch import MachineRun, RunOptions
 from arch.machine import machines
 from arch.machines.dataflow import DataflowMap
 from arch.mapping.stages import Stage
+from imcsim.job_targets import published_jobs
 from imcsim.replication_targets import replication_ladder
 from imcsim.targets import Target
 from imcsim.topology_targets import published_topology
@@ -85,7 +86,8 @@ _ROWS = (
 
 
 def published_dataflow() -> Iterator[Target]:
-    """Yield the worked example, the totals and what is known of mappings."""
+    """Yield core timing, the worked example, the totals and what is known of mappings."""
+    yield from published_jobs()
     yield from replication_ladder()
     yield from published_topology()
     yield from _worked_example()

@@ -257,7 +257,8 @@ class Recurrence:
         columns = step.width if memory.window == "whole-window" else step.columns
         if memory.port_bytes is None:
             return columns * int(1 if memory.column_cycles is None else memory.column_cycles)
-        return ceil(read_bytes(stage, columns, self.config.activation_bits) / memory.port_bytes)
+        size = read_bytes(stage, columns, self.config.activation_bits)
+        return -(-size // int(memory.port_bytes))
 
     def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:
         """Return the arrays of a matrix, the row blocks that add up, and the blocks side by side."""

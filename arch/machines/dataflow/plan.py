@@ -59,8 +59,10 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
     given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
     balance = balanced(config.balance, loads, given)
+    periods = {name: config.core.period(config.streaming, t.blocks) for name, t in tilings.items()}
+    step = max(periods.values(), default=config.core.product_cycles(config.streaming))
     pace = Pace(
-        {s.name: _latency_steps(config, tilings.get(s.name)) for s in stages},
+        {s.name: _latency_steps(config, tilings.get(s.name), step) for s in stages},
         balance.copies,
         config.input_pixels_per_cycle or 1,
     )
@@ -72,7 +74,9 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     )
     interval = PredictedInterval(
         balance.interval,
-        balance.interval * crossbar.product_cycles(config.streaming),
+        max(
+            (-(-load.steps // balance.copies.get(n, 1)) * periods[n] for n, load in loads.items()), default=0
+        ),
         _input_cycles(config, pixels),
     )
     return DataflowMap(
@@ -102,15 +106,19 @@ def _input_cycles(config: DataflowConfig, pixels: int) -> int:
     return pixels * config.source.pixel_cycles if together is None else -(-pixels // together)
 
 
-def _latency_steps(config: DataflowConfig, tiling: Tiling | None) -> int:
-    """Return the steps from a core's firing until its reader may see the pixel, at least."""
+def _latency_steps(config: DataflowConfig, tiling: Tiling | None, step: int) -> int:
+    """Return the steps from a core's firing until its reader may see the pixel, at least.
+
+    step : cycles in one
+    """
     core = config.core
-    product = core.crossbar.product_cycles(config.streaming)
-    hops = tiling.row_blocks - 1 if tiling is not None else 0
-    cycles = (
-        product + hops * core.partial_sum_cycles + core.digital.pass_cycles + config.fabric.latency_cycles
-    )
-    return -(-cycles // product)
+    cycles = core.digital.pass_cycles + config.fabric.latency_cycles
+    if tiling is None:
+        cycles += core.product_cycles(config.streaming)
+    else:
+        cycles += core.passage(config.streaming, tiling.blocks)
+        cycles += (tiling.row_blocks - 1) * core.partial_sum_cycles
+    return -(-cycles // step)
 
 
 def pixel_bytes(channels: int, bits: int) -> int:
