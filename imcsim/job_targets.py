@@ -1,4 +1,4 @@
-"""What is known about the timing of a core that works in jobs: cycles from one to the next by the open model."""
+"""What is known about the timing of a core that works in jobs: the open model's cycles from job to job."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from arch.mapping.stages import Operand, Stage, kernel_height
 from simcore import MappingError
+from simcore.registry import near_miss
 
 _LINES = re.compile(r"lines:(?:(\d+)|K(?:\+(\d+))?)")
 
@@ -92,6 +93,39 @@ def least_depths(
     }
 
 
+def needed_depths(stages: Sequence[Stage], source: str, source_pixels: int) -> dict[tuple[str, int], int]:
+    """Return the fewest slots [pixel] with which each buffer alone stops nothing, by (stage, place).
+
+    All other buffers are unbounded; with one slot less the pipeline deadlocks, however fast its parts are. A
+    step waits for its own pixels in the buffer, and for those of its other operands, which may be made of
+    later pixels of the same sender. That one gets a pixel further than a full buffer: the others of its
+    readers take the pixel that this one has no room for.
+    """
+    return {
+        (stage.name, place): _needed(stages[: number + 1], place, source, source_pixels)
+        for number, stage in enumerate(stages)
+        for place in range(len(stage.operands))
+    }
+
+
+def _needed(stages: Sequence[Stage], place: int, source: str, source_pixels: int) -> int:
+    """Return what one buffer of the last of `stages` needs."""
+    *before, reader = stages
+    operand = reader.operands[place]
+    # Pixels that the sender must send for the first n of a tensor, for each n.
+    demand = {source: np.arange(source_pixels + 1) * (operand.source == source)}
+    for stage in before:
+        if stage.name == operand.source:
+            demand[stage.name] = np.arange(stage.pixels + 1)
+            continue
+        steps = np.arange(1, stage.pixels + 1) * stage.steps_per_pixel - 1
+        latest = np.max([demand[o.source][o.firing.need[steps]] for o in stage.operands], axis=0)
+        demand[stage.name] = np.append(0, latest)
+    others = [demand[o.source][o.firing.need] - 1 for i, o in enumerate(reader.operands) if i != place]
+    last = np.max([operand.firing.need, *others], axis=0)
+    return max(1, int((last - operand.firing.live).max()))
+
+
 class _Schedule:
     """When each stage fires for one image, and the interval at which images follow without meeting."""
 
@@ -144,3 +178,41 @@ def buffer_depths(
         for stage in stages
         for place, operand in enumerate(stage.operands)
     }
+
+
+def edge_name(stage: Stage, operand: Operand) -> str:
+    """Return what users call a buffer, by its sender and its reader; a tensor read twice has one name."""
+    return f"{operand.source}:{stage.name}"
+
+
+def chosen_depths(
+    given: Mapping[str, int | None],
+    depths: Mapping[tuple[str, int], int | None],
+    stages: Sequence[Stage],
+    least: Mapping[tuple[str, int], int],
+    *,
+    allow_undersized: bool,
+) -> dict[tuple[str, int], int | None]:
+    """Return `depths` with those that a user has `given` by the names of their edges.
+
+    raises : MappingError for an unknown edge, or for less than `least` unless that is allowed
+    """
+    places = {
+        (stage.name, place): edge_name(stage, operand)
+        for stage in stages
+        for place, operand in enumerate(stage.operands)
+    }
+    for name, depth in given.items():
+        enough = max((least[place] for place, edge in places.items() if edge == name), default=None)
+        if enough is None:
+            raise MappingError(
+                f"buffers.depths.{name}: no stage reads from a buffer of that name, written SENDER:READER; "
+                f"{near_miss(name, list(places.values()))}"
+            )
+        if depth is not None and depth < enough and not allow_undersized:
+            raise MappingError(
+                f"buffers.depths.{name}={depth} is less than the {enough} pixels that are known to keep the "
+                f"pipeline moving; set it to {enough} or more, or buffers.allow_undersized=true to see what "
+                "happens"
+            )
+    return {place: given.get(edge, depths[place]) for place, edge in places.items()}

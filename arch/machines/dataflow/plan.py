@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arch.fabric.graphs import AllToAll
 from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.mapping.balance import Load, balanced
-from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
+from arch.mapping.buffers import (
+    BufferRule,
+    Pace,
+    buffer_depths,
+    chosen_depths,
+    edge_name,
+    least_depths,
+    needed_depths,
+)
 from arch.mapping.layer_graph import graph_of_stages
 from arch.mapping.placement import Placement, place_layers
 from arch.mapping.stages import Stage, stages_of
@@ -21,12 +29,31 @@ from workloads import LoweredNetwork, MatrixNode
 
 @dataclass(frozen=True, eq=False)
 class DataflowMap(NetworkMap):
-    """Stages with their arrays, buffer depths [pixel], and how many copies each layer with weights has."""
+    """Stages with their arrays, buffer depths [pixel], and how many copies each layer with weights has.
+
+    needed, safe : depths below which a buffer alone stops the pipeline, and that all together never do
+    """
 
     stages: tuple[Stage, ...]
     tilings: dict[str, Tiling]
     depths: dict[tuple[str, int], int | None]
     replication: Mapping[str, int]
+    needed: dict[tuple[str, int], int]
+    safe: dict[tuple[str, int], int]
+
+    @property
+    def edges(self) -> dict[str, list[tuple[str, int]]]:
+        """The buffers of each edge, by the name that users write: one, unless a tensor is read twice."""
+        places: dict[str, list[tuple[str, int]]] = {}
+        for stage in self.stages:
+            for place, operand in enumerate(stage.operands):
+                places.setdefault(edge_name(stage, operand), []).append((stage.name, place))
+        return places
+
+    def with_depths(self, given: Mapping[str, int | None]) -> DataflowMap:
+        """Return the same mapping with other depths of some edges, whatever they are."""
+        changed = {place: depth for edge, depth in given.items() for place in self.edges[edge]}
+        return replace(self, depths={**self.depths, **changed})
 
     def stage(self, name: str) -> Stage:
         """Return the stage called `name`."""
@@ -36,8 +63,7 @@ class DataflowMap(NetworkMap):
 def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     """Give every stage its arrays and buffers.
 
-    raises : MappingError for a network without layers, too few cores, or a buffer rule that is too small
-        for a kernel
+    raises : MappingError for a network without layers, too few cores, or a buffer that is too small
     """
     stages = stages_of(network)
     if not stages:
@@ -67,7 +93,13 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         config.input_pixels_per_cycle or 1,
     )
     least = least_depths(stages, network.input, pixels, pace)
-    depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
+    depths = chosen_depths(
+        config.buffers.depths,
+        buffer_depths(BufferRule(config.buffers.rule), stages, least),
+        stages,
+        least,
+        allow_undersized=config.buffers.allow_undersized,
+    )
     rows = tuple(
         _row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
         for s in stages
@@ -86,6 +118,8 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         tilings,
         depths,
         balance.copies,
+        needed_depths(stages, network.input, pixels),
+        least,
         interval=interval,
         placement=_placement(config, stages),
     )
