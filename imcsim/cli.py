@@ -134,19 +134,33 @@ def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple
 @main.command("map")
 @click.argument("workload")
 @_machine_options(required=False)
+@click.option(
+    "--depths",
+    "images",
+    type=int,
+    metavar="IMAGES",
+    help="Find the least depths of all buffers, by many runs of so many images.",
+)
 @_json_option
-def map_command(workload: str, machine: str | None, as_json: bool, **options: Any) -> None:
+def map_command(
+    workload: str, machine: str | None, as_json: bool, images: int | None, **options: Any
+) -> None:
     """Show how WORKLOAD is placed on a machine."""
+    from imcsim.least_depths import depths_json, depths_table, find_least_depths
     from imcsim.run_request import resolve_request
     from imcsim.tables import map_json, map_table
     from workloads import lower
 
     request = resolve_request(workload, machine, options["settings"], {"plugins": options["plugins"]})
     placed = request.machine.map(lower(request.network))
+    depths = None if images is None else find_least_depths(request.machine, placed, images)
     if as_json:
-        _print_json(map_json(placed, request.network.name, request.machine.name))
-    else:
-        _print(map_table(placed, request.machine.name))
+        content = map_json(placed, request.network.name, request.machine.name)
+        _print_json({**content, "depths": depths_json(depths)})
+        return
+    _print(map_table(placed, request.machine.name))
+    if depths is not None:
+        _print(depths_table(depths))
 
 
 @main.command("export")

@@ -38,6 +38,10 @@ class DepthTrials:
         """Return the depth of an edge as it is mapped."""
         return self.placed.depths[self.placed.edges[edge][0]]
 
+    def peak(self, run: MachineRun, edge: str) -> int:
+        """Return the most pixels that an edge held in a run."""
+        return max(run.peaks[f"core[{s}].memory.pixel_in[{i}]"] for s, i in self.placed.edges[edge])
+
     def needed(self, edge: str) -> int:
         """Return the depth without which this edge alone stops the pipeline."""
         return max(self.placed.needed[place] for place in self.placed.edges[edge])
