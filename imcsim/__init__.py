@@ -15,22 +15,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imcsim.exporters import export_run, exporters
+    from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
     from imcsim.results import Run, read_run
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
 
 _HOMES = {
+    "EdgeDepths": "imcsim.least_depths",
     "InterruptedRun": "imcsim.simulate",
+    "LeastDepths": "imcsim.least_depths",
     "Run": "imcsim.results",
     "UnitTimes": "imcsim.run_record",
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
+    "find_least_depths": "imcsim.least_depths",
     "map_workload": "imcsim.simulate",
     "read_run": "imcsim.results",
     "run": "imcsim.simulate",
 }
 
-__all__ = ["InterruptedRun", "Run", "UnitTimes", "export_run", "exporters", "map_workload", "read_run", "run"]
+__all__ = [
+    "EdgeDepths",
+    "InterruptedRun",
+    "LeastDepths",
+    "Run",
+    "UnitTimes",
+    "export_run",
+    "exporters",
+    "find_least_depths",
+    "map_workload",
+    "read_run",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -146,14 +146,14 @@ def map_command(
     workload: str, machine: str | None, as_json: bool, images: int | None, **options: Any
 ) -> None:
     """Show how WORKLOAD is placed on a machine."""
-    from imcsim.least_depths import depths_json, depths_table, find_least_depths
+    from imcsim.least_depths import depths_json, depths_table, least_depths_of
     from imcsim.run_request import resolve_request
     from imcsim.tables import map_json, map_table
     from workloads import lower
 
     request = resolve_request(workload, machine, options["settings"], {"plugins": options["plugins"]})
     placed = request.machine.map(lower(request.network))
-    depths = None if images is None else find_least_depths(request.machine, placed, images)
+    depths = None if images is None else least_depths_of(request.machine, placed, images)
     if as_json:
         content = map_json(placed, request.network.name, request.machine.name)
         _print_json({**content, "depths": depths_json(depths)})

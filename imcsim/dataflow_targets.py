@@ -17,6 +17,7 @@ from arch.machine import machines
 from arch.machines.dataflow import DataflowMap
 from arch.mapping.stages import Stage
 from imcsim.job_targets import published_jobs
+from imcsim.memory_targets import published_memory
 from imcsim.replication_targets import replication_ladder
 from imcsim.targets import Target
 from imcsim.topology_targets import published_topology
@@ -86,8 +87,9 @@ _ROWS = (
 
 
 def published_dataflow() -> Iterator[Target]:
-    """Yield core timing, the worked example, the totals and what is known of mappings."""
+    """Yield core timing, memory, the worked example, the totals and what is known of mappings."""
     yield from published_jobs()
+    yield from published_memory()
     yield from replication_ladder()
     yield from published_topology()
     yield from _worked_example()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from arch.machine import Machine, MachineRun, RunOptions
 from arch.machines.dataflow import DataflowMap
-from simcore import Deadlock
+from simcore import BrokenLawError, Deadlock
 
 
 @dataclass(eq=False)
@@ -23,12 +23,17 @@ class DepthTrials:
     runs: int = field(default=0, init=False)
 
     def at(self, depths: Mapping[str, int | None]) -> MachineRun | Deadlock:
-        """Return what comes of other depths of some edges; None is unbounded."""
+        """Return what comes of other depths of some edges; None is unbounded.
+
+        What gets stuck behind the last image counts as a deadlock, too: another image would show it.
+        """
         self.runs += 1
         try:
             return self.machine.simulate(self.placed.with_depths(depths), self.images, None, RunOptions())
         except Deadlock as deadlock:
             return deadlock
+        except BrokenLawError as stuck:
+            return Deadlock(str(stuck))
 
     def ends(self, depths: Mapping[str, int | None]) -> bool:
         """Whether a run with these depths comes to its end."""

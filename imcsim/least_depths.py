@@ -2,22 +2,27 @@
 
 From depths that do, each edge in turn is made as shallow as goes with the others as they are by then. With
 parts that only wait, shallower buffers never help, so none of the depths that come out can be one slot less:
-what failed beside deeper buffers fails beside shallower ones (docs/decisions/0007-least-depths.md). Other sets may be as small, where what one
-branch holds another need not.
+what failed beside deeper buffers fails beside shallower ones. Other sets may be as small, where what one
+branch holds another need not. docs/decisions/0007-least-depths.md has more.
 
-One image shows whether a pipeline deadlocks: once it is through, all is as it was before, and so is the next.
+One image shows whether a pipeline deadlocks: if nothing is left of it, all is as it was before, and the next
+one goes the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arch.machine import Machine, NetworkMap
 from arch.machines.dataflow import DataflowMap
 from imcsim.depth_trials import DepthTrials, least_depth
+from imcsim.resolve import Setting
+from imcsim.run_request import resolve_request
 from simcore import ConfigError, Deadlock
+from workloads import Network, lower
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,7 +59,23 @@ class LeastDepths:
     runs: int
 
 
-def find_least_depths(machine: Machine, placed: NetworkMap, images: int) -> LeastDepths:
+def find_least_depths(
+    workload: str | Path | Network,
+    arch: str | Path | Machine | None = None,
+    *,
+    images: int = 3,
+    settings: Sequence[Setting] = (),
+    plugins: Sequence[str | Path] | None = None,
+) -> LeastDepths:
+    """Return the least depths of all buffers of a workload on a machine; see `imcsim.run` for the arguments.
+
+    images : in the runs that find what full speed takes
+    """
+    request = resolve_request(workload, arch, settings, {"plugins": plugins})
+    return least_depths_of(request.machine, request.machine.map(lower(request.network)), images)
+
+
+def least_depths_of(machine: Machine, placed: NetworkMap, images: int) -> LeastDepths:
     """Return the least depths of a mapping's buffers.
 
     raises : ConfigError if there are no images, or no buffers that could be set

@@ -93,7 +93,7 @@ def least_depths(
     }
 
 
-def needed_depths(stages: Sequence[Stage], source: str, source_pixels: int) -> dict[tuple[str, int], int]:
+def needed_depths(stages: Sequence[Stage]) -> dict[tuple[str, int], int]:
     """Return the fewest slots [pixel] with which each buffer alone stops nothing, by (stage, place).
 
     All other buffers are unbounded; with one slot less the pipeline deadlocks, however fast its parts are. A
@@ -102,28 +102,27 @@ def needed_depths(stages: Sequence[Stage], source: str, source_pixels: int) -> d
     readers take the pixel that this one has no room for.
     """
     return {
-        (stage.name, place): _needed(stages[: number + 1], place, source, source_pixels)
+        (stage.name, place): _needed(stages[:number], stage, place)
         for number, stage in enumerate(stages)
         for place in range(len(stage.operands))
     }
 
 
-def _needed(stages: Sequence[Stage], place: int, source: str, source_pixels: int) -> int:
-    """Return what one buffer of the last of `stages` needs."""
-    *before, reader = stages
+def _needed(before: Sequence[Stage], reader: Stage, place: int) -> int:
+    """Return the fewest slots of one operand of a stage behind others."""
     operand = reader.operands[place]
-    # Pixels that the sender must send for the first n of a tensor, for each n.
-    demand = {source: np.arange(source_pixels + 1) * (operand.source == source)}
+    others = [other for i, other in enumerate(reader.operands) if i != place]
+    if not others:
+        return operand.firing.least_depth
+    # Pixels that the sender must send for the first n of each tensor that is made of them, for every n.
+    demand = {operand.source: np.arange(operand.firing.pixels + 1)}
     for stage in before:
-        if stage.name == operand.source:
-            demand[stage.name] = np.arange(stage.pixels + 1)
-            continue
-        steps = np.arange(1, stage.pixels + 1) * stage.steps_per_pixel - 1
-        latest = np.max([demand[o.source][o.firing.need[steps]] for o in stage.operands], axis=0)
-        demand[stage.name] = np.append(0, latest)
-    others = [demand[o.source][o.firing.need] - 1 for i, o in enumerate(reader.operands) if i != place]
-    last = np.max([operand.firing.need, *others], axis=0)
-    return max(1, int((last - operand.firing.live).max()))
+        if parts := [o for o in stage.operands if o.source in demand]:
+            steps = np.arange(1, stage.pixels + 1) * stage.steps_per_pixel - 1
+            latest = np.max([demand[o.source][o.firing.need[steps]] for o in parts], axis=0)
+            demand[stage.name] = np.append(0, latest)
+    sent = [demand[o.source][o.firing.need] - 1 for o in others if o.source in demand]
+    return max(1, int((np.max([operand.firing.need, *sent], axis=0) - operand.firing.live).max()))
 
 
 class _Schedule:

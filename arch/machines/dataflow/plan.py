@@ -118,7 +118,7 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         tilings,
         depths,
         balance.copies,
-        needed_depths(stages, network.input, pixels),
+        needed_depths(stages),
         least,
         interval=interval,
         placement=_placement(config, stages),

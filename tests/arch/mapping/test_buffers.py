@@ -149,8 +149,7 @@ def test_a_skip_needs_the_lag_of_what_it_bypasses_less_the_pixel_that_only_its_s
 
 
 def needed_of(network: LoweredNetwork) -> dict[tuple[str, int], int]:
-    pixels = network.input_shape[1] * network.input_shape[2]
-    return needed_depths(stages_of(network), network.input, pixels)
+    return needed_depths(stages_of(network))
 
 
 def test_an_unbounded_rule_has_no_depth() -> None:
