@@ -57,9 +57,10 @@ def _advice(trials: DepthTrials, edges: Sequence[str]) -> str:
         if not more:
             return f"no depth of {_listed(together)} helps ({trials.runs} runs)"
         together += more
-    depths = _all_together(trials, together, outcome)
+    found = _all_together(trials, together, outcome)
+    depths = {edge: depth for edge, depth in found.items() if depth != trials.depth_of(edge)}
     return (
-        f"fix: {_settings(depths)}, as no channel of the circle helps alone; a run with them comes to its "
+        f"fix: {_settings(depths)}; no channel of the circle helps alone, and a run with these comes to its "
         f"end (found in {trials.runs} runs)"
     )
 

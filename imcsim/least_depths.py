@@ -140,7 +140,7 @@ def depths_table(depths: LeastDepths) -> Table:
         title=f"least slots, by {depths.runs:,} runs; full speed as unbounded for {images}",
         title_justify="left",
     )
-    table.add_column("buffer", no_wrap=True, style="cyan")
+    table.add_column("buffer", overflow="fold", style="cyan")
     for name in ("slots", "needed", "moving", "full speed", "safe"):
         table.add_column(name, justify="right", no_wrap=True)
     for e in depths.edges:
