@@ -18,6 +18,15 @@ from arch.fabric.grids import ConcentratedMesh, Mesh, Torus
 from arch.fabric.topology import Topology, fabrics
 from arch.host import Sink, Source, SourceConfig
 from arch.ir_drop import IRDropConfig
+from arch.job_core import (
+    JobCore,
+    JobCoreConfig,
+    StreamedMemory,
+    StreamedMemoryConfig,
+    StreamerConfig,
+    StreamIn,
+    StreamOut,
+)
 from arch.links import Links, LinksConfig
 from arch.machine import (
     ArrayReport,
@@ -69,6 +78,8 @@ __all__ = [
     "HTree",
     "Hypercube",
     "IRDropConfig",
+    "JobCore",
+    "JobCoreConfig",
     "Key",
     "LayerGraph",
     "Links",
@@ -99,6 +110,11 @@ __all__ = [
     "Source",
     "SourceConfig",
     "Stream",
+    "StreamIn",
+    "StreamOut",
+    "StreamedMemory",
+    "StreamedMemoryConfig",
+    "StreamerConfig",
     "Sums",
     "Token",
     "Topology",

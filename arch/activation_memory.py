@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
 
 from arch.cost import BUFFER_AREA, BUFFER_BYTE
 from arch.mapping.stages import Stage, kernel_height
@@ -23,16 +27,31 @@ from simcore import (
     process,
 )
 
+#: What a step reads: the columns that the window register does not hold yet, or all of them.
+Reads = Literal["new-columns", "whole-window"]
+
 
 class ActivationMemoryConfig(PartConfig):
     """Ports and cost of a core's input memory; its depth is the mapping's choice (`buffers.rule`)."""
 
-    column_cycles: int = param(
-        1,
+    window: Reads = param(
+        "new-columns",
+        unit="one of",
+        doc="what a step reads: new-columns, as a shift register keeps the others, and at a row's start all; "
+        "whole-window, every time; assumed",
+    )
+    column_cycles: int | None = param(
+        None,
         ge=0,
         le=MOST_CYCLES,
         unit="cycle",
-        doc="time to read one column of a window; K banks give one a cycle, assumed",
+        doc="time to read one column of a window; null: as port_bytes says, or else 1, from K banks, assumed",
+    )
+    port_bytes: int | None = param(
+        None,
+        ge=1,
+        unit="byte",
+        doc="that one port reads in a cycle, of windows and of skips; null: a port wide enough for a column",
     )
     byte_energy_pj: float = param(
         BUFFER_BYTE.value, ge=0, unit="pJ", doc=f"energy to write or read a byte; {BUFFER_BYTE.source}"
@@ -40,6 +59,15 @@ class ActivationMemoryConfig(PartConfig):
     area_mm2_per_kib: float = param(
         BUFFER_AREA.value, ge=0, unit="mm2", doc=f"area of a KiB; {BUFFER_AREA.source}"
     )
+
+    @model_validator(mode="after")
+    def _one_speed(self) -> Self:
+        if self.column_cycles is not None and self.port_bytes is not None:
+            raise ValueError(
+                f"has column_cycles {self.column_cycles} and port_bytes {self.port_bytes}, but only one can "
+                "say how long a read takes; set the other to null"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -70,8 +98,11 @@ class ActivationMemory(Component):
     """Line buffers, one for each tensor that the stage reads, in front of a window register.
 
     Firing rule: a step starts when every pixel it needs has arrived in every buffer (Kourtis, Dazzi et al.,
-    2020). It reads the columns of its window that are new, frees the pixels that no later step needs, and
-    hands the window on; the next window is read while the arrays multiply this one.
+    2020). It reads its window, or the columns of it that are new, frees the pixels that no later step needs,
+    and hands the window on; the next window is read while the arrays multiply this one.
+
+    Timing: `column_cycles` for each column, while ports of their own read the pixels of skips; or, with one
+    port for all, ceil(bytes of the step / `port_bytes`).
 
     stage, buffers, images : what it works for, set when the core is built
     capture : copies a step's window into its register, None in a run without values
@@ -82,7 +113,7 @@ class ActivationMemory(Component):
     config: ActivationMemoryConfig
 
     window_out = Out(Window, doc="assembled windows, in the order of output pixels")
-    read = Operation(doc="reading the new columns of one window")
+    read = Operation(doc="reading what one step reads")
 
     stage: Stage
     buffers: list[Buffer]
@@ -102,16 +133,34 @@ class ActivationMemory(Component):
         """Windows that are held ready for each replica's arrays."""
         return 1
 
+    def step_columns(self) -> NDArray[np.int64]:
+        """Return the columns of its window that each step of an image reads."""
+        columns = self.stage.operands[0].firing.columns
+        # The first step holds none of its columns yet, whatever the window keeps.
+        return columns if self.config.window == "new-columns" else np.full_like(columns, columns[0])
+
+    def step_bytes(self) -> NDArray[np.int64]:
+        """Return the bytes that each step of an image reads: its columns, and skips of what it finishes."""
+        window, *skips = self.buffers
+        column = kernel_height(self.stage) * window.pixel_bytes
+        finished = np.bincount(self.stage.finishing_steps, minlength=self.stage.steps)
+        return self.step_columns() * column + finished * sum(skip.pixel_bytes for skip in skips)
+
+    def step_cycles(self) -> NDArray[np.int64]:
+        """Return the cycles for which each step of an image reads."""
+        config = self.config
+        if config.port_bytes is not None:
+            return -(-self.step_bytes() // config.port_bytes)
+        return self.step_columns() * (1 if config.column_cycles is None else config.column_cycles)
+
     @process
     def assemble(self) -> Process:
         """Wait for a step's pixels, read its window, free what is behind it, hand the window on."""
-        capture, cycles = self.capture, self.config.column_cycles
-        put, read = self.window_out.put, self.read
+        capture, put, read = self.capture, self.window_out.put, self.read
         first, *others = self._operands()
         for operand in (first, *others):
             operand.channel.free(operand.freed_before)
-        columns = [count * cycles for count in self.stage.operands[0].firing.columns.tolist()]
-        steps = list(zip(first.need, first.freed, columns, strict=True))
+        steps = list(zip(first.need, first.freed, self.step_cycles().tolist(), strict=True))
         frees_on_read = self.window_depth > 0
         arrived, free = first.channel.arrived, first.channel.free
         window = 0
@@ -146,14 +195,10 @@ class ActivationMemory(Component):
     def actions(self) -> dict[str, int]:
         """Add bytes written, as pixels arrive, and read, as windows are assembled."""
         written = sum(p.sent * b.pixel_bytes for p, b in zip(self.pixel_in, self.buffers, strict=True))
-        columns = int(self.stage.operands[0].firing.columns.sum()) * kernel_height(self.stage)
-        per_image = columns * self.buffers[0].pixel_bytes
-        per_image += sum(self.stage.pixels * b.pixel_bytes for b in self.buffers[1:])
-        return {
-            **super().actions(),
-            "byte written": written,
-            "byte read": self.read.count * per_image // self.stage.steps,
-        }
+        images, steps = divmod(self.read.count, self.stage.steps)
+        sizes = self.step_bytes()
+        read = images * int(sizes.sum()) + int(sizes[:steps].sum())
+        return {**super().actions(), "byte written": written, "byte read": read}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a byte [J]."""
@@ -176,7 +221,7 @@ class DirectMemory(ActivationMemory):
 
     done_in = In(Token, doc="products that are done, in order")
 
-    read = Operation(doc="reading the new columns of one window", process="assemble")
+    read = Operation(doc="reading what one step reads", process="assemble")
 
     @property
     def window_depth(self) -> int:

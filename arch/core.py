@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer, DirectMemory
 from arch.converters import ADC, ADCConfig
@@ -40,6 +40,18 @@ class CoreConfig(PartConfig):
         doc="hop of a partial sum to the next row block: one step, assumed",
     )
 
+    def product_cycles(self, streaming: Streaming) -> int:
+        """Return the cycles for which an array is busy with one product."""
+        return self.crossbar.product_cycles(streaming)
+
+    def period(self, streaming: Streaming, blocks: Sequence[Block]) -> int:
+        """Return the cycles from one product to the next, of arrays with these blocks in lock-step."""
+        return self.product_cycles(streaming)
+
+    def passage(self, streaming: Streaming, blocks: Sequence[Block]) -> int:
+        """Return the cycles from a window at such arrays to their sums."""
+        return self.product_cycles(streaming)
+
 
 @components.register("core")
 class Core(Component):
@@ -54,6 +66,7 @@ class Core(Component):
     collected in the same order. They share memory and digital unit, which stand for one in each of them.
 
     replicas : the arrays of each, in lock-step; none where the stage has no weights
+    more_registers : windows that each array holds beside those of every core, in a kind with more units
     encoding, streaming : how weights lie in their cells, and how windows reach them
     registers : windows that may be between the memory and the end of the digital unit at once
     """
@@ -69,6 +82,7 @@ class Core(Component):
     digital: DigitalUnit
     links: Links
     registers: int
+    more_registers: ClassVar[int] = 0
 
     def lay_out(
         self,
@@ -100,12 +114,13 @@ class Core(Component):
             self._connect_windows([[self.digital.sums_in]])
         else:
             prefixes = [f"replica[{j}]." for j in range(replicas)] if replicas > 1 else [""]
-            self._connect_sums([self._add_replica(prefix, tiling, detail) for prefix in prefixes], tiling)
+            ends = [self._add_replica(prefix, tiling, detail) for prefix in prefixes]
+            self._connect_sums([[leaves for _, leaves in replica] for replica in ends], tiling)
             if stage.adjacent is not None:
                 self._tell_dropped(stage.adjacent)
-            self._connect_windows([[crossbar.window_in for crossbar in arrays] for arrays in self.replicas])
+            self._connect_windows([[enters for enters, _ in replica] for replica in ends])
         # One in each unit and register on the way, and one a hop of partial sums.
-        self.registers = (8 + (tiling.row_blocks if tiling else 0)) * replicas
+        self.registers = (8 + self.more_registers + (tiling.row_blocks if tiling else 0)) * replicas
 
     def _connect_windows(self, readers: list[list[Any]]) -> None:
         """Let replicas take windows in turn, and tell a memory that waits for it what is done."""
@@ -129,8 +144,8 @@ class Core(Component):
         else:
             self.collect([[port] for port in done], memory.done_in)
 
-    def _add_replica(self, prefix: str, tiling: Tiling, detail: Detail) -> list[Any]:
-        """Add a replica's arrays; return the ports that its sums leave by."""
+    def _add_replica(self, prefix: str, tiling: Tiling, detail: Detail) -> list[tuple[Any, Any]]:
+        """Add a replica's arrays; return the ports that windows enter each by, and that its sums leave by."""
         names = [f"[{b.row},{b.col}]" for b in tiling.blocks]
         groups: Sequence[tuple[str, Sequence[Block]]] = [("", tiling.blocks)]
         if detail == "array":
@@ -162,8 +177,11 @@ class Core(Component):
         else:
             self.gather(replicas[0], self.digital.sums_in, depth=hops + 1, latency=latency)
 
-    def _add_array(self, prefix: str, name: str, blocks: Sequence[Block]) -> Any:
-        """Add one array (or all in lock-step) with its converters; return the port that its sums leave by."""
+    def _add_array(self, prefix: str, name: str, blocks: Sequence[Block]) -> tuple[Any, Any]:
+        """Add one array (or all in lock-step) with its converters.
+
+        returns : the ports that windows enter by, and that sums leave by
+        """
         config = self.config
         kind = chosen(config.crossbar, AnalogCrossbar)
         crossbar = self.add(kind, f"{prefix}crossbar{name}", config.crossbar)
@@ -172,11 +190,11 @@ class Core(Component):
         adc: Any = self.add(chosen(config.adc, ADC), f"{prefix}adc{name}", config.adc)
         adc.crossbar = crossbar
         if not adc.units:  # converts while the array reads
-            return crossbar.sums_out
+            return crossbar.window_in, crossbar.sums_out
         if missing := [name for name in ("sums_in", "sums_out") if not hasattr(adc, name)]:
             raise MappingError(
                 f"{config.adc.kind} has a process of its own, but no port {' and no port '.join(missing)}; "
                 f"declare sums_in and sums_out in {type(adc).__name__}, or leave the process out"
             )
         self.connect(crossbar.sums_out, adc.sums_in)
-        return adc.sums_out
+        return crossbar.window_in, adc.sums_out

@@ -128,13 +128,15 @@ class AnalogCrossbarConfig(PartConfig):
 class AnalogCrossbar(Component):
     """An array, or all arrays of a layer that fire in lock-step, multiplying one window at a time.
 
-    Timing: a product occupies the array for `config.product_cycles`; nothing overlaps inside it.
+    Timing: a product occupies the array for `start_cycles` and `config.product_cycles`; nothing overlaps
+    inside it.
     Values: exact integer products, or what cells, slices, streaming, wires and converters make of them; see
     `arch.array_values`.
     Energy: by the charge through the cells, that of the values where there are any, else at average activity.
 
     blocks : the weights that its arrays hold
     encoding, streaming : how they lie in cells, and how windows reach the wordlines
+    start_cycles : ahead of each product, where its core takes some
     multiply : computes the values of one window's products, on the first array of a replica for all of them;
         None on the others, and in a run without values
     dropped : tells the multiply-accumulates of its first products that belong to no pixel, as some at the end
@@ -153,6 +155,7 @@ class AnalogCrossbar(Component):
     blocks: Sequence[Block] = ()
     encoding: Encoding = Encoding("signed", 8)
     streaming: Streaming = Streaming(8, form="pulse-width")
+    start_cycles: int = 0
     multiply: Callable[[int], None] | None = None
     dropped: Callable[[int], int] | None = None
     charge: Callable[[], int] | None = None
@@ -177,7 +180,8 @@ class AnalogCrossbar(Component):
     @process
     def serve(self) -> Process:
         """Take a window, hold the array for one product, hand the sums on."""
-        cycles, multiply = self.config.product_cycles(self.streaming), self.multiply
+        cycles = self.start_cycles + self.config.product_cycles(self.streaming)
+        multiply = self.multiply
         relay = self.relay(self.mvm, self.window_in, self.sums_out)
         window = yield relay.get()
         while True:

@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imcsim.exporters import export_run, exporters
+    from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
     from imcsim.map_picture import plot_map
     from imcsim.results import Run, read_run
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
 
 _HOMES = {
+    "EdgeDepths": "imcsim.least_depths",
     "InterruptedRun": "imcsim.simulate",
+    "LeastDepths": "imcsim.least_depths",
     "Run": "imcsim.results",
     "UnitTimes": "imcsim.run_record",
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
+    "find_least_depths": "imcsim.least_depths",
     "map_workload": "imcsim.simulate",
     "plot_map": "imcsim.map_picture",
     "read_run": "imcsim.results",
@@ -33,11 +37,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "EdgeDepths",
     "InterruptedRun",
+    "LeastDepths",
     "Run",
     "UnitTimes",
     "export_run",
     "exporters",
+    "find_least_depths",
     "map_workload",
     "plot_map",
     "read_run",

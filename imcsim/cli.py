@@ -135,9 +135,19 @@ def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple
 @click.argument("workload")
 @_machine_options(required=False)
 @click.option("--draw", metavar="FILE.png|svg", help="Draw what the cells of all arrays hold.")
+@click.option(
+    "--depths",
+    "images",
+    type=int,
+    metavar="IMAGES",
+    help="Find the least depths of all buffers, by many runs of so many images.",
+)
 @_json_option
-def map_command(workload: str, machine: str | None, as_json: bool, draw: str | None, **options: Any) -> None:
+def map_command(
+    workload: str, machine: str | None, as_json: bool, draw: str | None, images: int | None, **options: Any
+) -> None:
     """Show how WORKLOAD is placed on a machine."""
+    from imcsim.least_depths import depths_json, depths_table, least_depths_of
     from imcsim.run_request import resolve_request
     from imcsim.tables import map_json, map_table
     from workloads import lower
@@ -149,10 +159,14 @@ def map_command(workload: str, machine: str | None, as_json: bool, draw: str | N
         from traces import save_figure
 
         save_figure(plot_map(placed, request.machine.name), draw)
+    depths = None if images is None else least_depths_of(request.machine, placed, images)
     if as_json:
-        _print_json(map_json(placed, request.network.name, request.machine.name))
-    else:
-        _print(map_table(placed, request.machine.name))
+        content = map_json(placed, request.network.name, request.machine.name)
+        _print_json({**content, "depths": depths_json(depths)})
+        return
+    _print(map_table(placed, request.machine.name))
+    if depths is not None:
+        _print(depths_table(depths))
 
 
 @main.command("export")

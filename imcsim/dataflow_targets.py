@@ -17,6 +17,8 @@ from arch.machine import machines
 from arch.machines.dataflow import DataflowMap
 from arch.mapping.stages import Stage
 from imcsim.chip_targets import published_chips
+from imcsim.job_targets import published_jobs
+from imcsim.memory_targets import published_memory
 from imcsim.replication_targets import replication_ladder
 from imcsim.targets import Target
 from imcsim.topology_targets import published_topology
@@ -86,8 +88,10 @@ _ROWS = (
 
 
 def published_dataflow() -> Iterator[Target]:
-    """Yield the worked example, the totals and what is known of mappings."""
+    """Yield core timing, memory, the worked example, the totals and what is known of mappings."""
     yield from published_chips()
+    yield from published_jobs()
+    yield from published_memory()
     yield from replication_ladder()
     yield from published_topology()
     yield from _worked_example()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values
 from imcsim.compile_clock import CompileClock
+from imcsim.deadlock_fix import with_fix
 from imcsim.inputs import RunInputs, run_inputs
 from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics
 from imcsim.resolve import Setting
@@ -21,7 +22,7 @@ from imcsim.results import Run
 from imcsim.run_folder import RunFolder
 from imcsim.run_record import empty_summary, unit_times
 from imcsim.run_request import RunRequest, resolve_request
-from simcore import ConfigError, Progress
+from simcore import ConfigError, Deadlock, Progress
 from simcore.simulation import peak_memory_mb
 from workloads import (
     LoweredNetwork,
@@ -175,7 +176,10 @@ class _Job:
         values = material.values if material is not None else None
         self._built()
         options = replace(self.options, observe=self._look, built=self._built)
-        machine_run = machine.simulate(placed, config.images, values, options)
+        try:
+            machine_run = machine.simulate(placed, config.images, values, options)
+        except Deadlock as deadlock:
+            raise with_fix(deadlock, machine, placed, config.images) from None
         # Most kernels compile when they are first called, which is among the events.
         wall_s = max(0.0, machine_run.outcome.wall_s - (self.clock.seconds - self.compiled))
         outputs = None

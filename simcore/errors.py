@@ -6,6 +6,9 @@ A message says where, what was expected, what came, and what to do next. The com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class SimError(Exception):
     """Base of every error this project raises on purpose."""
@@ -44,7 +47,14 @@ class ModelError(SimError):
 
 
 class Deadlock(ModelError):  # noqa: N818  -- the field's word for it
-    """No event is left, yet expected outputs are missing."""
+    """No event is left, yet expected outputs are missing.
+
+    circle : units that wait for one another, each for the next; see `simcore.deadlock.Parked`
+    """
+
+    def __init__(self, explanation: str, circle: Sequence[Any] = ()) -> None:
+        super().__init__(explanation)
+        self.circle = tuple(circle)
 
 
 class WatchdogError(ModelError):

@@ -20,7 +20,7 @@ from simcore.clocks import Clock, next_edge, synchronise
 from simcore.commands import PARK, Engine, Park, Wake, describe
 from simcore.component import Component
 from simcore.config import PartConfig
-from simcore.deadlock import Parked, explain
+from simcore.deadlock import Parked, circle, explain
 from simcore.energy import AreaReport, EnergyReport, area_report, energy_report
 from simcore.environment import CycleEnvironment
 from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, WatchdogError, WiringError
@@ -228,7 +228,8 @@ class Simulation:
             self._run_engine()
             if not self._finished:
                 self._end_operations(units)
-                raise Deadlock(explain(self._parked(units), self.engine.now, self._missing()))
+                parked = self._parked(units)
+                raise Deadlock(explain(parked, self.engine.now, self._missing()), circle(parked))
             self._look()
             makespan = self.engine.now
             accounts = self._settle(units, makespan)

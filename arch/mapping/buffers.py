@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from arch.mapping.stages import Operand, Stage, kernel_height
 from simcore import MappingError
+from simcore.registry import near_miss
 
 _LINES = re.compile(r"lines:(?:(\d+)|K(?:\+(\d+))?)")
 
@@ -92,6 +93,38 @@ def least_depths(
     }
 
 
+def needed_depths(stages: Sequence[Stage]) -> dict[tuple[str, int], int]:
+    """Return the fewest slots [pixel] with which each buffer alone stops nothing, by (stage, place).
+
+    All other buffers are unbounded; with one slot less the pipeline deadlocks, however fast its parts are. A
+    step waits for its own pixels in the buffer, and for those of its other operands, which may be made of
+    later pixels of the same sender. That one gets a pixel further than a full buffer: the others of its
+    readers take the pixel that this one has no room for.
+    """
+    return {
+        (stage.name, place): _needed(stages[:number], stage, place)
+        for number, stage in enumerate(stages)
+        for place in range(len(stage.operands))
+    }
+
+
+def _needed(before: Sequence[Stage], reader: Stage, place: int) -> int:
+    """Return the fewest slots of one operand of a stage behind others."""
+    operand = reader.operands[place]
+    others = [other for i, other in enumerate(reader.operands) if i != place]
+    if not others:
+        return operand.firing.least_depth
+    # Pixels that the sender must send for the first n of each tensor that is made of them, for every n.
+    demand = {operand.source: np.arange(operand.firing.pixels + 1)}
+    for stage in before:
+        if parts := [o for o in stage.operands if o.source in demand]:
+            steps = np.arange(1, stage.pixels + 1) * stage.steps_per_pixel - 1
+            latest = np.max([demand[o.source][o.firing.need[steps]] for o in parts], axis=0)
+            demand[stage.name] = np.append(0, latest)
+    sent = [demand[o.source][o.firing.need] - 1 for o in others if o.source in demand]
+    return max(1, int((np.max([operand.firing.need, *sent], axis=0) - operand.firing.live).max()))
+
+
 class _Schedule:
     """When each stage fires for one image, and the interval at which images follow without meeting."""
 
@@ -143,3 +176,41 @@ def buffer_depths(
         for stage in stages
         for place, operand in enumerate(stage.operands)
     }
+
+
+def edge_name(stage: Stage, operand: Operand) -> str:
+    """Return what users call a buffer, by its sender and its reader; a tensor read twice has one name."""
+    return f"{operand.source}:{stage.name}"
+
+
+def chosen_depths(
+    given: Mapping[str, int | None],
+    depths: Mapping[tuple[str, int], int | None],
+    stages: Sequence[Stage],
+    least: Mapping[tuple[str, int], int],
+    *,
+    allow_undersized: bool,
+) -> dict[tuple[str, int], int | None]:
+    """Return `depths` with those that a user has `given` by the names of their edges.
+
+    raises : MappingError for an unknown edge, or for less than `least` unless that is allowed
+    """
+    places = {
+        (stage.name, place): edge_name(stage, operand)
+        for stage in stages
+        for place, operand in enumerate(stage.operands)
+    }
+    for name, depth in given.items():
+        enough = max((least[place] for place, edge in places.items() if edge == name), default=None)
+        if enough is None:
+            raise MappingError(
+                f"buffers.depths.{name}: no stage reads from a buffer of that name, written SENDER:READER; "
+                f"{near_miss(name, list(places.values()))}"
+            )
+        if depth is not None and depth < enough and not allow_undersized:
+            raise MappingError(
+                f"buffers.depths.{name}={depth} is less than the {enough} pixels that are known to keep the "
+                f"pipeline moving; set it to {enough} or more, or buffers.allow_undersized=true to see what "
+                "happens"
+            )
+    return {place: given.get(edge, depths[place]) for place, edge in places.items()}

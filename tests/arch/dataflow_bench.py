@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from arch import Dataflow, DataflowConfig, MachineRun, RunOptions, Values
+from arch.activation_memory import Reads
 from arch.machines.dataflow import DataflowMap
 from arch.streaming import Form, Sign
 from tests.strategies import NetworkCase
@@ -133,8 +134,13 @@ def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str,
     if draw(st.booleans()):
         adc = {"kind": "shared-adc", "bitlines": draw(st.integers(1, 9)), "cycles": draw(st.integers(1, 9))}
     rows = draw(st.integers(4, 32))
+    speed = draw(st.sampled_from(("column_cycles", "port_bytes")))
+    memory = {
+        "window": draw(st.sampled_from(get_args(Reads))),
+        speed: draw(st.integers(0, 4) if speed == "column_cycles" else st.integers(1, 40)),
+    }
     core = {
-        "memory": {"column_cycles": draw(st.integers(0, 4))},
+        "memory": memory,
         "crossbar": {
             "rows": rows,
             "cols": draw(st.integers(4, 32)),

@@ -38,12 +38,14 @@ class Step:
     need : pixels that must be there, counted from the image's first
     live : first pixel that this step or a later one reads
     columns : columns of the window that the step before did not have
+    width : columns of the window
     reads : pixels in the window
     """
 
     need: int
     live: int
     columns: int = 1
+    width: int = 1
     reads: tuple[int, ...] = ()
 
 
@@ -75,6 +77,7 @@ def steps_by_enumeration(window: Any, height: int, width: int, together: int = 1
             need=max((pixel + 1 for read in reads[: n + 1] for pixel in read), default=0),
             live=min((pixel for read in reads[n:] for pixel in read), default=height * width),
             columns=columns[n],
+            width=window.kernel[1] + (together - 1) * window.stride[1],
             reads=tuple(reads[n]),
         )
         for n in range(len(reads))
@@ -167,6 +170,15 @@ def reads_of(config: DataflowConfig) -> int:
     return phases_of(config) * ceil(crossbar.rows / (crossbar.active_rows or crossbar.rows))
 
 
+def read_bytes(stage: Stage, columns: int, bits: int, finished: int = 1) -> int:
+    """Return the bytes of so many columns of a stage's window, and of so many pixels of each of its skips."""
+    head, height = stage.head, 1
+    if isinstance(head, MatrixNode | MaxPoolNode | AvgPoolNode) and not stage.accumulates:
+        height = head.window.kernel[0]
+    window, *skips = (ceil(operand.shape[0] * bits / 8) for operand in stage.operands)
+    return columns * height * window + finished * sum(skips)
+
+
 class Recurrence:
     """A placed network on a machine, and when each of `images` comes out.
 
@@ -253,7 +265,11 @@ class Recurrence:
         return Core(
             stage,
             buffers,
-            Unit(lambda n: first[n % len(first)].columns * config.memory.column_cycles),
+            Unit(
+                lambda n: self._read_cycles(
+                    stage, first[n % len(first)], 1 if pixels is None else len(pixels[n % len(first)])
+                )
+            ),
             arrays,
             Unit(digital),
             pixels,
@@ -269,6 +285,15 @@ class Recurrence:
         own = self.config.layers.get(head.name)
         chosen = own.pixels_per_step if own is not None else None
         return min(chosen or self.config.mapping.pixels_per_step, head.shape[2])
+
+    def _read_cycles(self, stage: Stage, step: Step, finished: int) -> int:
+        """Return how long the memory reads for one step, which finishes so many pixels."""
+        memory: Any = self.config.core.memory
+        columns = step.width if memory.window == "whole-window" else step.columns
+        if memory.port_bytes is None:
+            return columns * int(1 if memory.column_cycles is None else memory.column_cycles)
+        size = read_bytes(stage, columns, self.config.activation_bits, finished)
+        return -(-size // int(memory.port_bytes))
 
     def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:
         """Return the arrays of a matrix, the row blocks that add up, and the blocks side by side."""

@@ -46,6 +46,8 @@ PREPARE: Mapping[str, Callable[[Any], None]] = {
     "analog-crossbar": lambda component: setattr(component, "blocks", TILING.blocks),
     "core": lay_out_core,
     "direct-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
+    "job-core": lay_out_core,
+    "streamed-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
     "digital-unit": lambda component: component.lay_out(STAGE, TILING, 1),
     "sink": fed,
     "source": fed,

@@ -24,7 +24,7 @@ from tests.arch.dataflow_bench import (
     quantized,
     residual,
 )
-from tests.arch.pipeline_recurrence import phases_of, reads_of
+from tests.arch.pipeline_recurrence import Recurrence, phases_of, read_bytes, reads_of
 from tests.strategies import NetworkCase, networks, random_parameters
 from workloads import (
     Activation,
@@ -292,13 +292,38 @@ def test_work_done_is_what_the_mapping_says(case: NetworkCase, machine: dict[str
     assert sum(each.get("conversion", 0) for each in actions.values()) == conversions
 
 
-def test_a_line_starts_with_a_whole_window_and_goes_on_with_new_columns() -> None:
-    """Read traffic of K x K x Cin bytes for the first window of a line, K x stride x Cin for the others."""
-    for stride, windows in ((1, 8), (2, 4)):
-        window = Window.square(3, stride=stride, padding=1)
-        actions = bench(chain(window, shape=(5, 8, 8))).run(2).outcome.energy.actions["core[conv0].memory"]
-        assert actions["byte read"] == 2 * windows * (3 * 3 + (windows - 1) * 3 * stride) * 5
+@pytest.mark.parametrize(("stride", "windows"), [(1, 8), (2, 4), (3, 3), (4, 2)])
+def test_read_traffic_is_the_new_columns_or_whole_windows(stride: int, windows: int) -> None:
+    """K x min(s, K) x Cin bytes a step, but K x K x Cin at a row's start; or K x K x Cin each time."""
+    network = chain(Window.square(3, stride=stride, padding=1), shape=(5, 8, 8))
+    traffic = {
+        "new-columns": windows * (3 * 3 + (windows - 1) * 3 * min(stride, 3)) * 5,
+        "whole-window": windows * windows * 3 * 3 * 5,
+    }
+    for window, read in traffic.items():
+        outcome = bench(network, {"core": {"memory": {"window": window}}}).run(2).outcome
+        actions = outcome.energy.actions["core[conv0].memory"]
+        assert actions["byte read"] == 2 * read
         assert actions["byte written"] == 2 * 64 * 5
+        # 0.64 pJ a byte, and nothing else
+        assert outcome.energy.by_component["buffer"] == pytest.approx(2 * (read + 64 * 5) * 0.64e-12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(networks(), machine_settings(), st.integers(1, 3))
+def test_bytes_read_are_those_of_every_step_by_the_twin(
+    case: NetworkCase, machine: dict[str, Any], images: int
+) -> None:
+    subject = placed(case, machine)
+    if subject is None:
+        return
+    actions = subject.run(images).outcome.energy.actions
+    whole = machine["core"]["memory"]["window"] == "whole-window"
+    expected = Recurrence(subject.machine.config, subject.placed, images)
+    for stage in subject.placed.stages:
+        steps = expected.cores[stage.name].buffers[0].steps
+        read = sum(read_bytes(stage, step.width if whole else step.columns, 8) for step in steps)
+        assert actions[f"core[{stage.name}].memory"]["byte read"] == images * read
 
 
 @settings(deadline=None, max_examples=60)

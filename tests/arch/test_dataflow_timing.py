@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -104,6 +105,36 @@ def test_a_window_starts_when_its_last_pixel_is_there_and_its_columns_are_read()
     assert starts[0] == (width + 1) * slow + LINK + 3 * COLUMN
     assert starts[1] == (width + 2) * slow + LINK + COLUMN
     assert starts[width] == (2 * width + 1) * slow + LINK + 3 * COLUMN
+
+
+@pytest.mark.parametrize("window", ["new-columns", "whole-window"])
+@pytest.mark.parametrize("port_bytes", [1, 7, 9, 64, 1000])
+def test_a_narrow_port_sets_the_interval_once_a_window_takes_longer_than_a_product(
+    window: str, port_bytes: int
+) -> None:
+    """t_window_read = ceil(bytes / port); a step takes max(t_mvm, t_window_read), whichever paces it."""
+    channels, size = 32, 8
+    network = chain(Window.square(3), shape=(channels, size, size))
+    memory = {"window": window, "port_bytes": port_bytes}
+    machine = {"core": {"memory": memory}, "source": {"pixel_cycles": 1}, "buffers": {"rule": "full"}}
+    run = bench(network, machine).run(record=True)
+    starts = operation_starts(run, "core[conv0].crossbar[0,0]", "busy:mvm")
+    row_start, step = (-(-3 * columns * channels // port_bytes) for columns in (3, 1))
+    if window == "whole-window":
+        step = row_start
+    # The last row, whose pixels were there long before.
+    assert [b - a for a, b in pairwise(starts[-(size - 2) :])] == [max(MVM, step)] * (size - 3)
+
+
+def test_a_port_takes_its_time_for_the_pixels_of_skips_too() -> None:
+    """3 x 9 bytes of new columns and 9 of the skip, 2 a cycle."""
+    machine = {"core": {"memory": {"port_bytes": 2}, "crossbar": {"mvm_cycles": 1}}}
+    run = bench(residual(3, shape=(9, 1, 8)), machine).run(record=True)
+    activity = run.outcome.activity
+    assert activity is not None
+    reads = activity.unit == activity.units.index("core[conv0].memory")
+    reads &= activity.state == activity.states.index("busy:read")
+    assert activity.duration[reads].tolist() == [45, *[18] * 7]
 
 
 @settings(deadline=None)

@@ -25,6 +25,16 @@ class BuffersConfig(Config):
         unit="one of",
         doc="minimum, lines:K, lines:K+N, lines:N, full or unbounded; K+1 lines decouple neighbours, assumed",
     )
+    depths: dict[str, int | None] = param(
+        {},
+        ge=1,
+        unit="pixel",
+        doc="slots of single buffers over the rule, by sender and reader as in depths.conv1:conv2; null: "
+        "unbounded",
+    )
+    allow_undersized: bool = param(
+        False, unit="", doc="whether depths may be less than is known to keep the pipeline moving"
+    )
 
     @field_validator("rule")
     @classmethod

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arch.fabric.graphs import AllToAll
 from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.mapping.balance import Load, balanced
-from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
+from arch.mapping.buffers import (
+    BufferRule,
+    Pace,
+    buffer_depths,
+    chosen_depths,
+    edge_name,
+    least_depths,
+    needed_depths,
+)
 from arch.mapping.layer_graph import graph_of_stages
 from arch.mapping.placement import Placement, place_layers
 from arch.mapping.stages import Stage, stages_of, with_pixels_per_step
@@ -21,11 +29,30 @@ from workloads import AvgPoolNode, LoweredNetwork, MaxPoolNode
 
 @dataclass(frozen=True, eq=False)
 class DataflowMap(NetworkMap):
-    """Stages, buffer depths [pixel], and how many copies each layer with weights has."""
+    """Stages, buffer depths [pixel], and how many copies each layer with weights has.
+
+    needed, safe : depths below which a buffer alone stops the pipeline, and that all together never do
+    """
 
     stages: tuple[Stage, ...]
     depths: dict[tuple[str, int], int | None]
     replication: Mapping[str, int]
+    needed: dict[tuple[str, int], int]
+    safe: dict[tuple[str, int], int]
+
+    @property
+    def edges(self) -> dict[str, list[tuple[str, int]]]:
+        """The buffers of each edge, by the name that users write: one, unless a tensor is read twice."""
+        places: dict[str, list[tuple[str, int]]] = {}
+        for stage in self.stages:
+            for place, operand in enumerate(stage.operands):
+                places.setdefault(edge_name(stage, operand), []).append((stage.name, place))
+        return places
+
+    def with_depths(self, given: Mapping[str, int | None]) -> DataflowMap:
+        """Return the same mapping with other depths of some edges, whatever they are."""
+        changed = {place: depth for edge, depth in given.items() for place in self.edges[edge]}
+        return replace(self, depths={**self.depths, **changed})
 
     def stage(self, name: str) -> Stage:
         """Return the stage called `name`."""
@@ -35,8 +62,7 @@ class DataflowMap(NetworkMap):
 def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     """Give every stage its arrays and buffers.
 
-    raises : MappingError for a network without layers, too few cores, or a buffer rule that is too small
-        for a kernel
+    raises : MappingError for a network without layers, too few cores, or a buffer that is too small
     """
     stages = stages_of(network)
     if not stages:
@@ -62,20 +88,30 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
     given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
     balance = balanced(config.balance, loads, given)
+    periods = {name: config.core.period(config.streaming, t.blocks) for name, t in tilings.items()}
+    step = max(periods.values(), default=config.core.product_cycles(config.streaming))
     pace = Pace(
-        {s.name: _latency_steps(config, tilings.get(s.name)) for s in stages},
-        {s.name: balance.copies.get(s.name) or _windows_together(config, s) for s in stages},
-        _pixels_together(config, pixels, balance.interval),
+        {s.name: _latency_steps(config, tilings.get(s.name), step) for s in stages},
+        {s.name: balance.copies.get(s.name) or _windows_together(config, s, step) for s in stages},
+        _pixels_together(config, pixels, balance.interval, step),
     )
     least = least_depths(stages, network.input, pixels, pace)
-    depths = buffer_depths(BufferRule(config.buffers.rule), stages, least)
+    depths = chosen_depths(
+        config.buffers.depths,
+        buffer_depths(BufferRule(config.buffers.rule), stages, least),
+        stages,
+        least,
+        allow_undersized=config.buffers.allow_undersized,
+    )
     rows = tuple(
         _row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
         for s in stages
     )
     interval = PredictedInterval(
         balance.interval,
-        balance.interval * crossbar.product_cycles(config.streaming),
+        max(
+            (-(-load.steps // balance.copies.get(n, 1)) * periods[n] for n, load in loads.items()), default=0
+        ),
         _input_cycles(config, pixels),
     )
     return DataflowMap(
@@ -84,6 +120,8 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         tuple(stages),
         depths,
         balance.copies,
+        needed_depths(stages),
+        least,
         interval=interval,
         placement=_placement(config, stages),
         tilings=tilings,
@@ -99,20 +137,20 @@ def _placement(config: DataflowConfig, stages: list[Stage]) -> Placement | None:
     return place_layers(graph, fabric.topology, fabric.search_seconds)
 
 
-def _windows_together(config: DataflowConfig, stage: Stage) -> int:
-    """Return the windows that a stage without arrays, a pool or a join, takes in a step."""
-    digital, step = config.core.digital, config.core.crossbar.product_cycles(config.streaming)
+def _windows_together(config: DataflowConfig, stage: Stage, step: int) -> int:
+    """Return the windows that a stage without arrays, a pool or a join, takes in a step of so many cycles."""
+    digital = config.core.digital
     passes = stage.head.window.positions if isinstance(stage.head, (MaxPoolNode, AvgPoolNode)) else 1
     cycles = passes * -(-stage.shape[0] // digital.lanes) * digital.pass_cycles
     return min(max(step // cycles, 1), stage.steps) if cycles else stage.steps
 
 
-def _pixels_together(config: DataflowConfig, pixels: int, interval: int) -> int:
+def _pixels_together(config: DataflowConfig, pixels: int, interval: int, step: int) -> int:
     """Return the input pixels that come in a step, no more than keep the slowest layer busy.
 
     interval : steps of that layer for an image
+    step : cycles in one
     """
-    step = config.core.crossbar.product_cycles(config.streaming)
     incoming = -(-pixels * step // _input_cycles(config, pixels))
     return max(1, min(incoming, -(-pixels // max(interval, 1))))
 
@@ -123,15 +161,19 @@ def _input_cycles(config: DataflowConfig, pixels: int) -> int:
     return pixels * config.source.pixel_cycles if together is None else -(-pixels // together)
 
 
-def _latency_steps(config: DataflowConfig, tiling: Tiling | None) -> int:
-    """Return the steps from a core's firing until its reader may see the pixel, at least."""
+def _latency_steps(config: DataflowConfig, tiling: Tiling | None, step: int) -> int:
+    """Return the steps from a core's firing until its reader may see the pixel, at least.
+
+    step : cycles in one
+    """
     core = config.core
-    product = core.crossbar.product_cycles(config.streaming)
-    hops = tiling.row_blocks - 1 if tiling is not None else 0
-    cycles = (
-        product + hops * core.partial_sum_cycles + core.digital.pass_cycles + config.fabric.latency_cycles
-    )
-    return -(-cycles // product)
+    cycles = core.digital.pass_cycles + config.fabric.latency_cycles
+    if tiling is None:
+        cycles += core.product_cycles(config.streaming)
+    else:
+        cycles += core.passage(config.streaming, tiling.blocks)
+        cycles += (tiling.row_blocks - 1) * core.partial_sum_cycles
+    return -(-cycles // step)
 
 
 def pixel_bytes(channels: int, bits: int) -> int:

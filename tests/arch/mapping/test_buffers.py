@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths
+from arch.mapping.buffers import BufferRule, Pace, buffer_depths, least_depths, needed_depths
 from arch.mapping.stages import Stage, stages_of
 from simcore import MappingError
 from tests.arch.dataflow_bench import RULES, chain, residual
@@ -127,6 +127,29 @@ def test_no_finite_rule_goes_below_what_keeps_the_pipeline_moving(
     for place, depth in depths.items():
         assert depth is not None
         assert depth >= floor[place] >= 1
+
+
+@settings(deadline=None)
+@given(networks(max_steps=6), st.integers(1, 40))
+def test_what_keeps_all_moving_is_never_less_than_what_each_needs(case: NetworkCase, latency: int) -> None:
+    lowered = lower(case.network)
+    enough, needed = least(lowered, latency), needed_of(lowered)
+    assert list(enough) == list(needed)
+    assert all(enough[place] >= needed[place] >= 1 for place in needed)
+
+
+@pytest.mark.parametrize("kernels", [(3,), (1, 3), (5, 3), (3, 3, 3), (1, 1, 1)])
+def test_a_skip_needs_the_lag_of_what_it_bypasses_less_the_pixel_that_only_its_sender_has_room_for(
+    kernels: tuple[int, ...],
+) -> None:
+    """The bypassed convolutions take a pixel more than the skip: that with which their last window fills."""
+    width = 12
+    needed = needed_of(lower(residual(*kernels, shape=(1, width, width))))
+    assert needed[f"conv{len(kernels) - 1}", 1] == max(1, sum((k // 2) * (width + 1) for k in kernels))
+
+
+def needed_of(network: LoweredNetwork) -> dict[tuple[str, int], int]:
+    return needed_depths(stages_of(network))
 
 
 def test_an_unbounded_rule_has_no_depth() -> None:
