@@ -127,6 +127,10 @@ class DigitalUnit(Component):
             else:
                 step = yield relay.next(finish_cycles, pixels - 1)
 
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return the step of the present image."""
+        return (self.work.count - items * self.stage.steps,)
+
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
         steps = self.work.count
