@@ -69,7 +69,7 @@ def test_a_run_that_skips_reports_what_the_full_run_does(
 
 @pytest.mark.slow
 @given(networks() | tangles().map(lambda n: NetworkCase(n, None)), st.integers(8, 40), st.data())  # type: ignore[arg-type]
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=250)
 def test_many_runs_that_skip_report_what_the_full_run_does(
     case: NetworkCase, images: int, data: st.DataObject
 ) -> None:
