@@ -65,10 +65,16 @@ class Worker(Component):
 
     cycles: Sequence[int] = (1,)
     tool: Any = None
+    relayed = False
 
     @process
     def serve(self) -> Process:
         """Take a token, work on it, hand it on."""
+        if self.relayed:
+            relay = self.relay(self.work, self.token_in, self.token_out)
+            token = yield relay.get()
+            while True:
+                token = yield relay.next(self.cycles[self.work.count % len(self.cycles)], token)
         while True:
             token = yield self.token_in.get()
             if self.tool is not None:
@@ -118,6 +124,7 @@ class Shop:
 
     feed, work : times of a token, in turn; those of each worker
     spread, join : how tokens go to the workers, and how they come together
+    relays : whether workers say what they do in one command
     tools, rule : tools that they share, None where each has its own; who gets one first
     """
 
@@ -131,6 +138,7 @@ class Shop:
     tools: int | None = None
     rule: Rule = "round-robin"
     slow_feeder: bool = False
+    relays: bool = False
 
 
 class Floor(Component):
@@ -145,7 +153,7 @@ class Floor(Component):
         self.drain = self.add(Drain, "drain", PartConfig())
         self.feeder.cycles = shop.feed
         for worker, cycles in zip(self.workers, shop.work, strict=True):
-            worker.cycles = cycles
+            worker.cycles, worker.relayed = cycles, shop.relays
         copies = len(self.workers) if (shop.spread, shop.join) == ("copies", "merge") else 1
         self.feeder.per_item, self.drain.per_item = shop.per_item, shop.per_item * copies
         self.end_after(items)
@@ -237,6 +245,7 @@ times = st.lists(st.integers(1, 7), min_size=1, max_size=3).map(tuple)
 def shops(draw: st.DrawFn) -> Shop:
     spread, join = draw(st.sampled_from(SPREADS))
     slow, latency = draw(st.booleans()), draw(st.integers(0, 9))
+    tools = draw(st.none() | st.integers(1, 2))
     holds_nothing = not slow and not latency and draw(st.booleans())
     return Shop(
         feed=draw(times),
@@ -246,7 +255,8 @@ def shops(draw: st.DrawFn) -> Shop:
         join=join,  # type: ignore[arg-type]
         depth=0 if holds_nothing else draw(st.integers(1, 4)),
         latency=latency,
-        tools=draw(st.none() | st.integers(1, 2)),
+        tools=tools,
+        relays=tools is None and draw(st.booleans()),
         rule=draw(st.sampled_from(("round-robin", "oldest", "priority"))),
         slow_feeder=slow,
     )
