@@ -29,6 +29,23 @@ def test_what_is_left_out_is_missed_nowhere(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "shop",
+    [
+        # Until when a worker is busy is known only from when it will wait.
+        Shop((4, 7, 3), ((4,), (1, 6), (2, 7), (2, 9, 8)), 2, "turns", "merge", 4, 1, relays=True),
+        Shop((3, 1, 2), ((1, 9, 4), (7, 6, 1), (2, 9, 7), (2, 5, 5)), 2, "turns", "collect", 4, relays=True),
+        # When a token can be taken is known only to the channel that it is on its way through.
+        Shop((6, 9), ((6, 4, 8), (6,)), 2, "copies", "merge", 3, 26, 1, "priority", slow_feeder=True),
+    ],
+)
+def test_what_only_comes_later_is_part_of_the_state(shop: Shop, engine: EngineName) -> None:
+    """Each of these runs would repeat too soon if that were left out."""
+    full = Day(shop, 40, skip=False, engine=engine)
+    insist_on_equal(Day(shop, 40, skip=True, engine=engine), full)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("spread", "join"), SPREADS)
 @pytest.mark.parametrize("tools", [None, 1])
 def test_a_thousand_items_cost_as_many_events_as_a_few(
