@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from arch.cost import BUFFER_AREA, BUFFER_BYTE
 from arch.mapping.stages import Stage, kernel_height
-from arch.tokens import Pixel, Token, Window
+from arch.tokens import Pixel, Token, Window, images_of
 from simcore import (
     MOST_CYCLES,
     BufferIn,
@@ -164,7 +164,7 @@ class ActivationMemory(Component):
         frees_on_read = self.window_depth > 0
         arrived, free = first.channel.arrived, first.channel.free
         window = 0
-        for image in range(self.images):
+        for image in images_of(self):
             base = image * first.pixels
             for step, (need, freed, duration) in enumerate(steps):
                 for other in others:
@@ -178,6 +178,14 @@ class ActivationMemory(Component):
                         other.channel.free(image * other.pixels + other.freed[step])
                 yield put(window)
                 window += 1
+
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return the step that is read, and the pixels that have come and gone."""
+        step = self.read.count - items * self.stage.steps
+        pixels = [items * operand.firing.pixels for operand in self.stage.operands]
+        channels = [port.connected() for port in self.pixel_in]
+        moved = [n - p for c, p in zip(channels, pixels, strict=True) for n in (c.sent, c.freed)]
+        return step, *moved
 
     def _operands(self) -> list[_Operand]:
         """Return each operand's channel and firing rule, in lists, the fastest to go through."""
@@ -217,11 +225,15 @@ class DirectMemory(ActivationMemory):
     """Line buffers that drive the wordlines themselves, without a window register.
 
     A window goes to the arrays when they are free, and its pixels stay in the memory through its product.
+
+    released : products that are done
     """
 
     done_in = In(Token, doc="products that are done, in order")
 
     read = Operation(doc="reading what one step reads", process="assemble")
+
+    released: int = 0
 
     @property
     def window_depth(self) -> int:
@@ -232,8 +244,13 @@ class DirectMemory(ActivationMemory):
     def release(self) -> Process:
         """Free behind each product the pixels that no later step needs."""
         operands = self._operands()
-        for image in range(self.images):
+        for image in images_of(self):
             for step in range(self.stage.steps):
                 yield self.done_in.get()
+                self.released += 1
                 for operand in operands:
                     operand.channel.free(image * operand.pixels + operand.freed[step])
+
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Add the product that is waited for."""
+        return *super().phase(items), self.released - items * self.stage.steps

@@ -207,6 +207,10 @@ class SharedADC(ADC):
             yield self.convert.hold(cycles)
             yield self.sums_out.put(sums)
 
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return nothing: a conversion is like any other."""
+        return ()
+
 
 def check_transfer(cls: type[ADC], config: PartConfig | None = None, *, trials: int = 8) -> None:
     """Check a converter's own transfer curve on random sums, among them those of one read or bitline.

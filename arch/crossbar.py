@@ -189,6 +189,10 @@ class AnalogCrossbar(Component):
                 multiply(window)
             window = yield relay.next(cycles, window)
 
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return nothing: a product is like any other."""
+        return ()
+
     def macs(self) -> int:
         """Return the multiply-accumulates done: every cell that holds a weight of a pixel, each product."""
         done = self.mvm.count * sum(block.cells for block in self.blocks)

@@ -143,6 +143,11 @@ class DigitalUnit(Component):
                 yield self.work.hold(cycles)
                 yield self.pixel_out.put(pixel)
 
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return the step of the present image, or its pixel where each is a pass of its own."""
+        of_image = self.stage.steps if self.stage.adjacent is None else self.stage.pixels
+        return (self.work.count - items * of_image,)
+
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
         passes = self.work.count * self.passes + self.pixels * self.last_passes

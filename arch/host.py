@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arch.tokens import Pixel
+from arch.tokens import Pixel, images_of
 from simcore import (
     MOST_CYCLES,
     BufferIn,
@@ -35,6 +35,7 @@ class Source(Component):
 
     images, pixels : to feed; pixels in one image
     together : pixels that come together each cycle; None is one every `config.pixel_cycles`
+    begun : images of which a pixel was offered
     accepted : tick in which the first pixel of each image was taken
     """
 
@@ -48,6 +49,7 @@ class Source(Component):
     images: int = 0
     pixels: int = 0
     together: int | None = None
+    begun: int = 0
     accepted: list[int]
 
     @process
@@ -56,7 +58,8 @@ class Source(Component):
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
         put, hold, engine = self.pixel_out.put, self.feed.hold, self.simulation.engine
         self.accepted = []
-        for image in range(self.images):
+        for image in images_of(self):
+            self.begun = image + 1
             first = image * self.pixels
             for pixel in range(first, first + self.pixels):
                 yield put(pixel)
@@ -64,6 +67,10 @@ class Source(Component):
                     self.accepted.append(engine.now)
                 if together == 1 or (pixel + 1) % together == 0:
                     yield hold(cycles)
+
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return how many images are under way, and where a cycle's pixels begin; readers count pixels."""
+        return self.begun - items, items * self.pixels % (self.together or 1)
 
 
 @components.register("sink")
@@ -87,8 +94,15 @@ class Sink(Component):
         """Wait for each image's outputs."""
         self.completed = []
         self.simulation.expect(self.images, "images", lambda: len(self.completed))
-        for image in range(1, self.images + 1):
-            yield self.pixel_in.arrived(image * self.pixels)
-            self.pixel_in.free(image * self.pixels)
+        for image in images_of(self):
+            pixels = (image + 1) * self.pixels
+            yield self.pixel_in.arrived(pixels)
+            self.pixel_in.free(pixels)
             self.completed.append(self.simulation.engine.now)
+            if image + 1 < self.images:
+                self.simulation.arrived()
         self.simulation.finish()
+
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return how many pixels of the present image have come."""
+        return (self.pixel_in.sent - items * self.pixels,)

@@ -51,6 +51,10 @@ class StreamedMemory(ActivationMemory):
     Config = StreamedMemoryConfig
     config: StreamedMemoryConfig
 
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return what any memory does."""
+        return super().phase(items)
+
 
 class StreamerConfig(PartConfig):
     """Speed of the streamers of one array, and what they may overlap with."""
@@ -134,6 +138,10 @@ class StreamIn(Streamer):
             if done is not None:
                 yield self.done_in.get()
 
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return nothing, for it remembers nothing from job to job."""
+        return ()
+
 
 @components.register("stream-out")
 class StreamOut(Streamer):
@@ -166,6 +174,10 @@ class StreamOut(Streamer):
             ports.release()
             if done is not None:
                 yield self.done_out.put(sums)
+
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return nothing, for it remembers nothing from job to job."""
+        return ()
 
 
 class JobCoreConfig(CoreConfig):

@@ -26,6 +26,7 @@ class RunOptions:
     shuffle : seed of a random order of starting processes
     observe : called now and then with the progress
     built : called once when all is built, before cycle 0
+    fast_forward : skip whole periods of a run without values once its state repeats
     """
 
     engine: EngineName = "lean"
@@ -34,6 +35,7 @@ class RunOptions:
     limits: Limits | None = None
     observe: Callable[[Progress], None] | None = None
     built: Callable[[], None] | None = None
+    fast_forward: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +152,12 @@ class Machine(ABC):
 
     name : as registered, or the preset's
     device_values : whether it can compute `Values` that are `device`
+    skips_periods : whether it can `RunOptions.fast_forward`
     """
 
     Config: ClassVar[type[Config]]
     device_values: ClassVar[bool] = False
+    skips_periods: ClassVar[bool] = False
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config

@@ -7,6 +7,16 @@ holds the token.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count, takewhile
+from typing import Protocol
+
+
+class Bounded(Protocol):
+    """A component that works for so many images, which may become fewer while it does."""
+
+    images: int
+
 
 class Token(int):
     """Any sequence number."""
@@ -22,3 +32,8 @@ class Window(Token):
 
 class Sums(Token):
     """The column sums of one step, as far as its arrays have made them."""
+
+
+def images_of(component: Bounded) -> Iterator[int]:
+    """Yield the numbers of a component's images, one by one, as long as there are so many."""
+    return takewhile(lambda image: image < component.images, count())

@@ -80,12 +80,19 @@ def products() -> float:
     return perf_counter() - start
 
 
-def simulated(detail: str, *, images: int = 1, values: Literal["off", "ideal", "device"] = "off") -> float:
+def simulated(
+    detail: str,
+    *,
+    images: int = 1,
+    values: Literal["off", "ideal", "device"] = "off",
+    fast_forward: bool = False,
+) -> float:
     """Return how long the events of a newly built machine take [s]; device values have bit-serial inputs."""
     core = {"crossbar": {"input_form": "bit-serial"}} if values == "device" else {}
     machine = Dataflow(DataflowConfig.parse({"columns_per_weight": SLICES, "detail": detail, "core": core}))
     given = replace(_values(), device=values == "device") if values != "off" else None
-    return machine.simulate(machine.map(_network()), images, given, RunOptions()).outcome.wall_s
+    options = RunOptions(fast_forward=fast_forward)
+    return machine.simulate(machine.map(_network()), images, given, options).outcome.wall_s
 
 
 def run_apart(**options: Any) -> tuple[float, float, float]:
@@ -147,6 +154,14 @@ for _bench in (
         lambda: (simulated("array", images=8), simulated("array")),
         rounds=2,
         warm_up=False,
+    ),
+    Bench(
+        "resnet50-fast-forward",
+        "ResNet-50, crossbars in lock-step, values off: 100 images, skipping what repeats, against three",
+        "cost",
+        1.5,
+        lambda: (simulated("group", images=100, fast_forward=True), simulated("group", images=3)),
+        rounds=3,
     ),
     Bench(
         "resnet50-setup",

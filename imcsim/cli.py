@@ -71,6 +71,12 @@ def _machine_options(required: bool) -> Callable[[F], F]:
 @click.option("--seed", type=int, metavar="N", help="Of all noise; never of weights.  [default: 0]")
 @click.option("--warmup", type=int, metavar="N", help="First images that metrics leave out.  [default: 0]")
 @click.option("--engine", metavar="lean|stock", help="stock is plain SimPy, the reference.  [default: lean]")
+@click.option(
+    "--fast-forward",
+    is_flag=True,
+    default=None,  # not given is not the same as not wanted
+    help="Skip images once the state repeats; the results are those of the full run.",
+)
 @click.option("--out", metavar="DIR", help="Where to write results; without it nothing is written.")
 @_json_option
 def run_command(workload: str, machine: str | None, as_json: bool, out: str | None, **options: Any) -> None:

@@ -39,6 +39,9 @@ class RunConfig(Config):
     seed: int = param(0, ge=0, le=_LARGEST_SEED, unit="", doc="of noise; it never changes weights")
     warmup: int = param(0, ge=0, unit="image", doc="first images that metrics leave out")
     engine: Literal["lean", "stock"] = param("lean", unit="one of", doc="stock is plain SimPy, the reference")
+    fast_forward: bool = param(
+        False, unit="", doc="skip whole periods of the run once its state repeats; only without values"
+    )
     data: str | None = param(
         None, unit="", doc="an .npz file with inputs and labels; null: the workload's own"
     )
@@ -67,6 +70,11 @@ def checked_config(values: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(
             f"warmup must leave at least one image, got warmup {config.warmup} of {config.images}; "
             "run more images"
+        )
+    if config.fast_forward and config.values != "off":
+        raise ConfigError(
+            "values must be off with fast_forward, as images that are skipped would have none, got "
+            f"{config.values}; add --values off"
         )
     return config
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
-from simcore import Activity, Outcome
+from simcore import Activity, Clock, Outcome
+from simcore.steady import FastForward
 
 SUMMARY_SCHEMA = "imcsim.summary/1"
 #: Keys of a summary that a run finds out, in the order in which they are printed.
@@ -41,6 +42,7 @@ _FOUND = (
     "clipped_conversions",
     "formulations",
     "units",
+    "fast_forward",
     "reached",
     "buffer_peaks",
     "events",
@@ -101,6 +103,17 @@ def empty_summary(config: RunConfig) -> dict[str, Any]:
         "version": version("imcsim"),
         "interrupted": False,
         **dict.fromkeys(_FOUND),
+    }
+
+
+def skipping(fast_forward: FastForward, reference: Clock) -> dict[str, Any]:
+    """Return how many images were not simulated, in which periods, and what repeated or why none were."""
+    repetition = fast_forward.repetition
+    return {
+        "skipped_images": fast_forward.items,
+        "period_images": None if repetition is None else repetition.items,
+        "period_cycles": None if repetition is None else whole(repetition.ticks / reference.ticks),
+        "told": fast_forward.told,
     }
 
 

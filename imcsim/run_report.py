@@ -72,6 +72,8 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     shares = time_shares(run.units)
     yield "machine time", ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
     yield "most idle", _causes(run)
+    if (skip := s["fast_forward"]) is not None:
+        yield "skipped", f"{skip['skipped_images']} of {s['images']} images: {skip['told']}"
     took = {"simulating": s["wall_s"], "setting up": s["setup_s"], "compiling": s["compile_s"]}
     took_text = ", ".join(f"{_si(seconds, 's', 3)} {name}" for name, seconds in took.items() if seconds)
     yield "took", f"{took_text}; {s['events']:,} events of {s['units']} units"

@@ -20,7 +20,7 @@ from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics
 from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
-from imcsim.run_record import empty_summary, unit_times
+from imcsim.run_record import empty_summary, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
 from simcore import ConfigError, Deadlock, Progress
 from simcore.simulation import peak_memory_mb
@@ -54,6 +54,7 @@ def run(
     seed: int | None = None,
     warmup: int | None = None,
     engine: str | None = None,
+    fast_forward: bool | None = None,
     out: str | Path | None = None,
     plugins: Sequence[str | Path] | None = None,
     data: str | Path | None = None,
@@ -72,6 +73,8 @@ def run(
     seed : of all noise; it never changes weights
     warmup : first images that are kept out of latency, interval, throughput and power
     engine : `lean`, the default, or `stock` for plain SimPy
+    fast_forward : skip whole periods of the run once its state repeats, which changes no result; only
+        with `values` off
     out : directory to write the results to
     plugins : Python files to import first
     data : .npz file with `inputs` and, optionally, `labels`
@@ -87,6 +90,7 @@ def run(
         "seed": seed,
         "warmup": warmup,
         "engine": engine,
+        "fast_forward": fast_forward,
         "data": data,
         "plugins": plugins,
     }
@@ -171,11 +175,17 @@ class _Job:
             raise ConfigError(
                 f"values must be ideal or off on {config.machine_name}, which models no devices, got device"
             )
+        if config.fast_forward and not machine.skips_periods:
+            raise ConfigError(
+                f"{config.machine_name} cannot skip what repeats, got fast_forward; leave out --fast-forward"
+            )
         placed = machine.map(self.lowered)
         material = self._material()
         values = material.values if material is not None else None
         self._built()
-        options = replace(self.options, observe=self._look, built=self._built)
+        options = replace(
+            self.options, observe=self._look, built=self._built, fast_forward=config.fast_forward
+        )
         try:
             machine_run = machine.simulate(placed, config.images, values, options)
         except Deadlock as deadlock:
@@ -236,6 +246,9 @@ class _Job:
             "latency_s": stream.latency,
             **rates(machine_run, stream, self.lowered.macs),
             "reached": {"cycle": outcome.cycles, "images": config.images},
+            "fast_forward": (
+                None if (skip := outcome.fast_forward) is None else skipping(skip, outcome.reference)
+            ),
             "buffer_peaks": machine_run.peaks,
             "units": len(outcome.accounts),
             "events": outcome.events,

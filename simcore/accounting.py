@@ -9,7 +9,7 @@ difference: such a run is refused.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from simcore.channel import Waits
 from simcore.clocks import Clock
@@ -37,7 +37,7 @@ class Unit:
 
     path : name in reports
     process : name of the process method
-    wake : the running process, once started
+    wake, generator : the running process, once started
     ended : tick in which the process returned; None while it lives
     last : the operation it held last, kept only where it may hold several
     waits : where it may wait: the state that is charged, and how long it waited there
@@ -48,6 +48,7 @@ class Unit:
     process: str
     operations: list[Operation] = field(default_factory=list)
     wake: Wake | None = None
+    generator: Any = None
     ended: int | None = None
     last: Operation | None = None
     waits: list[tuple[str, Waits]] = field(default_factory=list)

@@ -53,6 +53,10 @@ class Claimant(Endpoint):
         self.soon(wake)
         return wake
 
+    def standing(self, now: int) -> Sequence[int]:
+        """Return who waits, since when, and before whom."""
+        return id(self.waiting), self.claimed_at - now if self.waiting is not None else 0, self.priority
+
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the requester if it waits."""
         return [(self.waiting, self.waits)] if self.waiting is not None else []
@@ -74,6 +78,11 @@ class Contest:
         self._turn = 0
         self._decide = decide
         self._called = False
+
+    @property
+    def turn(self) -> int:
+        """Whose turn it is, by the order of the wiring."""
+        return self._turn % self._count
 
     def enter(self, claimant: Claimant) -> None:
         """Add a claim of this tick."""
@@ -137,6 +146,10 @@ class SharedEnd(Claimant):
         self.holder = None
         self.arbiter.give_back()
 
+    def standing(self, now: int) -> Sequence[int]:
+        """Add who holds the resource, and whose turn it is."""
+        return *super().standing(now), id(self.holder), self.arbiter.contest.turn
+
     def holders(self) -> list[Wake]:
         """Return who holds the resource."""
         return [end.holder for end in self.arbiter.ends if end.holder is not None]
@@ -197,6 +210,10 @@ class MergeEnd(Claimant):
         self.token = token
         return self.claim(self.merge.contest, wake or self.engine.active)
 
+    def standing(self, now: int) -> Sequence[int]:
+        """Add whose turn it is."""
+        return *super().standing(now), self.merge.contest.turn
+
     def contents(self) -> str:
         """Return how full the merge is, in words."""
         return self.merge.contents()
@@ -228,6 +245,11 @@ class Merge(DelayedChannel):
         self._next_accept = 0
         self._alarm_at = 0
         self._alarm = Wake(self._next_cycle)
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return when what it holds can be taken, who waits, and when it accepts again."""
+        waits = (max(0, tick - now) for tick in (self._next_accept, self._alarm_at))
+        return *super().standing(now), *waits
 
     def _admit(self) -> None:
         """Accept the token whose turn it is, if there is room and none was accepted in this cycle."""

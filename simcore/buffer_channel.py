@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simcore.channel import TwoEnded
@@ -70,6 +70,22 @@ class BufferChannel(TwoEnded):
 
     def __len__(self) -> int:
         return max(0, self.sent - self.freed)
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return how much it holds, what is not long visible, and who waits for how much."""
+        reader = self._reader
+        awaited = (0, 0, 0) if reader is None else (self._need - self.sent, id(self._then), self._cycles)
+        recent = (tick - now for tick in self._times if tick > now - self._keep)
+        return self.sent - self.freed, id(reader), *awaited, id(self._writer), *recent
+
+    def tally(self) -> tuple[int, int]:
+        """Return how many tokens were sent, and how many freed."""
+        return self.sent, self.freed
+
+    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
+        """Count again, so many times, what came between two tallies, when nothing is left to do."""
+        self.sent += times * (last[0] - first[0])
+        self.freed += times * (last[1] - first[1])
 
     @property
     def peak(self) -> int:

@@ -12,13 +12,16 @@ and charges the wait.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from simcore.clocks import next_edge
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake, describe
 from simcore.errors import WiringError
+from simcore.history import unrolled
 
 
 class Waits:
@@ -35,6 +38,19 @@ class Waits:
         self.until = 0
         self.log: array[int] | None = None  # start, duration, start, duration, ...
 
+    def tally(self) -> tuple[int, int]:
+        """Return how many waits are logged, and how long all were [tick]."""
+        return (0 if self.log is None else len(self.log) // 2), self.ticks
+
+    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
+        """Charge again, so many times and each time `ticks` later, what came between two tallies."""
+        self.ticks += times * (last[1] - first[1])
+        if self.log is not None:
+            log = self.log
+            self.log = array("q", bytes(8 * (len(log) + 2 * times * (last[0] - first[0]))))
+            self.log[::2] = unrolled(log[::2], first[0], last[0], times, ticks)
+            self.log[1::2] = unrolled(log[1::2], first[0], last[0], times, 0)
+
     def end(self, wake: Wake, now: int) -> None:
         """Charge the wait of a process that goes on now, or at a tick that is known."""
         wake.waiting = False
@@ -47,7 +63,7 @@ class Waits:
                 log.append(now - since)
 
 
-class Endpoint:
+class Endpoint(ABC):
     """Anything a process may park on; it tells who waits there, for accounts and explanations."""
 
     __slots__ = ("engine", "name", "soon")
@@ -79,6 +95,13 @@ class Endpoint:
         wake.parked_on = self
         wake.since = self.engine.now
         return PARK
+
+    @abstractmethod
+    def standing(self, now: int) -> Sequence[int]:
+        """Return what is held here and who waits, relative to now: all that its future depends on.
+
+        Tokens count, but not which they are: they come in sequence.
+        """
 
     def has_room(self) -> bool:
         """Whether `put_at` is certain to do it; others it may still accept."""
@@ -126,6 +149,14 @@ class TwoEnded(Endpoint):
         sides = ((self._reader, self.reader_waits), (self._writer, self.writer_waits))
         now = self.engine.now
         return [(wake, waits) for wake, waits in sides if wake is not None and wake.since <= now]
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many tokens it holds."""
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return who waits, and how much it holds."""
+        return id(self._reader), id(self._writer), len(self)
 
     def contents(self) -> str:
         """Return how full it is, in words."""
@@ -339,6 +370,10 @@ class DelayedChannel(TwoEnded):
         self._held = token
         self._writer = wake
         return PARK
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return when what it holds can be taken, and who waits."""
+        return id(self._reader), id(self._writer), *(max(0, visible - now) for visible, _ in self._items)
 
     def _accept(self, token: Any) -> None:
         visible = next_edge(self.engine.now + self.latency, self.reader_period)

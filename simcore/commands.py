@@ -103,6 +103,9 @@ class Engine(Protocol):
     def start(self, generator: Process) -> Wake:
         """Start a process and return its Wake."""
 
+    def calendar(self) -> list[tuple[Any, Wake]] | None:
+        """Return what is due after this tick, in order; None if it holds an event that is no Wake's."""
+
     def halt(self) -> None:
         """Leave `run` at the end of this tick."""
 

@@ -55,6 +55,9 @@ class Builder(Protocol):
     def expect(self, total: int, what: str, done: Callable[[], int]) -> None:
         """Say what the run is for."""
 
+    def arrived(self) -> None:
+        """Say that one of the expected outputs has arrived, but not the last one."""
+
     def finish(self) -> None:
         """Say that every expected output has arrived."""
 
@@ -266,6 +269,16 @@ class Component:
     def waits_for(self, event: Any, resource: str) -> Any:
         """Return a SimPy event to be yielded; the wait is charged to `wait-resource:resource` of the unit."""
         return self.simulation.charge_event(event, resource)
+
+    def phase(self, items: int) -> tuple[int, ...] | None:
+        """Return where its processes stand in what they do for each item, relative to `items` finished.
+
+        It is for skipping what repeats (`simcore.steady`): whatever its processes remember from one token to
+        the next must be in it, as numbers that are the same when all is the same some items later. Where they
+        stand in their code, and what ports and operations hold, is known. Processes that remember nothing
+        return (); None, the default, says that nobody can tell.
+        """
+        return None
 
     # -- for reports -----------------------------------------------------------------------------------------
 

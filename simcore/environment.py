@@ -199,6 +199,11 @@ class CycleEnvironment(simpy.Environment):
         """Leave `run` at the end of this tick."""
         self._halting = self._unsettled = True
 
+    def calendar(self) -> list[tuple[Any, Wake]] | None:
+        """Return what is due after this tick, in order; None if it holds an event that is no Wake's."""
+        entries = [(tick, entry) for tick in sorted(self._times) for entry in self._buckets[tick]]
+        return entries if all(type(entry) is Wake for _, entry in entries) else None
+
     @property
     def idle(self) -> bool:
         """Whether nothing is left to do."""

@@ -68,6 +68,10 @@ class Multicast(Endpoint):
         """Return the writer if it waits."""
         return [(self._writer, self.writer_waits)] if self._writer is not None else []
 
+    def standing(self, now: int) -> Sequence[int]:
+        """Return how many have yet to take their copy, and who waits for that."""
+        return self._pending, id(self._writer)
+
     def full(self) -> list[bool]:
         """Return for each channel whether it has yet to take its copy."""
         return [any(waits is c.writer_waits for _, waits in c.parked()) for c in self.channels]
@@ -143,6 +147,10 @@ class GatherEnd(Endpoint):
     def contents(self) -> str:
         """Return how full the gather is, in words."""
         return self.gather.contents()
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return how far ahead of the reader it is, and who waits."""
+        return self.sent - self.gather.taken, id(self._writer)
 
     def retry(self) -> None:
         """Put the held part, as the reader has freed a slot."""
@@ -235,6 +243,13 @@ class Gather(Endpoint):
     def contents(self) -> str:
         """Return how full it is, in words."""
         return how_full(self.name, self)
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return what is complete, what is missing of each token under way, and who waits."""
+        complete = (max(0, tick - now) for tick, _ in self._complete)
+        slots = (self.parts[(self.taken + i) % self.capacity] for i in range(self.capacity))
+        parts = (number for missing, last, _ in slots for number in (missing, max(-1, last - now)))
+        return id(self._reader), len(self._complete), *complete, *parts
 
     def add(self, index: int, token: Any, tick: int) -> None:
         """Count one writer's part of the token that is its `index`-th, there in `tick`.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from simcore.commands import Engine
 from simcore.errors import WiringError
+from simcore.history import unrolled
 
 Form = TypeVar("Form", bound="Operation")
 
@@ -67,6 +68,13 @@ class Operation:
         """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
         return np.zeros((0, 2), np.int64)
 
+    def tally(self) -> tuple[int, int]:
+        """Return how often it was held, and for how long in all [tick]."""
+        return self.count, self.ticks
+
+    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
+        """Count again, so many times and each time `ticks` later, what came between two tallies."""
+
     @property
     def state(self) -> str:
         """Name of the state that its time is charged to."""
@@ -91,6 +99,11 @@ class _CountedOperation(Operation):
     def hold_from(self, tick: int, cycles: int) -> int:
         """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
         return self.hold(cycles)
+
+    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
+        """Count again, so many times and each time `ticks` later, what came between two tallies."""
+        self._count += times * (last[0] - first[0])
+        self._ticks += times * (last[1] - first[1])
 
     @property
     def count(self) -> int:
@@ -127,6 +140,12 @@ class _RecordedOperation(Operation):
         if cycles != self._usual:
             self._note_duration(cycles)
         return cycles
+
+    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
+        """Record again, so many times and each time `ticks` later, what came between two tallies."""
+        self._starts = unrolled(self._starts, first[0], last[0], times, ticks)
+        if self._durations is not None:
+            self._durations = unrolled(self._durations, first[0], last[0], times, 0)
 
     def _note_duration(self, ticks: int) -> None:
         if self._usual == _NONE_YET:
@@ -188,6 +207,10 @@ class _ClockedOperation(Operation):
         """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
         return self._inner.intervals()
 
+    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
+        """Count again, so many times and each time `ticks` later, what came between two tallies."""
+        self._inner.repeat(first, last, times, ticks)
+
 
 def bind_operation(
     name: str,
@@ -241,3 +264,11 @@ class Counter:
     def add(self, amount: int) -> None:
         """Count `amount` actions."""
         self.count += amount
+
+    def tally(self) -> tuple[int, int]:
+        """Return the count."""
+        return self.count, 0
+
+    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
+        """Count again, so many times, what came between two tallies."""
+        self.count += times * (last[0] - first[0])

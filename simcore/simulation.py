@@ -27,6 +27,7 @@ from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, Watch
 from simcore.laws import Law, check_laws
 from simcore.recording import recorded_activity
 from simcore.registry import near_miss
+from simcore.steady import NOTHING, FastForward, SteadyState
 from simcore.wiring import Wiring
 
 EngineName = Literal["lean", "stock"]
@@ -74,6 +75,7 @@ class Outcome:
     makespan : ticks until the last expected output was there, rounded up to a cycle of the reference clock
     accounts : one for each unit, sorted by path
     activity : the recorded intervals, None if nothing was recorded
+    fast_forward : what came of skipping, None if it was not asked for
     """
 
     makespan: int
@@ -84,6 +86,7 @@ class Outcome:
     events: int
     wall_s: float
     activity: Activity | None
+    fast_forward: FastForward | None = None
 
     @property
     def cycles(self) -> int:
@@ -133,9 +136,11 @@ class Simulation:
         self._shuffle = shuffle
         self._limits = limits or Limits()
         self._observe = observe
-        self._event_waits: dict[tuple[Wake, str], Waits] = {}
+        self.event_waits: dict[tuple[Wake, str], Waits] = {}
         self._event_parks: dict[Wake, str] = {}
-        self._finished = False
+        self._finished = self._over = False  # the last output is there; the makespan is reached
+        self._pausing = False
+        self._steady: SteadyState | None = None
         self._expected: tuple[int, str, Callable[[], int]] | None = None
         self._moved = (0, 0)  # tokens and events at the last look
         self._started = 0.0
@@ -168,12 +173,21 @@ class Simulation:
         """Say what the run is for: `total` outputs called `what` ("images"), of which `done()` have come."""
         self._expected = (total, what, done)
 
+    def fast_forward(self, begun: Callable[[], int], shorten: Callable[[int], None]) -> None:
+        """Leave out whole periods of the expected outputs; see `simcore.steady.SteadyState`."""
+        self._steady = SteadyState(self, begun, shorten)
+
+    @property
+    def _left_out(self) -> FastForward:
+        """What was not simulated so far."""
+        return NOTHING if self._steady is None else self._steady.found
+
     def _missing(self) -> str:
         """Return what is still expected, in words."""
         if self._expected is None:
             return "no component has said finish()"
         total, what, done = self._expected
-        return f"{total - done()} of {total} {what} have not come out"
+        return f"{total - done() - self._left_out.items} of {total} {what} have not come out"
 
     # -- for components --------------------------------------------------------------------------------------
 
@@ -184,11 +198,18 @@ class Simulation:
         self._finished = True
         edge = next_edge(self.engine.now, self.reference.ticks)
         if edge == self.engine.now:
-            self.engine.halt()
+            self._halt(None)
         else:
             self.engine.at(edge, Wake(self._halt))
 
+    def arrived(self) -> None:
+        """Say that one of the expected outputs has arrived, but not the last one."""
+        if self._steady is not None and self._expected is not None and self._steady.watching:
+            self._pausing = True
+            self.engine.halt()
+
     def _halt(self, _: Any) -> Park:
+        self._over = True
         self.engine.halt()
         return PARK
 
@@ -197,7 +218,7 @@ class Simulation:
         wake = self.engine.active
         if wake.unit is None:
             raise WiringError(f"{describe(wake)} calls waits_for, but only a component's own process may")
-        waits = self._event_waits.setdefault((wake, resource), self._new_waits(wake))
+        waits = self.event_waits.setdefault((wake, resource), self._new_waits(wake))
         wake.since = self.engine.now
         self._event_parks[wake] = f"wait-resource:{resource}"
 
@@ -225,7 +246,7 @@ class Simulation:
         collecting = gc.isenabled()
         gc.disable()  # the calendar makes no circles, so collecting them only costs time
         try:
-            self._run_engine()
+            self._run_to_makespan(units)
             if not self._finished:
                 self._end_operations(units)
                 parked = self._parked(units)
@@ -240,11 +261,15 @@ class Simulation:
                 gc.enable()
         wall = time.perf_counter() - self._started
         self._settle(units, max(makespan, self.engine.now))  # a lie told while draining is a lie, too
+        parked = self._parked(units) if self.recording else []
+        if self._steady is not None:
+            makespan += self._left_out.ticks
+            accounts, parked = self._steady.complete(accounts, units, parked)
         energy = energy_report(self.parts, float(makespan * self.reference.period / self.reference.ticks))
         check_laws(self.wiring.connections, accounts, makespan, energy, self.laws)
         activity = None
         if self.recording:
-            activity = recorded_activity(units, self._parked(units), makespan, self.reference)
+            activity = recorded_activity(units, parked, makespan, self.reference)
         return Outcome(
             makespan,
             self.reference,
@@ -254,6 +279,7 @@ class Simulation:
             self.engine.events,
             wall,
             activity,
+            None if self._steady is None else self._left_out,
         )
 
     def _start(self) -> list[Unit]:
@@ -266,7 +292,8 @@ class Simulation:
             for end in self.wiring.ends:
                 end.waits.log = array("q")
         for unit in order:
-            unit.wake = self.engine.start(getattr(unit.component, unit.process)())
+            unit.generator = getattr(unit.component, unit.process)()
+            unit.wake = self.engine.start(unit.generator)
             unit.wake.unit = unit
             unit.wake.owner.callbacks.append(lambda event, unit=unit: self._end(unit, event))
         return sorted(units, key=lambda u: u.path)
@@ -292,6 +319,17 @@ class Simulation:
     def _run_engine(self) -> None:
         self.engine.run()
 
+    def _run_to_makespan(self, units: list[Unit]) -> None:
+        """Run until the last output is there, looking at the state between outputs if it may repeat."""
+        self._run_engine()
+        while self._pausing and not self._over:
+            self._pausing = False
+            assert self._steady is not None
+            assert self._expected is not None
+            total, what, done = self._expected
+            self._steady.look(units, total, what, done())
+            self._run_engine()
+
     def _end_operations(self, units: Iterable[Unit]) -> None:
         """Let operations end behind which nothing is left to do: a relay's take no entry of the calendar."""
         last = max((u.wake.since for u in units if u.wake is not None and u.wake.waiting), default=0)
@@ -310,7 +348,7 @@ class Simulation:
                 f"no token moved in the last {EVENTS_WITHOUT_TOKEN} events up to tick {self.engine.now}; "
                 f"{self._missing()}; look for a process that polls"
             )
-        cycle = self.engine.now // self.reference.ticks
+        cycle = (self.engine.now + self._left_out.ticks) // self.reference.ticks
         limits = self._limits
         if limits.cycles is not None and cycle > limits.cycles:
             raise WatchdogError(f"the run passed its limit of {limits.cycles} cycles; {self._missing()}")
@@ -324,7 +362,8 @@ class Simulation:
             )
         if self._observe is not None:
             total, what, done = self._expected or (0, "outputs", lambda: 0)
-            self._observe(Progress(cycle, done(), total, what, self.engine.events, wall))
+            come = done() + self._left_out.items
+            self._observe(Progress(cycle, come, total, what, self.engine.events, wall))
 
     # -- settling --------------------------------------------------------------------------------------------
 
@@ -342,7 +381,7 @@ class Simulation:
         for end in self.wiring.ends:
             if end.waits.owner is not None:
                 end.waits.owner.unit.waits.append((end.state, end.waits))
-        for (wake, resource), waits in self._event_waits.items():
+        for (wake, resource), waits in self.event_waits.items():
             wake.unit.waits.append((f"wait-resource:{resource}", waits))
         waiting = {id(p.unit): p.state for p in self._parked(units)}
         return tuple(

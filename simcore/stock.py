@@ -60,6 +60,14 @@ class StockProcess(simpy.Process):
             raise not_interruptible(self.wake)
 
 
+class _Alarm(Timeout):
+    """A Timeout that brings a Wake back."""
+
+    def __init__(self, env: StockEnvironment, delay: Any, wake: Wake) -> None:
+        super().__init__(env, delay)
+        self.wake = wake
+
+
 class StockEnvironment(simpy.Environment):
     """SimPy's environment with the few methods that channels, arbiters and simulations ask of an engine."""
 
@@ -70,6 +78,13 @@ class StockEnvironment(simpy.Environment):
         self.observer: Callable[[], None] | None = None
         self._late: list[Callable[[], None]] = []
         self._halting = False
+
+    def calendar(self) -> list[tuple[Any, Wake]] | None:
+        """Return what is due after this tick, in order; None if it holds an event that is no Wake's."""
+        # SimPy leaves the event that stopped it behind, without callbacks.
+        due = sorted((e for e in self._queue if e[3].callbacks), key=lambda entry: entry[:3])
+        entries = [(tick, event.wake) for tick, _, _, event in due if isinstance(event, _Alarm)]
+        return entries if len(entries) == len(due) else None
 
     @property
     def idle(self) -> bool:
@@ -96,10 +111,10 @@ class StockEnvironment(simpy.Environment):
         """Put a Wake into a tick, this one or a later one, behind what is due then."""
         event: Event
         if wake.owner is None:
-            event = Timeout(self, max(0, tick - self.now))
+            event = _Alarm(self, max(0, tick - self.now), wake)
             event.callbacks.append(lambda _: wake.send(wake.value))
         elif tick > self.now:
-            event = Timeout(self, tick - self.now)
+            event = _Alarm(self, tick - self.now, wake)
             event.callbacks.append(lambda _: self.soon(wake))
         elif wake.owner.is_alive:  # else it failed, and something that it had asked for came after all
             event, value = wake.parked_event, wake.value
@@ -163,7 +178,7 @@ class StockEnvironment(simpy.Environment):
                 event = Event(self)
                 wake.parked_event = event
             elif type(command) is int and command >= 0:
-                event = Timeout(self, command)
+                event = _Alarm(self, command, wake)
             elif isinstance(command, Event):
                 event = command
             else:

@@ -25,6 +25,10 @@ class Deal(Endpoint):
         self._sides = [side.put for side in sides]
         self._turn = 0
 
+    def standing(self, now: int) -> Sequence[int]:
+        """Return whose turn it is."""
+        return (self._turn,)
+
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a token to the side whose turn it is, waiting until it has room."""
         turn = self._turn
@@ -42,6 +46,10 @@ class Collect(Endpoint):
         self.channels = tuple(channels)
         self._gets: list[Callable[[], Ready | Park]] = [channel.get for channel in channels]
         self._turn = 0
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return whose turn it is."""
+        return (self._turn,)
 
     def get(self) -> Ready | Park:
         """Take the oldest token of the side whose turn it is, waiting until there is one."""

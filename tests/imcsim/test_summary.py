@@ -33,6 +33,7 @@ ADDED = {
     "conversions",
     "clipped_conversions",
     "formulations",
+    "fast_forward",
 }
 
 
@@ -52,7 +53,7 @@ def test_what_does_not_apply_is_null() -> None:
     empty = {name for name, value in summary.items() if value is None}
     assert empty == {
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
-        "outputs_match_golden", "conversions", "clipped_conversions", "formulations",
+        "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 

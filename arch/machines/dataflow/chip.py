@@ -68,6 +68,18 @@ class DataflowChip(Component):
                 self._link(buffer.source, port, buffer.depth, latency)
         self._link(last.name, self.sink.pixel_in, None, latency)
 
+    def begun(self) -> int:
+        """Return how many images some part works for already, or waits for."""
+        memories = (core.memory for core in self.cores.values())
+        read = max(memory.read.count // memory.stage.steps for memory in memories)
+        return max(self.source.begun, 1 + read, 1 + len(self.sink.completed))
+
+    def end_after(self, images: int) -> None:
+        """Let the run be over after so many images, no fewer than have begun."""
+        self.source.images = self.sink.images = images
+        for core in self.cores.values():
+            core.memory.images = images
+
     def _link(self, sender: str, target: Any, depth: int | None, latency: int) -> None:
         core = self.cores.get(sender)
         if core is None:

@@ -23,6 +23,7 @@ class Dataflow(Machine):
     Config = DataflowConfig
     config: DataflowConfig
     device_values = True
+    skips_periods = True
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -69,14 +70,19 @@ class Dataflow(Machine):
         simulation.laws.append(
             lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, macs())
         )
+        if options.fast_forward:
+            simulation.fast_forward(chip.begun, chip.end_after)
         if options.built is not None:
             options.built()
         outcome = simulation.run()
         shape = placed.stages[-1].shape
+        accepted, completed = chip.source.accepted, chip.sink.completed
+        if outcome.fast_forward is not None:
+            accepted, completed = map(outcome.fast_forward.unrolled, (accepted, completed))
         return MachineRun(
             outcome=outcome,
-            accepted=chip.source.accepted,
-            completed=chip.sink.completed,
+            accepted=accepted,
+            completed=completed,
             outputs=None
             if outputs is None
             else outputs.reshape(images, -1, shape[0]).transpose(0, 2, 1).reshape(images, *shape),
