@@ -53,3 +53,29 @@ def test_accuracy_depends_on_converters_cells_noise_and_time(tmp_path: Path) -> 
     picture = tmp_path / "accuracy.png"
     study["save_figure"](study["draw"](found), picture)
     assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_memory_and_cores_buy_what_the_study_says(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "frontiers_study.py"))
+    trade = study["memory_against_latency"]("resnet32-ibm", (1024, 256))
+    for points in trade.values():
+        memory, latency = [p.memory for p in points], [p.latency for p in points]
+        assert memory == sorted(memory)
+        assert max(latency) < 1.01 * min(latency)
+    sequential = study["layer_after_layer"]("resnet32-ibm")
+    assert sequential.memory > 9 * trade[1024][0].memory
+    assert sequential.latency > 8 * trade[1024][0].latency
+    climbs = study["ladders"]({"resnet32-ibm": (1024, 128), "resnet18": (3136, 784)})
+    for (slow, fast), interval in zip(climbs.values(), (128, 784), strict=True):
+        assert fast.cores > slow.cores
+        assert fast.interval == interval * study["STEP_CYCLES"] < slow.interval
+        assert fast.latency < slow.latency
+    reads = study["ports"]("resnet32-ibm", 64, (4, 64))
+    assert reads["whole-window"][0].interval > 2 * reads["new-columns"][0].interval
+    assert reads["whole-window"][1].interval == reads["new-columns"][1].interval == 64 * 130
+    for rows in (trade, climbs, reads):
+        assert len(study["table"]("points", rows).splitlines()) == 1 + sum(map(len, rows.values()))
+    picture = tmp_path / "study.png"
+    study["save_figure"](study["draw"](trade, sequential, climbs, reads, (4, 64)), picture)
+    assert picture.stat().st_size > 10_000
