@@ -118,8 +118,8 @@ def _needed(before: Sequence[Stage], reader: Stage, place: int) -> int:
     demand = {operand.source: np.arange(operand.firing.pixels + 1)}
     for stage in before:
         if parts := [o for o in stage.operands if o.source in demand]:
-            steps = np.arange(1, stage.pixels + 1) * stage.steps_per_pixel - 1
-            latest = np.max([demand[o.source][o.firing.need[steps]] for o in parts], axis=0)
+            finishing = stage.finishing_steps
+            latest = np.max([demand[o.source][o.firing.need[finishing]] for o in parts], axis=0)
             demand[stage.name] = np.append(0, latest)
     sent = [demand[o.source][o.firing.need] - 1 for o in others if o.source in demand]
     return max(1, int((np.max([operand.firing.need, *sent], axis=0) - operand.firing.live).max()))
