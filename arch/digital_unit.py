@@ -37,6 +37,13 @@ class DigitalUnitConfig(PartConfig):
         unit="cycle",
         doc="time of one pass over the lanes, assumed; 0 hides it in the product",
     )
+    pool_latency_cycles: int = param(
+        0,
+        ge=0,
+        le=MOST_CYCLES,
+        unit="cycle",
+        doc="from the last pass of a pool until its pixel is sent, pipelined; none, assumed",
+    )
     channel_energy_pj: float = param(
         COLUMN_FINISH.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {COLUMN_FINISH.source}"
     )
@@ -78,6 +85,12 @@ class DigitalUnit(Component):
         if tiling is not None:
             self.cores = len(tiling.blocks) * replicas
             self.sharing = len(tiling.blocks) // tiling.row_blocks * replicas
+
+    @property
+    def latency_cycles(self) -> int:
+        """Cycles from the last pass until the pixel is sent."""
+        pools = isinstance(self.stage.head, (MaxPoolNode, AvgPoolNode))
+        return self.config.pool_latency_cycles if pools else 0
 
     @property
     def pixels(self) -> int:

@@ -95,6 +95,7 @@ def published_dataflow() -> Iterator[Target]:
     yield from replication_ladder()
     yield from published_topology()
     yield from _worked_example()
+    yield from _larger_example()
     yield from _totals()
 
 
@@ -215,6 +216,39 @@ def _worked_example() -> Iterator[Target]:
             yield _exact(
                 f"{row.name}.interval.{images}", f"{label}: interval of {images} images", row.interval, gap
             )
+
+
+#: Copies of the stem and of the four stages of ResNet-18, input pixels a step, interval and latency [step].
+_LARGER = (
+    ((1, 1, 1, 1, 1), 4, 12_544, 13_113),
+    ((16, 4, 1, 1, 1), 64, 784, 1_045),
+    ((64, 16, 4, 1, 1), 256, 196, 332),
+)
+
+
+def _larger_example() -> Iterator[Target]:
+    """Yield ResNet-18 at 224 x 224: latency with pools that take no step or one, and the interval."""
+    network = lower(networks["resnet18"]())
+    preset = machines["dataflow-unit"]
+    names = [node.name for node in network.nodes if isinstance(node, MatrixNode) and node.name != "fc"]
+    for copies, together, interval, latency in _LARGER:
+        # a stage's layers, as stage2-block1-conv1, have the copies of that stage
+        of_stage = [0 if name == "stem" else int(name.removeprefix("stage")[0]) for name in names]
+        layers = {n: {"replication": copies[stage]} for n, stage in zip(names, of_stage, strict=True)}
+        label = f"resnet18.{','.join(map(str, copies))};{together}"
+        for pools in (0, 1):
+            changes = {
+                "detail": "group",
+                "layers": layers,
+                "input_pixels_per_cycle": together,
+                "core": {"digital": {"pool_latency_cycles": pools}},
+            }
+            machine = preset.machine(preset.machine.Config.parse(overlay(preset.values, changes)))
+            completed = machine.simulate(machine.map(network), 2, None, RunOptions()).completed
+            what = f"ResNet-18, pools of {pools} steps: step of the output"
+            yield _exact(f"{label}.latency.{pools}", what, latency + 2 * pools, completed[0])
+            gap = completed[1] - completed[0]
+            yield _exact(f"{label}.interval.{pools}", "ResNet-18: interval of 2 images", interval, gap)
 
 
 def _peaks(pipeline: _Pipeline) -> Iterator[Target]:

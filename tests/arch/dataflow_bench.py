@@ -151,7 +151,11 @@ def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str,
             "dac_bits": draw(st.integers(1, 8)),
         },
         "adc": adc,
-        "digital": {"lanes": draw(st.integers(1, 8)), "pass_cycles": draw(st.integers(0, 3))},
+        "digital": {
+            "lanes": draw(st.integers(1, 8)),
+            "pass_cycles": draw(st.integers(0, 3)),
+            "pool_latency_cycles": draw(st.integers(0, 9)),
+        },
         "partial_sum_cycles": draw(st.integers(0, 20)),
     }
     return {

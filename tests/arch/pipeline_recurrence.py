@@ -204,7 +204,8 @@ class Recurrence:
         self.source = Unit(lambda n: config.source.pixel_cycles)
         self._solve()
         self.completed = [
-            self.outputs.accepted[(image + 1) * last.pixels - 1] + self.latency for image in range(images)
+            self.outputs.accepted[(image + 1) * last.pixels - 1] + self._hop(last.name)
+            for image in range(images)
         ]
         self.peaks = {
             (name, place): buffer.peak()
@@ -274,6 +275,12 @@ class Recurrence:
             Unit(digital),
             pixels,
         )
+
+    def _hop(self, sender: str) -> int:
+        """Return how long a pixel of a stage, or of the input, takes to the memories that hold it."""
+        core = self.cores.get(sender)
+        pools = core is not None and isinstance(core.stage.head, MaxPoolNode | AvgPoolNode)
+        return self.latency + (int(self.config.core.digital.pool_latency_cycles) if pools else 0)
 
     def _row_split(self, layer: str) -> str:
         own = self.config.layers.get(layer)
@@ -386,7 +393,7 @@ class Recurrence:
                     pixel = image * buffer.pixels + need - 1
                     if pixel >= len(buffer.accepted):
                         return False
-                    visible = max(visible, buffer.accepted[pixel] + self.latency)
+                    visible = max(visible, buffer.accepted[pixel] + self._hop(buffer.source))
             done = memory.take(visible)
             for buffer in core.buffers:
                 buffer.free(done, image, step)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks import Bench, benches, measure
-from benchmarks.resnet50 import peak, products
+from benchmarks.imagenet import peak, products
 from imcsim.bench_report import _THREADS, bench_json
 from tests.imcsim.command_bench import command, refusal
 
@@ -21,6 +21,10 @@ RESNET50 = {
     "resnet50-setup": 2,
     "resnet50-memory": 1,
     "resnet50-memory-eight": 1.1,
+    "densenet121-group": 10,
+    "vgg16-group": 10,
+    "densenet121-memory": 1,
+    "vgg16-memory": 1,
 }
 
 

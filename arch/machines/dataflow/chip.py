@@ -86,7 +86,7 @@ class DataflowChip(Component):
             self.connect(self.source.pixel_out, target, depth, latency)
         else:
             core.links.readers += 1
-            self.connect(core.digital.pixel_out, target, depth, latency)
+            self.connect(core.digital.pixel_out, target, depth, latency + core.digital.latency_cycles)
 
     def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
         """Give every part its values; return where outputs go, (images x pixels, channels) int32."""

@@ -169,7 +169,7 @@ def _latency_steps(config: DataflowConfig, tiling: Tiling | None, step: int) -> 
     core = config.core
     cycles = core.digital.pass_cycles + config.fabric.latency_cycles
     if tiling is None:
-        cycles += core.product_cycles(config.streaming)
+        cycles += core.product_cycles(config.streaming) + core.digital.pool_latency_cycles
     else:
         cycles += core.passage(config.streaming, tiling.blocks)
         cycles += (tiling.row_blocks - 1) * core.partial_sum_cycles

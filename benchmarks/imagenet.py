@@ -1,4 +1,4 @@
-"""What an ImageNet network costs: ResNet-50 on `dataflow`, 224 x 224, eight bitlines a weight.
+"""What an ImageNet network costs on `dataflow`, 224 x 224, eight bitlines a weight: ResNet-50, and two others.
 
 A run is compared with its own multiply-accumulates as float32 matrix products on one thread: a product for
 each layer in the layer's own shape. Times are wall seconds as a run's summary tells them: `wall_s`, which is
@@ -34,17 +34,18 @@ import gc, json, sys
 from pathlib import Path
 import imcsim
 options = json.loads(sys.argv[1])
+network = options.pop("name", "resnet50")
 for _ in range(options.pop("runs", 1)):
     gc.collect()  # the last machine is not the next one's to free
-    summary = imcsim.run("resnet50", "dataflow", record=False, **options).summary
+    summary = imcsim.run(network, "dataflow", record=False, **options).summary
 peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
 print(summary["setup_s"], summary["wall_s"], peak)
 """
 
 
 @cache
-def _network() -> LoweredNetwork:
-    return lower(networks[NAME]())
+def _network(name: str = NAME) -> LoweredNetwork:
+    return lower(networks[name]())
 
 
 @cache
@@ -57,11 +58,11 @@ def _values() -> Values:
 
 
 @cache
-def _operands() -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
+def _operands(name: str) -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
     """Return windows, weights and room for the products of every group of every layer."""
     random = np.random.default_rng(0)
     operands = []
-    for node in _network().nodes:
+    for node in _network(name).nodes:
         if isinstance(node, MatrixNode):
             pixels = node.shape[1] * node.shape[2]
             for _ in range(node.groups):
@@ -71,9 +72,9 @@ def _operands() -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[
     return operands
 
 
-def products() -> float:
-    """Return how long the network's matrix products take [s]."""
-    operands = _operands()
+def products(name: str = NAME) -> float:
+    """Return how long a network's matrix products take [s]."""
+    operands = _operands(name)
     start = perf_counter()
     for windows, weights, out in operands:
         np.matmul(windows, weights, out=out)
@@ -82,6 +83,7 @@ def products() -> float:
 
 def simulated(
     detail: str,
+    name: str = NAME,
     *,
     images: int = 1,
     values: Literal["off", "ideal", "device"] = "off",
@@ -92,7 +94,7 @@ def simulated(
     machine = Dataflow(DataflowConfig.parse({"columns_per_weight": SLICES, "detail": detail, "core": core}))
     given = replace(_values(), device=values == "device") if values != "off" else None
     options = RunOptions(fast_forward=fast_forward)
-    return machine.simulate(machine.map(_network()), images, given, options).outcome.wall_s
+    return machine.simulate(machine.map(_network(name)), images, given, options).outcome.wall_s
 
 
 def run_apart(**options: Any) -> tuple[float, float, float]:
@@ -194,3 +196,27 @@ for _bench in (
     ),
 ):
     benches.register(_bench.name)(_bench)
+
+for _name, _known in (("densenet121", "DenseNet-121"), ("vgg16", "VGG-16")):
+    benches.register(f"{_name}-group")(
+        Bench(
+            f"{_name}-group",
+            f"{_known}, crossbars in lock-step, values off, against its MACs in BLAS",
+            "cost",
+            10,
+            lambda name=_name: (simulated("group", name), products(name)),  # type: ignore[misc]
+            rounds=3,
+        )
+    )
+    benches.register(f"{_name}-memory")(
+        Bench(
+            f"{_name}-memory",
+            f"{_known}, crossbars in lock-step, values off: peak memory against 1 GiB",
+            "cost",
+            1,
+            lambda name=_name: (peak(name=name, values="off", settings=["detail=group"]), GIBIBYTE),  # type: ignore[misc]
+            rounds=1,
+            warm_up=False,
+            unit="MiB",
+        )
+    )
