@@ -1,5 +1,5 @@
 # make run    build the environment, then watch a machine classify handwritten digits
-# make test   run all tests            make check   lint and strict types
+# make test   run all tests, two at a time    make check   lint and strict types
 # make bench  speed, as ratios         make docs    build the documentation
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ run: $(STAMP)
 	$(BIN)/imcsim export runs/digits-resnet --to png
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""What an ImageNet network costs on `dataflow`, 224 x 224, eight bitlines a weight: ResNet-50, and two others.
+"""What ImageNet networks cost on `dataflow`, 224 x 224, eight bitlines a weight: ResNet-50, and two more.
 
 A run is compared with its own multiply-accumulates as float32 matrix products on one thread: a product for
 each layer in the layer's own shape. Times are wall seconds as a run's summary tells them: `wall_s`, which is
