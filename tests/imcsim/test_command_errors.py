@@ -63,7 +63,8 @@ OFF = ("--values", "off")
         (["list", "machine"], "there is no list of 'machine'; did you mean 'machines'?"),
         (
             ["describe", "digits-mpl"],
-            "no machine, workload, component, fabric or device is called 'digits-mpl'; did you mean 'digits-mlp'?",
+            "no machine, workload, component, fabric or device is called 'digits-mpl'; did you mean "
+            "'digits-mlp'?",
         ),
         (["run"], "Missing argument 'WORKLOAD'; see 'imcsim run --help'"),
         (
