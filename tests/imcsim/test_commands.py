@@ -43,8 +43,9 @@ def test_run_tells_what_came_out_at_what_cost_and_why_units_stood_idle() -> None
 
 
 def test_run_says_where_its_files_are(tmp_path: Path) -> None:
-    text = " ".join("\n".join(lines_of(*MLP, "--values", "off", "--out", tmp_path / "r")).split())
-    assert f"imcsim export {tmp_path / 'r'} --to png" in text
+    folder = tmp_path / ("a-name-longer-than-a-line-" * 4)
+    text = "".join("\n".join(lines_of(*MLP, "--values", "off", "--out", folder)).split())
+    assert f"imcsimexport{folder}--topng" in text
 
 
 def test_list_names_everything_that_is_registered() -> None:
