@@ -199,7 +199,7 @@ for _bench in (
     ),
     Bench(
         "crossbar-effects",
-        "the same: read noise, gain, offset and IR drop of first order on, against off",
+        "arrays of crossbar-exact: read noise, gain, offset and IR drop of first order on, against off",
         "cost",
         3,
         cpu_times(with_effects, one_by_one),
