@@ -14,7 +14,7 @@ import imcsim
 from arch.array_parts import ArrayParts, Placement, array_converters
 from arch.streaming import Streaming
 from simcore import ConfigError
-from tests.arch.dataflow_bench import bench
+from tests.arch.dataflow_bench import Quantized, bench
 from tests.arch.support_matrix import EFFECTS, matrix, run, settings, small_layer
 from workloads import sample_windows
 from workloads.quantization import QuantizedMatrix
@@ -132,8 +132,8 @@ def test_copies_of_a_layer_are_programmed_one_by_one() -> None:
     assert (first[..., 1::3] != turns[..., 1::3]).any()
 
 
-def test_calibrated_converters_cover_what_they_saw_and_no_more() -> None:
-    case = small_layer()
+def calibrated_layer(case: Quantized) -> tuple[ArrayParts, Placement, Any, int]:
+    """Return parts with calibrated converters, the layer on an array, its windows and its zero point."""
     machine = bench(case.network.lowered, settings("calibrated range", "differential", "group")).machine
     core = machine.config.core
     parts = ArrayParts(machine.config.encoding, core.crossbar, core.adc)
@@ -142,13 +142,18 @@ def test_calibrated_converters_cover_what_they_saw_and_no_more() -> None:
     assert isinstance(quantised, QuantizedMatrix)
     windows = sample_windows(case.network, case.values.codes)[node.name]
     held = Placement(quantised.weights[0], np.arange(27), 0)
+    return parts, held, windows, int(quantised.input_zero)
+
+
+def test_calibrated_converters_cover_what_they_saw_and_no_more() -> None:
+    case = small_layer()
+    parts, held, windows, zero = calibrated_layer(case)
     streaming = Streaming(8, form="pulse-width")
-    seen = array_converters(held, parts, streaming, samples=windows, zero=int(quantised.input_zero))
-    levels = parts.encoding.encode(held.weights).levels.astype(int)
-    sums = (windows + quantised.input_zero) @ levels
+    seen = array_converters(held, parts, streaming, samples=windows, zero=zero)
+    sums = (windows + zero) @ parts.encoding.encode(held.weights).levels.astype(int)
     assert seen.lsb == -(-sums.max() // 255)
     wide = array_converters(
-        held, replace(parts, adc=core.adc.model_copy(update={"range": "weights"})), streaming
+        held, replace(parts, adc=parts.adc.model_copy(update={"range": "weights"})), streaming
     )
     assert int(seen.lsb) < int(wide.lsb)
     found = run(case, settings("calibrated range", "differential", "group"))
@@ -159,16 +164,8 @@ def test_calibrated_converters_cover_what_they_saw_and_no_more() -> None:
 @pytest.mark.parametrize("ratio", [3.0, 10.0])
 def test_calibrated_converters_cover_no_more_where_the_off_state_conducts(ratio: float) -> None:
     """Every row at full input would be far beyond what any window shows."""
-    case = small_layer()
-    machine = bench(case.network.lowered, settings("calibrated range", "differential", "group")).machine
-    core = machine.config.core
-    parts = ArrayParts(machine.config.encoding, core.crossbar, core.adc)
-    node = case.network.lowered.nodes[0]
-    quantised = case.network.nodes[node.name]
-    assert isinstance(quantised, QuantizedMatrix)
-    windows = sample_windows(case.network, case.values.codes)[node.name]
-    held = Placement(quantised.weights[0], np.arange(27), 0)
-    zero, g_off = int(quantised.input_zero), 3 / (ratio - 1)
+    parts, held, windows, zero = calibrated_layer(small_layer())
+    g_off = 3 / (ratio - 1)
     seen = array_converters(held, parts, Streaming(8, form="pulse-width"), g_off, windows, zero)
     sums = (windows + zero) @ (parts.encoding.encode(held.weights).levels + g_off)
     assert seen.lsb == -(-np.ceil(sums.max()) // 255)
