@@ -8,7 +8,7 @@ that every layer graph that has an order with edges no longer than k finds a cha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from arch.fabric.topology import Channel, Topology, Vertex, around, both_ways, fabrics, straight
 from simcore import param
@@ -17,6 +17,8 @@ from simcore import param
 @fabrics.register("5pp")
 class ParallelPrism(Topology):
     """Channels from each core to the next k in a line: B(k), which stands for 5 Parallel Prism at k = 5."""
+
+    routed: ClassVar[bool] = False
 
     k: int = param(5, ge=1, unit="channel", doc="that leave a core, to the next so many; assumed")
 
@@ -36,6 +38,8 @@ class ParallelPrism(Topology):
 @fabrics.register("all-to-all")
 class AllToAll(Topology):
     """A channel between any two cores."""
+
+    routed: ClassVar[bool] = False
 
     def channels(self, cores: int) -> Iterator[Channel]:
         """Yield all pairs."""
@@ -124,6 +128,8 @@ def _place(corner: int) -> int:
 @fabrics.register("h-tree")
 class HTree(Topology):
     """Cores at the leaves of a binary tree of switches, laid out as H in H."""
+
+    routed: ClassVar[bool] = False
 
     def levels(self, cores: int) -> int:
         """Return the levels of switches above the leaves."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isqrt
-from typing import Literal
+from typing import ClassVar, Literal
 
 from arch.fabric.topology import Channel, Topology, Vertex, around, both_ways, fabrics, straight
 from simcore import param
@@ -77,6 +77,8 @@ class Torus(Mesh):
 @fabrics.register("c-mesh")
 class ConcentratedMesh(Mesh):
     """A mesh of routers with several cores each; `columns` are columns of routers. As in ISAAC."""
+
+    routed: ClassVar[bool] = False
 
     concentration: int = param(4, ge=1, unit="core", doc="cores at each router; 4 as in ISAAC (2016)")
 

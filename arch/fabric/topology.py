@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from simcore import MappingError, PartConfig, Registry
 
@@ -18,7 +18,12 @@ Channel: TypeAlias = tuple[Vertex, Vertex]
 
 
 class Topology(PartConfig):
-    """Base of all topologies; a configuration that can draw its graph for any number of cores."""
+    """Base of all topologies; a configuration that can draw its graph for any number of cores.
+
+    routed : whether every core has a router, through which what it sends and reads goes, too
+    """
+
+    routed: ClassVar[bool] = True
 
     def size(self, cores: int) -> int:
         """Return the cores of the smallest such graph with at least so many; for its size, it is the same."""
