@@ -21,7 +21,7 @@ from simcore import (
     param,
     process,
 )
-from workloads import AvgPoolNode, ConcatNode, MaxPoolNode
+from workloads import AddNode, AvgPoolNode, MaxPoolNode
 
 
 class DigitalUnitConfig(PartConfig):
@@ -58,7 +58,7 @@ class DigitalUnit(Component):
 
     Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks or with
     replicas has as many units, which share the channels of each pixel. A pool passes once for each pixel of
-    its window, a sum once for each further operand; what stands behind a global pool passes once an image.
+    its window, a sum once for each further operand, a concatenation over all its channels; what stands behind a global pool passes once an image.
     The sums of several pixels are there at once, and its lanes finish and send one pixel after the other.
 
     stage, cores, sharing : what it works for; cores of the stage (0 without arrays), units that share its
@@ -99,34 +99,46 @@ class DigitalUnit(Component):
 
     @property
     def passes(self) -> int:
-        """Passes over the channels in every step."""
+        """Passes over the head's channels in every step."""
         head = self.stage.head
         if isinstance(head, (MaxPoolNode, AvgPoolNode)) and not self.stage.accumulates:
             return head.window.positions
         return 1
 
     @property
-    def last_passes(self) -> int:
-        """Further passes in a step that completes a pixel: operands of sums, lookups, batch norms."""
-        stage = self.stage
-        # A concatenation's operands bring channels of their own, a sum's the same ones again.
-        added = 0 if isinstance(stage.head, ConcatNode) else len(stage.operands) - 1
-        return added + sum(len(node.inputs) == 1 for node in stage.after)
+    def last_passes(self) -> list[int]:
+        """Channels of each further pass in a step that completes a pixel.
 
-    def pass_cycles(self, passes: int) -> int:
-        """Return the cycles of so many passes over a pixel's channels."""
-        channels = -(-self.stage.shape[0] // self.sharing)
-        return passes * -(-channels // self.config.lanes) * self.config.pass_cycles
+        There is one for each operand that a sum adds, and one for each concatenation, lookup and batch norm.
+        """
+        head, passes = self.stage.head, []
+        if isinstance(head, AddNode):
+            passes += head.shape[:1] * (len(head.inputs) - 1)
+        before = head
+        for node in self.stage.after:
+            added = sum(name != before.name for name in node.inputs) if isinstance(node, AddNode) else 1
+            passes += node.shape[:1] * added
+            before = node
+        return passes
+
+    def pass_cycles(self, channels: int) -> int:
+        """Return the cycles of one pass over so many channels of a pixel."""
+        return -(-channels // (self.sharing * self.config.lanes)) * self.config.pass_cycles
+
+    @property
+    def step_cycles(self) -> int:
+        """Cycles of a step that completes no pixel."""
+        return self.passes * self.pass_cycles(self.stage.head.shape[0])
 
     @property
     def finish_cycles(self) -> int:
         """Cycles of a step that completes a pixel."""
-        return self.pass_cycles(self.passes + self.last_passes)
+        return self.step_cycles + sum(map(self.pass_cycles, self.last_passes))
 
     @process
     def serve(self) -> Process:
         """Take sums, pass over their channels, hand the pixel on; a global pool hands on one an image."""
-        step_cycles, finish_cycles, finish = self.pass_cycles(self.passes), self.finish_cycles, self.finish
+        step_cycles, finish_cycles, finish = self.step_cycles, self.finish_cycles, self.finish
         if self.stage.adjacent is not None:
             yield from self._serve_several(self.stage.adjacent)
             return
@@ -163,8 +175,8 @@ class DigitalUnit(Component):
 
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
-        passes = self.work.count * self.passes + self.pixels * self.last_passes
-        return {**super().actions(), "channel pass": passes * self.stage.shape[0]}
+        passes = self.work.count * self.passes * self.stage.head.shape[0] + self.pixels * sum(self.last_passes)
+        return {**super().actions(), "channel pass": passes}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a channel pass [J]."""

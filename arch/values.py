@@ -156,7 +156,7 @@ class StageValues:
         self.slots, self.rows = slots, slots * stage.pixels_per_step
         self._finished = 0
         self.number = self._sum_type()
-        channels = stage.shape[0]
+        channels = stage.head.shape[0]
         code_type = np.uint8 if network.activation_bits <= 8 else np.uint16
         self.output: Codes = np.zeros((self.rows, channels), code_type)
         self.sums: NDArray[Any] = np.zeros((self.rows, channels), self.number)
@@ -376,10 +376,11 @@ class StageValues:
                 step % slots,
             )
         if isinstance(head, AddNode):
-            add = self._adder(head, self.operands)
+            add = self._adder(head, self.operands, output)
             return lambda step: add(step % slots)
         if isinstance(head, ConcatNode):
-            return self._concatenator(head)
+            concatenate = self._concatenator(head, self.operands, output)
+            return lambda step: concatenate(step % slots)
         if isinstance(head, ShortcutNode):
             return self._taker(lambda codes, row: None)
         return self._taker(self._pointwise(head))
@@ -426,49 +427,54 @@ class StageValues:
 
         return keep_largest
 
-    def _concatenator(self, head: ConcatNode) -> Work:
-        q = self._quantized(head, QuantizedJoin)
-        widths = [codes.shape[1] for codes in self.operands]
+    def _tail(self) -> Iterator[Work]:
+        """Yield the work of each node behind the head, in place on a register of outputs.
+
+        A concatenation has a register of its own, from which the stage sends.
+        """
+        before = self.stage.head
+        unread = iter(self.operands[len(before.inputs) :])
+        for node in self.stage.after:
+            output = self.output
+            if isinstance(node, (AddNode, ConcatNode)):
+                operands = [output if name == before.name else next(unread) for name in node.inputs]
+            if isinstance(node, AddNode):
+                yield self._adder(node, operands, output)
+            elif isinstance(node, ConcatNode):
+                self.output = np.zeros((self.rows, node.shape[0]), output.dtype)
+                yield self._concatenator(node, operands, self.output)
+            else:
+                work = self._pointwise(node)
+                yield lambda row, work=work, output=output: work(output, row)  # type: ignore[misc]
+            before = node
+
+    def _concatenator(self, node: ConcatNode, operands: Sequence[Codes], output: Codes) -> Work:
+        q = self._quantized(node, QuantizedJoin)
+        widths = [codes.shape[1] for codes in operands]
         firsts = np.cumsum([0, *widths[:-1]]).tolist()
         alone = [np.zeros(width, np.float32) for width in widths]
-        parts = list(
-            zip(alone, self.operands, q.input_zeros.tolist(), q.multipliers.tolist(), firsts, strict=True)
-        )
-        output, slots, ends = self.output, self.slots, (q.output_zero, q.low, q.high)
+        parts = list(zip(alone, operands, q.input_zeros.tolist(), q.multipliers.tolist(), firsts, strict=True))
+        ends = (q.output_zero, q.low, q.high)
 
-        def concatenate(step: int) -> None:
-            slot = step % slots
+        def concatenate(row: int) -> None:
             for nothing, codes, zero, multiplier, first in parts:
-                join_operand(nothing, codes, slot, zero, multiplier, *ends, output, first)
+                join_operand(nothing, codes, row, zero, multiplier, *ends, output, first)
 
         return concatenate
 
-    def _tail(self) -> Iterator[Work]:
-        """Yield the work of each node behind the head, in place on the output register."""
-        output, before = self.output, self.stage.head
-        unread = iter(self.operands[len(self.stage.head.inputs) :])
-        for node in self.stage.after:
-            if isinstance(node, AddNode):
-                operands = [output if name == before.name else next(unread) for name in node.inputs]
-                yield self._adder(node, operands)
-            else:
-                work = self._pointwise(node)
-                yield lambda slot, work=work: work(output, slot)  # type: ignore[misc]
-            before = node
-
-    def _adder(self, node: AddNode, operands: Sequence[Codes]) -> Work:
+    def _adder(self, node: AddNode, operands: Sequence[Codes], output: Codes) -> Work:
         q = self._quantized(node, QuantizedJoin)
         *others, last = zip(operands, q.input_zeros.tolist(), q.multipliers.tolist(), strict=True)
-        output, ends = self.output, (q.output_zero, q.low, q.high)
+        ends = (q.output_zero, q.low, q.high)
         scaled = np.zeros(output.shape[1], np.float32)
 
-        def add(slot: int) -> None:
+        def add(row: int) -> None:
             first = True
             for codes, zero, multiplier in others:
-                scale_operand(codes, slot, zero, multiplier, first, scaled)
+                scale_operand(codes, row, zero, multiplier, first, scaled)
                 first = False
             codes, zero, multiplier = last
-            join_operand(scaled, codes, slot, zero, multiplier, *ends, output, 0)
+            join_operand(scaled, codes, row, zero, multiplier, *ends, output, 0)
 
         return add
 

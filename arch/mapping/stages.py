@@ -1,9 +1,9 @@
 """From a lowered network to the stages of a pipeline: what one core computes, and what it reads.
 
 A stage is a matrix, a pool or a join, with all pointwise work behind it that its digital unit does on the way
-out. A sum belongs to the last convolution of its longest branch (the residual's main path), whose core then
-waits for its window and for the other operands' pixels; batch norm in front of a single reader is done where
-that reader stores its pixels.
+out. A sum or a concatenation belongs to the last convolution of its longest branch (the residual's main path,
+the end of a dense unit), whose core then waits for its window and for the other operands' pixels; batch norm
+in front of a single reader is done where that reader stores its pixels.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Stage:
 
     head : the node it is named after
     operands : what it reads; the window's operand first
-    after : pointwise nodes done on each pixel on the way out, in order
+    after : nodes done on each pixel on the way out, in order: pointwise ones and joins with other operands
     accumulates : a global pool, whose steps are input pixels
     adjacent : what its arrays hold if a step gives several pixels, None if one
     """
@@ -89,7 +89,7 @@ class Stage:
     @property
     def shape(self) -> Shape:
         """Shape of what it sends."""
-        return self.head.shape
+        return (self.after[-1] if self.after else self.head).shape
 
     @property
     def pixels(self) -> int:
@@ -176,7 +176,7 @@ class _Staging:
 
     def _place(self, node: Node) -> None:
         before = self.sender.get(node.inputs[0])
-        if isinstance(node, AddNode) and (host := self._host(node)) is not None:
+        if isinstance(node, (AddNode, ConcatNode)) and (host := self._host(node)) is not None:
             host.operands += [self._operand(name) for name in node.inputs if name != host.output]
             self._append(host, node)
         elif isinstance(node, (AffineNode, TableNode)) and before is not None and self._only(node, before):
@@ -201,7 +201,7 @@ class _Staging:
     def _append(self, stage: Stage, node: Node) -> None:
         stage.after.append(node)
         self.sender[node.name] = stage
-        # A stage that took in a sum must stand behind all it reads.
+        # A stage that took in a join must stand behind all it reads.
         self.stages.remove(stage)
         self.stages.append(stage)
 
@@ -231,17 +231,17 @@ class _Staging:
         return isinstance(self.network[reader], (AddNode, ConcatNode))
 
     def _longest_operands(self) -> dict[str, str]:
-        """Return for each sum the operand at the end of its longest branch, counted in nodes."""
+        """Return for each join the operand at the end of its longest branch, counted in nodes."""
         depth = {self.network.input: 0}
         longest = {}
         for node in self.network.nodes:
             depth[node.name] = 1 + max(depth[source] for source in node.inputs)
-            if isinstance(node, AddNode):
+            if isinstance(node, (AddNode, ConcatNode)):
                 longest[node.name] = max(node.inputs, key=lambda name: depth[name])
         return longest
 
-    def _host(self, node: AddNode) -> Stage | None:
-        """Return the stage that takes in a sum: that of its longest branch, if a matrix nobody else reads."""
+    def _host(self, node: AddNode | ConcatNode) -> Stage | None:
+        """Return the stage that takes in a join: that of its longest branch, if a matrix nobody else reads."""
         name = self.longest[node.name]
         stage = self.sender.get(name)
         if stage is None or stage.output != name or not isinstance(stage.head, MatrixNode):

@@ -236,7 +236,7 @@ class Recurrence:
             buffers.append(Buffer(operand.source, depth, height * width, steps))
             buffers[-1].freed.append((0, steps[0].live))
         first = buffers[0].steps
-        channels, column_blocks, hops = stage.shape[0], 1, 0
+        column_blocks, hops = 1, 0
         arrays: list[list[Unit]] = []
         if isinstance(head, MatrixNode):
             arrays, row_blocks, column_blocks = self._arrays(head)
@@ -244,10 +244,16 @@ class Recurrence:
         passes = 1
         if isinstance(head, MaxPoolNode | AvgPoolNode) and not stage.accumulates:
             passes = head.window.positions
-        last_passes = sum(len(n.inputs) - 1 if isinstance(n, AddNode) else 1 for n in stage.after)
-        if isinstance(head, AddNode):
-            last_passes += len(head.inputs) - 1
-        rounds = ceil(ceil(channels / column_blocks) / config.digital.lanes) * config.digital.pass_cycles
+        last_passes = [
+            (n.shape[0], len(n.inputs) - 1 if isinstance(n, AddNode) else 1)
+            for n in ((head, *stage.after) if isinstance(head, AddNode) else stage.after)
+        ]
+
+        def pass_cycles(channels: int) -> int:
+            return ceil(ceil(channels / column_blocks) / config.digital.lanes) * config.digital.pass_cycles
+
+        step_cycles = passes * pass_cycles(head.shape[0])
+        last_cycles = sum(times * pass_cycles(channels) for channels, times in last_passes)
         steps_per_pixel = len(first) if stage.accumulates else 1
         pixels: list[range] | None = None
         if together > 1:
@@ -259,7 +265,7 @@ class Recurrence:
             ]
 
         def digital(n: int) -> int:
-            return rounds * (passes if (n + 1) % steps_per_pixel else passes + last_passes)
+            return step_cycles if (n + 1) % steps_per_pixel else step_cycles + last_cycles
 
         for array in arrays:
             array[-1].slots, array[-1].latency = hops + 1, hops * config.partial_sum_cycles

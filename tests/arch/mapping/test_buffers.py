@@ -199,7 +199,7 @@ def test_fewer_lines_than_the_kernel_is_high_are_refused() -> None:
 def test_depths_of_a_schedule_with_more_under_way_than_cores_hold_would_not_do() -> None:
     """With a latency of a whole line, both branches come at once, and neither would need a buffer."""
     depths = least(late_branches(width=20), latency=21)
-    assert depths["join", 0] + depths["join", 1] > 2 * 20
+    assert depths["c", 0] + depths["c", 1] > 2 * 20
 
 
 def late_branches(width: int) -> Network:

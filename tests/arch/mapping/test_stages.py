@@ -128,10 +128,23 @@ def test_batch_norm_of_a_concatenation_with_more_readers_is_done_where_its_own_r
         conv("b"),
         Concat(name="all", inputs=("both", "b")),
     )
-    assert list(stages) == ["a", "both", "b", "all"]
+    assert list(stages) == ["a", "b"]
     assert [node.name for node in stages["b"].operands[0].before] == ["norm", "curve"]
-    assert sources(stages["b"]) == ["both"]
-    assert done(stages["both"]) == ["both"]
+    assert sources(stages["b"]) == ["a", "a"]
+    assert done(stages["a"]) == ["a", "both"]
+
+
+def test_a_concatenation_is_done_in_the_core_at_the_end_of_its_longest_branch() -> None:
+    stages = staged(conv("a"), conv("b"), Concat(name="all", inputs=("a", "b", "image")), conv("d"))
+    assert list(stages) == ["a", "b", "d"]
+    assert sources(stages["b"]) == ["a", "a", "image"]
+    assert done(stages["b"]) == ["b", "all"]
+    assert stages["b"].shape[0] == stages["b"].head.shape[0] + sum(o.shape[0] for o in stages["b"].operands[1:])
+
+
+def test_a_concatenation_of_what_others_read_too_is_a_stage_of_its_own() -> None:
+    stages = staged(conv("a"), Concat(name="all", inputs=("image", "a")), Concat(name="more", inputs=("a", "all")))
+    assert list(stages) == ["a", "all", "more"]
 
 
 def test_batch_norm_of_the_image_is_done_where_its_reader_stores_pixels() -> None:
