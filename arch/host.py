@@ -29,6 +29,10 @@ class SourceConfig(PartConfig):
     )
 
 
+#: Pixels that are put ahead at most; memories look through them when they count what they hold.
+PIXELS_AHEAD = 16
+
+
 @components.register("source")
 class Source(Component):
     """Feeds images, row by row and one behind the other, as fast as the first buffer takes them.
@@ -54,19 +58,33 @@ class Source(Component):
 
     @process
     def serve(self) -> Process:
-        """Offer a pixel, or several; once they are taken, wait until the next ones are there."""
+        """Offer a pixel, or several; once they are taken, wait until the next ones are there.
+
+        Pixels that come one by one, and for which there is room already, are put ahead: one wake for many.
+        """
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
-        put, hold, engine = self.pixel_out.put, self.feed.hold, self.simulation.engine
+        put, put_at, hold, engine = self.pixel_out.put, self.pixel_out.put_at, self.feed.hold, self.simulation.engine
+        hold_from = self.feed.hold_from
         self.accepted = []
         for image in images_of(self):
             self.begun = image + 1
-            first = image * self.pixels
-            for pixel in range(first, first + self.pixels):
+            first = pixel = image * self.pixels
+            end = first + self.pixels
+            while pixel < end:
                 yield put(pixel)
                 if pixel == first:
                     self.accepted.append(engine.now)
-                if together == 1 or (pixel + 1) % together == 0:
-                    yield hold(cycles)
+                pixel += 1
+                if together > 1:
+                    if pixel % together == 0:
+                        yield hold(cycles)
+                    continue
+                wait = hold(cycles)
+                last = min(pixel + PIXELS_AHEAD, end)
+                while pixel < last and put_at(pixel, engine.now + wait):
+                    wait += hold_from(engine.now + wait, cycles)
+                    pixel += 1
+                yield wait
 
     def phase(self, items: int) -> tuple[int, ...]:
         """Return how many images are under way, and where a cycle's pixels begin; readers count pixels."""
