@@ -172,10 +172,12 @@ def how_full(name: str, holder: Any) -> str:
 class Channel(TwoEnded):
     """Channel without latency between two processes of one clock.
 
+    A relay's process that will take a token at a later tick is given it ahead; the slot stays taken until then.
+
     sent : tokens handed over so far, with one that waits for room
     """
 
-    __slots__ = ("_held", "_items", "_ready", "sent")
+    __slots__ = ("_given_until", "_held", "_items", "_ready", "_retrying", "sent")
 
     def __init__(self, engine: Engine, name: str, capacity: int) -> None:
         super().__init__(engine, name, capacity)
@@ -183,75 +185,105 @@ class Channel(TwoEnded):
         self._items: deque[Any] = deque()
         self._ready = Ready()
         self._held: Any = None
+        self._given_until = 0  # tick in which the token that was given ahead leaves its slot
+        self._retrying = Wake(self._retry)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._items) + (self._given_until > self.engine.now)
 
     def get(self) -> Ready | Park:
         """Take the oldest token, waiting until there is one."""
         items = self._items
+        if self._writer is not None and not items:
+            self._admit()
         if items:
             ready = self._ready
             ready.value = items.popleft()
-            writer = self._writer
-            if writer is not None:  # its token takes the slot just freed
-                self._writer = None
-                items.append(self._held)
-                self.writer_waits.end(writer, self.engine.now)
-                self.soon(writer)
+            if self._writer is not None:
+                self._admit()
             return ready
         self._reader = wake = self.engine.active
         return self.park(wake, self.reader_waits)
 
     def await_from(self, wake: Wake, tick: int) -> bool:
-        """Let a process wait for a token as of a tick from now on, if there is none yet."""
-        if self._items:
+        """Let a process take a token at a tick from now on; False if it is to `get` one then."""
+        if self._writer is not None and not self._items:
+            self._admit()
+        now = self.engine.now
+        if self._items and tick == now:
             return False
         if self.reader_waits.owner is not wake:
             self.park(wake, self.reader_waits)
         wake.waiting = True
         wake.since = tick
-        self._reader = wake
+        if self._items:
+            self._give(wake, self._items.popleft(), tick)
+            if self._writer is not None:
+                self.engine.at(tick, self._retrying)
+        else:
+            self._reader = wake
         return True
 
     def put_at(self, token: Any, tick: int) -> bool:
         """Hand a token on as of a tick from now on, if a relay's process will be there to take it."""
         reader = self._reader
-        if reader is None or reader.fetching is None or reader.since > tick:
+        if reader is None or reader.fetching is None:
             return False
         self.sent += 1
-        self._reader = None
-        reader.value = token
-        waits = self.reader_waits
-        waits.end(reader, tick)
-        waits.until = tick
-        self.engine.at(tick, reader)
+        self._give(reader, token, tick if tick > reader.since else reader.since)
         return True
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a token on, waiting until there is room; `wake` waits in place of the running process."""
         self.sent += 1
         reader = self._reader
+        now = self.engine.now
         if reader is not None:
-            self._reader = None
-            now = self.engine.now
             if reader.since > now:
-                reader.waiting = False
-                self._items.append(token)
-                self.engine.at(reader.since, reader.fetching)
+                self._give(reader, token, reader.since)
                 return DONE
+            self._reader = None
             reader.value = token
             self.reader_waits.end(reader, now)
             self.soon(reader)
             return DONE
         items = self._items
-        if not items or len(items) < self.capacity:  # capacity is at least 1
+        if len(items) + (self._given_until > now) < self.capacity:
             items.append(token)
             return DONE
         wake = wake or self.engine.active
         self.park(wake, self.writer_waits)
         self._held = token
         self._writer = wake
+        if self._given_until > now:
+            self.engine.at(self._given_until, self._retrying)
+        return PARK
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return who waits, how much it holds, and until when for what was given ahead."""
+        return *super().standing(now), max(0, self._given_until - now)
+
+    def _give(self, reader: Wake, token: Any, tick: int) -> None:
+        """Let the reader go on with a token at a tick from now on; its wait until then is charged now."""
+        self._reader = None
+        reader.value = token
+        waits = self.reader_waits
+        waits.end(reader, tick)
+        waits.until = self._given_until = tick
+        self.engine.at(tick, reader)
+
+    def _admit(self) -> None:
+        """Let the parked writer's token have the slot that has just become free."""
+        writer = self._writer
+        assert writer is not None
+        self._writer = None
+        self._items.append(self._held)
+        self.writer_waits.end(writer, self.engine.now)
+        self.soon(writer)
+
+    def _retry(self, _: Any) -> Park:
+        if self._writer is not None and self._given_until <= self.engine.now:
+            self._admit()
         return PARK
 
 

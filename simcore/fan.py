@@ -116,7 +116,7 @@ class GatherEnd(Endpoint):
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand on this writer's part of its next token, waiting until there is room."""
         gather = self.gather
-        if self.sent - gather.taken < gather.capacity:
+        if gather.has_slot(self.sent):
             gather.add(self.sent, token, self.engine.now)
             self.sent += 1
             return DONE
@@ -124,6 +124,7 @@ class GatherEnd(Endpoint):
         self.park(wake, self.writer_waits)
         self._held = token
         self._writer = wake
+        gather.call_back()
         return PARK
 
     def parked(self) -> list[tuple[Wake, Waits]]:
@@ -133,7 +134,7 @@ class GatherEnd(Endpoint):
     def put_at(self, token: Any, tick: int) -> bool:
         """Hand a part on as of a tick from now on, if there is room for it already."""
         gather, index = self.gather, self.sent
-        if index - gather.taken >= gather.capacity:
+        if not gather.has_slot(index):
             return False
         self.sent = index + 1
         parts = gather.parts[index % gather.capacity]
@@ -153,9 +154,9 @@ class GatherEnd(Endpoint):
         return self.sent - self.gather.taken, id(self._writer)
 
     def retry(self) -> None:
-        """Put the held part, as the reader has freed a slot."""
+        """Put the held part if the reader has freed a slot."""
         writer = self._writer
-        if writer is not None:
+        if writer is not None and self.gather.has_slot(self.sent):
             self._writer = None
             self.gather.add(self.sent, self._held, self.engine.now)
             self.sent += 1
@@ -166,6 +167,9 @@ class GatherEnd(Endpoint):
 class Gather(Endpoint):
     """Joins the parts that several writers make of each token; the last part makes it visible.
 
+    A reader that waits is given a token ahead, for the tick in which it is visible and the reader is there;
+    the slot stays taken until then.
+
     latency : ticks from the last part to the token
 
     capacity : tokens, complete or not, that may be under way
@@ -174,9 +178,10 @@ class Gather(Endpoint):
 
     __slots__ = (
         "_complete",
-        "_delivering",
+        "_given_until",
         "_reader",
         "_ready",
+        "_retrying",
         "capacity",
         "ends",
         "latency",
@@ -199,27 +204,41 @@ class Gather(Endpoint):
         self._complete: deque[tuple[int, Any]] = deque()  # (tick in which it can be taken, token)
         self._ready = Ready()
         self._reader: Wake | None = None
-        self._delivering = Wake(self._deliver)
+        self._given_until = -1  # tick in which a token given ahead leaves its slot; -1 if none is
+        self._retrying = Wake(self._retry)
 
     def __len__(self) -> int:
-        return max(end.sent for end in self.ends) - self.taken
+        self._settle()
+        return self.sent - self.taken
 
     @property
     def sent(self) -> int:
         """Tokens of which some part was put."""
         return max(end.sent for end in self.ends)
 
+    def has_slot(self, index: int) -> bool:
+        """Whether there is room for a part of the token that is its writer's `index`-th."""
+        if self._given_until >= 0:
+            self._settle()
+        return index - self.taken < self.capacity
+
+    def call_back(self) -> None:
+        """Have writers look again when the slot of a token given ahead becomes free."""
+        if self._given_until >= 0:
+            self.engine.at(self._given_until, self._retrying)
+
     def get(self) -> Ready | Park:
         """Take the oldest token once all its parts are there."""
+        self._settle()
         complete = self._complete
-        if complete and complete[0][0] <= self.engine.now and self._reader is None:
+        if complete and complete[0][0] <= self.engine.now:
             self._ready.value = complete.popleft()[1]
             self._free_slot()
             return self._ready
         self._reader = wake = self.engine.active
         self.park(wake, self.reader_waits)
         if complete:
-            self.engine.at(complete[0][0], self._delivering)
+            self._give(wake)
         return PARK
 
     def parked(self) -> list[tuple[Wake, Waits]]:
@@ -230,14 +249,18 @@ class Gather(Endpoint):
         return [(reader, self.reader_waits)]
 
     def await_from(self, wake: Wake, tick: int) -> bool:
-        """Let a process wait for a token as of a tick from now on, if there is none yet."""
-        if self._complete:
+        """Let a process take a token at a tick from now on; False if it is to `get` one then."""
+        complete = self._complete
+        if complete and complete[0][0] <= tick == self.engine.now:
             return False
+        self._settle()
         if self.reader_waits.owner is not wake:
             self.park(wake, self.reader_waits)
         wake.waiting = True
         wake.since = tick
         self._reader = wake
+        if complete:
+            self._give(wake)
         return True
 
     def contents(self) -> str:
@@ -246,10 +269,12 @@ class Gather(Endpoint):
 
     def standing(self, now: int) -> Sequence[int]:
         """Return what is complete, what is missing of each token under way, and who waits."""
+        self._settle()
         complete = (max(0, tick - now) for tick, _ in self._complete)
         slots = (self.parts[(self.taken + i) % self.capacity] for i in range(self.capacity))
         parts = (number for missing, last, _ in slots for number in (missing, max(-1, last - now)))
-        return id(self._reader), len(self._complete), *complete, *parts
+        given = max(-1, self._given_until - now)
+        return id(self._reader), given, len(self._complete), *complete, *parts
 
     def add(self, index: int, token: Any, tick: int) -> None:
         """Count one writer's part of the token that is its `index`-th, there in `tick`.
@@ -271,25 +296,34 @@ class Gather(Endpoint):
         if missing == 1:
             parts[0] = len(self.ends)
             self._complete.append((last + self.latency, token))
-            if self._reader is not None and len(self._complete) == 1:
-                self._deliver_from(self._reader, last + self.latency)
+            if self._reader is not None:
+                self._give(self._reader)
 
-    def _deliver_from(self, reader: Wake, visible: int) -> None:
-        """Give the oldest token to the reader once it is visible and the reader is there."""
-        tick = max(visible, reader.since)
-        if tick > self.engine.now:
-            self.engine.at(tick, self._delivering)
-        else:
-            self._deliver(None)
-
-    def _deliver(self, _: Any) -> Park:
-        reader = self._reader
-        assert reader is not None
+    def _give(self, reader: Wake) -> None:
+        """Let the waiting reader go on with the oldest token once that is visible and it is there."""
+        visible, token = self._complete.popleft()
         self._reader = None
-        reader.value = self._complete.popleft()[1]
-        self.reader_waits.end(reader, self.engine.now)
-        self.soon(reader)
-        self._free_slot()
+        tick = max(visible, reader.since, self.engine.now)
+        reader.value = token
+        waits = self.reader_waits
+        waits.end(reader, tick)
+        waits.until = self._given_until = tick
+        self.engine.at(tick, reader)
+        if tick == self.engine.now:
+            self._retry(None)
+        elif any(end.parked() for end in self.ends):
+            self.call_back()
+
+    def _settle(self) -> None:
+        """Free the slot of a token given ahead whose reader is there by now."""
+        if 0 <= self._given_until <= self.engine.now:
+            self._given_until = -1
+            self.taken += 1
+
+    def _retry(self, _: Any) -> Park:
+        self._settle()
+        for end in self.ends:
+            end.retry()
         return PARK
 
     def _free_slot(self) -> None:

@@ -65,7 +65,7 @@ class Relay:
     def next(self, cycles: int, token: Any) -> Park:
         """Return the command that holds for `cycles`, hands `token` on, and waits for the next one."""
         engine, wake = self._engine, self._wake
-        if wake.waiting:
+        if wake.waiting or wake.value is not None:
             raise _not_yielded(wake)
         if type(cycles) is not int or cycles < 0:
             raise not_a_command(wake, cycles)
@@ -81,7 +81,7 @@ class Relay:
     def swallow(self, cycles: int) -> Park:
         """Return the command that holds for `cycles`, hands nothing on, and waits for the next token."""
         engine, wake = self._engine, self._wake
-        if wake.waiting:
+        if wake.waiting or wake.value is not None:
             raise _not_yielded(wake)
         if type(cycles) is not int or cycles < 0:
             raise not_a_command(wake, cycles)
