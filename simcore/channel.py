@@ -207,7 +207,7 @@ class Channel(TwoEnded):
 
     def await_from(self, wake: Wake, tick: int) -> bool:
         """Let a process take a token at a tick from now on; False if it is to `get` one then."""
-        if self._writer is not None and not self._items:
+        if self._writer is not None and len(self._items) < self.capacity:
             self._admit()
         now = self.engine.now
         if self._items and tick == now:
@@ -282,7 +282,7 @@ class Channel(TwoEnded):
         self.soon(writer)
 
     def _retry(self, _: Any) -> Park:
-        if self._writer is not None and self._given_until <= self.engine.now:
+        if self._writer is not None and len(self) < self.capacity:
             self._admit()
         return PARK
 
