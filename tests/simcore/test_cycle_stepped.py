@@ -27,6 +27,21 @@ def test_the_naive_machine_is_right_about_a_case_worked_out_by_hand() -> None:
     }
 
 
+def test_a_writer_has_a_slot_in_the_tick_in_which_a_relay_takes_one_token_and_is_given_the_next() -> None:
+    network = ProcessNetwork(
+        (
+            Node("source", (0,), firings=4),
+            Node("stage", (1,)),
+            Node("other", (0,), firings=4),
+            Node("sink", (0,), firings=4),
+        ),
+        (Link(("source",), "stage", depth=2), Link(("stage", "other"), "sink", kind="gather")),
+    )
+    expected = run_naively(network)
+    assert expected.ticks["source"] == {"blocked-output:token_out": 1, "finished": 3}
+    assert all(simulate(network, "lean", shuffle=seed, relays=True) == expected for seed in range(10))
+
+
 @given(acyclic_networks(), st.integers(0, 99), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=150)
 def test_both_engines_agree_with_the_naive_machine_tick_by_tick(

@@ -139,11 +139,15 @@ def test_a_concatenation_is_done_in_the_core_at_the_end_of_its_longest_branch() 
     assert list(stages) == ["a", "b", "d"]
     assert sources(stages["b"]) == ["a", "a", "image"]
     assert done(stages["b"]) == ["b", "all"]
-    assert stages["b"].shape[0] == stages["b"].head.shape[0] + sum(o.shape[0] for o in stages["b"].operands[1:])
+    assert stages["b"].shape[0] == stages["b"].head.shape[0] + sum(
+        o.shape[0] for o in stages["b"].operands[1:]
+    )
 
 
 def test_a_concatenation_of_what_others_read_too_is_a_stage_of_its_own() -> None:
-    stages = staged(conv("a"), Concat(name="all", inputs=("image", "a")), Concat(name="more", inputs=("a", "all")))
+    stages = staged(
+        conv("a"), Concat(name="all", inputs=("image", "a")), Concat(name="more", inputs=("a", "all"))
+    )
     assert list(stages) == ["a", "all", "more"]
 
 
