@@ -58,8 +58,9 @@ class DigitalUnit(Component):
 
     Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks or with
     replicas has as many units, which share the channels of each pixel. A pool passes once for each pixel of
-    its window, a sum once for each further operand, a concatenation over all its channels; what stands behind a global pool passes once an image.
-    The sums of several pixels are there at once, and its lanes finish and send one pixel after the other.
+    its window, a sum once for each further operand, a concatenation over all its channels; what stands behind
+    a global pool passes once an image. The sums of several pixels are there at once, and its lanes finish and
+    send one pixel after the other.
 
     stage, cores, sharing : what it works for; cores of the stage (0 without arrays), units that share its
         channels
@@ -111,7 +112,8 @@ class DigitalUnit(Component):
 
         There is one for each operand that a sum adds, and one for each concatenation, lookup and batch norm.
         """
-        head, passes = self.stage.head, []
+        head = self.stage.head
+        passes: list[int] = []
         if isinstance(head, AddNode):
             passes += head.shape[:1] * (len(head.inputs) - 1)
         before = head
@@ -175,8 +177,8 @@ class DigitalUnit(Component):
 
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
-        passes = self.work.count * self.passes * self.stage.head.shape[0] + self.pixels * sum(self.last_passes)
-        return {**super().actions(), "channel pass": passes}
+        passes = self.work.count * self.passes * self.stage.head.shape[0]
+        return {**super().actions(), "channel pass": passes + self.pixels * sum(self.last_passes)}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a channel pass [J]."""

@@ -63,8 +63,8 @@ class Source(Component):
         Pixels that come one by one, and for which there is room already, are put ahead: one wake for many.
         """
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
-        put, put_at, hold, engine = self.pixel_out.put, self.pixel_out.put_at, self.feed.hold, self.simulation.engine
-        hold_from = self.feed.hold_from
+        put, put_at, engine = self.pixel_out.put, self.pixel_out.put_at, self.simulation.engine
+        hold, hold_from = self.feed.hold, self.feed.hold_from
         self.accepted = []
         for image in images_of(self):
             self.begun = image + 1

@@ -172,7 +172,7 @@ def how_full(name: str, holder: Any) -> str:
 class Channel(TwoEnded):
     """Channel without latency between two processes of one clock.
 
-    A relay's process that will take a token at a later tick is given it ahead; the slot stays taken until then.
+    A relay's process that takes a token at a later tick is given it ahead; its slot stays taken until then.
 
     sent : tokens handed over so far, with one that waits for room
     """
@@ -189,7 +189,7 @@ class Channel(TwoEnded):
         self._retrying = Wake(self._retry)
 
     def __len__(self) -> int:
-        return len(self._items) + (self._given_until > self.engine.now)
+        return len(self._items) + int(self._given_until > self.engine.now)
 
     def get(self) -> Ready | Park:
         """Take the oldest token, waiting until there is one."""

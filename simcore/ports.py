@@ -93,6 +93,11 @@ class Out(Port):
         """Return the command that hands a token on, waiting while there is no room."""
         return self.connected().put(token)
 
+    def put_at(self, token: Any, tick: int) -> bool:
+        """Hand a token on as of a tick from now on if there is room for it already; tell whether it did."""
+        done: bool = self.connected().put_at(token, tick)
+        return done
+
 
 class Shared(Port):
     """A port to a resource that several take turns on: `yield self.NAME.acquire()`, `self.NAME.release()`."""

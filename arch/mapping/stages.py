@@ -241,7 +241,7 @@ class _Staging:
         return longest
 
     def _host(self, node: AddNode | ConcatNode) -> Stage | None:
-        """Return the stage that takes in a join: that of its longest branch, if a matrix nobody else reads."""
+        """Return the stage that takes in a join: its longest branch's, if a matrix nobody else reads."""
         name = self.longest[node.name]
         stage = self.sender.get(name)
         if stage is None or stage.output != name or not isinstance(stage.head, MatrixNode):

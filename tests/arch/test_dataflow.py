@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from arch import ADCConfig, Core, Dataflow, MachineRun, Source
 from arch.machine import machines
-from arch.values import PixelMemory
+from arch.pixel_memory import PixelMemory
 from simcore import Component, ConfigError, MappingError, components
 from tests.arch.dataflow_bench import (
     RULES,

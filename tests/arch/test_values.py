@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from arch.mapping.stages import stages_of
-from arch.values import StageValues, pixel_memory
+from arch.pixel_memory import memory_of
+from arch.values import StageValues
 from tests.arch.dataflow_bench import Quantized, bench, quantized
 from tests.strategies import NetworkCase, random_parameters
 from workloads import Conv2d, Input, Linear, Network, Window
@@ -18,7 +19,7 @@ def stage_values(case: Quantized) -> StageValues:
     """Return the memories and registers of a network's only stage."""
     (stage,) = stages_of(case.network.lowered)
     source = np.zeros((1, stage.operands[0].shape[0]), np.int32)
-    memories = [pixel_memory(operand, None, source, lambda: 0) for operand in stage.operands]
+    memories = [memory_of(operand, None, source, lambda: 0) for operand in stage.operands]
     return StageValues(stage, case.network, memories, 2)
 
 

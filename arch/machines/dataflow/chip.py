@@ -91,7 +91,8 @@ class DataflowChip(Component):
     def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
         """Give every part its values; return where outputs go, (images x pixels, channels) int32."""
         from arch.array_values import layer_products
-        from arch.values import StageValues, pixel_memory
+        from arch.pixel_memory import memory_of
+        from arch.values import StageValues
 
         parts = ArrayParts(config.encoding, config.core.crossbar, config.core.adc, values.seed)
         samples = {}
@@ -105,7 +106,7 @@ class DataflowChip(Component):
         for stage in placed.stages:
             core = self.cores[stage.name]
             memories = [
-                pixel_memory(o, b.depth, registers[o.source], lambda channel=port.channel: channel.freed)  # type: ignore[misc]
+                memory_of(o, b.depth, registers[o.source], lambda channel=port.channel: channel.freed)  # type: ignore[misc]
                 for o, b, port in zip(stage.operands, core.memory.buffers, core.memory.pixel_in, strict=True)
             ]
             for port, memory in zip(core.memory.pixel_in, memories, strict=True):
