@@ -13,7 +13,7 @@ from arch.device import DeviceModel, check_device, device_part, devices
 from arch.device_config import DeviceConfig, PCMConfig, RRAMConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
 from arch.fabric.edge_list import EdgeList
-from arch.fabric.graphs import AllToAll, Chain, HTree, Hypercube, ParallelPrism, Ring
+from arch.fabric.graphs import AllToAll, Bus, Chain, HTree, Hypercube, ParallelPrism, Ring
 from arch.fabric.grids import ConcentratedMesh, Mesh, Torus
 from arch.fabric.topology import Topology, fabrics
 from arch.host import Sink, Source, SourceConfig
@@ -61,6 +61,7 @@ __all__ = [
     "ArrayReport",
     "Balance",
     "BalanceConfig",
+    "Bus",
     "CAMConfig",
     "Chain",
     "ColumnADC",

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 from arch.fabric.edge_list import EdgeList
 from arch.fabric.graphs import ParallelPrism
-from arch.fabric.topology import Channel, Topology, Vertex
+from arch.fabric.topology import Channel, Topology, Vertex, tree_of
 from arch.mapping.core_order import order_of_least_reach, with_relays
 from arch.mapping.embedding import embed
 from arch.mapping.layer_graph import LayerGraph, Stream
@@ -46,11 +45,14 @@ class Placement:
         """Streams on each channel that carries any."""
         loads: dict[Channel, tuple[Stream, ...]] = {}
         for stream in self.graph.streams:
-            ways = (self.ways[stream.source, reader] for reader in stream.readers)
-            tree = dict.fromkeys(channel for way in ways for channel in pairwise(way))
-            for channel in tree:
+            for channel in self.tree(stream):
                 loads[channel] = (*loads.get(channel, ()), stream)
         return loads
+
+    def tree(self, stream: Stream) -> list[Channel]:
+        """Return the channels that a stream takes to all its readers, each once."""
+        tree = tree_of(self.ways[stream.source, reader] for reader in stream.readers)
+        return [(tail, head) for head, tail in tree.items()]
 
     @property
     def longest_way(self) -> int:
@@ -93,7 +95,7 @@ def place_layers(graph: LayerGraph, topology: Topology, seconds: float) -> Place
 def place_in_order(graph: LayerGraph, topology: Topology, relays: int = 0) -> Placement:
     """Place core after core of a graph, in its order; so many of them are relays.
 
-    raises : MappingError if the topology is too small, or has no way for an edge
+    raises : MappingError if the topology is too small, has no way for an edge, or ways that make no tree
     """
     return _placement(graph, topology, {core: node for node, core in enumerate(graph.cores)}, relays)
 
@@ -101,4 +103,7 @@ def place_in_order(graph: LayerGraph, topology: Topology, relays: int = 0) -> Pl
 def _placement(graph: LayerGraph, topology: Topology, at: Mapping[str, int], relays: int) -> Placement:
     cores = topology.size(len(graph.cores))
     ways = {(source, reader): topology.route(cores, at[source], at[reader]) for source, reader in graph.edges}
-    return Placement(graph, topology, at, ways, relays)
+    placement = Placement(graph, topology, at, ways, relays)
+    for stream in graph.streams:
+        placement.tree(stream)  # refuses ways that make none
+    return placement
