@@ -45,7 +45,7 @@ from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, with
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
-from arch.mapping.placement import Placement, place_in_order, place_layers
+from arch.mapping.placement import Placement, PlacementConfig, place_in_order, place_layers
 from arch.readout import Readout, ReadoutConfig
 from arch.tokens import Pixel, Sums, Token, Window
 
@@ -96,6 +96,7 @@ __all__ = [
     "ParallelPrism",
     "Pixel",
     "Placement",
+    "PlacementConfig",
     "PredictedInterval",
     "Preset",
     "PriorityEncoder",

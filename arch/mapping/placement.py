@@ -1,9 +1,10 @@
 """Layers on the cores of a topology, the ways of their pixels, and how much each channel carries.
 
-Layers lie in the order whose longest edge is shortest, on core after core. A prism takes relays where an edge
-is too long; a list of channels that a user gave is first searched for a channel for every edge. Every stream
-goes along a multicast tree, the union of the fixed ways to all its readers, and each channel of the tree
-carries it once. One pixel a step; nothing here takes time or waits.
+Layers lie on core after core: in the order of the pipeline (snake), or in the one whose longest edge is
+shortest (topological, which first searches a list of channels that a user gave for a channel for every edge);
+or on any cores, as annealing finds from there on. A prism takes relays where an edge is too long. Every
+stream goes along a multicast tree, the union of the fixed ways to all its readers, and each channel of the
+tree carries it once. One pixel a step; nothing here takes time or waits.
 """
 
 from __future__ import annotations
@@ -11,13 +12,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from arch.fabric.edge_list import EdgeList
 from arch.fabric.graphs import ParallelPrism
 from arch.fabric.topology import Channel, Topology, Vertex, tree_of
+from arch.mapping.annealing import annealed
 from arch.mapping.core_order import order_of_least_reach, with_relays
 from arch.mapping.embedding import embed
 from arch.mapping.layer_graph import LayerGraph, Stream
+from arch.mapping.least_byte_hops import least_byte_hops
+from simcore import Config, param
+
+
+class PlacementConfig(Config):
+    """Which layer lies on which core of a topology."""
+
+    strategy: Literal["topological", "snake", "annealed"] = param(
+        "topological",
+        unit="one of",
+        doc="topological: in the order whose longest edge is shortest, along the numbers of nodes; snake: in "
+        "that of the pipeline; annealed: on nodes with fewest bytes a step times channels, as far as found",
+    )
+    moves: int = param(100_000, ge=1, le=100_000_000, unit="move", doc="that annealed tries")
+    seed: int = param(0, ge=0, unit="", doc="of the moves of annealed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,22 +92,58 @@ class Placement:
         """Bytes a step on all channels together."""
         return sum(stream.pixel_bytes for streams in self.loads.values() for stream in streams)
 
+    @cached_property
+    def least_byte_hops(self) -> int:
+        """Bytes a step on all channels together that no placement of these cores goes below."""
+        return least_byte_hops(self.graph, self.topology)
 
-def place_layers(graph: LayerGraph, topology: Topology, seconds: float) -> Placement:
+
+def place_layers(
+    graph: LayerGraph,
+    topology: Topology,
+    seconds: float,
+    config: PlacementConfig | None = None,
+) -> Placement:
     """Place a layer graph on a topology.
 
     seconds : that a search may take
+    config : None takes the default
     raises : MappingError if the topology is too small, has no way for an edge, or a search takes too long
     """
+    config = config or PlacementConfig()
+    if config.strategy == "snake":
+        return _along(graph, topology)
+    placement = _in_least_reach(graph, topology, seconds)
+    if config.strategy == "topological":
+        return placement
+    widest = max((stream.pixel_bytes for stream in placement.graph.streams), default=0)
+    at = annealed(
+        placement.graph,
+        topology,
+        placement.at,
+        moves=config.moves,
+        seed=config.seed,
+        least=(placement.least_byte_hops, widest),
+    )
+    return _placement(placement.graph, topology, at, placement.relays)
+
+
+def _in_least_reach(graph: LayerGraph, topology: Topology, seconds: float) -> Placement:
+    """Place a graph in the order whose longest edge is shortest, or with a given channel for every edge."""
     ordered = order_of_least_reach(graph, seconds)
-    if isinstance(topology, ParallelPrism) and ordered.reach > topology.k:
-        relayed = with_relays(ordered, topology.k)
-        return place_in_order(relayed, topology, len(relayed.cores) - len(ordered.cores))
     if isinstance(topology, EdgeList):
         at = embed(ordered, topology.graph(len(ordered.cores)), seconds)
         if at is not None:
             return _placement(ordered, topology, at, relays=0)
-    return place_in_order(ordered, topology)
+    return _along(ordered, topology)
+
+
+def _along(graph: LayerGraph, topology: Topology) -> Placement:
+    """Place core after core of a graph in its order, with relays where a prism has no channel for an edge."""
+    if isinstance(topology, ParallelPrism) and graph.reach > topology.k:
+        relayed = with_relays(graph, topology.k)
+        return place_in_order(relayed, topology, len(relayed.cores) - len(graph.cores))
+    return place_in_order(graph, topology)
 
 
 def place_in_order(graph: LayerGraph, topology: Topology, relays: int = 0) -> Placement:

@@ -12,6 +12,7 @@ from arch.fabric.topology import Topology, fabrics
 from arch.host import SourceConfig
 from arch.mapping.balance import BalanceConfig
 from arch.mapping.buffers import BufferRule
+from arch.mapping.placement import PlacementConfig
 from arch.mapping.tiling import RowSplit
 from arch.streaming import Streaming
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param, part
@@ -52,6 +53,7 @@ class FabricConfig(Config):
     topology: Topology = part(
         "all-to-all", lookup=fabrics.__getitem__, doc="channels between cores; of no effect on times yet"
     )
+    placement: PlacementConfig = param(PlacementConfig(), unit="", doc="layers on cores of the topology")
     search_seconds: float = param(10.0, gt=0, unit="s", doc="that a search for a placement may take")
 
 
