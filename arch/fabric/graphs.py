@@ -241,4 +241,4 @@ class Bus(Topology):
 
     def layout(self, cores: int) -> dict[Vertex, Point]:
         """Return a circle of cores around the medium."""
-        return circle(range(cores)) | {"bus[in]": (-0.4, 0.0), "bus[out]": (0.4, 0.0)}
+        return circle(range(cores)) | {"bus[in]": (-0.8, 0.0), "bus[out]": (0.8, 0.0)}

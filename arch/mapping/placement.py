@@ -18,10 +18,10 @@ from arch.fabric.edge_list import EdgeList
 from arch.fabric.graphs import ParallelPrism
 from arch.fabric.topology import Channel, Topology, Vertex, tree_of
 from arch.mapping.annealing import annealed
+from arch.mapping.byte_hops_bound import least_byte_hops
 from arch.mapping.core_order import order_of_least_reach, with_relays
 from arch.mapping.embedding import embed
 from arch.mapping.layer_graph import LayerGraph, Stream
-from arch.mapping.least_byte_hops import least_byte_hops
 from simcore import Config, param
 
 

@@ -26,8 +26,8 @@ from arch import (
     place_layers,
 )
 from arch.mapping.annealing import annealed
+from arch.mapping.byte_hops_bound import least_byte_hops
 from arch.mapping.layer_graph import graph_of_stages
-from arch.mapping.least_byte_hops import least_byte_hops
 from arch.mapping.stages import stages_of
 from simcore import ConfigError, MappingError
 from tests.arch.fabric.test_topologies import REGULAR_AND_PRISMS
