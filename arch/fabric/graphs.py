@@ -241,4 +241,6 @@ class Bus(Topology):
 
     def layout(self, cores: int) -> dict[Vertex, Point]:
         """Return a circle of cores around the medium."""
-        return circle(range(cores)) | {"bus[in]": (-0.8, 0.0), "bus[out]": (0.8, 0.0)}
+        places = circle(range(cores))
+        half = max(0.4, -0.15 * places[0][1])
+        return places | {"bus[in]": (-half, 0.0), "bus[out]": (half, 0.0)}

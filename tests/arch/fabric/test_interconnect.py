@@ -7,7 +7,7 @@ from typing import Any
 
 import networkx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import EdgeList, ParallelPrism, Topology, fabrics
@@ -30,6 +30,7 @@ def dependencies(interconnect: Interconnect) -> Any:
 
 
 @given(kind=st.sampled_from(TWO_WAYS), cores=st.integers(2, 30))
+@settings(deadline=None)
 def test_lanes_leave_no_circle_of_dependencies(kind: str, cores: int) -> None:
     topology = fabrics[kind]()
     interconnect = Interconnect(topology, cores, every_pair(topology, cores))
@@ -38,6 +39,7 @@ def test_lanes_leave_no_circle_of_dependencies(kind: str, cores: int) -> None:
 
 
 @given(kind=st.sampled_from(TWO_WAYS), cores=st.integers(2, 30), data=st.data())
+@settings(deadline=None)
 def test_a_multicast_keeps_to_one_lane_of_each_link_of_its_tree(
     kind: str, cores: int, data: st.DataObject
 ) -> None:
@@ -52,12 +54,20 @@ def test_a_multicast_keeps_to_one_lane_of_each_link_of_its_tree(
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=20))
+@settings(deadline=None)
 def test_lanes_open_the_circles_of_any_list_of_channels(extra: list[tuple[int, int]]) -> None:
     line = [(core, core + 1) for core in range(7)]
     both_ways = [(a, b) for one, other in (*line, *extra) for a, b in ((one, other), (other, one)) if a != b]
     topology = EdgeList(edges=tuple(both_ways))
     interconnect = Interconnect(topology, topology.cores, every_pair(topology, topology.cores))
     assert networkx.is_directed_acyclic_graph(dependencies(interconnect))
+
+
+@pytest.mark.parametrize("kind", TWO_WAYS)
+def test_only_rings_and_tori_need_a_second_lane(kind: str) -> None:
+    topology = fabrics[kind]()
+    interconnect = Interconnect(topology, 25, every_pair(topology, 25))
+    assert interconnect.lanes == (2 if kind in ("ring", "torus") else 1)
 
 
 @pytest.mark.parametrize("kind", ["ring", "torus"])
@@ -70,6 +80,7 @@ def test_without_lanes_a_ring_of_dependencies_is_closed(kind: str) -> None:
 
 
 @given(kind=st.sampled_from(TWO_WAYS), cores=st.integers(2, 30), data=st.data())
+@settings(deadline=None)
 def test_a_way_follows_the_route_from_terminal_to_terminal(
     kind: str, cores: int, data: st.DataObject
 ) -> None:

@@ -94,6 +94,7 @@ def test_ways_from_a_core_reach_every_vertex_by_one_channel(
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30), st.integers(0, 9))
+@settings(deadline=None)
 def test_so_do_those_of_any_list_of_channels(extra: list[tuple[int, int]], source: int) -> None:
     topology = EdgeList(edges=(*extra, *((node, node + 1) for node in range(9))))
     reached = networkx.descendants(topology.graph(1), source)
@@ -139,6 +140,7 @@ def test_graphs_are_those_of_networkx(topology: Topology, cores: int, twin: Any)
 
 
 @given(cores=st.integers(5, 60), k=st.integers(1, 5))
+@settings(deadline=None)
 def test_a_prism_has_k_channels_from_each_core_but_the_last(cores: int, k: int) -> None:
     graph = ParallelPrism(k=k).graph(cores)
     assert graph.number_of_edges() == k * cores - k * (k + 1) // 2  # B(5): 5 N - 15
