@@ -15,6 +15,7 @@ from arch.digital_unit import DigitalUnit, DigitalUnitConfig
 from arch.fabric.edge_list import EdgeList
 from arch.fabric.graphs import AllToAll, Bus, Chain, HTree, Hypercube, ParallelPrism, Ring
 from arch.fabric.grids import ConcentratedMesh, Mesh, Torus
+from arch.fabric.placement_config import PlacementConfig
 from arch.fabric.topology import Topology, fabrics
 from arch.host import Sink, Source, SourceConfig
 from arch.ir_drop import IRDropConfig
@@ -45,7 +46,7 @@ from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, with
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
-from arch.mapping.placement import Placement, PlacementConfig, place_in_order, place_layers
+from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.readout import Readout, ReadoutConfig
 from arch.tokens import Pixel, Sums, Token, Window
 

@@ -12,30 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from arch.fabric.edge_list import EdgeList
 from arch.fabric.graphs import ParallelPrism
+from arch.fabric.placement_config import PlacementConfig
 from arch.fabric.topology import Channel, Topology, Vertex, tree_of
 from arch.mapping.annealing import annealed
 from arch.mapping.byte_hops_bound import least_byte_hops
 from arch.mapping.core_order import order_of_least_reach, with_relays
 from arch.mapping.embedding import embed
 from arch.mapping.layer_graph import LayerGraph, Stream
-from simcore import Config, param
-
-
-class PlacementConfig(Config):
-    """Which layer lies on which core of a topology."""
-
-    strategy: Literal["topological", "snake", "annealed"] = param(
-        "topological",
-        unit="one of",
-        doc="topological: in the order whose longest edge is shortest, along the numbers of nodes; snake: in "
-        "that of the pipeline; annealed: on nodes with fewest bytes a step times channels, as far as found",
-    )
-    moves: int = param(100_000, ge=1, le=100_000_000, unit="move", doc="that annealed tries")
-    seed: int = param(0, ge=0, unit="", doc="of the moves of annealed")
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ from pydantic import field_validator, model_validator
 
 from arch.core import CoreConfig, Detail
 from arch.encoding import Encoding
+from arch.fabric.placement_config import PlacementConfig
 from arch.fabric.topology import Topology, fabrics
 from arch.host import SourceConfig
 from arch.mapping.balance import BalanceConfig
 from arch.mapping.buffers import BufferRule
-from arch.mapping.placement import PlacementConfig
 from arch.mapping.tiling import RowSplit
 from arch.streaming import Streaming
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param, part
