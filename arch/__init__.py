@@ -13,8 +13,9 @@ from arch.device import DeviceModel, check_device, device_part, devices
 from arch.device_config import DeviceConfig, PCMConfig, RRAMConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
 from arch.fabric.edge_list import EdgeList
-from arch.fabric.graphs import AllToAll, Chain, HTree, Hypercube, ParallelPrism, Ring
+from arch.fabric.graphs import AllToAll, Bus, Chain, HTree, Hypercube, ParallelPrism, Ring
 from arch.fabric.grids import ConcentratedMesh, Mesh, Torus
+from arch.fabric.placement_config import PlacementConfig
 from arch.fabric.topology import Topology, fabrics
 from arch.host import Sink, Source, SourceConfig
 from arch.ir_drop import IRDropConfig
@@ -61,6 +62,7 @@ __all__ = [
     "ArrayReport",
     "Balance",
     "BalanceConfig",
+    "Bus",
     "CAMConfig",
     "Chain",
     "ColumnADC",
@@ -95,6 +97,7 @@ __all__ = [
     "ParallelPrism",
     "Pixel",
     "Placement",
+    "PlacementConfig",
     "PredictedInterval",
     "Preset",
     "PriorityEncoder",

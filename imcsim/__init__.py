@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imcsim.exporters import export_run, exporters
     from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
     from imcsim.map_picture import plot_map
+    from imcsim.placement_picture import plot_placement
     from imcsim.results import Run, read_run
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
@@ -32,6 +33,7 @@ _HOMES = {
     "find_least_depths": "imcsim.least_depths",
     "map_workload": "imcsim.simulate",
     "plot_map": "imcsim.map_picture",
+    "plot_placement": "imcsim.placement_picture",
     "read_run": "imcsim.results",
     "run": "imcsim.simulate",
 }
@@ -47,6 +49,7 @@ __all__ = [
     "find_least_depths",
     "map_workload",
     "plot_map",
+    "plot_placement",
     "read_run",
     "run",
 ]

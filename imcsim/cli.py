@@ -140,7 +140,11 @@ def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple
 @main.command("map")
 @click.argument("workload")
 @_machine_options(required=False)
-@click.option("--draw", metavar="FILE.png|svg", help="Draw what the cells of all arrays hold.")
+@click.option(
+    "--draw",
+    metavar="FILE.png|svg",
+    help="Draw what the cells of all arrays hold; on a topology, where layers lie and what channels carry.",
+)
 @click.option(
     "--depths",
     "images",
@@ -162,9 +166,11 @@ def map_command(
     placed = request.machine.map(lower(request.network))
     if draw is not None:
         from imcsim.map_picture import plot_map
+        from imcsim.placement_picture import plot_placement
         from traces import save_figure
 
-        save_figure(plot_map(placed, request.machine.name), draw)
+        plot = plot_map if placed.placement is None else plot_placement
+        save_figure(plot(placed, request.machine.name), draw)
     depths = None if images is None else least_depths_of(request.machine, placed, images)
     if as_json:
         content = map_json(placed, request.network.name, request.machine.name)

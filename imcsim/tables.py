@@ -114,7 +114,8 @@ def _ways(placement: Placement) -> Text:
     return Text(
         f"{placement.topology.kind}: {len(placement.at) - placement.relays} layers{relays} on "
         f"{placement.size} nodes, up to {hops} apart; a channel carries up to {streams}, "
-        f"{placement.most_bytes:,} bytes a step, all together {placement.byte_hops:,}"
+        f"{placement.most_bytes:,} bytes a step, all together {placement.byte_hops:,}, of which no placement "
+        f"takes fewer than {placement.least_byte_hops:,}"
     )
 
 
@@ -129,6 +130,7 @@ def _placement_json(placement: Placement | None) -> dict[str, Any] | None:
         "most_streams": placement.most_streams,
         "most_bytes": placement.most_bytes,
         "byte_hops": placement.byte_hops,
+        "least_byte_hops": placement.least_byte_hops,
         "nodes": dict(placement.at),
     }
 

@@ -4,6 +4,7 @@ from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.chrome_trace import write_chrome_trace
+from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import save_figure
 from traces.plots import plot_timeline, plot_utilisation
 from traces.timeline import (
@@ -25,6 +26,8 @@ __all__ = [
     "CATEGORIES",
     "Activity",
     "ArrayUse",
+    "DrawnChannel",
+    "DrawnNode",
     "LayerArrays",
     "UnitGroup",
     "bin_edges",
@@ -35,6 +38,7 @@ __all__ = [
     "load_activity",
     "merge_touching",
     "plot_arrays",
+    "plot_fabric",
     "plot_timeline",
     "plot_utilisation",
     "save_activity",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -24,6 +24,12 @@ class EdgeList(Topology):
         unit="core",
         doc="channels [from, to] of nodes, or the name of a file with one a line",
     )
+    nodes: Literal["router", "core"] = param(
+        "router",
+        unit="one of",
+        doc="what has the channels: router: one beside each core; core: they are ports of its own, and a "
+        "router is only where ways pass through",
+    )
 
     @model_validator(mode="after")
     def _connected(self) -> Self:
@@ -37,6 +43,11 @@ class EdgeList(Topology):
                 "add edges between these, and number nodes from 0 on without gaps"
             )
         return self
+
+    @property
+    def routed(self) -> bool:
+        """Whether channels lead from router to router."""
+        return self.nodes == "router"
 
     @property
     def cores(self) -> int:

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isqrt
-from typing import ClassVar, Literal
+from math import cos, isqrt, pi, sin
+from typing import Literal
 
-from arch.fabric.topology import Channel, Topology, Vertex, around, both_ways, fabrics, straight
-from simcore import param
+from arch.fabric.topology import (
+    Channel,
+    Point,
+    Topology,
+    Vertex,
+    around,
+    both_ways,
+    fabrics,
+    snake,
+    straight,
+)
+from simcore import MappingError, param
 
 
 @fabrics.register("mesh")
 class Mesh(Topology):
     """Rows and columns of cores with channels both ways between neighbours, filled as a snake."""
 
+    rows: int | None = param(None, ge=1, unit="core", doc="cores in a column; null: as many as it takes")
     columns: int | None = param(
         None, ge=1, unit="core", doc="cores in a row; null: of the smallest square that has enough"
     )
     first: Literal["row", "column"] = param("row", unit="one of", doc="what a route goes along first")
 
     def grid(self, cores: int) -> tuple[int, int]:
-        """Return rows and columns; the last row is there as a whole."""
+        """Return rows and columns; the last row is there as a whole.
+
+        raises : MappingError if both are given, and are too few
+        """
+        if self.rows and self.columns and self.rows * self.columns < cores:
+            raise MappingError(
+                f"fabric.topology: {self.rows} rows of {self.columns} are {self.rows * self.columns} places, "
+                f"but {cores} are needed; set rows to {-(-cores // self.columns)}, or leave it out"
+            )
+        if self.rows:
+            return self.rows, self.columns or -(-cores // self.rows)
         columns = self.columns or isqrt(cores - 1) + 1
         return -(-cores // columns), columns
 
@@ -43,14 +64,20 @@ class Mesh(Topology):
     def route(self, cores: int, source: int, target: int) -> list[Vertex]:
         """Return the way along one dimension, then along the other."""
         rows, columns = self.grid(cores)
-        row, column = _at(source, columns)
-        to_row, to_column = _at(target, columns)
+        row, column = snake(source, columns)
+        to_row, to_column = snake(target, columns)
         along_row, along_column = self.way(column, to_column, columns), self.way(row, to_row, rows)
         if self.first == "row":
             way = [(row, x) for x in along_row] + [(y, to_column) for y in along_column]
         else:
             way = [(y, column) for y in along_column] + [(to_row, x) for x in along_row]
         return [source, *(_core(y, x, columns) for y, x in way)]
+
+    def layout(self, cores: int) -> dict[Vertex, Point]:
+        """Return the grid."""
+        rows, columns = self.grid(cores)
+        places = (snake(core, columns) for core in range(rows * columns))
+        return {core: (float(x), float(y)) for core, (y, x) in enumerate(places)}
 
     def has_next(self, place: int, length: int) -> bool:
         """Tell whether a place in a row or column has a link to the one behind it."""
@@ -76,11 +103,14 @@ class Torus(Mesh):
 
 @fabrics.register("c-mesh")
 class ConcentratedMesh(Mesh):
-    """A mesh of routers with several cores each; `columns` are columns of routers. As in ISAAC."""
-
-    routed: ClassVar[bool] = False
+    """A mesh of routers with several cores each; `rows` and `columns` are of routers. As in ISAAC."""
 
     concentration: int = param(4, ge=1, unit="core", doc="cores at each router; 4 as in ISAAC (2016)")
+
+    @property
+    def routed(self) -> bool:
+        """The routers of the mesh are all there are."""
+        return False
 
     def routers(self, cores: int) -> int:
         """Return the routers that so many cores need."""
@@ -104,16 +134,23 @@ class ConcentratedMesh(Mesh):
         ends = source // self.concentration, target // self.concentration
         return [source, *map(_router, super().route(self.routers(cores), *ends)), target]
 
+    def layout(self, cores: int) -> dict[Vertex, Point]:
+        """Return the grid of routers, with the cores of each around it."""
+        radius = max(0.5**0.5, self.concentration / (2 * pi))
+        places: dict[Vertex, Point] = {}
+        for router, (column, row) in super().layout(self.routers(cores)).items():
+            x, y = (place * (2 * radius + 0.6) for place in (column, row))
+            places[_router(router)] = x, y
+            for i in range(self.concentration):
+                angle = 2 * pi * (i + 0.5) / self.concentration
+                core = int(router) * self.concentration + i
+                places[core] = x + radius * sin(angle), y - radius * cos(angle)
+        return places
+
 
 def _core(row: int, column: int, columns: int) -> int:
     """Return the core at a place of the grid; odd rows are filled backward."""
     return row * columns + (columns - 1 - column if row % 2 else column)
-
-
-def _at(core: int, columns: int) -> tuple[int, int]:
-    """Return row and column of a core."""
-    row, place = divmod(core, columns)
-    return row, columns - 1 - place if row % 2 else place
 
 
 def _router(index: Vertex) -> Vertex:

@@ -7,7 +7,8 @@ of its own. A packet takes the fixed way from its sender's terminal to its reade
 Deadlock: a packet that holds a link's queue waits for the next link of its way, so links depend on links. If
 these dependencies run in circles, as around a ring, some of them are broken: a packet that crosses one goes
 on in the next lane, a queue of its own beside the others (Dally and Seitz's dateline). Then a packet only
-waits for what comes later in an order of (circle, lane, link), and some packet can always go on.
+waits for what comes later in an order of (circle, lane, link), and some packet can always go on. A multicast
+follows the tree of its ways: where it forks, it waits for all links of the fork, each of which comes later.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Interconnect:
 
     links : (from, to) of each; terminals are the numbers of their cores, routers are names
     routers : in the order in which ways come to them
+    joints : those of them where wires only meet, which take no time, energy or area
     ways : hops from sender to reader, by pair of cores; none from a core without a router to itself
     """
 
@@ -61,6 +63,7 @@ class Interconnect:
         self.routers: tuple[str, ...] = tuple(
             dict.fromkeys(end for link in self.links for end in link if isinstance(end, str))
         )
+        self.joints: tuple[str, ...] = tuple(name for name in self.routers if name in topology.joints)
         number = {link: i for i, link in enumerate(self.links)}
         self._links = {pair: [number[c] for c in pairwise(way)] for pair, way in stops.items()}
         self._escape = escape

@@ -63,7 +63,8 @@ class _Search:
         if time.monotonic() > self.deadline:
             raise MappingError(
                 f"no order of {len(self.reads)} cores was found within {self.seconds:g} s, nor that there is "
-                f"none with edges of at most {self.reach}; raise fabric.search_seconds"
+                f"none with edges of at most {self.reach}; raise fabric.search_seconds, or set "
+                "fabric.placement.strategy to snake, which takes no search"
             )
         due = self._due()
         state = self._state()

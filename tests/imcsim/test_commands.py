@@ -144,16 +144,16 @@ def test_map_tells_copies_cores_and_the_interval_at_which_images_follow() -> Non
 
 def test_map_tells_where_layers_lie_on_a_topology_and_what_its_channels_carry() -> None:
     chosen = ("map", "digits-resnet", "--arch", "dataflow", "--set", "fabric.topology.kind=mesh")
-    assert " ".join(lines_of(*chosen)[2:4]) == (
+    assert " ".join(lines_of(*chosen)[2:5]) == (
         "mesh: 7 layers on 9 nodes, up to 2 hops apart; a channel carries up to 2 streams, 64 bytes a step, "
-        "all together 224"
+        "all together 224, of which no placement takes fewer than 176"
     )
     placement = printed(*chosen)["placement"]
     assert list(placement["nodes"].values()) == list(range(7))
     del placement["nodes"]
     assert placement == {
         "topology": "mesh", "size": 9, "relays": 0, "longest_way": 2,
-        "most_streams": 2, "most_bytes": 64, "byte_hops": 224,
+        "most_streams": 2, "most_bytes": 64, "byte_hops": 224, "least_byte_hops": 176,
     }  # fmt: skip
     assert printed("map", "digits-resnet", "--arch", "dataflow")["placement"] is None
 

@@ -8,6 +8,7 @@ from pydantic import field_validator, model_validator
 
 from arch.core import CoreConfig, Detail
 from arch.encoding import Encoding
+from arch.fabric.placement_config import PlacementConfig
 from arch.fabric.topology import Topology, fabrics
 from arch.host import SourceConfig
 from arch.mapping.balance import BalanceConfig
@@ -52,6 +53,7 @@ class FabricConfig(Config):
     topology: Topology = part(
         "all-to-all", lookup=fabrics.__getitem__, doc="channels between cores; of no effect on times yet"
     )
+    placement: PlacementConfig = param(PlacementConfig(), unit="", doc="layers on cores of the topology")
     search_seconds: float = param(10.0, gt=0, unit="s", doc="that a search for a placement may take")
 
 

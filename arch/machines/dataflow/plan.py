@@ -134,7 +134,7 @@ def _placement(config: DataflowConfig, stages: list[Stage]) -> Placement | None:
     if isinstance(fabric.topology, AllToAll):
         return None
     graph = graph_of_stages(stages, config.activation_bits)
-    return place_layers(graph, fabric.topology, fabric.search_seconds)
+    return place_layers(graph, fabric.topology, fabric.search_seconds, fabric.placement)
 
 
 def _windows_together(config: DataflowConfig, stage: Stage, step: int) -> int:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from arch import (
     AllToAll,
+    Bus,
     Chain,
     ConcentratedMesh,
+    EdgeList,
     HTree,
     Hypercube,
     Mesh,
@@ -23,10 +25,12 @@ from arch import (
     Torus,
     fabrics,
 )
+from arch.fabric.topology import tree_of
 from simcore import MappingError
 
 REGULAR = [
     AllToAll(),
+    Bus(),
     Chain(),
     ConcentratedMesh(),
     ConcentratedMesh(concentration=3, columns=2, first="column"),
@@ -35,6 +39,7 @@ REGULAR = [
     Hypercube(first="highest"),
     Mesh(),
     Mesh(columns=4),
+    Mesh(rows=2),
     Mesh(first="column"),
     Ring(),
     Torus(),
@@ -72,8 +77,45 @@ def test_channels_are_there_once_and_join_enough_cores(topology: Topology, cores
     assert topology.size(cores) >= cores
     assert set(topology.channels(topology.size(cores))) == set(channels)
     assert networkx.is_weakly_connected(graph)
-    if not isinstance(topology, ParallelPrism):
+    if not isinstance(topology, (ParallelPrism, Bus)):
         assert graph.number_of_edges() == graph.to_undirected(reciprocal=True).number_of_edges() * 2
+
+
+@pytest.mark.parametrize("topology", REGULAR_AND_PRISMS, ids=repr)
+@given(cores=st.integers(1, 40), data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_ways_from_a_core_reach_every_vertex_by_one_channel(
+    topology: Topology, cores: int, data: st.DataObject
+) -> None:
+    source = data.draw(st.integers(0, topology.size(cores) - 1))
+    reached = networkx.descendants(topology.graph(cores), source) & set(range(topology.size(cores)))
+    tree = tree_of(topology.route(cores, source, target) for target in reached)
+    assert reached <= set(tree)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30), st.integers(0, 9))
+@settings(deadline=None)
+def test_so_do_those_of_any_list_of_channels(extra: list[tuple[int, int]], source: int) -> None:
+    topology = EdgeList(edges=(*extra, *((node, node + 1) for node in range(9))))
+    reached = networkx.descendants(topology.graph(1), source)
+    assert set(tree_of(topology.route(1, source, target) for target in reached)) == reached
+
+
+def test_ways_that_make_no_tree_are_refused() -> None:
+    with pytest.raises(MappingError, match="ways from node 0 reach 3 by two channels"):
+        tree_of([[0, 1, 3], [0, 2, 3, 4]])
+    with pytest.raises(MappingError, match="come back to it"):
+        tree_of([[0, 1, 0, 2]])
+
+
+@pytest.mark.parametrize("topology", REGULAR_AND_PRISMS, ids=repr)
+@given(cores=st.integers(1, 40))
+@settings(max_examples=15, deadline=None)
+def test_every_vertex_is_drawn_at_a_place_of_its_own(topology: Topology, cores: int) -> None:
+    places = topology.layout(cores)
+    assert set(places) == set(topology.graph(cores))
+    points = sorted(places.values())
+    assert all(abs(x - u) + abs(y - v) > 0.2 for (x, y), (u, v) in pairwise(points))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +140,7 @@ def test_graphs_are_those_of_networkx(topology: Topology, cores: int, twin: Any)
 
 
 @given(cores=st.integers(5, 60), k=st.integers(1, 5))
+@settings(deadline=None)
 def test_a_prism_has_k_channels_from_each_core_but_the_last(cores: int, k: int) -> None:
     graph = ParallelPrism(k=k).graph(cores)
     assert graph.number_of_edges() == k * cores - k * (k + 1) // 2  # B(5): 5 N - 15
@@ -134,8 +177,27 @@ def test_cores_of_one_router_meet_there() -> None:
     assert ConcentratedMesh().route(8, 1, 4) == [1, "router[0]", "router[1]", 4]
 
 
+def test_a_multicast_crosses_a_bus_once() -> None:
+    assert Bus().route(4, 1, 3) == [1, "bus[in]", "bus[out]", 3]
+    tree = tree_of(Bus().route(4, 1, reader) for reader in (0, 2, 3))
+    assert tree == {"bus[in]": 1, "bus[out]": "bus[in]", 0: "bus[out]", 2: "bus[out]", 3: "bus[out]"}
+
+
+def test_a_mesh_of_given_rows_and_columns_has_room_for_so_many() -> None:
+    assert Mesh(rows=8, columns=8).size(54) == 64
+    assert Mesh(rows=3).grid(7) == (3, 3)
+    with pytest.raises(MappingError) as refused:
+        Torus(rows=2, columns=4).size(9)
+    assert str(refused.value) == (
+        "fabric.topology: 2 rows of 4 are 8 places, but 9 are needed; set rows to 3, or leave it out"
+    )
+    with pytest.raises(MappingError, match="2 rows of 1 are 2 places, but 3 are needed"):
+        ConcentratedMesh(rows=2, columns=1).size(9)
+
+
 def test_all_kinds_are_registered() -> None:
     assert fabrics.names() == [
-        "5pp", "all-to-all", "c-mesh", "chain", "edge-list", "h-tree", "hypercube", "mesh", "ring", "torus",
+        "5pp", "all-to-all", "bus", "c-mesh", "chain", "edge-list", "h-tree", "hypercube", "mesh", "ring",
+        "torus",
     ]  # fmt: skip
     assert fabrics["5pp"].parse({"kind": "5pp"}) == ParallelPrism(kind="5pp", k=5)

@@ -101,6 +101,14 @@ def test_a_machine_places_its_layers_on_the_topology_it_is_given() -> None:
     placement = bench(network, {"fabric": {"topology": {"kind": "5pp", "k": 1}}}).placed.placement
     assert placement is not None
     assert placement.at == {"conv0": 0, "conv1": 1, "conv2": 2}
+    snake = {"kind": "mesh", "rows": 3, "columns": 1}
+    placement = bench(
+        network, {"fabric": {"topology": snake, "placement": {"strategy": "snake"}}}
+    ).placed.placement
+    assert placement is not None
+    assert placement.byte_hops == placement.least_byte_hops
+    with pytest.raises(MappingError, match="2 rows of 1 are 2 places, but 3 are needed; set rows to 3"):
+        bench(network, {"fabric": {"topology": {"kind": "mesh", "rows": 2, "columns": 1}}})
     with pytest.raises(MappingError, match="connects 2 nodes, but 3 layers need one each"):
         bench(network, {"fabric": {"topology": {"kind": "edge-list", "edges": [[0, 1]]}}})
 
