@@ -1,0 +1,537 @@
+"""Wormhole networks, flit by flit: what happens in each cycle; `wormhole_state.py` says of what.
+
+A flit that reaches a router waits in the buffer of its virtual channel. A packet's head, once at the front,
+takes its stages one after the other: its route is computed, it is allocated a virtual channel of the next
+link, and flit after flit is allocated the switch, if the buffer behind the channel has room, which is what
+credits count. The tail frees the channel. Both allocations are one iteration of iSLIP.
+
+All that a router decides in a cycle rests on what was there at the cycle's start, and routers only meet on
+links, which take a cycle at least: their order has no meaning. Terminals take flits as they come.
+
+Source: the stages are those of Dally and Towles, Principles and Practices of Interconnection Networks (2004),
+chapter 16; iSLIP is McKeown's (IEEE/ACM ToN 7(2), 1999).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.kernels.compiling import compiled
+from simcore.kernels.wormhole_state import (
+    ARRIVED,
+    CREDITS,
+    FLITS,
+    FLYING,
+    NOTHING,
+    NOW,
+    Counts,
+    Shape,
+    State,
+)
+
+#: Why `advance` returns: the time is up, a packet has come out, or flits are in and none will ever move.
+REACHED, CAME_OUT, STUCK = range(3)
+NEVER = np.iinfo(np.int64).max
+
+Bits = NDArray[np.bool_]
+
+
+# -- the specification ---------------------------------------------------------------------------------------
+
+
+def enqueue_reference(shape: Shape, state: State, packets: NDArray[np.int64]) -> None:
+    """Put packets, in the order in which they were made, behind those that wait at their sources."""
+    port = state.port
+    for p in packets:
+        link = shape.hop.link[shape.way[state.packet.way[p]]]
+        state.packet.next[p] = NOTHING
+        if port.head[link] == NOTHING:
+            port.head[link] = p
+        else:
+            state.packet.next[port.last[link]] = p
+        port.last[link] = p
+
+
+def advance_reference(shape: Shape, state: State, counts: Counts, until: int, pause: bool) -> int:
+    """Let cycles pass, all before `until`.
+
+    pause : stop behind the first cycle in which a packet comes out
+    returns : why it stopped; where nothing moves, time goes on with the next packet that is made
+    """
+    clock = state.clock
+    while clock[NOW] < until:
+        now, came_out = int(clock[NOW]), int(clock[ARRIVED])
+        moved = _receive_reference(shape, state, now)
+        for link in shape.sources:
+            moved |= _inject_reference(shape, state, counts, now, link)
+        for router in np.flatnonzero(state.occupied).tolist():
+            moved |= _route_reference(shape, state, counts, now, router)
+        if not (moved or clock[FLYING] or clock[CREDITS]):
+            heads = state.port.head[shape.sources]
+            made = state.packet.created[heads[heads != NOTHING]]
+            due = min(made[made > now], default=NEVER)
+            if due == NEVER and clock[FLITS]:
+                return STUCK
+            clock[NOW] = min(due, until)
+            continue
+        clock[NOW] += 1
+        if pause and clock[ARRIVED] > came_out:
+            return CAME_OUT
+    return REACHED
+
+
+def _receive_reference(shape: Shape, state: State, now: int) -> bool:
+    """Take flits and credits off the links; return whether there were any."""
+    channel, packet, clock = state.channel, state.packet, state.clock
+    slot = now % len(state.arrivals)
+    flits, credits = int(state.arrivals[slot]), int(state.returns[slot])
+    for i, flit in state.arriving[slot, :flits]:
+        link = i // shape.vcs
+        router = shape.link.end[link]
+        if router == NOTHING:
+            _send_credit(shape, state, now, i)
+            clock[FLITS] -= 1
+            if flit & 1:
+                packet.arrived[flit >> 1] = now
+                state.done[clock[ARRIVED]] = flit >> 1
+                clock[ARRIVED] += 1
+            continue
+        state.fifo[i, (channel.first[i] + channel.held[i]) % shape.depth] = flit
+        if channel.held[i] == 0:
+            state.occupied[router] += 1
+            if channel.output[i] == NOTHING:
+                channel.ready[i] = now + shape.routing
+        channel.held[i] += 1
+    for i in state.returning[slot, :credits]:
+        channel.credits[i] += 1
+    clock[FLYING] -= flits
+    clock[CREDITS] -= credits
+    state.arrivals[slot] = state.returns[slot] = 0
+    return flits + credits > 0
+
+
+def _send_credit(shape: Shape, state: State, now: int, i: int) -> None:
+    slot = (now + shape.link.back[i // shape.vcs]) % len(state.returns)
+    state.returning[slot, state.returns[slot]] = i
+    state.returns[slot] += 1
+    state.clock[CREDITS] += 1
+
+
+def _send_flit(shape: Shape, state: State, counts: Counts, now: int, i: int, flit: int) -> None:
+    link = i // shape.vcs
+    slot = (now + shape.link.flight[link]) % len(state.arrivals)
+    state.arriving[slot, state.arrivals[slot]] = i, flit
+    state.arrivals[slot] += 1
+    state.channel.credits[i] -= 1
+    state.clock[FLYING] += 1
+    counts.carried[link] += 1
+
+
+def _inject_reference(shape: Shape, state: State, counts: Counts, now: int, link: int) -> bool:
+    """Send a flit of the packet whose turn it is at a source; return whether that was possible."""
+    port, packet, credits = state.port, state.packet, state.channel.credits
+    p = port.head[link]
+    if p == NOTHING or packet.created[p] > now:
+        return False
+    if port.sent[link] == 0:
+        hop = shape.hop[shape.way[packet.way[p]]]
+        roomy = [c for c in range(hop.first, hop.first + hop.channels) if credits[link * shape.vcs + c]]
+        chosen = _next(roomy, port.grant[link], shape.vcs)
+        if chosen != NOTHING:
+            port.channel[link], port.grant[link] = chosen, (chosen + 1) % shape.vcs
+    else:
+        chosen = port.channel[link]
+    i = link * shape.vcs + chosen
+    if chosen == NOTHING or not credits[i]:
+        counts.held_up[link] += 1
+        return False
+    port.sent[link] += 1
+    tail = port.sent[link] == packet.flits[p]
+    _send_flit(shape, state, counts, now, i, 2 * p + tail)
+    state.clock[FLITS] += 1
+    if tail:
+        port.head[link], port.sent[link] = packet.next[p], 0
+    return True
+
+
+def _route_reference(shape: Shape, state: State, counts: Counts, now: int, router: int) -> bool:
+    """Let one router work for a cycle; return whether anything in it went on or was under way."""
+    channel, port, vcs = state.channel, state.port, shape.vcs
+    first, inputs, outputs = shape.router[router]
+    into = shape.into[first : first + inputs].tolist()
+    out_of = np.flatnonzero(shape.link.start == router).tolist()
+    held = [i for link in into for i in range(link * vcs, link * vcs + vcs) if channel.held[i]]
+    bidding = [i for i in held if channel.ready[i] <= now]
+    heads = [i for i in bidding if channel.output[i] == NOTHING]
+    rest = [i for i in bidding if channel.output[i] != NOTHING]
+
+    wanted = np.zeros((inputs * vcs, outputs * vcs), np.bool_)
+    for i in heads:
+        for o in _next_channels(shape, state, i):
+            wanted[_input(shape, i), _output(shape, o)] = not channel.taken[o]
+    ins = [link * vcs + c for link in into for c in range(vcs)]
+    outs = [link * vcs + c for link in out_of for c in range(vcs)]
+    allocated = {ins[a]: outs[b] for a, b in _islip(wanted, ins, outs, channel)}
+
+    free = [i for i in rest if channel.credits[channel.output[i]]]
+    chosen: dict[tuple[int, int], int] = {}
+    wanted = np.zeros((inputs, outputs), np.bool_)
+    for link in into:
+        for exit_, output in enumerate(out_of):
+            bids = [i % vcs for i in free if (i // vcs, channel.output[i] // vcs) == (link, output)]
+            if bids:
+                wanted[shape.link.entry[link], exit_] = True
+                chosen[link, output] = link * vcs + _next(bids, port.turn[link], vcs)
+    winners = [chosen[into[a], out_of[b]] for a, b in _islip(wanted, into, out_of, port)]
+    sent = {channel.output[i] // vcs for i in winners}
+    aimed_at = {shape.hop.link[_hop(shape, state, i)] for i in heads}
+    aimed_at |= {channel.output[i] // vcs for i in rest}
+
+    for i, o in allocated.items():
+        channel.output[i], channel.taken[o], channel.ready[i] = o, 1, now + shape.allocation
+        state.packet.hop[state.fifo[i, channel.first[i]] >> 1] += 1
+    for i in winners:
+        port.turn[i // vcs] = (i % vcs + 1) % vcs
+        _leave(shape, state, counts, now, i, router)
+    counts.no_channel[[i for i in heads if i not in allocated]] += 1
+    counts.no_credit[[i for i in rest if i not in free]] += 1
+    counts.lost[[i for i in free if i not in winners]] += 1
+    counts.held_up[[link for link in aimed_at if link not in sent]] += 1
+    busy = bool(allocated or winners or len(bidding) < len(held))
+    (counts.busy if busy else counts.blocked)[router] += 1
+    return busy
+
+
+def _hop(shape: Shape, state: State, i: int) -> int:
+    """Return the hop that comes next for the packet at the front of an input channel."""
+    p = state.fifo[i, state.channel.first[i]] >> 1
+    return int(shape.way[state.packet.way[p]] + state.packet.hop[p] + 1)
+
+
+def _next_channels(shape: Shape, state: State, i: int) -> Iterator[int]:
+    """Yield the output channels that would do for the packet at the front of an input channel."""
+    hop = shape.hop[_hop(shape, state, i)]
+    yield from range(hop.link * shape.vcs + hop.first, hop.link * shape.vcs + hop.first + hop.channels)
+
+
+def _input(shape: Shape, i: int) -> int:
+    return int(shape.link.entry[i // shape.vcs] * shape.vcs + i % shape.vcs)
+
+
+def _output(shape: Shape, o: int) -> int:
+    return int(shape.link.exit[o // shape.vcs] * shape.vcs + o % shape.vcs)
+
+
+def _leave(shape: Shape, state: State, counts: Counts, now: int, i: int, router: int) -> None:
+    """Send the flit at the front of an input channel, which has won the switch."""
+    channel = state.channel
+    flit, o = state.fifo[i, channel.first[i]], channel.output[i]
+    channel.first[i] = (channel.first[i] + 1) % shape.depth
+    channel.held[i] -= 1
+    if channel.held[i] == 0:
+        state.occupied[router] -= 1
+    if flit & 1:
+        channel.output[i], channel.taken[o], channel.ready[i] = NOTHING, 0, now + 1 + shape.routing
+    _send_flit(shape, state, counts, now, o, flit)
+    _send_credit(shape, state, now, i)
+
+
+def _islip(wanted: Bits, inputs: Any, outputs: Any, turns: Any) -> list[tuple[int, int]]:
+    """Return the pairs of one iteration of iSLIP, and move the turns of those who agreed.
+
+    wanted : (inputs, outputs)
+    inputs, outputs : numbers in `turns` of the rows' `accept` and the columns' `grant`
+    """
+    granted = np.zeros_like(wanted)
+    for b in range(wanted.shape[1]):
+        a = _next(np.flatnonzero(wanted[:, b]), turns.grant[outputs[b]], len(wanted))
+        if a != NOTHING:
+            granted[a, b] = True
+    pairs = []
+    for a in range(wanted.shape[0]):
+        b = _next(np.flatnonzero(granted[a]), turns.accept[inputs[a]], wanted.shape[1])
+        if b != NOTHING:
+            pairs.append((a, b))
+            turns.grant[outputs[b]], turns.accept[inputs[a]] = (
+                (a + 1) % len(wanted),
+                (b + 1) % wanted.shape[1],
+            )
+    return pairs
+
+
+def _next(candidates: Iterable[int], turn: int, among: int) -> int:
+    """Return the first candidate from `turn` on, around the circle; -1 if there is none."""
+    return int(min(candidates, key=lambda c: (c - turn) % among, default=NOTHING))
+
+
+# -- the kernel ----------------------------------------------------------------------------------------------
+
+
+@compiled
+def enqueue(shape: Shape, state: State, packets: NDArray[np.int64]) -> None:
+    """Compiled twin of `enqueue_reference`."""
+    port = state.port
+    for p in packets:
+        link = shape.hop.link[shape.way[state.packet.way[p]]]
+        state.packet.next[p] = NOTHING
+        if port.head[link] == NOTHING:
+            port.head[link] = p
+        else:
+            state.packet.next[port.last[link]] = p
+        port.last[link] = p
+
+
+@compiled
+def advance(shape: Shape, state: State, counts: Counts, until: int, pause: bool) -> int:
+    """Compiled twin of `advance_reference`."""
+    clock, occupied, waiting, sources = state.clock, state.occupied, state.port.head, shape.sources
+    lists = np.empty((4, len(state.channel)), np.int64)  # room for what `_route` collects
+    best = np.full((2, len(state.channel)), NOTHING, np.int64)  # inputs that channels, and links, grant
+    aimed_at = np.zeros(len(shape.link), np.bool_)
+    while clock[NOW] < until:
+        now, came_out = clock[NOW], clock[ARRIVED]
+        busy = _receive(shape, state, now)
+        for number in sources:
+            if waiting[number] != NOTHING:
+                busy |= _inject(shape, state, counts, now, number)
+        for router in range(len(occupied)):
+            if occupied[router]:
+                busy |= _route(shape, state, counts, now, router, lists, best, aimed_at)
+        if not busy and clock[FLYING] == 0 and clock[CREDITS] == 0:
+            due = NEVER
+            for number in shape.sources:
+                head = state.port.head[number]
+                if head != NOTHING and state.packet.created[head] > now:
+                    due = min(due, state.packet.created[head])
+            if due == NEVER and clock[FLITS] > 0:
+                return STUCK
+            clock[NOW] = min(due, until)
+            continue
+        clock[NOW] += 1
+        if pause and clock[ARRIVED] > came_out:
+            return CAME_OUT
+    return REACHED
+
+
+@compiled
+def _receive(shape: Shape, state: State, now: int) -> bool:
+    channel, packet, clock = state.channel, state.packet, state.clock
+    slot = now % len(state.arrivals)
+    flits, credits = state.arrivals[slot], state.returns[slot]
+    for n in range(flits):
+        i, flit = state.arriving[slot, n, 0], state.arriving[slot, n, 1]
+        router = shape.link.end[i // shape.vcs]
+        if router == NOTHING:
+            _return_credit(shape, state, now, i)
+            clock[FLITS] -= 1
+            if flit & 1:
+                packet.arrived[flit >> 1] = now
+                state.done[clock[ARRIVED]] = flit >> 1
+                clock[ARRIVED] += 1
+            continue
+        held = channel.held[i]
+        place = channel.first[i] + held
+        state.fifo[i, place - shape.depth if place >= shape.depth else place] = flit
+        if held == 0:
+            state.occupied[router] += 1
+            if channel.output[i] == NOTHING:
+                channel.ready[i] = now + shape.routing
+        channel.held[i] = held + 1
+    for n in range(credits):
+        channel.credits[state.returning[slot, n]] += 1
+    clock[FLYING] -= flits
+    clock[CREDITS] -= credits
+    state.arrivals[slot] = state.returns[slot] = 0
+    return bool(flits + credits > 0)
+
+
+@compiled
+def _return_credit(shape: Shape, state: State, now: int, i: int) -> None:
+    slot = (now + shape.link.back[i // shape.vcs]) % len(state.returns)
+    state.returning[slot, state.returns[slot]] = i
+    state.returns[slot] += 1
+    state.clock[CREDITS] += 1
+
+
+@compiled
+def _depart(shape: Shape, state: State, counts: Counts, now: int, i: int, flit: int) -> None:
+    link = i // shape.vcs
+    slot = (now + shape.link.flight[link]) % len(state.arrivals)
+    n = state.arrivals[slot]
+    state.arriving[slot, n, 0], state.arriving[slot, n, 1] = i, flit
+    state.arrivals[slot] = n + 1
+    state.channel.credits[i] -= 1
+    state.clock[FLYING] += 1
+    counts.carried[link] += 1
+
+
+@compiled
+def _inject(shape: Shape, state: State, counts: Counts, now: int, link: int) -> bool:
+    port, packet, credits, vcs = state.port, state.packet, state.channel.credits, shape.vcs
+    p = port.head[link]
+    if packet.created[p] > now:
+        return False
+    chosen = port.channel[link]
+    if port.sent[link] == 0:
+        hop = shape.way[packet.way[p]]
+        nearest, chosen = vcs, NOTHING
+        for c in range(shape.hop.first[hop], shape.hop.first[hop] + shape.hop.channels[hop]):
+            distance = _around(c - port.grant[link], vcs)
+            if credits[link * vcs + c] > 0 and distance < nearest:
+                nearest, chosen = distance, c
+        if chosen != NOTHING:
+            port.channel[link], port.grant[link] = chosen, (chosen + 1) % vcs
+    i = link * vcs + chosen
+    if chosen == NOTHING or credits[i] == 0:
+        counts.held_up[link] += 1
+        return False
+    port.sent[link] += 1
+    tail = port.sent[link] == packet.flits[p]
+    _depart(shape, state, counts, now, i, 2 * p + tail)
+    state.clock[FLITS] += 1
+    if tail:
+        port.head[link], port.sent[link] = packet.next[p], 0
+    return True
+
+
+@compiled
+def _around(difference: int, among: int) -> int:
+    """Return how far a place lies behind another one, around a circle of `among`."""
+    return difference + among if difference < 0 else difference
+
+
+@compiled
+def _route(
+    shape: Shape, state: State, counts: Counts, now: int, router: int, lists: Any, best: Any, aimed_at: Any
+) -> bool:
+    channel, port, link, hop, vcs = state.channel, state.port, shape.link, shape.hop, shape.vcs
+    held, ready, output, credits = channel.held, channel.ready, channel.output, channel.credits
+    first, inputs = shape.router.first[router], shape.router.inputs[router]
+    outputs = shape.router.outputs[router]
+    heads, hops, bids, aims = lists[0], lists[1], lists[2], lists[3]
+    n_heads, n_bids, n_aims, busy = 0, 0, 0, False
+
+    # Grants: an output, of either allocation, keeps the input whose turn comes first.
+    for entry in range(inputs):
+        source = shape.into[first + entry]
+        for i in range(source * vcs, source * vcs + vcs):
+            if held[i] == 0:
+                continue
+            if ready[i] > now:
+                busy = True
+                continue
+            o = output[i]
+            if o == NOTHING:
+                p = state.fifo[i, channel.first[i]] >> 1
+                h = shape.way[state.packet.way[p]] + state.packet.hop[p] + 1
+                heads[n_heads], hops[n_heads] = i, h
+                n_heads += 1
+                target = hop.link[h]
+                begin = target * vcs + hop.first[h]
+                for o in range(begin, begin + hop.channels[h]):
+                    if channel.taken[o]:
+                        continue
+                    rival, turn = best[0, o], channel.grant[o]
+                    if rival == NOTHING or (
+                        _around(_place(link.entry, i, vcs) - turn, inputs * vcs)
+                        < _around(_place(link.entry, rival, vcs) - turn, inputs * vcs)
+                    ):
+                        best[0, o] = i
+            else:
+                target = o // vcs
+                if credits[o] == 0:
+                    counts.no_credit[i] += 1
+                else:
+                    bids[n_bids] = i
+                    n_bids += 1
+                    rival, turn = best[1, target], port.grant[target]
+                    if rival == NOTHING or (
+                        _around(entry - turn, inputs) < _around(link.entry[rival] - turn, inputs)
+                    ):
+                        best[1, target] = source
+            if not aimed_at[target]:
+                aimed_at[target] = True
+                aims[n_aims] = target
+                n_aims += 1
+
+    # Acceptance: an input takes the output whose turn comes first.
+    for n in range(n_heads):
+        i, h = heads[n], hops[n]
+        begin = hop.link[h] * vcs + hop.first[h]
+        nearest, chosen = outputs * vcs, NOTHING
+        for o in range(begin, begin + hop.channels[h]):
+            if best[0, o] == i:
+                distance = _around(_place(link.exit, o, vcs) - channel.accept[i], outputs * vcs)
+                if distance < nearest:
+                    nearest, chosen = distance, o
+        if chosen == NOTHING:
+            counts.no_channel[i] += 1
+            continue
+        channel.grant[chosen] = (_place(link.entry, i, vcs) + 1) % (inputs * vcs)
+        channel.accept[i] = (_place(link.exit, chosen, vcs) + 1) % (outputs * vcs)
+        channel.output[i], channel.taken[chosen], channel.ready[i] = chosen, 1, now + shape.allocation
+        state.packet.hop[state.fifo[i, channel.first[i]] >> 1] += 1
+        busy = True
+    n = 0
+    while n < n_bids:
+        source, begin = bids[n] // vcs, n
+        nearest, winner = outputs * vcs, NOTHING
+        while n < n_bids and bids[n] // vcs == source:
+            i = bids[n]
+            target = channel.output[i] // vcs
+            if best[1, target] == source:
+                distance = _around(link.exit[target] - port.accept[source], outputs) * vcs
+                distance += _around(i % vcs - port.turn[source], vcs)
+                if distance < nearest:
+                    nearest, winner = distance, i
+            n += 1
+        for m in range(begin, n):
+            if bids[m] != winner:
+                counts.lost[bids[m]] += 1
+        if winner != NOTHING:
+            target = channel.output[winner] // vcs
+            port.grant[target] = (link.entry[source] + 1) % inputs
+            port.accept[source] = (link.exit[target] + 1) % outputs
+            port.turn[source] = (winner % vcs + 1) % vcs
+            _pass(shape, state, counts, now, winner, router)
+            aimed_at[target] = False
+            busy = True
+
+    for n in range(n_heads):
+        begin = hop.link[hops[n]] * vcs + hop.first[hops[n]]
+        best[0, begin : begin + hop.channels[hops[n]]] = NOTHING
+    for n in range(n_aims):
+        target = aims[n]
+        counts.held_up[target] += aimed_at[target]
+        aimed_at[target], best[1, target] = False, NOTHING
+    if busy:
+        counts.busy[router] += 1
+    else:
+        counts.blocked[router] += 1
+    return busy
+
+
+@compiled
+def _place(at: Any, i: int, vcs: int) -> int:
+    """Return a channel's place among a router's inputs or outputs; `at` tells those of links."""
+    link = i // vcs
+    return int(at[link] * vcs + i - link * vcs)
+
+
+@compiled
+def _pass(shape: Shape, state: State, counts: Counts, now: int, i: int, router: int) -> None:
+    channel = state.channel
+    first, o = channel.first[i], channel.output[i]
+    flit = state.fifo[i, first]
+    channel.first[i] = first + 1 if first + 1 < shape.depth else 0
+    channel.held[i] -= 1
+    if channel.held[i] == 0:
+        state.occupied[router] -= 1
+    if flit & 1:
+        channel.output[i], channel.taken[o], channel.ready[i] = NOTHING, 0, now + 1 + shape.routing
+    _depart(shape, state, counts, now, o, flit)
+    _return_credit(shape, state, now, i)
