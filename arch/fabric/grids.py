@@ -7,7 +7,7 @@ from math import isqrt
 from typing import ClassVar, Literal
 
 from arch.fabric.topology import Channel, Topology, Vertex, around, both_ways, fabrics, straight
-from simcore import param
+from simcore import MappingError, param
 
 
 @fabrics.register("mesh")
@@ -51,6 +51,20 @@ class Mesh(Topology):
         else:
             way = [(y, column) for y in along_column] + [(to_row, x) for x in along_row]
         return [source, *(_core(y, x, columns) for y, x in way)]
+
+    def transposed(self, cores: int, core: int) -> int:
+        """Return the core with row and column exchanged.
+
+        raises : MappingError if the grid is no square
+        """
+        rows, columns = self.grid(cores)
+        if rows != columns:
+            raise MappingError(
+                f"transpose needs as many rows as columns, but {self.kind} has {rows} x {columns}; "
+                "take a square number of nodes, and columns=null"
+            )
+        row, column = _at(core, columns)
+        return _core(column, row, columns)
 
     def has_next(self, place: int, length: int) -> bool:
         """Tell whether a place in a row or column has a link to the one behind it."""
@@ -96,6 +110,11 @@ class ConcentratedMesh(Mesh):
             yield from both_ways(core, _router(core // self.concentration))
         for source, target in super().channels(self.routers(cores)):
             yield _router(source), _router(target)
+
+    def transposed(self, cores: int, core: int) -> int:
+        """Return the core of the same number at the router with row and column exchanged."""
+        router, place = divmod(core, self.concentration)
+        return super().transposed(self.routers(cores), router) * self.concentration + place
 
     def route(self, cores: int, source: int, target: int) -> list[Vertex]:
         """Return the way from the source's router to the target's, one dimension after the other."""
