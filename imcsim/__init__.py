@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imcsim.exporters import export_run, exporters
+    from imcsim.fabric_run import FabricRun, run_fabric
     from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
     from imcsim.map_picture import plot_map
     from imcsim.results import Run, read_run
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "EdgeDepths": "imcsim.least_depths",
+    "FabricRun": "imcsim.fabric_run",
     "InterruptedRun": "imcsim.simulate",
     "LeastDepths": "imcsim.least_depths",
     "Run": "imcsim.results",
@@ -34,10 +36,12 @@ _HOMES = {
     "plot_map": "imcsim.map_picture",
     "read_run": "imcsim.results",
     "run": "imcsim.simulate",
+    "run_fabric": "imcsim.fabric_run",
 }
 
 __all__ = [
     "EdgeDepths",
+    "FabricRun",
     "InterruptedRun",
     "LeastDepths",
     "Run",
@@ -49,6 +53,7 @@ __all__ = [
     "plot_map",
     "read_run",
     "run",
+    "run_fabric",
 ]
 
 

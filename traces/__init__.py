@@ -5,6 +5,7 @@ from traces.activity_file import load_activity, save_activity
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.chrome_trace import write_chrome_trace
 from traces.figure_style import save_figure
+from traces.load_plot import LoadPoint, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
 from traces.timeline import (
     UnitGroup,
@@ -26,6 +27,7 @@ __all__ = [
     "Activity",
     "ArrayUse",
     "LayerArrays",
+    "LoadPoint",
     "UnitGroup",
     "bin_edges",
     "busy_fraction",
@@ -35,6 +37,7 @@ __all__ = [
     "load_activity",
     "merge_touching",
     "plot_arrays",
+    "plot_load_latency",
     "plot_timeline",
     "plot_utilisation",
     "save_activity",

@@ -81,15 +81,20 @@ def measure_traffic(
     interconnect : `config.interconnect(pattern)`, if it is there already
     raises : ConfigError, MappingError for what cannot be simulated, Deadlock
     """
+    check_load(load)
+    interconnect = interconnect or config.interconnect(pattern)
+    run = _Run(config, interconnect, FIDELITIES[config.fidelity](interconnect, config))
+    run.go(_Terminals(interconnect, config.cores, load / config.packet_flits, seed))
+    return run.report(load)
+
+
+def check_load(load: float) -> None:
+    """Raise ConfigError unless nodes could make so many flits a cycle."""
     if not 0 < load <= 1:
         raise ConfigError(
             f"load must be in (0, 1] flits a node and cycle, got {load:g}; "
             "the link of a node takes one flit a cycle"
         )
-    interconnect = interconnect or config.interconnect(pattern)
-    run = _Run(config, interconnect, FIDELITIES[config.fidelity](interconnect, config))
-    run.go(_Terminals(interconnect, config.cores, load / config.packet_flits, seed))
-    return run.report(load)
 
 
 class _Terminals:
