@@ -20,22 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.kernels.compiling import compiled
-from simcore.kernels.wormhole_state import (
-    ARRIVED,
-    CREDITS,
-    FLITS,
-    FLYING,
-    NOTHING,
-    NOW,
-    Counts,
-    Shape,
-    State,
-)
+from simcore.kernels.compiling import borrowing
+from simcore.kernels.wormhole_state import ARRIVED, FLITS, NOTHING, NOW, Counts, Shape, State
 
 #: Why `advance` returns: the time is up, a packet has come out, or flits are in and none will ever move.
 REACHED, CAME_OUT, STUCK = range(3)
 NEVER = np.iinfo(np.int64).max
+
+#: Lists that the kernel collects in a router: channels that need one behind, and the hops they are to take;
+#: channels that bid for the switch; links that they aim at.
+HEADS, HOPS, BIDS, AIMS = range(4)
 
 Bits = NDArray[np.bool_]
 
@@ -70,7 +64,7 @@ def advance_reference(shape: Shape, state: State, counts: Counts, until: int, pa
             moved |= _inject_reference(shape, state, counts, now, link)
         for router in np.flatnonzero(state.occupied).tolist():
             moved |= _route_reference(shape, state, counts, now, router)
-        if not (moved or clock[FLYING] or clock[CREDITS]):
+        if not (moved or state.wheel.flits.any() or state.wheel.credits.any()):
             heads = state.port.head[shape.sources]
             made = state.packet.created[heads[heads != NOTHING]]
             due = min(made[made > now], default=NEVER)
@@ -87,9 +81,9 @@ def advance_reference(shape: Shape, state: State, counts: Counts, until: int, pa
 def _receive_reference(shape: Shape, state: State, now: int) -> bool:
     """Take flits and credits off the links; return whether there were any."""
     channel, packet, clock = state.channel, state.packet, state.clock
-    slot = now % len(state.arrivals)
-    flits, credits = int(state.arrivals[slot]), int(state.returns[slot])
-    for i, flit in state.arriving[slot, :flits]:
+    slot = state.wheel[now % len(state.wheel)]
+    flits, credits = slot.flits, slot.credits
+    for i, flit in state.arriving[now % len(state.wheel), :flits]:
         link = i // shape.vcs
         router = shape.link.end[link]
         if router == NOTHING:
@@ -103,31 +97,28 @@ def _receive_reference(shape: Shape, state: State, now: int) -> bool:
         state.fifo[i, (channel.first[i] + channel.held[i]) % shape.depth] = flit
         if channel.held[i] == 0:
             state.occupied[router] += 1
+            state.port.occupied[link] += 1
             if channel.output[i] == NOTHING:
                 channel.ready[i] = now + shape.routing
         channel.held[i] += 1
-    for i in state.returning[slot, :credits]:
+    for i in state.returning[now % len(state.wheel), :credits]:
         channel.credits[i] += 1
-    clock[FLYING] -= flits
-    clock[CREDITS] -= credits
-    state.arrivals[slot] = state.returns[slot] = 0
-    return flits + credits > 0
+    slot.flits = slot.credits = 0
+    return bool(flits + credits)
 
 
 def _send_credit(shape: Shape, state: State, now: int, i: int) -> None:
-    slot = (now + shape.link.back[i // shape.vcs]) % len(state.returns)
-    state.returning[slot, state.returns[slot]] = i
-    state.returns[slot] += 1
-    state.clock[CREDITS] += 1
+    when = (now + shape.link.back[i // shape.vcs]) % len(state.wheel)
+    state.returning[when, state.wheel.credits[when]] = i
+    state.wheel.credits[when] += 1
 
 
 def _send_flit(shape: Shape, state: State, counts: Counts, now: int, i: int, flit: int) -> None:
     link = i // shape.vcs
-    slot = (now + shape.link.flight[link]) % len(state.arrivals)
-    state.arriving[slot, state.arrivals[slot]] = i, flit
-    state.arrivals[slot] += 1
+    when = (now + shape.link.flight[link]) % len(state.wheel)
+    state.arriving[when, state.wheel.flits[when]] = i, flit
+    state.wheel.flits[when] += 1
     state.channel.credits[i] -= 1
-    state.clock[FLYING] += 1
     counts.carried[link] += 1
 
 
@@ -234,6 +225,7 @@ def _leave(shape: Shape, state: State, counts: Counts, now: int, i: int, router:
     channel.held[i] -= 1
     if channel.held[i] == 0:
         state.occupied[router] -= 1
+        state.port.occupied[i // shape.vcs] -= 1
     if flit & 1:
         channel.output[i], channel.taken[o], channel.ready[i] = NOTHING, 0, now + 1 + shape.routing
     _send_flit(shape, state, counts, now, o, flit)
@@ -271,42 +263,42 @@ def _next(candidates: Iterable[int], turn: int, among: int) -> int:
 # -- the kernel ----------------------------------------------------------------------------------------------
 
 
-@compiled
+@borrowing
 def enqueue(shape: Shape, state: State, packets: NDArray[np.int64]) -> None:
     """Compiled twin of `enqueue_reference`."""
-    port = state.port
     for p in packets:
-        link = shape.hop.link[shape.way[state.packet.way[p]]]
-        state.packet.next[p] = NOTHING
-        if port.head[link] == NOTHING:
-            port.head[link] = p
+        packet = state.packet[p]
+        port = state.port[shape.hop[shape.way[packet.way]].link]
+        packet.next = NOTHING
+        if port.head == NOTHING:
+            port.head = p
         else:
-            state.packet.next[port.last[link]] = p
-        port.last[link] = p
+            state.packet[port.last].next = p
+        port.last = p
 
 
-@compiled
+@borrowing
 def advance(shape: Shape, state: State, counts: Counts, until: int, pause: bool) -> int:
     """Compiled twin of `advance_reference`."""
-    clock, occupied, waiting, sources = state.clock, state.occupied, state.port.head, shape.sources
-    lists = np.empty((4, len(state.channel)), np.int64)  # room for what `_route` collects
-    best = np.full((2, len(state.channel)), NOTHING, np.int64)  # inputs that channels, and links, grant
-    aimed_at = np.zeros(len(shape.link), np.bool_)
+    clock, occupied, port, wheel = state.clock, state.occupied, state.port, state.wheel
     while clock[NOW] < until:
         now, came_out = clock[NOW], clock[ARRIVED]
         busy = _receive(shape, state, now)
-        for number in sources:
-            if waiting[number] != NOTHING:
-                busy |= _inject(shape, state, counts, now, number)
+        for link in shape.sources:
+            if port[link].head != NOTHING:
+                busy |= _inject(shape, state, counts, now, link)
         for router in range(len(occupied)):
             if occupied[router]:
-                busy |= _route(shape, state, counts, now, router, lists, best, aimed_at)
-        if not busy and clock[FLYING] == 0 and clock[CREDITS] == 0:
+                busy |= _route(shape, state, counts, now, router)
+        if not busy:
+            for slot in wheel:
+                busy |= slot.flits > 0 or slot.credits > 0
+        if not busy:
             due = NEVER
-            for number in shape.sources:
-                head = state.port.head[number]
-                if head != NOTHING and state.packet.created[head] > now:
-                    due = min(due, state.packet.created[head])
+            for link in shape.sources:
+                head = port[link].head
+                if head != NOTHING and state.packet[head].created > now:
+                    due = min(due, state.packet[head].created)
             if due == NEVER and clock[FLITS] > 0:
                 return STUCK
             clock[NOW] = min(due, until)
@@ -317,195 +309,206 @@ def advance(shape: Shape, state: State, counts: Counts, until: int, pause: bool)
     return REACHED
 
 
-@compiled
+@borrowing
 def _receive(shape: Shape, state: State, now: int) -> bool:
-    channel, packet, clock = state.channel, state.packet, state.clock
-    slot = now % len(state.arrivals)
-    flits, credits = state.arrivals[slot], state.returns[slot]
+    when = now % len(state.wheel)
+    slot, channels, vcs, depth = state.wheel[when], state.channel, shape.vcs, shape.depth
+    flits, credits = slot.flits, slot.credits
     for n in range(flits):
-        i, flit = state.arriving[slot, n, 0], state.arriving[slot, n, 1]
-        router = shape.link.end[i // shape.vcs]
+        i, flit = state.arriving[when, n, 0], state.arriving[when, n, 1]
+        link = i // vcs
+        router = shape.link[link].end
         if router == NOTHING:
-            _return_credit(shape, state, now, i)
-            clock[FLITS] -= 1
+            _return_credit(shape, state, now, i, link)
+            state.clock[FLITS] -= 1
             if flit & 1:
-                packet.arrived[flit >> 1] = now
-                state.done[clock[ARRIVED]] = flit >> 1
-                clock[ARRIVED] += 1
+                state.packet[flit >> 1].arrived = now
+                state.done[state.clock[ARRIVED]] = flit >> 1
+                state.clock[ARRIVED] += 1
             continue
-        held = channel.held[i]
-        place = channel.first[i] + held
-        state.fifo[i, place - shape.depth if place >= shape.depth else place] = flit
-        if held == 0:
+        channel = channels[i]
+        place = channel.first + channel.held
+        state.fifo[i, place - depth if place >= depth else place] = flit
+        if channel.held == 0:
             state.occupied[router] += 1
-            if channel.output[i] == NOTHING:
-                channel.ready[i] = now + shape.routing
-        channel.held[i] = held + 1
+            state.port[link].occupied += 1
+            if channel.output == NOTHING:
+                channel.ready = now + shape.routing
+        channel.held += 1
     for n in range(credits):
-        channel.credits[state.returning[slot, n]] += 1
-    clock[FLYING] -= flits
-    clock[CREDITS] -= credits
-    state.arrivals[slot] = state.returns[slot] = 0
+        channels[state.returning[when, n]].credits += 1
+    slot.flits = slot.credits = 0
     return bool(flits + credits > 0)
 
 
-@compiled
-def _return_credit(shape: Shape, state: State, now: int, i: int) -> None:
-    slot = (now + shape.link.back[i // shape.vcs]) % len(state.returns)
-    state.returning[slot, state.returns[slot]] = i
-    state.returns[slot] += 1
-    state.clock[CREDITS] += 1
+@borrowing
+def _return_credit(shape: Shape, state: State, now: int, i: int, link: int) -> None:
+    when = (now + shape.link[link].back) % len(state.wheel)
+    slot = state.wheel[when]
+    state.returning[when, slot.credits] = i
+    slot.credits += 1
 
 
-@compiled
-def _depart(shape: Shape, state: State, counts: Counts, now: int, i: int, flit: int) -> None:
-    link = i // shape.vcs
-    slot = (now + shape.link.flight[link]) % len(state.arrivals)
-    n = state.arrivals[slot]
-    state.arriving[slot, n, 0], state.arriving[slot, n, 1] = i, flit
-    state.arrivals[slot] = n + 1
-    state.channel.credits[i] -= 1
-    state.clock[FLYING] += 1
+@borrowing
+def _depart(shape: Shape, state: State, counts: Counts, now: int, i: int, link: int, flit: int) -> None:
+    when = (now + shape.link[link].flight) % len(state.wheel)
+    slot = state.wheel[when]
+    state.arriving[when, slot.flits, 0], state.arriving[when, slot.flits, 1] = i, flit
+    slot.flits += 1
+    state.channel[i].credits -= 1
     counts.carried[link] += 1
 
 
-@compiled
+@borrowing
 def _inject(shape: Shape, state: State, counts: Counts, now: int, link: int) -> bool:
-    port, packet, credits, vcs = state.port, state.packet, state.channel.credits, shape.vcs
-    p = port.head[link]
-    if packet.created[p] > now:
+    port, vcs = state.port[link], shape.vcs
+    p = port.head
+    packet = state.packet[p]
+    if packet.created > now:
         return False
-    chosen = port.channel[link]
-    if port.sent[link] == 0:
-        hop = shape.way[packet.way[p]]
+    chosen = port.channel
+    if port.sent == 0:
+        hop = shape.hop[shape.way[packet.way]]
         nearest, chosen = vcs, NOTHING
-        for c in range(shape.hop.first[hop], shape.hop.first[hop] + shape.hop.channels[hop]):
-            distance = _around(c - port.grant[link], vcs)
-            if credits[link * vcs + c] > 0 and distance < nearest:
+        for c in range(hop.first, hop.first + hop.channels):
+            distance = _around(c - port.grant, vcs)
+            if state.channel[link * vcs + c].credits > 0 and distance < nearest:
                 nearest, chosen = distance, c
         if chosen != NOTHING:
-            port.channel[link], port.grant[link] = chosen, (chosen + 1) % vcs
+            port.channel, port.grant = chosen, (chosen + 1) % vcs
     i = link * vcs + chosen
-    if chosen == NOTHING or credits[i] == 0:
+    if chosen == NOTHING or state.channel[i].credits == 0:
         counts.held_up[link] += 1
         return False
-    port.sent[link] += 1
-    tail = port.sent[link] == packet.flits[p]
-    _depart(shape, state, counts, now, i, 2 * p + tail)
+    port.sent += 1
+    tail = port.sent == packet.flits
+    _depart(shape, state, counts, now, i, link, 2 * p + tail)
     state.clock[FLITS] += 1
     if tail:
-        port.head[link], port.sent[link] = packet.next[p], 0
+        port.head, port.sent = packet.next, 0
     return True
 
 
-@compiled
+@borrowing
 def _around(difference: int, among: int) -> int:
     """Return how far a place lies behind another one, around a circle of `among`."""
     return difference + among if difference < 0 else difference
 
 
-@compiled
-def _route(
-    shape: Shape, state: State, counts: Counts, now: int, router: int, lists: Any, best: Any, aimed_at: Any
-) -> bool:
-    channel, port, link, hop, vcs = state.channel, state.port, shape.link, shape.hop, shape.vcs
-    held, ready, output, credits = channel.held, channel.ready, channel.output, channel.credits
-    first, inputs = shape.router.first[router], shape.router.inputs[router]
-    outputs = shape.router.outputs[router]
-    heads, hops, bids, aims = lists[0], lists[1], lists[2], lists[3]
+@borrowing
+def _route(shape: Shape, state: State, counts: Counts, now: int, router: int) -> bool:
+    channels, ports, links, hop, vcs = state.channel, state.port, shape.link, shape.hop, shape.vcs
+    first, inputs, outputs = (
+        shape.router[router].first,
+        shape.router[router].inputs,
+        shape.router[router].outputs,
+    )
+    lists, best, aimed_at = state.lists, state.best, state.aimed_at
     n_heads, n_bids, n_aims, busy = 0, 0, 0, False
 
     # Grants: an output, of either allocation, keeps the input whose turn comes first.
     for entry in range(inputs):
         source = shape.into[first + entry]
-        for i in range(source * vcs, source * vcs + vcs):
-            if held[i] == 0:
+        if ports[source].occupied == 0:
+            continue
+        for c in range(vcs):
+            i = source * vcs + c
+            channel = channels[i]
+            if channel.held == 0:
                 continue
-            if ready[i] > now:
+            if channel.ready > now:
                 busy = True
                 continue
-            o = output[i]
+            o = channel.output
             if o == NOTHING:
-                p = state.fifo[i, channel.first[i]] >> 1
-                h = shape.way[state.packet.way[p]] + state.packet.hop[p] + 1
-                heads[n_heads], hops[n_heads] = i, h
+                packet = state.packet[state.fifo[i, channel.first] >> 1]
+                h = shape.way[packet.way] + packet.hop + 1
+                lists[HEADS, n_heads], lists[HOPS, n_heads] = i, h
                 n_heads += 1
-                target = hop.link[h]
-                begin = target * vcs + hop.first[h]
-                for o in range(begin, begin + hop.channels[h]):
-                    if channel.taken[o]:
+                target = hop[h].link
+                begin = target * vcs + hop[h].first
+                for o in range(begin, begin + hop[h].channels):
+                    if channels[o].taken:
                         continue
-                    rival, turn = best[0, o], channel.grant[o]
+                    rival, turn = best[0, o], channels[o].grant
                     if rival == NOTHING or (
-                        _around(_place(link.entry, i, vcs) - turn, inputs * vcs)
-                        < _around(_place(link.entry, rival, vcs) - turn, inputs * vcs)
+                        _around(entry * vcs + c - turn, inputs * vcs)
+                        < _around(_place(links[rival // vcs].entry, rival, vcs) - turn, inputs * vcs)
                     ):
                         best[0, o] = i
             else:
                 target = o // vcs
-                if credits[o] == 0:
+                if channels[o].credits == 0:
                     counts.no_credit[i] += 1
                 else:
-                    bids[n_bids] = i
+                    lists[BIDS, n_bids] = i
                     n_bids += 1
-                    rival, turn = best[1, target], port.grant[target]
+                    rival, turn = best[1, target], ports[target].grant
                     if rival == NOTHING or (
-                        _around(entry - turn, inputs) < _around(link.entry[rival] - turn, inputs)
+                        _around(entry - turn, inputs) < _around(links[rival].entry - turn, inputs)
                     ):
                         best[1, target] = source
             if not aimed_at[target]:
                 aimed_at[target] = True
-                aims[n_aims] = target
+                lists[AIMS, n_aims] = target
                 n_aims += 1
 
     # Acceptance: an input takes the output whose turn comes first.
     for n in range(n_heads):
-        i, h = heads[n], hops[n]
-        begin = hop.link[h] * vcs + hop.first[h]
+        i, h = lists[HEADS, n], lists[HOPS, n]
+        channel, target = channels[i], hop[h].link
+        begin = target * vcs + hop[h].first
         nearest, chosen = outputs * vcs, NOTHING
-        for o in range(begin, begin + hop.channels[h]):
+        for o in range(begin, begin + hop[h].channels):
             if best[0, o] == i:
-                distance = _around(_place(link.exit, o, vcs) - channel.accept[i], outputs * vcs)
+                distance = _around(
+                    links[target].exit * vcs + o - target * vcs - channel.accept, outputs * vcs
+                )
                 if distance < nearest:
                     nearest, chosen = distance, o
         if chosen == NOTHING:
             counts.no_channel[i] += 1
             continue
-        channel.grant[chosen] = (_place(link.entry, i, vcs) + 1) % (inputs * vcs)
-        channel.accept[i] = (_place(link.exit, chosen, vcs) + 1) % (outputs * vcs)
-        channel.output[i], channel.taken[chosen], channel.ready[i] = chosen, 1, now + shape.allocation
-        state.packet.hop[state.fifo[i, channel.first[i]] >> 1] += 1
+        channels[chosen].grant = (_place(links[i // vcs].entry, i, vcs) + 1) % (inputs * vcs)
+        channels[chosen].taken = 1
+        channel.accept = (_place(links[target].exit, chosen, vcs) + 1) % (outputs * vcs)
+        channel.output, channel.ready = chosen, now + shape.allocation
+        state.packet[state.fifo[i, channel.first] >> 1].hop += 1
         busy = True
     n = 0
     while n < n_bids:
-        source, begin = bids[n] // vcs, n
-        nearest, winner = outputs * vcs, NOTHING
-        while n < n_bids and bids[n] // vcs == source:
-            i = bids[n]
-            target = channel.output[i] // vcs
+        source, begin = lists[BIDS, n] // vcs, n
+        port, nearest, winner = ports[source], outputs * vcs, NOTHING
+        while n < n_bids and lists[BIDS, n] < source * vcs + vcs:
+            i = lists[BIDS, n]
+            target = channels[i].output // vcs
             if best[1, target] == source:
-                distance = _around(link.exit[target] - port.accept[source], outputs) * vcs
-                distance += _around(i % vcs - port.turn[source], vcs)
+                distance = _around(links[target].exit - port.accept, outputs) * vcs
+                distance += _around(i - source * vcs - port.turn, vcs)
                 if distance < nearest:
                     nearest, winner = distance, i
             n += 1
         for m in range(begin, n):
-            if bids[m] != winner:
-                counts.lost[bids[m]] += 1
+            if lists[BIDS, m] != winner:
+                counts.lost[lists[BIDS, m]] += 1
         if winner != NOTHING:
-            target = channel.output[winner] // vcs
-            port.grant[target] = (link.entry[source] + 1) % inputs
-            port.accept[source] = (link.exit[target] + 1) % outputs
-            port.turn[source] = (winner % vcs + 1) % vcs
-            _pass(shape, state, counts, now, winner, router)
+            target = channels[winner].output // vcs
+            ports[target].grant = (links[source].entry + 1) % inputs
+            port.accept = (links[target].exit + 1) % outputs
+            port.turn = (winner - source * vcs + 1) % vcs
+            _pass(shape, state, counts, now, winner, source, target)
+            if channels[winner].held == 0:
+                state.occupied[router] -= 1
             aimed_at[target] = False
             busy = True
 
     for n in range(n_heads):
-        begin = hop.link[hops[n]] * vcs + hop.first[hops[n]]
-        best[0, begin : begin + hop.channels[hops[n]]] = NOTHING
+        h = lists[HOPS, n]
+        begin = hop[h].link * vcs + hop[h].first
+        for o in range(begin, begin + hop[h].channels):
+            best[0, o] = NOTHING
     for n in range(n_aims):
-        target = aims[n]
+        target = lists[AIMS, n]
         counts.held_up[target] += aimed_at[target]
         aimed_at[target], best[1, target] = False, NOTHING
     if busy:
@@ -515,23 +518,23 @@ def _route(
     return busy
 
 
-@compiled
-def _place(at: Any, i: int, vcs: int) -> int:
-    """Return a channel's place among a router's inputs or outputs; `at` tells those of links."""
-    link = i // vcs
-    return int(at[link] * vcs + i - link * vcs)
+@borrowing
+def _place(entry: int, i: int, vcs: int) -> int:
+    """Return a channel's place among a router's inputs or outputs; `entry` is that of its link."""
+    return entry * vcs + i % vcs
 
 
-@compiled
-def _pass(shape: Shape, state: State, counts: Counts, now: int, i: int, router: int) -> None:
-    channel = state.channel
-    first, o = channel.first[i], channel.output[i]
-    flit = state.fifo[i, first]
-    channel.first[i] = first + 1 if first + 1 < shape.depth else 0
-    channel.held[i] -= 1
-    if channel.held[i] == 0:
-        state.occupied[router] -= 1
+@borrowing
+def _pass(shape: Shape, state: State, counts: Counts, now: int, i: int, source: int, target: int) -> None:
+    channel = state.channel[i]
+    o = channel.output
+    flit = state.fifo[i, channel.first]
+    channel.first = channel.first + 1 if channel.first + 1 < shape.depth else 0
+    channel.held -= 1
+    if channel.held == 0:
+        state.port[source].occupied -= 1
     if flit & 1:
-        channel.output[i], channel.taken[o], channel.ready[i] = NOTHING, 0, now + 1 + shape.routing
-    _depart(shape, state, counts, now, o, flit)
-    _return_credit(shape, state, now, i)
+        channel.output, channel.ready = NOTHING, now + 1 + shape.routing
+        state.channel[o].taken = 0
+    _depart(shape, state, counts, now, o, target, flit)
+    _return_credit(shape, state, now, i, source)

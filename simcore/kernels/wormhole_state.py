@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOTHING = -1
-#: Places in `State.clock`: the cycle that comes next; flits between source and reader; flits and credits on
-#: links; packets that have come out and were not yet taken note of.
-NOW, FLITS, FLYING, CREDITS, ARRIVED = range(5)
+#: Places in `State.clock`: the cycle that comes next; flits between source and reader; packets that have come
+#: out and were not yet taken note of.
+NOW, FLITS, ARRIVED = range(3)
 
 _LINK = np.dtype([(name, np.int32) for name in ("start", "end", "exit", "entry", "flight", "back")])
 _ROUTER = np.dtype([(name, np.int32) for name in ("first", "inputs", "outputs")])
@@ -30,8 +30,9 @@ _CHANNEL = np.dtype(
     ]
 )
 _PORT = np.dtype(
-    [(name, np.int32) for name in ("grant", "accept", "turn", "head", "last", "sent", "channel", "_")]
+    [(name, np.int32) for name in ("occupied", "grant", "accept", "turn", "head", "last", "sent", "channel")]
 )
+_SLOT = np.dtype([("flits", np.int32), ("credits", np.int32)])
 _PACKET = np.dtype(
     [(name, np.int64) for name in ("way", "flits", "hop", "next", "created", "arrived", "name")]
 )
@@ -70,29 +71,34 @@ class State(NamedTuple):
     channel : of each virtual channel, as an input: its ring of `held` flits from `first` on, the `output`
         channel of the packet at its front, and from when on it bids (`ready`); as an output: whether a packet
         has `taken` it, its `credits`, and whose turn it is to be granted; `accept` is again an input's
-    port : of each link, turns of the switch as an output (`grant`) and as an input (`accept`, and `turn`
-        among its channels); and where it starts at a terminal, its queue of packets from `head` to `last`,
-        how many flits of the first one are `sent`, and in which `channel`
+    port : of each link, how many of its channels hold flits (`occupied`), and turns of the switch as an
+        output (`grant`) and as an input (`accept`, and `turn` among its channels); where it starts at a
+        terminal, its queue of packets from `head` to `last`, how many flits of the first one are `sent`, and
+        in which `channel`
     fifo : (channels, depth) flits
     occupied : (routers,) input channels that hold flits
-    arriving, arrivals : wheel of cycles: (channel, flit) of each flit that reaches the end of its link
-    returning, returns : wheel of cycles: channels that get a credit
+    wheel : of each of the cycles to come, how many `flits` and `credits` reach the end of a link
+    arriving : of each of the same cycles, channel and flit
+    returning : of each of the same cycles, channels that get a credit
     packet : of each, its way, flits, current hop, follower in its queue, and when it was made and came out
     done : packets that have come out, in order
     clock : see `NOW`
+    lists, best, aimed_at : what the kernel works with inside a cycle; nothing to anybody else
     """
 
     channel: Any
     port: Any
     fifo: NDArray[np.int64]
     occupied: NDArray[np.int32]
+    wheel: Any
     arriving: NDArray[np.int64]
-    arrivals: NDArray[np.int32]
     returning: NDArray[np.int32]
-    returns: NDArray[np.int32]
     packet: Any
     done: NDArray[np.int64]
     clock: NDArray[np.int64]
+    lists: NDArray[np.int32]
+    best: NDArray[np.int32]
+    aimed_at: NDArray[np.bool_]
 
 
 class Counts(NamedTuple):
@@ -163,7 +169,7 @@ def make_shape(
 
 def make_state(shape: Shape, packets: int) -> State:
     """Return the state of an empty network at cycle 0, with room for so many packets."""
-    links, wheel = len(shape.link), 1 + max(shape.link.flight.max(), shape.link.back.max())
+    links, slots = len(shape.link), 1 + max(shape.link.flight.max(), shape.link.back.max())
     channel, port = _records(_CHANNEL, links * shape.vcs), _records(_PORT, links)
     channel.output = port.head = port.last = port.channel = NOTHING
     channel.credits = shape.depth
@@ -172,13 +178,15 @@ def make_state(shape: Shape, packets: int) -> State:
         port,
         np.full((len(channel), shape.depth), NOTHING, np.int64),
         np.zeros(len(shape.router), np.int32),
-        np.zeros((wheel, links, 2), np.int64),
-        np.zeros(wheel, np.int32),
-        np.zeros((wheel, links), np.int32),
-        np.zeros(wheel, np.int32),
+        _records(_SLOT, slots),
+        np.zeros((slots, links, 2), np.int64),
+        np.zeros((slots, links), np.int32),
         _records(_PACKET, packets),
         np.zeros(packets, np.int64),
-        np.zeros(5, np.int64),
+        np.zeros(3, np.int64),
+        np.zeros((4, len(channel)), np.int32),
+        np.full((2, len(channel)), NOTHING, np.int32),
+        np.zeros(links, np.bool_),
     )
 
 

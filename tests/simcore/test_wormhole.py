@@ -63,6 +63,7 @@ def run(shape: Shape, packets: list[Packet], step: Any, put: Any, pause: bool) -
     stops = []
     while True:
         why = step(shape, state, counts, 400, pause)
+        state.lists[:] = 0  # what the kernel leaves lying about
         stops.append((why, *(array.tobytes() for array in (*state, *counts))))
         if why == STUCK or state.clock[NOW] >= 400:
             return stops
