@@ -64,6 +64,7 @@ class PacketNetwork(Protocol):
 class FlitNetwork:
     """The routers and links of an interconnect; see the module.
 
+    shape, state : what the kernel works on; see `simcore.kernels.wormhole_state`
     counts : cycles in which links carried flits and in which routers and channels were held up; see `Counts`
     """
 
@@ -86,7 +87,7 @@ class FlitNetwork:
             switch = config.switch_alloc_delay + config.switch_traversal_delay
             flight = config.link_delay + (1 if start == NOTHING else switch)
             links.append((start, end, flight, 1 + config.link_delay + config.credit_delay))
-        self._shape = make_shape(
+        self.shape = make_shape(
             links,
             [*self._channels(list(interconnect.ways.values()))],
             routers=len(number),
@@ -95,9 +96,9 @@ class FlitNetwork:
             routing=config.routing_delay,
             allocation=config.vc_alloc_delay,
         )
-        self._state = make_state(self._shape, _ROOM)
+        self.state = make_state(self.shape, _ROOM)
         self._free = np.arange(_ROOM)
-        self.counts: Counts = make_counts(self._shape)
+        self.counts: Counts = make_counts(self.shape)
 
     def _channels(self, ways: Sequence[Sequence[Hop]]) -> Iterator[list[tuple[int, int, int]]]:
         """Yield which channels packets may take on each link of each way: the first one, and how many."""
@@ -117,17 +118,17 @@ class FlitNetwork:
     @property
     def now(self) -> int:
         """The cycle that comes next."""
-        return int(self._state.clock[NOW])
+        return int(self.state.clock[NOW])
 
     @property
     def packets(self) -> int:
         """Packets that were offered and have not come out."""
-        return len(self._state.packet) - len(self._free)
+        return len(self.state.packet) - len(self._free)
 
     @property
     def flits(self) -> int:
         """Flits on links and in routers."""
-        return int(self._state.clock[FLITS])
+        return int(self.state.clock[FLITS])
 
     def offer(self, ways: ArrayLike, flits: ArrayLike, cycles: ArrayLike, names: ArrayLike) -> None:
         """Take packets, which wait at their source until they are made and those before them have left.
@@ -144,18 +145,18 @@ class FlitNetwork:
         while len(self._free) < count:
             self._grow()
         places, self._free = self._free[:count], self._free[count:]
-        fields: Any = self._state.packet
+        fields: Any = self.state.packet
         for field, values in zip(("way", "flits", "created", "name"), rows, strict=True):
             fields[field][places] = values
         fields.hop[places] = 0
-        enqueue(self._shape, self._state, places)
+        enqueue(self.shape, self.state, places)
 
     def _grow(self) -> None:
         """Double the room for packets."""
-        count, packet = len(self._state.packet), self._state.packet
+        count, packet = len(self.state.packet), self.state.packet
         larger = np.zeros(2 * count, packet.dtype).view(np.recarray)
         larger[:count] = packet
-        self._state = self._state._replace(packet=larger, done=np.zeros(2 * count, np.int64))
+        self.state = self.state._replace(packet=larger, done=np.zeros(2 * count, np.int64))
         self._free = np.concatenate([self._free, np.arange(count, 2 * count)])
 
     def advance(self, until: int, *, pause: bool = False) -> Arrivals:
@@ -164,20 +165,20 @@ class FlitNetwork:
         pause : stop behind the first cycle in which a packet comes out
         raises : Deadlock if flits are under way and none will ever move
         """
-        stuck = advance(self._shape, self._state, self.counts, until, pause) == STUCK
-        clock, packet = self._state.clock, self._state.packet
-        done = self._state.done[: clock[ARRIVED]].copy()
+        stuck = advance(self.shape, self.state, self.counts, until, pause) == STUCK
+        clock, packet = self.state.clock, self.state.packet
+        done = self.state.done[: clock[ARRIVED]].copy()
         arrivals = Arrivals(packet.name[done], packet.created[done], packet.arrived[done])
         self._free = np.concatenate([done, self._free])
         clock[ARRIVED] = 0
         if stuck:
-            explanation, circle = explain_waits(self.interconnect, self._shape, self._state, self.packets)
+            explanation, circle = explain_waits(self.interconnect, self.shape, self.state, self.packets)
             raise Deadlock(explanation, circle)
         return arrivals
 
     def check(self) -> None:
         """Raise BrokenLawError unless flits and credits are all where they can be."""
-        shape, state = self._shape, self._state
+        shape, state = self.shape, self.state
         channel = state.channel
         flying, owed = np.zeros((2, len(channel)), np.int64)
         for when, (flits, credits) in enumerate(state.wheel):
