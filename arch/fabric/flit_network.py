@@ -85,7 +85,7 @@ class FlitNetwork:
         for source, target in interconnect.links:
             start, end = number.get(str(source), NOTHING), number.get(str(target), NOTHING)
             switch = config.switch_alloc_delay + config.switch_traversal_delay
-            flight = config.link_delay + (1 if start == NOTHING else switch)
+            flight = config.link_delay + (0 if start == NOTHING else switch)
             links.append((start, end, flight, 1 + config.link_delay + config.credit_delay))
         self.shape = make_shape(
             links,
@@ -131,11 +131,11 @@ class FlitNetwork:
         return int(self.state.clock[FLITS])
 
     def offer(self, ways: ArrayLike, flits: ArrayLike, cycles: ArrayLike, names: ArrayLike) -> None:
-        """Take packets, which wait at their source until they are made and those before them have left.
+        """Take packets, which leave their source behind those made before, in the next cycle at the earliest.
 
         ways : numbers of their ways, in the order of `interconnect.ways`
         flits : of each
-        cycles : in which they are made, now or later; in order for each source
+        cycles : in which they are made: the last one that has passed, or later; in order for each source
         names : numbers to know them by
 
         Arguments are numbers or (n,) integers.
@@ -175,6 +175,23 @@ class FlitNetwork:
             explanation, circle = explain_waits(self.interconnect, self.shape, self.state, self.packets)
             raise Deadlock(explanation, circle)
         return arrivals
+
+    def usage(self, cycles: int) -> dict[str, dict[str, int]]:
+        """Return the cycles that each link and router spent in each state, which sum to `cycles`.
+
+        cycles : that have passed, at least those in which there was traffic
+
+        Links are `busy` when a flit sets out and `blocked` when one is to and none does; routers are
+        `blocked` when none of the flits inside gets ahead, and `busy` with flits inside else. The rest is
+        `idle`.
+        """
+        counts, found = self.counts, {}
+        links = [f"link[{source},{target}]" for source, target in self.interconnect.links]
+        rows = [*zip(links, counts.carried.tolist(), counts.held_up.tolist(), strict=True)]
+        rows += zip(self.interconnect.routers, counts.busy.tolist(), counts.blocked.tolist(), strict=True)
+        for name, busy, blocked in rows:
+            found[name] = {"busy": busy, "blocked": blocked, "idle": cycles - busy - blocked}
+        return found
 
     def check(self) -> None:
         """Raise BrokenLawError unless flits and credits are all where they can be."""

@@ -6,7 +6,8 @@ link, and flit after flit is allocated the switch, if the buffer behind the chan
 credits count. The tail frees the channel. Both allocations are one iteration of iSLIP.
 
 All that a router decides in a cycle rests on what was there at the cycle's start, and routers only meet on
-links, which take a cycle at least: their order has no meaning. Terminals take flits as they come.
+links, which take a cycle at least: their order has no meaning. Terminals take flits as they come, and send
+the first of a packet in the cycle behind that in which it was made, if nothing is before it.
 
 Source: the stages are those of Dally and Towles, Principles and Practices of Interconnection Networks (2004),
 chapter 16; iSLIP is McKeown's (IEEE/ACM ToN 7(2), 1999).
@@ -67,7 +68,7 @@ def advance_reference(shape: Shape, state: State, counts: Counts, until: int, pa
         if not (moved or state.wheel.flits.any() or state.wheel.credits.any()):
             heads = state.port.head[shape.sources]
             made = state.packet.created[heads[heads != NOTHING]]
-            due = min(made[made > now], default=NEVER)
+            due = min(made[made >= now] + 1, default=NEVER)
             if due == NEVER and clock[FLITS]:
                 return STUCK
             clock[NOW] = min(due, until)
@@ -123,10 +124,10 @@ def _send_flit(shape: Shape, state: State, counts: Counts, now: int, i: int, fli
 
 
 def _inject_reference(shape: Shape, state: State, counts: Counts, now: int, link: int) -> bool:
-    """Send a flit of the packet whose turn it is at a source; return whether that was possible."""
+    """Send a flit of the packet whose turn it is, if it was made before; return whether that was possible."""
     port, packet, credits = state.port, state.packet, state.channel.credits
     p = port.head[link]
-    if p == NOTHING or packet.created[p] > now:
+    if p == NOTHING or packet.created[p] >= now:
         return False
     if port.sent[link] == 0:
         hop = shape.hop[shape.way[packet.way[p]]]
@@ -297,8 +298,8 @@ def advance(shape: Shape, state: State, counts: Counts, until: int, pause: bool)
             due = NEVER
             for link in shape.sources:
                 head = port[link].head
-                if head != NOTHING and state.packet[head].created > now:
-                    due = min(due, state.packet[head].created)
+                if head != NOTHING and state.packet[head].created >= now:
+                    due = min(due, state.packet[head].created + 1)
             if due == NEVER and clock[FLITS] > 0:
                 return STUCK
             clock[NOW] = min(due, until)
@@ -364,7 +365,7 @@ def _inject(shape: Shape, state: State, counts: Counts, now: int, link: int) -> 
     port, vcs = state.port[link], shape.vcs
     p = port.head
     packet = state.packet[p]
-    if packet.created > now:
+    if packet.created >= now:
         return False
     chosen = port.channel
     if port.sent == 0:

@@ -80,7 +80,7 @@ def test_the_kernel_equals_its_specification(data: st.DataObject, shape: Shape, 
 @pytest.mark.parametrize("routing", [0, 1, 3])
 @pytest.mark.parametrize("flits", [1, 5])
 def test_a_packet_alone_takes_each_stage_once(routing: int, flits: int) -> None:
-    links = [(NOTHING, 0, 2, 3), (0, 1, 3, 3), (1, NOTHING, 3, 3)]
+    links = [(NOTHING, 0, 1, 3), (0, 1, 3, 3), (1, NOTHING, 3, 3)]
     way = [(0, 0, 2), (1, 0, 2), (2, 0, 2)]
     shape = make_shape(links, [way], routers=2, vcs=2, depth=8, routing=routing, allocation=1)
     state, counts = make_state(shape, 1), make_counts(shape)
