@@ -47,6 +47,9 @@ class Arrivals(NamedTuple):
     arrived: NDArray[np.int64]
 
 
+NOTHING_CAME = Arrivals(*np.zeros((3, 0), np.int64))
+
+
 class PacketNetwork(Protocol):
     """What carries packets along the ways of an interconnect, at whatever fidelity."""
 
@@ -165,16 +168,16 @@ class FlitNetwork:
         pause : stop behind the first cycle in which a packet comes out
         raises : Deadlock if flits are under way and none will ever move
         """
-        stuck = advance(self.shape, self.state, self.counts, until, pause) == STUCK
-        clock, packet = self.state.clock, self.state.packet
-        done = self.state.done[: clock[ARRIVED]].copy()
-        arrivals = Arrivals(packet.name[done], packet.created[done], packet.arrived[done])
-        self._free = np.concatenate([done, self._free])
-        clock[ARRIVED] = 0
-        if stuck:
+        if advance(self.shape, self.state, self.counts, until, pause) == STUCK:
             explanation, circle = explain_waits(self.interconnect, self.shape, self.state, self.packets)
             raise Deadlock(explanation, circle)
-        return arrivals
+        count = self.state.clock[ARRIVED]
+        if count == 0:
+            return NOTHING_CAME
+        packet, done = self.state.packet, self.state.done[:count].copy()
+        self._free = np.concatenate([done, self._free])
+        self.state.clock[ARRIVED] = 0
+        return Arrivals(packet.name[done], packet.created[done], packet.arrived[done])
 
     def usage(self, cycles: int) -> dict[str, dict[str, int]]:
         """Return the cycles that each link and router spent in each state, which sum to `cycles`.

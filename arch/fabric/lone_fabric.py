@@ -65,13 +65,19 @@ class LoneFabricConfig(FlitConfig):
     def interconnect(self, pattern: Pattern) -> Interconnect:
         """Return the routers and links that a pattern uses.
 
-        raises : MappingError if there is no way between nodes that it wants to talk
+        raises : MappingError if there is no way between nodes that are to talk, or none takes any link
         """
         pairs = self.pairs(pattern)
         try:
-            return Interconnect(self.topology, self.cores, pairs, escape=self.escape)
+            interconnect = Interconnect(self.topology, self.cores, pairs, escape=self.escape)
         except MappingError as error:
             raise MappingError(
                 f"{error}: {pattern} traffic needs one between any two that talk, as chain, ring, mesh, "
                 "torus, hypercube, c-mesh, h-tree and all-to-all have"
             ) from None
+        if not interconnect.links:
+            raise MappingError(
+                f"{pattern} traffic crosses no link of {self.topology.kind} with {self.cores} nodes; "
+                "take more"
+            )
+        return interconnect

@@ -155,6 +155,10 @@ MESH = ("fabric", "mesh", "--load", "0.1")
             "and columns=null",
         ),
         (
+            ["fabric", "c-mesh", "--load", "0.1", "--traffic", "transpose", "--set", "nodes=4"],
+            "transpose traffic crosses no link of c-mesh with 4 nodes; take more",
+        ),
+        (
             ["fabric", "ring", "--load", "0.1", "--set", "vcs=1"],
             "vcs must be >= 2 channel here, where links wait for one another in circles and packets change "
             "lanes to open them, got 1; take 2, or escape=false to see the deadlock",
