@@ -47,7 +47,7 @@ def kernel() -> Callable[[], Any]:
 
 def specification() -> Callable[[], Any]:
     """Return the same by the specification."""
-    from simcore.kernels.wormhole import advance_reference
+    from simcore.kernels.wormhole_reference import advance_reference
 
     shape, state, counts = _traffic()
     state, counts = deepcopy(state), deepcopy(counts)

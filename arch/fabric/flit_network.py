@@ -1,7 +1,7 @@
 """A network simulated flit by flit: packets in at any cycle, packets out with the cycle of their tail.
 
 Routers have a buffer for each virtual channel of each link that leads in, wormhole flow control by credits,
-and one iteration of iSLIP for both allocations; see `simcore.kernels.wormhole` for what happens in a cycle.
+and one iteration of iSLIP for both allocations; see `simcore.kernels.wormhole_reference` for a cycle.
 Packets that wait at their source take no room, and leave it one at a time on each link. Terminals take what
 comes: a reader that must not be overrun has to keep room for a packet before it is offered.
 
@@ -24,7 +24,8 @@ from arch.fabric.flit_config import FlitConfig
 from arch.fabric.flit_deadlock import explain_waits
 from arch.fabric.interconnect import Hop, Interconnect
 from simcore import BrokenLawError, ConfigError, Deadlock
-from simcore.kernels.wormhole import STUCK, advance, enqueue
+from simcore.kernels.wormhole import advance, enqueue
+from simcore.kernels.wormhole_reference import STUCK
 from simcore.kernels.wormhole_state import (
     ARRIVED,
     FLITS,

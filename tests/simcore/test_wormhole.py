@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcore.kernels.wormhole import STUCK, advance, advance_reference, enqueue, enqueue_reference
+from simcore.kernels.wormhole import advance, enqueue
+from simcore.kernels.wormhole_reference import STUCK, advance_reference, enqueue_reference
 from simcore.kernels.wormhole_state import NOTHING, NOW, Shape, make_counts, make_shape, make_state
 
 Packet = tuple[int, int, int]  # way, flits, cycle
