@@ -6,6 +6,7 @@
 from benchmarks import cam as _cam  # registers its benchmarks
 from benchmarks import crossbar as _crossbar
 from benchmarks import engine as _engine
+from benchmarks import fabric as _fabric
 from benchmarks import imagenet as _imagenet
 from benchmarks.compare import Bench, Comparison, benches, machine_info, measure
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imcsim.exporters import export_run, exporters
+    from imcsim.fabric_run import FabricRun, run_fabric
     from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
     from imcsim.map_picture import plot_map
     from imcsim.placement_picture import plot_placement
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "EdgeDepths": "imcsim.least_depths",
+    "FabricRun": "imcsim.fabric_run",
     "InterruptedRun": "imcsim.simulate",
     "LeastDepths": "imcsim.least_depths",
     "Run": "imcsim.results",
@@ -36,10 +38,12 @@ _HOMES = {
     "plot_placement": "imcsim.placement_picture",
     "read_run": "imcsim.results",
     "run": "imcsim.simulate",
+    "run_fabric": "imcsim.fabric_run",
 }
 
 __all__ = [
     "EdgeDepths",
+    "FabricRun",
     "InterruptedRun",
     "LeastDepths",
     "Run",
@@ -52,6 +56,7 @@ __all__ = [
     "plot_placement",
     "read_run",
     "run",
+    "run_fabric",
 ]
 
 

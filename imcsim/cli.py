@@ -181,6 +181,45 @@ def map_command(
         _print(depths_table(depths))
 
 
+@main.command("fabric")
+@click.argument("graph")
+@_set_option
+@click.option(
+    "--traffic",
+    default="uniform",
+    show_default=True,
+    metavar="uniform|transpose",
+    help="Whom packets are sent to.",
+)
+@click.option(
+    "--load",
+    required=True,
+    metavar="FLITS",
+    help="Flits that each node makes a cycle: one number, several with commas, or FIRST:LAST:STEP.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the traffic.")
+@click.option("--out", metavar="FILE.png|svg|DIR", help="Where to draw latency over load.")
+@_json_option
+def fabric_command(graph: str, load: str, out: str | None, as_json: bool, **options: Any) -> None:
+    """Run synthetic traffic on a fabric alone.
+
+    GRAPH is a fabric's name, as `imcsim list fabrics` shows; settings are `fidelity`, `k` or `nodes`, `vcs`,
+    `vc_buffer_flits`, `packet_flits`, `routing_delay` and more, and `topology.NAME` for what the graph has.
+    """
+    from imcsim.fabric_run import run_fabric
+
+    run = run_fabric(graph, load, **options)
+    written = run.save(out) if out is not None else []
+    if as_json:
+        _print_json(run.summary)
+        return
+    from imcsim.tables import fabric_table
+
+    _print(fabric_table(run))
+    for path in written:
+        click.echo(path)
+
+
 @main.command("export")
 @click.argument("folder", metavar="RUN")
 @click.option("--to", required=True, metavar="png|svg|chrome", help="Pictures, or a trace for Perfetto.")

@@ -23,7 +23,7 @@ from simcore.config import Config, InvalidConfigError, param
 from simcore.errors import ConfigError, FileError
 
 SCHEMA = "imcsim.run/1"
-_LARGEST_SEED = 2**63 - 1
+LARGEST_SEED = 2**63 - 1
 
 
 class RunConfig(Config):
@@ -36,7 +36,7 @@ class RunConfig(Config):
         unit="one of",
         doc="ideal: exact; device: as slices, inputs and converters have it; off: none",
     )
-    seed: int = param(0, ge=0, le=_LARGEST_SEED, unit="", doc="of noise; it never changes weights")
+    seed: int = param(0, ge=0, le=LARGEST_SEED, unit="", doc="of noise; it never changes weights")
     warmup: int = param(0, ge=0, unit="image", doc="first images that metrics leave out")
     engine: Literal["lean", "stock"] = param("lean", unit="one of", doc="stock is plain SimPy, the reference")
     fast_forward: bool = param(

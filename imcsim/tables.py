@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -15,6 +15,9 @@ from rich.text import Text
 from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.mapping.placement import Placement
 from imcsim.catalogue import Description, Section
+
+if TYPE_CHECKING:
+    from imcsim.fabric_run import FabricRun
 
 
 def listing(entries: Mapping[str, Mapping[str, str]]) -> RenderableType:
@@ -133,6 +136,32 @@ def _placement_json(placement: Placement | None) -> dict[str, Any] | None:
         "least_byte_hops": placement.least_byte_hops,
         "nodes": dict(placement.at),
     }
+
+
+def fabric_table(run: FabricRun) -> RenderableType:
+    """Return what a fabric did at each load."""
+    config = run.config
+    table = _table()
+    for name in ("load", "accepted", "mean latency", "99 % within", "routers", "cycles/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for report in run.reports:
+        table.add_row(
+            f"{report.load:g}",
+            f"{report.accepted:.4f}",
+            "" if report.mean_latency is None else f"{report.mean_latency:.2f}",
+            "" if report.p99_latency is None else f"{report.p99_latency:,}",
+            "" if report.mean_routers is None else f"{report.mean_routers:.2f}",
+            f"{report.cycles / report.wall_s:,.0f}",
+            "" if report.stable else "unstable",
+        )
+    head = Text.assemble(
+        (run.graph, "bold cyan"),
+        f": {config.cores} nodes, {run.traffic} traffic, {config.fidelity} fidelity",
+    )
+    size = f"{config.packet_flits} flit{'s' if config.packet_flits > 1 else ''}"
+    zero = f"packets of {size}; {run.zero_load_latency:.4g} cycles without contention"
+    return Group(head, Text(zero), "", table)
 
 
 def map_totals(placed: NetworkMap) -> dict[str, Any]:

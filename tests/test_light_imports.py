@@ -49,6 +49,7 @@ def test_importing_the_application_loads_nothing_but_python() -> None:
         ["map", "digits-mlp", "--arch", "dataflow"],
         ["map", "digits-mlp", "--arch", "dataflow", "--set", "fabric.topology.kind=mesh"],
         ["run", "no-such", "--arch", "dataflow"],
+        ["fabric", "no-such", "--load", "0.1"],
         ["run", "digits-mlp", "--arch", "dataflow", "--values", "off", "--json"],
     ],
 )

@@ -6,6 +6,7 @@ from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.chrome_trace import write_chrome_trace
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import save_figure
+from traces.load_plot import LoadPoint, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
 from traces.timeline import (
     UnitGroup,
@@ -29,6 +30,7 @@ __all__ = [
     "DrawnChannel",
     "DrawnNode",
     "LayerArrays",
+    "LoadPoint",
     "UnitGroup",
     "bin_edges",
     "busy_fraction",
@@ -39,6 +41,7 @@ __all__ = [
     "merge_touching",
     "plot_arrays",
     "plot_fabric",
+    "plot_load_latency",
     "plot_timeline",
     "plot_utilisation",
     "save_activity",

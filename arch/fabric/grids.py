@@ -79,6 +79,20 @@ class Mesh(Topology):
         places = (snake(core, columns) for core in range(rows * columns))
         return {core: (float(x), float(y)) for core, (y, x) in enumerate(places)}
 
+    def transposed(self, cores: int, core: int) -> int:
+        """Return the core with row and column exchanged.
+
+        raises : MappingError if the grid is no square
+        """
+        rows, columns = self.grid(cores)
+        if rows != columns:
+            raise MappingError(
+                f"transpose needs as many rows as columns, but {self.kind} has {rows} x {columns}; "
+                "take a square number of nodes, and columns=null"
+            )
+        row, column = snake(core, columns)
+        return _core(column, row, columns)
+
     def has_next(self, place: int, length: int) -> bool:
         """Tell whether a place in a row or column has a link to the one behind it."""
         return place + 1 < length
@@ -126,6 +140,11 @@ class ConcentratedMesh(Mesh):
             yield from both_ways(core, _router(core // self.concentration))
         for source, target in super().channels(self.routers(cores)):
             yield _router(source), _router(target)
+
+    def transposed(self, cores: int, core: int) -> int:
+        """Return the core of the same number at the router with row and column exchanged."""
+        router, place = divmod(core, self.concentration)
+        return super().transposed(self.routers(cores), router) * self.concentration + place
 
     def route(self, cores: int, source: int, target: int) -> list[Vertex]:
         """Return the way from the source's router to the target's, one dimension after the other."""

@@ -51,6 +51,25 @@ class Topology(PartConfig):
         raises : MappingError if there is no way
         """
 
+    def transposed(self, cores: int, core: int) -> int:
+        """Return the core with row and column exchanged, in a square of cores row by row.
+
+        raises : MappingError if so many cores make no square
+        """
+        side = self.side(cores)
+        return core % side * side + core // side
+
+    def side(self, cores: int) -> int:
+        """Return the cores along a side of the square they make, or raise MappingError if they make none."""
+        size = self.size(cores)
+        side = isqrt(size)
+        if side * side != size:
+            raise MappingError(
+                f"transpose needs a square of nodes, but {self.kind} has {size}; "
+                f"take {side * side} or {(side + 1) ** 2}"
+            )
+        return side
+
     def graph(self, cores: int) -> Any:
         """Return the graph for so many cores, a networkx.DiGraph."""
         import networkx  # takes long to import

@@ -1,0 +1,60 @@
+"""What there is to choose about routers that work flit by flit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from simcore import Config, param
+
+_LONGEST = 1000  # cycles of one stage; the wheel of cycles that flits travel on is as long
+
+
+class FlitConfig(Config):
+    """Sizes and stages of routers with input buffers, virtual channels and credits.
+
+    Stages and buffers are those of a plain router in Dally and Towles (2004), chapter 16.
+    """
+
+    vcs: int = param(4, ge=1, le=64, unit="channel", doc="virtual channels of each link")
+    vc_buffer_flits: int = param(
+        8, ge=1, le=4096, unit="flit", doc="room at a link's end for each virtual channel"
+    )
+    vc_choice: Literal["any", "stream"] = param(
+        "any",
+        unit="one of",
+        doc="any: whichever of a lane is free, so packets of a stream may overtake one another; stream: "
+        "always the same one for the same sender and reader, so they stay in order",
+    )
+    escape: bool = param(
+        True, unit="", doc="whether circles of links are opened by lanes; without, a ring may deadlock"
+    )
+    routing_delay: int = param(
+        1, ge=0, le=_LONGEST, unit="cycle", doc="to compute a packet's route; 0: looked up ahead"
+    )
+    vc_alloc_delay: int = param(
+        1, ge=1, le=_LONGEST, unit="cycle", doc="to allocate a packet its virtual channel"
+    )
+    switch_alloc_delay: int = param(
+        1, ge=1, le=_LONGEST, unit="cycle", doc="to allocate a flit the switch; takes bids every cycle"
+    )
+    switch_traversal_delay: int = param(
+        1, ge=0, le=_LONGEST, unit="cycle", doc="of a flit from its buffer to its link"
+    )
+    link_delay: int = param(1, ge=1, le=_LONGEST, unit="cycle", doc="of a flit or credit over a link")
+    credit_delay: int = param(1, ge=0, le=_LONGEST, unit="cycle", doc="until a credit that is back counts")
+
+    @property
+    def router_cycles(self) -> int:
+        """Cycles of a head through a router whose allocations it gets at once."""
+        return (
+            self.routing_delay + self.vc_alloc_delay + self.switch_alloc_delay + self.switch_traversal_delay
+        )
+
+    def zero_load_cycles(self, links: int, flits: int) -> int:
+        """Return the cycles from a packet's creation until its tail has arrived, if it is alone.
+
+        links : of its way, those to and from terminals included; a router lies between any two
+
+        It enters its first link a cycle after it was made.
+        """
+        return (links - 1) * self.router_cycles + links * self.link_delay + flits - 1 + 1
