@@ -26,6 +26,7 @@ from simcore import (
     param,
     process,
 )
+from simcore.commands import DONE
 
 #: What a step reads: the columns that the window register does not hold yet, or all of them.
 Reads = Literal["new-columns", "whole-window"]
@@ -168,7 +169,9 @@ class ActivationMemory(Component):
             base = image * first.pixels
             for step, (need, freed, duration) in enumerate(steps):
                 for other in others:
-                    yield other.channel.arrived(image * other.pixels + other.need[step])
+                    wait = other.channel.arrived(image * other.pixels + other.need[step])
+                    if wait is not DONE:  # a yield for nothing takes time, too
+                        yield wait
                 yield arrived(need and base + need, read, duration)
                 if capture is not None:
                     capture(window, image, step)
@@ -176,7 +179,9 @@ class ActivationMemory(Component):
                     free(base + freed)
                     for other in others:
                         other.channel.free(image * other.pixels + other.freed[step])
-                yield put(window)
+                wait = put(window)
+                if wait is not DONE:
+                    yield wait
                 window += 1
 
     def phase(self, items: int) -> tuple[int, ...]:

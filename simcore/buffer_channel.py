@@ -177,7 +177,9 @@ class BufferChannel(TwoEnded):
             reader = self._reader
             if reader is not None:
                 self._reader = None
-                self._wake_at(self._visible(tick), reader)
+                # One clock, the usual case, in line.
+                visible = tick + self.latency if self.reader_period == 1 else self._visible(tick)
+                self._wake_at(visible, reader)
         return True
 
     def _visible(self, tick: int) -> int:
