@@ -5,10 +5,11 @@ Ways are followed link by link as the interconnect gives them; nothing is shared
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from arch.fabric.configuration import FabricConfig
-from arch.fabric.interconnect import Hop
+from arch.fabric.interconnect import Hop, Interconnect
 from tests.arch.fabric.traffic import Times, Traffic
 
 
@@ -34,6 +35,7 @@ class Link:
     busy_until: int = 0
     turn: int = 0
     asking: list[list[Copy]] = field(default_factory=list)
+    spent: Counter[str] = field(default_factory=Counter)
 
 
 def occupied(queue: list[Copy], now: int) -> int:
@@ -44,10 +46,11 @@ def occupied(queue: list[Copy], now: int) -> int:
 class NaiveLinks:
     """The network, its senders and its readers."""
 
-    def __init__(self, config: FabricConfig, traffic: Traffic, ways: list[list[tuple[Hop, ...]]]) -> None:
-        self.config, self.traffic = config, traffic
+    def __init__(self, config: FabricConfig, traffic: Traffic, interconnect: Interconnect) -> None:
+        self.config, self.traffic, self.interconnect = config, traffic, interconnect
         self.now = 0
-        self.ways = ways
+        self.ways = [[interconnect.ways[s.node, reader.node] for reader in s.readers] for s in traffic]
+        self.routers: dict[str, Counter[str]] = {}
         self.links: dict[int, Link] = {}
         self.queues: dict[Hop, list[Copy]] = {}
         self.entries: list[list[Copy]] = [[] for _ in traffic]
@@ -59,7 +62,7 @@ class NaiveLinks:
         self.put_at = [stream.gaps[0] for stream in traffic]
         self.token = [0] * len(traffic)
         for stream, entry in enumerate(self.entries):
-            self.note_turns(entry, [(way, reader) for reader, way in enumerate(ways[stream])])
+            self.note_turns(entry, [(way, reader) for reader, way in enumerate(self.ways[stream])])
 
     def note_turns(self, queue: list[Copy], ways: list[tuple[tuple[Hop, ...], int]]) -> None:
         """Walk the tree of some ways, and let each queue on it have a turn at the links behind it."""
@@ -73,17 +76,32 @@ class NaiveLinks:
 
     def run(self, limit: int = 100_000) -> list[list[Times]]:
         """Go on until all readers are done; return when what happened."""
-        while any(
-            freed < len(s.gaps) for s, row in zip(self.traffic, self.freed, strict=True) for freed in row
-        ):
-            assert self.now < limit
+        while self.now < limit:
             self.land()
             self.read()
+            pixels = [len(stream.gaps) for stream in self.traffic]
+            if all(min(freed) == total for freed, total in zip(self.freed, pixels, strict=True)):
+                return self.times
             for stream in range(len(self.traffic)):
                 self.send(stream)
             self.move()
+            self.look()
             self.now += 1
-        return self.times
+        raise AssertionError(f"no end within {limit} cycles")
+
+    def look(self) -> None:
+        """Note what each link does in this cycle, and each router: what most counts among its links."""
+        at_routers: dict[str, list[str]] = {}
+        for number, link in self.links.items():
+            waits = any(self.first_hop(queue, number) is not None for queue in link.asking)
+            state = "busy" if self.now < link.busy_until else "blocked" if waits else "idle"
+            link.spent[state] += 1
+            source = self.interconnect.links[number][0]
+            if isinstance(source, str):
+                at_routers.setdefault(source, []).append(state)
+        for router, states in at_routers.items():
+            state = next(s for s in ("busy", "blocked", "idle") if s in states)
+            self.routers.setdefault(router, Counter())[state] += 1
 
     def land(self) -> None:
         """Let tails arrive."""
@@ -144,16 +162,19 @@ class NaiveLinks:
         for link, index, hop in starts:
             self.start(link, index, hop)
 
-    def asked(self, queue: list[Copy], link: int) -> Hop | None:
-        """Return what a queue's first packet would have of a link now, if there is a slot behind."""
+    def first_hop(self, queue: list[Copy], link: int) -> Hop | None:
+        """Return what a queue's first packet asks of a link now."""
         first = next((copy for copy in queue if copy.gone is None or self.now < copy.gone), None)
         if first is None or self.now < first.ready:
             return None
-        for way in first.ways.values():
-            if way[0].link == link:
-                full = len(way) > 1 and occupied(self.queues[way[0]], self.now) >= self.config.queue_packets
-                return None if full else way[0]
-        return None
+        return next((way[0] for way in first.ways.values() if way[0].link == link), None)
+
+    def asked(self, queue: list[Copy], link: int) -> Hop | None:
+        """Return the same if there is a slot behind, or a terminal."""
+        hop = self.first_hop(queue, link)
+        behind = None if hop is None else self.queues.get(hop)
+        full = behind is not None and occupied(behind, self.now) >= self.config.queue_packets
+        return None if full else hop
 
     def start(self, link: Link, index: int, hop: Hop) -> None:
         """Let a packet go."""

@@ -26,14 +26,23 @@ from tests.benches import ENGINES
 
 @given(loads())
 @settings(deadline=None, max_examples=150)
-def test_any_traffic_takes_the_cycles_of_the_naive_twin(case: tuple[FabricConfig, int, Traffic]) -> None:
+def test_any_traffic_takes_the_time_that_it_takes_on_the_naive_twin(
+    case: tuple[FabricConfig, int, Traffic],
+) -> None:
     """Nothing lost, doubled or overtaken, too: both insist on the order of each reader's pixels."""
     config, cores, traffic = case
     if traffic:
         interconnect = interconnect_of(config, cores, traffic)
-        ways = [[interconnect.ways[s.node, r.node] for r in s.readers] for s in traffic]
-        times, _ = run_traffic(config, traffic, interconnect)
-        assert times == NaiveLinks(config, traffic, ways).run()
+        times, outcome = run_traffic(config, traffic, interconnect)
+        twin = NaiveLinks(config, traffic, interconnect)
+        assert times == twin.run()
+        spent = {f"link[{s},{t}]": twin.links[i].spent for i, (s, t) in enumerate(interconnect.links)}
+        spent |= twin.routers
+        accounts = {a.path.removeprefix("fabric."): a.ticks for a in outcome.accounts}
+        for path, cycles in spent.items():
+            ticks = accounts[path]
+            assert cycles["busy"] == ticks.get("busy:transfer", 0) + ticks.get("busy:forward", 0)
+            assert cycles["blocked"] == ticks.get("blocked-output:packet", 0)
 
 
 @given(loads(), st.integers(0, 99))
