@@ -56,18 +56,18 @@ class LinkNetwork(Component):
         hops = [self._ways[key] for key in ways]
         return LinkEntry(self, name, self._config.queue_packets, bits, self._config.flits(bits), delay, hops)
 
-    def tree(self, queue: Queue, ways: Iterable[tuple[Sequence[Hop], CarriedEnd]]) -> list[Branch]:
+    def tree(self, queue: Queue, ways: Iterable[tuple[Sequence[Hop], CarriedEnd]]) -> tuple[Branch, ...]:
         """Return the trees of links along which packets of a queue go to some readers."""
         trees: dict[Hop, list[tuple[Sequence[Hop], CarriedEnd]]] = {}
         for hops, end in ways:
             trees.setdefault(hops[0], []).append((hops[1:], end))
-        return [self._branch(queue, hop, onward) for hop, onward in trees.items()]
+        return tuple(self._branch(queue, hop, onward) for hop, onward in trees.items())
 
     def _branch(self, queue: Queue, hop: Hop, onward: list[tuple[Sequence[Hop], CarriedEnd]]) -> Branch:
         link = self.links[hop.link]
         self._branches += 1
         branch = Branch(link, None, link.turn_of(queue), self._branches)
-        branch.buffers = [end.buffer for hops, end in onward if not hops]
+        branch.buffers = tuple(end.buffer for hops, end in onward if not hops)
         further = [(hops, end) for hops, end in onward if hops]
         if further:
             branch.queue = link.queues.get(hop.lane)
@@ -137,7 +137,7 @@ class LinkEntry(Queue):
         self._engine = network.simulation.engine
         self._bits, self._flits, self._delay = bits, flits, delay
         self._hops = hops
-        self._trees: dict[int, list[Branch]] = {}  # by readers, a bit for each
+        self._trees: dict[int, tuple[Branch, ...]] = {}  # by readers, a bit for each
         self._last: Packet | None = None  # which further readers may share in the tick it was accepted in
         self._accepted_at = -1
         self._tick = 0  # as of which the first packet asks
@@ -168,7 +168,7 @@ class LinkEntry(Queue):
                 return False
             if self.load is not None:
                 self.load(token)
-            packet = Packet(self.name, token, self._flits, self._bits, now + self._delay, [])
+            packet = Packet(self.name, token, self._flits, self._bits, now + self._delay, ())
             self._last, self._accepted_at = packet, now
             self.append(packet)
         packet.readers |= 1 << reader
@@ -182,7 +182,7 @@ class LinkEntry(Queue):
     def ask(self) -> None:
         """Ask for the links to all readers of the first packet."""
         packet = self.packets[0]
-        packet.onward = list(self._tree(packet.readers))
+        packet.onward = self._tree(packet.readers)
         if packet is self._last:
             self._last = None
         super().first_asks(self._tick)
@@ -211,7 +211,7 @@ class LinkEntry(Queue):
             end.retry()
         return PARK
 
-    def _tree(self, readers: int) -> list[Branch]:
+    def _tree(self, readers: int) -> tuple[Branch, ...]:
         if readers not in self._trees:
             ways = zip(self._hops, self.ends, strict=True)
             shared = (way for number, way in enumerate(ways) if readers >> number & 1)

@@ -74,9 +74,9 @@ class PacketLink(Component):
     """A link that takes one packet at a time, a flit a cycle, with a queue for each lane at its end.
 
     Virtual cut-through: a packet starts when the link is free and the queue behind it has a slot for all of
-    it, and its header goes on while its tail still comes. Queues that ask in the same cycle take turns, those
-    without a slot behind the link left out. What is asked for in a cycle was known before it, or, in front of
-    the network, is decided when the cycle has settled; so the order of processes does not matter.
+    it, and its header goes on while its tail still comes. Packets that could start in the same cycle take
+    turns. What is asked for in a cycle was known before it or, in front of the network, when the cycle has
+    settled; so the order of processes does not matter.
 
     latency, onward_latency : cycles from the start of a packet until its first flit is at the end, and until
         it is ready to leave the router there
@@ -109,7 +109,7 @@ class PacketLink(Component):
         self._free_from = 0
         self._alarm_at = -1
         self._alarm = Wake(self._go)
-        self._coming: deque[tuple[int, list[CarriedBuffer]]] = deque()  # what lands next
+        self._coming: deque[tuple[int, tuple[CarriedBuffer, ...]]] = deque()  # what lands next
         self._landing = Wake(self._land)
 
     @process
@@ -154,30 +154,24 @@ class PacketLink(Component):
             if self._asks:
                 self._look_at(self._free_from)
             return
-        chosen, first = None, len(self._turns)
-        waits = False
-        again: int | None = None
-        for ask in self._asks:
-            tick: int | None = ask.since
-            if ask.since <= now:
-                waits = True
-                queue = ask.branch.queue
-                tick = now if queue is None else queue.slot_from(now)
-                if tick == now:
-                    place = (ask.branch.turn - self._turn) % len(self._turns)
-                    if place < first:
-                        chosen, first = ask, place
-            if tick is not None and (again is None or tick < again):
-                again = tick
-        if chosen is not None:
-            self._start(chosen, now)
+        ready = [ask for ask in self._asks if ask.since <= now]
+        able = [ask for ask in ready if ask.branch.queue is None or ask.branch.queue.slot_from(now) == now]
+        if able:
+            self._start(able[0] if len(able) == 1 else min(able, key=self._rank), now)
             return
-        if waits and not self.timeline.held_up:
+        if ready and not self.timeline.held_up:
             self.timeline.block()
             if self.router is not None:
                 self.router.timeline.block()
-        if again is not None:
-            self._look_at(again)
+        slots = (ask.branch.queue.slot_from(now) for ask in ready if ask.branch.queue is not None)
+        again = [ask.since for ask in self._asks if ask.since > now]
+        again += [tick for tick in slots if tick is not None]
+        if again:
+            self._look_at(min(again))
+
+    def _rank(self, ask: Ask) -> int:
+        """Return how many have their turn before a packet."""
+        return (ask.branch.turn - self._turn) % len(self._turns)
 
     def _start(self, ask: Ask, now: int) -> None:
         """Let a packet go."""
@@ -202,9 +196,7 @@ class PacketLink(Component):
             self._engine.at(end + self.latency - 1, self._landing)
         else:
             ready = now + self.onward_latency
-            queue.append(
-                Packet(packet.stream, packet.token, flits, packet.bits, ready, list(branch.children))
-            )
+            queue.append(Packet(packet.stream, packet.token, flits, packet.bits, ready, branch.children))
         if self._asks:
             self._look_at(max(end, min(ask.since for ask in self._asks)))
 

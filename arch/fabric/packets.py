@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from simcore import BrokenLawError
@@ -44,8 +44,8 @@ class Branch:
     queue: Queue | None
     turn: int
     number: int
-    children: list[Branch] = field(default_factory=list)
-    buffers: list[CarriedBuffer] = field(default_factory=list)
+    children: tuple[Branch, ...] = ()
+    buffers: tuple[CarriedBuffer, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -64,7 +64,7 @@ class Packet:
     flits: int
     bits: int
     ready: int
-    onward: list[Branch]
+    onward: tuple[Branch, ...]
     readers: int = 0
 
 
@@ -127,14 +127,14 @@ class Queue:
     def first_asks(self, tick: int) -> None:
         """Let the first packet ask for its links."""
         packet = self.packets[0]
-        for branch in tuple(packet.onward):
+        for branch in packet.onward:
             branch.link.ask(Ask(self, packet, branch, tick))
 
     def leaves(self, branch: Branch, end: int) -> None:
         """Note that the first packet takes one of its links, which its tail has left by in tick `end`."""
-        onward = self.packets[0].onward
-        onward.remove(branch)
-        if onward:
+        packet = self.packets[0]
+        if len(packet.onward) > 1:
+            packet.onward = tuple(other for other in packet.onward if other is not branch)
             return
         self.packets.popleft()
         self._left = end

@@ -20,7 +20,7 @@ class Timeline(Endpoint):
     held_up : transfers that are asked for, and for which there is no slot
     """
 
-    __slots__ = ("_blockers", "_contents", "_input", "_operation", "_output", "_remedy", "_wake", "held_up")
+    __slots__ = ("_blockers", "_contents", "_hold_from", "_input", "_output", "_remedy", "_wake", "held_up")
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Timeline(Endpoint):
         """
         super().__init__(owner.simulation.engine, owner.path)
         self.held_up = 0
-        self._operation = operation
+        self._hold_from = operation.hold_from
         self._blockers, self._contents, self._remedy = blockers, contents, remedy
         self._input, self._output = Waits(), Waits()
         self._wake: Any = None
@@ -53,25 +53,26 @@ class Timeline(Endpoint):
         """Forward something for so many cycles from now on, beside what is forwarded already."""
         now, wake = self.engine.now, self._wake
         if now > wake.since:
-            self._charge()
-        start = wake.since
-        if now + cycles > start:
-            self._operation.hold_from(start, now + cycles - start)
-            wake.since = now + cycles
+            self._charge(now)
+        start, end = wake.since, now + cycles
+        if end > start:
+            self._hold_from(start, end - start)
+            wake.since = end
 
     def block(self) -> None:
         """Note that one more transfer is held up."""
-        if not self.held_up and self.engine.now > self._wake.since:
-            self._charge()
+        now = self.engine.now
+        if not self.held_up and now > self._wake.since:
+            self._charge(now)
         self.held_up += 1
 
     def unblock(self) -> None:
         """Note that a transfer which was held up has started."""
         self.held_up -= 1
 
-    def _charge(self) -> None:
+    def _charge(self, now: int) -> None:
         """Charge the wait that ends or changes its reason now."""
-        wake, now = self._wake, self.engine.now
+        wake = self._wake
         (self._output if self.held_up else self._input).end(wake, now)
         wake.waiting = True
         wake.since = now

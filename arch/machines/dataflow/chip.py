@@ -72,32 +72,33 @@ class DataflowChip(Component):
         for stage in placed.stages:
             memory = self.cores[stage.name].memory
             for port, buffer in zip(memory.pixel_in, memory.buffers, strict=True):
-                sender, latency = buffer.source, fabric.latency_cycles
-                if (sender, stage.name) in interconnect.keys:
-                    if fabric.timed:
-                        carried.setdefault(sender, []).append((stage.name, port, buffer.depth))
-                        continue
-                    links = interconnect.length((sender, stage.name))
-                    latency = fabric.zero_load_cycles(
-                        links, fabric.flits(self.cores[sender].links.pixel_bits)
-                    )
-                self._link(sender, port, buffer.depth, latency)
+                sender, key = buffer.source, (buffer.source, stage.name)
+                if key not in interconnect.keys:
+                    self._link(sender, port, buffer.depth, fabric.latency_cycles)
+                elif fabric.timed:
+                    carried.setdefault(sender, []).append((stage.name, port, buffer.depth))
+                else:
+                    flits = fabric.flits(self.cores[sender].links.pixel_bits)
+                    cycles = fabric.zero_load_cycles(interconnect.length(key), flits)
+                    self._link(sender, port, buffer.depth, cycles)
         self._link(placed.stages[-1].name, self.sink.pixel_in, None, fabric.latency_cycles)
         self.entries: dict[str, LinkEntry] = {}
         if carried:
             network = self.add(LinkNetwork, "fabric", PartConfig())
             network.lay_out(fabric, config.core.links, interconnect)
             for sender, readers in carried.items():
-                digital, bits = self.cores[sender].digital, self.cores[sender].links.pixel_bits
-                ways = [(sender, name) for name, _, _ in readers]
-                entry = network.entry(sender, bits, digital.latency_cycles, ways)
-                entry.connect(
-                    [
-                        self.carry(digital.pixel_out, port, depth, entry, number)
-                        for number, (_, port, depth) in enumerate(readers)
-                    ]
-                )
-                self.entries[sender] = entry
+                self.entries[sender] = self._enter(network, sender, readers)
+
+    def _enter(
+        self, network: LinkNetwork, sender: str, readers: list[tuple[str, Any, int | None]]
+    ) -> LinkEntry:
+        """Let a stage send to readers (stage, port, depth) over the fabric; return where its pixels enter."""
+        core = self.cores[sender]
+        ways = [(sender, name) for name, _, _ in readers]
+        entry = network.entry(sender, core.links.pixel_bits, core.digital.latency_cycles, ways)
+        out = core.digital.pixel_out
+        entry.connect([self.carry(out, port, depth, entry, i) for i, (_, port, depth) in enumerate(readers)])
+        return entry
 
     def begun(self) -> int:
         """Return how many images some part works for already, or waits for."""
