@@ -77,6 +77,23 @@ def test_a_packet_alone_takes_what_its_routers_links_and_flits_take(
     assert times.landed[0] == 7 + config.zero_load_cycles(links, flits)
 
 
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 4), st.integers(1, 6))
+@settings(deadline=None)
+def test_slots_bound_how_fast_a_link_can_send(queue: int, latency: int, router: int, flits: int) -> None:
+    """A slot is taken until the tail has left, and a cycle more until that is known."""
+    config = fabric(
+        {"kind": "chain"}, width_bits=1, queue_packets=queue, latency_cycles=latency, router_cycles=router
+    )
+    traffic = [Stream(0, (Reader(1, 99, 0),), (0,) * 20, bits=flits)]
+    ((times,),), _ = run_traffic(config, traffic, interconnect_of(config, 2, traffic))
+    starts: list[int] = []
+    for number in range(20):
+        free = starts[-1] + flits if starts else 0
+        slot = starts[number - queue] + latency + router + flits + 1 if number >= queue else 0
+        starts.append(max(free, slot))
+    assert times.landed == [start + config.zero_load_cycles(3, flits) for start in starts]
+
+
 FORK = {"kind": "edge-list", "edges": [(0, 1), (1, 2), (1, 3)]}
 
 
