@@ -108,7 +108,8 @@ class CarriedBuffer(BufferChannel):
 
     def contents(self) -> str:
         """Return how full it is, in words."""
-        return f"{super().contents()}, {self.under_way} of them under way"
+        under_way = f", {self.under_way} of them under way" if self.under_way else ""
+        return f"{super().contents()}{under_way}"
 
     def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
         """Count again, so many times, what came between two tallies, when nothing is left to do."""
@@ -164,13 +165,18 @@ class CarriedEnd(Endpoint):
         """Whether a token waits for its reader, and not for the network."""
         return self._writer is not None and not self._has_slot()
 
+    @property
+    def _lacks_place(self) -> bool:
+        """Whether a token waits for the network, and not for its reader."""
+        return self._writer is not None and self._has_slot()
+
     def holders(self) -> list[Wake]:
         """Return whose move would let the token set out, if its reader has room."""
-        return self.entry.holders() if self._writer is not None and self._has_slot() else []
+        return self.entry.holders() if self._lacks_place else []
 
     def contents(self) -> str:
         """Return how full it is in front of the token that waits, in words."""
-        return self.entry.contents() if self._has_slot() else self.buffer.contents()
+        return self.entry.contents() if self._lacks_place else self.buffer.contents()
 
     def standing(self, now: int) -> Sequence[int]:
         """Return who waits, and what is in front of the network."""

@@ -110,13 +110,14 @@ class LinkNetwork(Component):
 class LinkEntry(Queue):
     """The queue of one stage in front of its links.
 
+    stream : what messages call what it sends
     ends : the stage's, one for each reader, in the order of their ways
     load : keeps the values of a pixel that sets out, None in a run without values
     """
 
     __slots__ = (
         "_accepted_at", "_bits", "_delay", "_engine", "_flits", "_hops", "_last", "_network", "_refused",
-        "_retry", "_tick", "_trees", "ends", "load",
+        "_retry", "_tick", "_trees", "ends", "load", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -129,7 +130,8 @@ class LinkEntry(Queue):
         delay: int,
         hops: list[tuple[Hop, ...]],
     ) -> None:
-        super().__init__(name, capacity)
+        super().__init__(f"the queue of {name} in front of {network.path}", capacity)
+        self.stream = name
         self.feeder = self
         self.ends: list[CarriedEnd] = []
         self.load: Callable[[int], None] | None = None
@@ -168,7 +170,7 @@ class LinkEntry(Queue):
                 return False
             if self.load is not None:
                 self.load(token)
-            packet = Packet(self.name, token, self._flits, self._bits, now + self._delay, ())
+            packet = Packet(self.stream, token, self._flits, self._bits, now + self._delay, ())
             self._last, self._accepted_at = packet, now
             self.append(packet)
         packet.readers |= 1 << reader
@@ -201,7 +203,7 @@ class LinkEntry(Queue):
         token = self.ends[reader].buffer.landed
         links = ((self._network.links[hop.link], hop.lane) for hop in self._hops[reader][:-1])
         for queue in (self, *(link.queues[lane] for link, lane in links)):
-            if any((packet.stream, packet.token) == (self.name, token) for packet in queue.packets):
+            if any((packet.stream, packet.token) == (self.stream, token) for packet in queue.packets):
                 return [branch.link.wake for branch in queue.packets[0].onward]
         return []
 
