@@ -6,26 +6,23 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from arch.fabric.configuration import FabricConfig
 from arch.fabric.interconnect import Hop, Interconnect
+from arch.fabric.network import Network
 from arch.fabric.packet_link import PacketLink, PacketRouter, PacketRouterConfig
 from arch.fabric.packets import Branch, Packet, Queue
 from arch.links import LinksConfig
-from simcore import Component
 from simcore.carried import CarriedEnd
 from simcore.commands import PARK, Park, Wake
 
 
-class LinkNetwork(Component):
-    """All links and routers of the ways between cores, and an entry for each stage that sends by them.
+class LinkNetwork(Network):
+    """A network whose links are processes of their own, and whose packets go from one to the next.
 
     A packet is one pixel. It takes R x `router_cycles` + L x `latency_cycles` + flits - 1 on a way of L links
     and R routers if nobody holds it up. Where ways part, a router sends a copy on by each of its links.
     """
 
     def lay_out(self, config: FabricConfig, costs: LinksConfig, interconnect: Interconnect) -> None:
-        """Build the links and routers.
-
-        costs : of links
-        """
+        """Build the links and routers."""
         self._config, self._ways = config, interconnect.ways
         cost = PacketRouterConfig(bit_energy_pj=config.router_bit_energy_pj, area_mm2=config.router_area_mm2)
         routers = {name: self.add(PacketRouter, name, cost) for name in interconnect.routers}
@@ -47,12 +44,7 @@ class LinkNetwork(Component):
         self._called = False
 
     def entry(self, name: str, bits: int, delay: int, ways: Sequence[Hashable]) -> LinkEntry:
-        """Return the entry of a stage.
-
-        bits : of one pixel
-        delay : cycles from where a pixel is sent until it is here
-        ways : of its readers, keys of the interconnect
-        """
+        """Return the entry of a stage: a queue for packets."""
         hops = [self._ways[key] for key in ways]
         return LinkEntry(self, name, self._config.queue_packets, bits, self._config.flits(bits), delay, hops)
 

@@ -10,7 +10,8 @@ import numpy as np
 from arch.activation_memory import Buffer
 from arch.array_parts import ArrayParts
 from arch.core import Core
-from arch.fabric.link_network import LinkEntry, LinkNetwork
+from arch.fabric.link_network import LinkNetwork
+from arch.fabric.network import Network, StageEntry
 from arch.host import Sink, Source
 from arch.machine import ArrayReport, Values
 from arch.machines.dataflow.configuration import DataflowConfig
@@ -22,6 +23,10 @@ from workloads import sample_windows
 
 if TYPE_CHECKING:  # its kernels load when values are computed
     from arch.values import StageValues
+
+
+#: Timed fabrics by fidelity.
+NETWORKS: dict[str, type[Network]] = {"link": LinkNetwork}
 
 
 class DataflowChip(Component):
@@ -82,16 +87,14 @@ class DataflowChip(Component):
                     cycles = fabric.zero_load_cycles(interconnect.length(key), flits)
                     self._link(sender, port, buffer.depth, cycles)
         self._link(placed.stages[-1].name, self.sink.pixel_in, None, fabric.latency_cycles)
-        self.entries: dict[str, LinkEntry] = {}
+        self.entries: dict[str, StageEntry] = {}
         if carried:
-            network = self.add(LinkNetwork, "fabric", PartConfig())
+            network: Network = self.add(NETWORKS[fabric.fidelity], "fabric", PartConfig())
             network.lay_out(fabric, config.core.links, interconnect)
             for sender, readers in carried.items():
                 self.entries[sender] = self._enter(network, sender, readers)
 
-    def _enter(
-        self, network: LinkNetwork, sender: str, readers: list[tuple[str, Any, int | None]]
-    ) -> LinkEntry:
+    def _enter(self, network: Network, sender: str, readers: list[tuple[str, Any, int | None]]) -> StageEntry:
         """Let a stage send to readers (stage, port, depth) over the fabric; return where its pixels enter."""
         core = self.cores[sender]
         ways = [(sender, name) for name, _, _ in readers]
@@ -190,7 +193,7 @@ class DataflowChip(Component):
         )
 
 
-def _carried_values(entry: LinkEntry, output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _carried_values(entry: StageEntry, output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return where the pixels of a stage that are in the fabric lie: pixel k in row k mod rows."""
     under_way = np.zeros((entry.most_under_way, output.shape[1]), output.dtype)
 
