@@ -154,6 +154,12 @@ class PacketLink(Component):
             if self._asks:
                 self._look_at(self._free_from)
             return
+        if len(self._asks) == 1:  # most often
+            ask = self._asks[0]
+            behind = ask.branch.queue
+            if ask.since <= now and (behind is None or behind.slot_from(now) == now):
+                self._start(ask, now)
+                return
         ready = [ask for ask in self._asks if ask.since <= now]
         able = [ask for ask in ready if ask.branch.queue is None or ask.branch.queue.slot_from(now) == now]
         if able:
@@ -181,13 +187,14 @@ class PacketLink(Component):
         self._turn = branch.turn + 1
         self._free_from = end = now + flits
         self.bits.count += packet.bits
-        router = self.router
-        self.timeline.hold(flits)
+        timeline, router = self.timeline, self.router
+        was_held_up = timeline.held_up
+        timeline.hold(now, flits)
+        if was_held_up:
+            timeline.unblock()
         if router is not None:
-            router.timeline.hold(flits)
-        if self.timeline.held_up:
-            self.timeline.unblock()
-            if router is not None:
+            router.timeline.hold(now, flits)
+            if was_held_up:
                 router.timeline.unblock()
         ask.queue.leaves(branch, end)
         queue = branch.queue

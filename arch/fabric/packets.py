@@ -98,19 +98,24 @@ class Queue:
         self.capacity = capacity
         self.packets: deque[Packet] = deque()
         self.feeder: Feeder | None = None
-        self._taken = 0  # slots, as who fills it knows
+        self._taken = 0  # slots, as who fills it knew when it last looked
         self._back: deque[int] = deque()  # ticks in which slots are known to be free again
         self._left = 0  # tick in which the last packet has left, or will have
 
     def slot_from(self, now: int) -> int | None:
         """Return the tick from which there is a slot, `now` or later; None if that is not known yet."""
+        if self._taken == self.capacity:
+            self._take_back(now)
+        if self._taken < self.capacity:
+            return now
+        return self._back[0] if self._back else None
+
+    def _take_back(self, now: int) -> None:
+        """Take note of slots that are free again."""
         back = self._back
         while back and back[0] <= now:
             back.popleft()
             self._taken -= 1
-        if self._taken < self.capacity:
-            return now
-        return back[0] if back else None
 
     def append(self, packet: Packet) -> None:
         """Take a packet into a free slot; it asks for its links once it is the first.
@@ -154,8 +159,8 @@ class Queue:
 
     def standing(self, now: int) -> Sequence[int]:
         """Return all that its future depends on, relative to now."""
-        self.slot_from(now)  # forgets what has come back
-        numbers = [self._taken, max(0, self._left - now), *(tick - now for tick in self._back if tick > now)]
+        self._take_back(now)
+        numbers = [self._taken, max(0, self._left - now), *(tick - now for tick in self._back)]
         for packet in self.packets:
             numbers += [-1, max(0, packet.ready - now), *(branch.number for branch in packet.onward)]
         return numbers

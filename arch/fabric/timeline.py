@@ -49,12 +49,13 @@ class Timeline(Endpoint):
         self._wake = self._output.owner = self.engine.active
         return self.park(self._wake, self._input)
 
-    def hold(self, cycles: int) -> None:
+    def hold(self, now: int, cycles: int) -> None:
         """Forward something for so many cycles from now on, beside what is forwarded already."""
-        now, wake = self.engine.now, self._wake
-        if now > wake.since:
-            self._charge(now)
+        wake = self._wake
         start, end = wake.since, now + cycles
+        if now > start:
+            self._charge(now)
+            start = now
         if end > start:
             self._hold_from(start, end - start)
             wake.since = end
