@@ -98,7 +98,9 @@ class _CountedOperation(Operation):
 
     def hold_from(self, tick: int, cycles: int) -> int:
         """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
-        return self.hold(cycles)
+        self._count += 1
+        self._ticks += cycles
+        return cycles
 
     def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
         """Count again, so many times and each time `ticks` later, what came between two tallies."""
