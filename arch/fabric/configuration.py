@@ -71,6 +71,6 @@ class FabricConfig(Config):
         """Return the flits of a packet of so many bits."""
         return 1 if self.width_bits is None else max(1, -(-bits // self.width_bits))
 
-    def zero_load_cycles(self, links: int, flits: int) -> int:
-        """Return the cycles in which a packet that nobody holds up passes so many links."""
-        return links * self.latency_cycles + (links - 1) * self.router_cycles + flits - 1
+    def zero_load_cycles(self, links: int, routers: int, flits: int) -> int:
+        """Return the cycles in which a packet that nobody holds up passes so many links and routers."""
+        return links * self.latency_cycles + routers * self.router_cycles + flits - 1

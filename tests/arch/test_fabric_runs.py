@@ -21,7 +21,7 @@ from tests.strategies import NetworkCase, networks
 from workloads import LoweredNetwork, datasets, lower
 from workloads import networks as shipped
 
-TOPOLOGIES = ("all-to-all", "5pp", "mesh", "torus", "ring", "chain", "hypercube", "h-tree", "c-mesh")
+TOPOLOGIES = ("all-to-all", "5pp", "mesh", "torus", "ring", "chain", "hypercube", "h-tree", "c-mesh", "bus")
 
 #: Quick parts, so that pixels come close behind one another.
 BUSY: dict[str, Any] = {"core": {"crossbar": {"mvm_cycles": 3}}, "source": {"pixel_cycles": 1}}

@@ -84,7 +84,8 @@ class DataflowChip(Component):
                     carried.setdefault(sender, []).append((stage.name, port, buffer.depth))
                 else:
                     flits = fabric.flits(self.cores[sender].links.pixel_bits)
-                    cycles = fabric.zero_load_cycles(interconnect.length(key), flits)
+                    links, routers = interconnect.length(key), interconnect.routers_on(key)
+                    cycles = fabric.zero_load_cycles(links, routers, flits)
                     self._link(sender, port, buffer.depth, cycles)
         self._link(placed.stages[-1].name, self.sink.pixel_in, None, fabric.latency_cycles)
         self.entries: dict[str, StageEntry] = {}
