@@ -154,7 +154,9 @@ def _interconnect(config: DataflowConfig, placement: Placement, stages: list[Sta
         for operand in stage.operands
         if operand.source in home and home[operand.source] != home[stage.name]
     }
-    return Interconnect.along(placement.topology, ways, escape=config.fabric.escape)
+    interconnect = Interconnect.along(placement.topology, ways, escape=config.fabric.escape)
+    config.fabric.check(interconnect)
+    return interconnect
 
 
 def _hops(config: DataflowConfig, interconnect: Interconnect, stages: list[Stage]) -> dict[str, int]:

@@ -192,5 +192,5 @@ class NaiveLinks:
             self.landings.append((arrival, copy.stream, reader, copy.token))
         if onward:
             joint = self.interconnect.links[hop.link][1] in self.interconnect.joints
-            ready = self.now + config.latency_cycles + (0 if joint else config.router_cycles)
+            ready = self.now + config.latency_cycles + (0 if joint else config.header_cycles)
             self.queues[hop].append(Copy(copy.stream, copy.token, ready, onward))
