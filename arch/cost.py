@@ -75,3 +75,11 @@ BUFFER_AREA = Cost(0.083 / 64, "mm2", "eDRAM, 0.083 mm2 per 64 KB (Shafiee et al
 LINK_BIT = Cost(0.1, "pJ", "0.1 pJ per bit and mm, assumed")
 #: Pitch of cores of 0.634 mm2.
 LINK_LENGTH = Cost(0.8, "mm", "pitch of cores of 0.634 mm2, assumed")
+#: 42 mW with 8 ports of 32 bits at 1.2 GHz.
+ROUTER_BIT = Cost(
+    42 / (8 * 32 * 1.2),
+    "pJ",
+    "router of 42 mW with 8 ports of 32 bit (Shafiee et al., ISCA 2016), all ports busy at 1.2 GHz, assumed, "
+    "as a stand-in",
+)
+ROUTER_AREA = Cost(0.151, "mm2", "router with 8 ports of 32 bit (Shafiee et al., ISCA 2016), as a stand-in")

@@ -21,9 +21,10 @@ class LinksConfig(PartConfig):
 
 @components.register("links")
 class Links(Component):
-    """Output links of a core, one to each reader.
+    """Output links of a core, one to each reader; a timed fabric has links of its own.
 
-    pixel_bits, readers : of the tensor that is sent, set when the core is built
+    pixel_bits : of the tensor that is sent, set when the core is built
+    readers : that no timed fabric leads to
     sent : returns the pixels sent so far
     """
 

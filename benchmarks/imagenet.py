@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from time import perf_counter
@@ -88,13 +89,20 @@ def simulated(
     images: int = 1,
     values: Literal["off", "ideal", "device"] = "off",
     fast_forward: bool = False,
+    fabric: Mapping[str, Any] | None = None,
 ) -> float:
     """Return how long the events of a newly built machine take [s]; device values have bit-serial inputs."""
     core = {"crossbar": {"input_form": "bit-serial"}} if values == "device" else {}
-    machine = Dataflow(DataflowConfig.parse({"columns_per_weight": SLICES, "detail": detail, "core": core}))
+    chosen = {"columns_per_weight": SLICES, "detail": detail, "core": core, "fabric": fabric or {}}
+    machine = Dataflow(DataflowConfig.parse(chosen))
     given = replace(_values(), device=values == "device") if values != "off" else None
     options = RunOptions(fast_forward=fast_forward)
     return machine.simulate(machine.map(_network(name)), images, given, options).outcome.wall_s
+
+
+def on_a_mesh(fidelity: str) -> float:
+    """Return how long the events take on a mesh whose links are so narrow that packets wait for them [s]."""
+    return simulated("array", fabric={"fidelity": fidelity, "topology": {"kind": "mesh"}, "width_bits": 8})
 
 
 def run_apart(**options: Any) -> tuple[float, float, float]:
@@ -163,6 +171,15 @@ for _bench in (
         "cost",
         1.5,
         lambda: (simulated("group", images=100, fast_forward=True), simulated("group", images=3)),
+        rounds=3,
+    ),
+    Bench(
+        "resnet50-link",
+        "ResNet-50, every crossbar a process, values off: a mesh of links of 8 bits whose packets hold each "
+        "other up, against one on which none does",
+        "cost",
+        4,
+        lambda: (on_a_mesh("link"), on_a_mesh("ideal")),
         rounds=3,
     ),
     Bench(

@@ -159,10 +159,7 @@ class BufferChannel(TwoEnded):
         """
         sent, capacity = self.sent, self.capacity
         if token != sent:
-            raise BrokenLawError(
-                f"{self.name} expected token {sent} but got {token}: "
-                "its sender lost, doubled or reordered one"
-            )
+            raise self._out_of_sequence(sent, token)
         if capacity is not None and (sent - self.freed >= capacity or self._writer is not None):
             return False
         self.sent = sent = token + 1
@@ -181,6 +178,12 @@ class BufferChannel(TwoEnded):
                 visible = tick + self.latency if self.reader_period == 1 else self._visible(tick)
                 self._wake_at(visible, reader)
         return True
+
+    def _out_of_sequence(self, expected: int, token: int) -> BrokenLawError:
+        return BrokenLawError(
+            f"{self.name} expected token {expected} but got {token}: "
+            "its sender lost, doubled or reordered one"
+        )
 
     def _visible(self, tick: int) -> int:
         """Return when a token that came in `tick` can be read."""

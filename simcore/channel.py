@@ -123,6 +123,10 @@ class Endpoint(ABC):
         """Return who holds what is waited for here, where it is held by processes."""
         return []
 
+    def remedy(self) -> str:
+        """Return what would end a circle of waits here, in words; "" where more depth would."""
+        return ""
+
     def contents(self) -> str:
         """Return what is held here now, in words."""
         return self.name

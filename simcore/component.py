@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from simcore.accounting import Unit
 from simcore.arbiter import Rule
+from simcore.carried import CarriedEnd, Entry
+from simcore.channel import Endpoint, Waits
 from simcore.clocks import Clock
 from simcore.commands import Engine
 from simcore.config import PartConfig, part
@@ -229,6 +231,18 @@ class Component:
             are there; None, without bound, only into a BufferIn
         """
         self.simulation.wiring.connect(source, target, depth, latency)
+
+    def carry(self, source: Any, target: Any, depth: int | None, entry: Entry, reader: int) -> CarriedEnd:
+        """Let tokens go from an Out to a BufferIn over a network that they get into by `entry`.
+
+        reader : which of the readers of that entry this is
+        returns : the sender's end, which the entry retries once it has a place again
+        """
+        return self.simulation.wiring.carry(source, target, depth, entry, reader)
+
+    def account(self, endpoint: Endpoint, state: str, waits: Waits) -> None:
+        """Charge a unit's waits at an endpoint that no port leads to, as to a state."""
+        self.simulation.wiring.account(self, state, waits, endpoint)
 
     def gather(self, sources: list[Any], target: Any, depth: int = 1, latency: int = 0) -> None:
         """Let an In take tokens of which each source makes a part, `latency` cycles after the last part."""

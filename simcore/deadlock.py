@@ -17,6 +17,7 @@ class Parked:
     since : tick in which it parked
     contents : what is held where it waits, in words
     awaits : units whose move would free it
+    remedy : what would end a circle of waits here, in words; "" where more depth would
     """
 
     unit: Unit
@@ -24,6 +25,7 @@ class Parked:
     since: int
     contents: str
     awaits: tuple[Unit, ...]
+    remedy: str = ""
 
     def sentence(self) -> str:
         """Return who waits where for whom, and what is held there."""
@@ -61,7 +63,10 @@ def explain(parked: Sequence[Parked], now: int, missing: str) -> str:
         lines.append(f"the circle of waits ({len(ring)} units):")
         lines += [f"  {p.sentence()}" for p in ring]
         states = {category(p.state) for p in ring}
-        if "wait-resource" in states:
+        remedies = dict.fromkeys(p.remedy for p in ring if p.remedy)
+        if remedies:
+            lines.append(f"next step: {'; or '.join(remedies)}")
+        elif "wait-resource" in states:
             lines.append("next step: let one of these units release what it holds before it waits")
         elif "blocked-output" in states:
             lines.append("next step: give one of the full channels of the circle more depth")

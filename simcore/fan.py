@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from simcore.carried import CarriedEnd
 from simcore.channel import Endpoint, Waits, how_full
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.errors import BrokenLawError
@@ -29,6 +30,9 @@ class Puts(Protocol):
 
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return who waits here now."""
+
+    def holders(self) -> list[Wake]:
+        """Return who holds what is waited for here; see `Endpoint.holders`."""
 
     def contents(self) -> str:
         """Return how full it is, in words."""
@@ -74,7 +78,11 @@ class Multicast(Endpoint):
 
     def full(self) -> list[bool]:
         """Return for each channel whether it has yet to take its copy."""
-        return [any(waits is c.writer_waits for _, waits in c.parked()) for c in self.channels]
+        return [_waits_for_reader(channel) for channel in self.channels]
+
+    def holders(self) -> list[Wake]:
+        """Return who holds up a copy in a network, where readers have room."""
+        return [wake for channel in self.channels for wake in channel.holders()]
 
     def contents(self) -> str:
         """Return how full the channels are, in words."""
@@ -330,3 +338,10 @@ class Gather(Endpoint):
         self.taken += 1
         for end in self.ends:
             end.retry()
+
+
+def _waits_for_reader(channel: Puts) -> bool:
+    """Tell whether a writer waits here for the reader to make room."""
+    if isinstance(channel, CarriedEnd):
+        return channel.lacks_slot
+    return any(waits is channel.writer_waits for _, waits in channel.parked())

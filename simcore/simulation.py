@@ -416,7 +416,8 @@ class Simulation:
                 awaits = tuple(holder.unit for holder in end.endpoint.holders())
                 others = (u for peer in end.slow_peers() for u in peer.units if u is not wake.unit)
                 awaits += tuple(u for u in others if u.ended is None)
-                parked.append(Parked(wake.unit, end.state, wake.since, end.endpoint.contents(), awaits))
+                told = end.endpoint.contents(), awaits, end.endpoint.remedy()
+                parked.append(Parked(wake.unit, end.state, wake.since, *told))
         for wake, state in self._event_parks.items():
             parked.append(Parked(wake.unit, state, wake.since, "a SimPy event", ()))
         known = {id(p.unit) for p in parked}

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from simcore.accounting import Part
 from simcore.arbiter import Arbiter, Merge, Rule
 from simcore.buffer_channel import BufferChannel
+from simcore.carried import CarriedBuffer, CarriedEnd, Entry
 from simcore.channel import Channel, DelayedChannel, Endpoint, Handshake, Waits
 from simcore.commands import Engine
 from simcore.errors import WiringError
@@ -37,6 +38,10 @@ class End:
         """Return the components at the other side that have yet to move."""
         if isinstance(self.endpoint, Multicast):
             return tuple(p for p, full in zip(self.peers, self.endpoint.full(), strict=True) if full)
+        if isinstance(self.endpoint, CarriedEnd) and not self.endpoint.lacks_slot:
+            return ()
+        if isinstance(self.endpoint, CarriedBuffer) and self.endpoint.under_way:
+            return ()
         return self.peers
 
 
@@ -67,6 +72,23 @@ class Wiring:
         """Join an Out and an In; see `Component.connect`."""
         channel = self._channel(source, target, depth, latency)
         self._add([source], [channel], target, channel)
+
+    def carry(self, source: Any, target: Any, depth: int | None, entry: Entry, reader: int) -> CarriedEnd:
+        """Join an Out and a BufferIn over a network; see `Component.carry`."""
+        _check([source], target, depth, 0)
+        name = f"{source.path} -> {target.path}"
+        if not isinstance(target, BufferIn) or depth == 0:
+            raise WiringError(f"{name} goes over a network, so it needs a BufferIn with at least one slot")
+        assert target.owner is not None
+        if source.owner.clock.ticks != target.owner.clock.ticks:
+            raise WiringError(f"{name} goes over a network between two clocks; use one clock for both ends")
+        buffer = CarriedBuffer(self.engine, name, depth, entry, reader)
+        self._add([source], [buffer.end], target, buffer)
+        return buffer.end
+
+    def account(self, owner: Part, state: str, waits: Waits, endpoint: Endpoint) -> None:
+        """Note a wait at an endpoint that no port leads to; see `Component.account`."""
+        self.ends.append(End(owner, state, waits, endpoint, ()))
 
     def deal(self, source: Any, groups: Sequence[Sequence[Any]], depth: int | None, latency: int) -> None:
         """Join an Out to groups of Ins that take turns; see `Component.deal`."""

@@ -1,1 +1,1 @@
-"""Which cores have channels between them, and which way a pixel takes. Used by machines."""
+"""Which cores have channels between them, which way a pixel takes, and when it is there. Used by machines."""

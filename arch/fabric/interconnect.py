@@ -13,10 +13,10 @@ follows the tree of its ways: where it forks, it waits for all links of the fork
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, KeysView, Mapping
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 from arch.fabric.topology import Channel, Topology, Vertex
 
@@ -55,7 +55,16 @@ class Interconnect:
         escape : whether circles of dependencies are broken by lanes; without, they may deadlock
         raises : MappingError if there is no way between a pair
         """
-        routes = {(s, t): topology.route(cores, s, t) for s, t in dict.fromkeys(pairs)}
+        self._follow(topology, {(s, t): topology.route(cores, s, t) for s, t in dict.fromkeys(pairs)}, escape)
+
+    @classmethod
+    def along(cls, topology: Topology, routes: Mapping[Any, list[Vertex]], *, escape: bool = True) -> Self:
+        """Return the same for ways that are known, by any key, vertex by vertex."""
+        interconnect = cls.__new__(cls)
+        interconnect._follow(topology, routes, escape)
+        return interconnect
+
+    def _follow(self, topology: Topology, routes: Mapping[Any, list[Vertex]], escape: bool) -> None:
         passed = {vertex for route in routes.values() for vertex in route[1:-1]}
         stops = {pair: self._stops(topology, route, passed) for pair, route in routes.items()}
         channels = dict.fromkeys(channel for way in stops.values() for channel in pairwise(way))
@@ -65,7 +74,9 @@ class Interconnect:
         )
         self.joints: tuple[str, ...] = tuple(name for name in self.routers if name in topology.joints)
         number = {link: i for i, link in enumerate(self.links)}
-        self._links = {pair: [number[c] for c in pairwise(way)] for pair, way in stops.items()}
+        self._links: dict[Any, list[int]] = {
+            pair: [number[c] for c in pairwise(way)] for pair, way in stops.items()
+        }
         self._escape = escape
 
     @staticmethod
@@ -80,8 +91,21 @@ class Interconnect:
         end = route[-1]
         return [*stops, end] if end != route[0] or len(stops) > 1 else stops
 
+    @property
+    def keys(self) -> KeysView[Any]:
+        """What ways are called by, in order."""
+        return self._links.keys()
+
+    def length(self, key: Hashable) -> int:
+        """Return the links on a way."""
+        return len(self._links[key])
+
+    def routers_on(self, key: Hashable) -> int:
+        """Return the routers on a way, without joints: one between any two links."""
+        return sum(self.links[link][0] not in self.joints for link in self._links[key][1:])
+
     @cached_property
-    def ways(self) -> Mapping[tuple[int, int], tuple[Hop, ...]]:
+    def ways(self) -> Mapping[Any, tuple[Hop, ...]]:
         """Hops of each way, by sender and reader."""
         circle, broken = self._circles if self._escape else ({}, frozenset())
         ways = {}

@@ -84,8 +84,8 @@ def graph_of_edges(edges: Iterable[tuple[str, str]], pixel_bytes: int = 1) -> La
     return LayerGraph(cores, tuple(streams))
 
 
-def graph_of_stages(stages: Sequence[Stage], activation_bits: int) -> LayerGraph:
-    """Return the graph of a pipeline's stages; what comes from outside is no edge.
+def homes_of_stages(stages: Sequence[Stage]) -> dict[str, str]:
+    """Return the core in which each stage is done, by name; cores are called like their first stage.
 
     stages : in an order in which each comes behind all it reads
     """
@@ -98,6 +98,16 @@ def graph_of_stages(stages: Sequence[Stage], activation_bits: int) -> LayerGraph
             home[stage.name] = stage.name
         else:
             home[stage.name] = max(feeders, key=cores.index)
+    return home
+
+
+def graph_of_stages(stages: Sequence[Stage], activation_bits: int) -> LayerGraph:
+    """Return the graph of a pipeline's stages; what comes from outside is no edge.
+
+    stages : in an order in which each comes behind all it reads
+    """
+    home = homes_of_stages(stages)
+    cores = tuple(dict.fromkeys(home.values()))
     readers: dict[str, list[str]] = {stage.name: [] for stage in stages}
     for stage in stages:
         for operand in stage.operands:
@@ -113,4 +123,4 @@ def graph_of_stages(stages: Sequence[Stage], activation_bits: int) -> LayerGraph
         for stage in stages
         if readers[stage.name]
     )
-    return LayerGraph(tuple(cores), tuple(streams))
+    return LayerGraph(cores, tuple(streams))

@@ -58,6 +58,16 @@ class Placement:
         tree = tree_of(self.ways[stream.source, reader] for reader in stream.readers)
         return [(tail, head) for head, tail in tree.items()]
 
+    def way(self, stream: str, reader: str) -> list[Vertex]:
+        """Return the nodes on a stream's way to one of its readers, over all relays."""
+        senders = {core: s.source for s in self.graph.streams if s.name == stream for core in s.readers}
+        way: list[Vertex] = [self.at[reader]]
+        while reader in senders:
+            sender = senders[reader]
+            way = [*self.ways[sender, reader][:-1], *way]
+            reader = sender
+        return way
+
     @property
     def longest_way(self) -> int:
         """Channels on the longest way from a sender to a reader."""

@@ -10,12 +10,14 @@ import numpy as np
 from arch.activation_memory import Buffer
 from arch.array_parts import ArrayParts
 from arch.core import Core
+from arch.fabric.network import Network, StageEntry
 from arch.host import Sink, Source
 from arch.machine import ArrayReport, Values
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap, pixel_bytes
 from arch.parts import chosen
 from simcore import Component, PartConfig
+from simcore.carried import CarriedBuffer
 from workloads import sample_windows
 
 if TYPE_CHECKING:  # its kernels load when values are computed
@@ -61,12 +63,41 @@ class DataflowChip(Component):
         self.sink.images = images
         last = placed.stages[-1]
         self.sink.pixels = last.pixels
-        latency = config.fabric.latency_cycles
+        self._connect(config, placed)
+
+    def _connect(self, config: DataflowConfig, placed: DataflowMap) -> None:
+        """Let pixels go from stage to stage: within a core, by a host port, or over the fabric."""
+        fabric, interconnect = config.fabric, placed.interconnect
+        carried: dict[str, list[tuple[str, Any, int | None]]] = {}
         for stage in placed.stages:
             memory = self.cores[stage.name].memory
             for port, buffer in zip(memory.pixel_in, memory.buffers, strict=True):
-                self._link(buffer.source, port, buffer.depth, latency)
-        self._link(last.name, self.sink.pixel_in, None, latency)
+                sender, key = buffer.source, (buffer.source, stage.name)
+                if key not in interconnect.keys:
+                    self._link(sender, port, buffer.depth, fabric.latency_cycles)
+                elif fabric.timed:
+                    carried.setdefault(sender, []).append((stage.name, port, buffer.depth))
+                else:
+                    flits = fabric.flits(self.cores[sender].links.pixel_bits)
+                    links, routers = interconnect.length(key), interconnect.routers_on(key)
+                    cycles = fabric.zero_load_cycles(links, routers, flits)
+                    self._link(sender, port, buffer.depth, cycles)
+        self._link(placed.stages[-1].name, self.sink.pixel_in, None, fabric.latency_cycles)
+        self.entries: dict[str, StageEntry] = {}
+        if carried:
+            network = self.add(_network(fabric.fidelity), "fabric", PartConfig())
+            network.lay_out(fabric, config.core.links, interconnect)
+            for sender, readers in carried.items():
+                self.entries[sender] = self._enter(network, sender, readers)
+
+    def _enter(self, network: Network, sender: str, readers: list[tuple[str, Any, int | None]]) -> StageEntry:
+        """Let a stage send to readers (stage, port, depth) over the fabric; return where its pixels enter."""
+        core = self.cores[sender]
+        ways = [(sender, name) for name, _, _ in readers]
+        entry = network.entry(sender, core.links.pixel_bits, core.digital.latency_cycles, ways)
+        out = core.digital.pixel_out
+        entry.connect([self.carry(out, port, depth, entry, i) for i, (_, port, depth) in enumerate(readers)])
+        return entry
 
     def begun(self) -> int:
         """Return how many images some part works for already, or waits for."""
@@ -103,11 +134,18 @@ class DataflowChip(Component):
         images, channels = values.codes.shape[:2]
         pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
         registers = {placed.network.input: pixels.reshape(-1, channels)}
+        under_way: dict[str, np.ndarray[Any, Any]] = {}
         for stage in placed.stages:
             core = self.cores[stage.name]
+            sources = [
+                (under_way if isinstance(port.channel, CarriedBuffer) else registers)[o.source]
+                for o, port in zip(stage.operands, core.memory.pixel_in, strict=True)
+            ]
             memories = [
-                memory_of(o, b.depth, registers[o.source], lambda channel=port.channel: channel.freed)  # type: ignore[misc]
-                for o, b, port in zip(stage.operands, core.memory.buffers, core.memory.pixel_in, strict=True)
+                memory_of(o, b.depth, source, lambda channel=port.channel: channel.freed)  # type: ignore[misc]
+                for source, o, b, port in zip(
+                    sources, stage.operands, core.memory.buffers, core.memory.pixel_in, strict=True
+                )
             ]
             for port, memory in zip(core.memory.pixel_in, memories, strict=True):
                 port.channel.store = memory.store
@@ -127,6 +165,8 @@ class DataflowChip(Component):
                 for crossbar in replica:
                     crossbar.charge = partial(meter.charge, crossbar.blocks)
             registers[stage.name] = work.output
+            if stage.name in self.entries:
+                under_way[stage.name] = _carried_values(self.entries[stage.name], work.output)
         last = placed.stages[-1]
         result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
         register = registers[last.name]
@@ -148,3 +188,25 @@ class DataflowChip(Component):
                 for work, arrays in layers
             },
         )
+
+
+def _network(fidelity: str) -> type[Network]:
+    """Return the timed fabric of a fidelity."""
+    if fidelity == "flit":
+        from arch.fabric.flit_carrier import FlitCarrier  # loads kernels
+
+        return FlitCarrier
+    from arch.fabric.link_network import LinkNetwork
+
+    return LinkNetwork
+
+
+def _carried_values(entry: StageEntry, output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return where the pixels of a stage that are in the fabric lie: pixel k in row k mod rows."""
+    under_way = np.zeros((entry.most_under_way, output.shape[1]), output.dtype)
+
+    def load(pixel: int) -> None:
+        under_way[pixel % len(under_way)] = output[pixel % len(output)]
+
+    entry.load = load
+    return under_way

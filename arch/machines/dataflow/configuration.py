@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import field_validator, model_validator
 
 from arch.core import CoreConfig, Detail
 from arch.encoding import Encoding
-from arch.fabric.placement_config import PlacementConfig
-from arch.fabric.topology import Topology, fabrics
+from arch.fabric.configuration import FabricConfig
 from arch.host import SourceConfig
 from arch.mapping.balance import BalanceConfig
 from arch.mapping.buffers import BufferRule
 from arch.mapping.tiling import RowSplit
 from arch.streaming import Streaming
-from simcore import MOST_CYCLES, Config, ConfigError, component_part, param, part
+from simcore import Config, ConfigError, component_part, param
 
 
 class BuffersConfig(Config):
@@ -41,20 +40,6 @@ class BuffersConfig(Config):
     @classmethod
     def _known(cls, rule: str) -> str:
         return BufferRule(rule).text
-
-
-class FabricConfig(Config):
-    """How pixels get from core to core."""
-
-    fidelity: Literal["ideal"] = param("ideal", unit="one of", doc="ideal: point to point, latency only")
-    latency_cycles: int = param(
-        1, ge=0, le=MOST_CYCLES, unit="cycle", doc="from digital unit to memory, one hop, assumed"
-    )
-    topology: Topology = part(
-        "all-to-all", lookup=fabrics.__getitem__, doc="channels between cores; of no effect on times yet"
-    )
-    placement: PlacementConfig = param(PlacementConfig(), unit="", doc="layers on cores of the topology")
-    search_seconds: float = param(10.0, gt=0, unit="s", doc="that a search for a placement may take")
 
 
 class MappingConfig(Config):

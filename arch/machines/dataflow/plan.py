@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from arch.fabric.graphs import AllToAll
+from arch.fabric.interconnect import Interconnect
 from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.mapping.balance import Load, balanced
@@ -18,8 +19,8 @@ from arch.mapping.buffers import (
     least_depths,
     needed_depths,
 )
-from arch.mapping.layer_graph import graph_of_stages
-from arch.mapping.placement import Placement, place_layers
+from arch.mapping.layer_graph import graph_of_stages, homes_of_stages
+from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.mapping.stages import Stage, stages_of, with_pixels_per_step
 from arch.mapping.tiling import Tiling, tile
 from simcore import MappingError
@@ -32,6 +33,7 @@ class DataflowMap(NetworkMap):
     """Stages, buffer depths [pixel], and how many copies each layer with weights has.
 
     needed, safe : depths below which a buffer alone stops the pipeline, and that all together never do
+    interconnect : ways between stages in different cores, by (sender, reader)
     """
 
     stages: tuple[Stage, ...]
@@ -39,6 +41,7 @@ class DataflowMap(NetworkMap):
     replication: Mapping[str, int]
     needed: dict[tuple[str, int], int]
     safe: dict[tuple[str, int], int]
+    interconnect: Interconnect
 
     @property
     def edges(self) -> dict[str, list[tuple[str, int]]]:
@@ -90,8 +93,11 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     balance = balanced(config.balance, loads, given)
     periods = {name: config.core.period(config.streaming, t.blocks) for name, t in tilings.items()}
     step = max(periods.values(), default=config.core.product_cycles(config.streaming))
+    placement = _placement(config, stages)
+    interconnect = _interconnect(config, placement, stages)
+    hops = _hops(config, interconnect, stages)
     pace = Pace(
-        {s.name: _latency_steps(config, tilings.get(s.name), step) for s in stages},
+        {s.name: _latency_steps(config, tilings.get(s.name), step, hops[s.name]) for s in stages},
         {s.name: balance.copies.get(s.name) or _windows_together(config, s, step) for s in stages},
         _pixels_together(config, pixels, balance.interval, step),
     )
@@ -122,19 +128,47 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         balance.copies,
         needed_depths(stages),
         least,
+        interconnect,
         interval=interval,
-        placement=_placement(config, stages),
+        # Where any core reaches any other, it makes no difference which layer lies where.
+        placement=None if isinstance(config.fabric.topology, AllToAll) else placement,
         tilings=tilings,
     )
 
 
-def _placement(config: DataflowConfig, stages: list[Stage]) -> Placement | None:
-    """Return which layer lies on which core of the topology, if that makes a difference."""
-    fabric = config.fabric
-    if isinstance(fabric.topology, AllToAll):
-        return None
+def _placement(config: DataflowConfig, stages: list[Stage]) -> Placement:
+    """Return which layer lies on which core of the topology."""
+    topology = config.fabric.topology
     graph = graph_of_stages(stages, config.activation_bits)
-    return place_layers(graph, fabric.topology, fabric.search_seconds, fabric.placement)
+    if isinstance(topology, AllToAll):
+        return place_in_order(graph, topology)
+    return place_layers(graph, topology, config.fabric.search_seconds, config.fabric.placement)
+
+
+def _interconnect(config: DataflowConfig, placement: Placement, stages: list[Stage]) -> Interconnect:
+    """Return the ways between stages that are at home in different cores."""
+    home = homes_of_stages(stages)
+    ways = {
+        (operand.source, stage.name): placement.way(operand.source, home[stage.name])
+        for stage in stages
+        for operand in stage.operands
+        if operand.source in home and home[operand.source] != home[stage.name]
+    }
+    interconnect = Interconnect.along(placement.topology, ways, escape=config.fabric.escape)
+    config.fabric.check(interconnect)
+    return interconnect
+
+
+def _hops(config: DataflowConfig, interconnect: Interconnect, stages: list[Stage]) -> dict[str, int]:
+    """Return the cycles from each stage until its pixel is at its farthest reader, on a fabric at rest."""
+    fabric = config.fabric
+    hops = dict.fromkeys((s.name for s in stages), fabric.latency_cycles)
+    bits = {s.name: s.shape[0] * config.activation_bits for s in stages}
+    for way in interconnect.keys:
+        sender, flits = way[0], fabric.flits(bits[way[0]])
+        cycles = fabric.zero_load_cycles(interconnect.length(way), interconnect.routers_on(way), flits)
+        hops[sender] = max(hops[sender], cycles)
+    return hops
 
 
 def _windows_together(config: DataflowConfig, stage: Stage, step: int) -> int:
@@ -161,13 +195,14 @@ def _input_cycles(config: DataflowConfig, pixels: int) -> int:
     return pixels * config.source.pixel_cycles if together is None else -(-pixels // together)
 
 
-def _latency_steps(config: DataflowConfig, tiling: Tiling | None, step: int) -> int:
+def _latency_steps(config: DataflowConfig, tiling: Tiling | None, step: int, hops: int) -> int:
     """Return the steps from a core's firing until its reader may see the pixel, at least.
 
     step : cycles in one
+    hops : cycles on the way
     """
     core = config.core
-    cycles = core.digital.pass_cycles + config.fabric.latency_cycles
+    cycles = core.digital.pass_cycles + hops
     if tiling is None:
         cycles += core.product_cycles(config.streaming) + core.digital.pool_latency_cycles
     else:

@@ -1,0 +1,107 @@
+"""The time of a link or router: forwarding, blocked, or without anything to forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from simcore import Component
+from simcore.channel import Endpoint, Waits
+from simcore.commands import Park, Wake
+from simcore.operation import Operation
+
+
+class Timeline(Endpoint):
+    """Account of a unit whose process is parked for good, while transfers start as a network decides.
+
+    A process that woke up for each of them would only go to sleep again. So its account is kept here: when a
+    transfer starts, what was waited before and how long it takes.
+
+    held_up : transfers that are asked for, and for which there is no slot
+    """
+
+    __slots__ = ("_blockers", "_contents", "_hold_from", "_input", "_output", "_remedy", "_wake", "held_up")
+
+    def __init__(
+        self,
+        owner: Component,
+        operation: Operation,
+        blockers: Callable[[], list[Wake]],
+        contents: Callable[[], str],
+        remedy: str,
+    ) -> None:
+        """Open the account of the process of `owner` that holds `operation`.
+
+        blockers : return whose move would end what holds it up
+        contents, remedy : what it waits for and what would end a circle of such waits, in words
+        """
+        super().__init__(owner.simulation.engine, owner.path)
+        self.held_up = 0
+        self._hold_from = operation.hold_from
+        self._blockers, self._contents, self._remedy = blockers, contents, remedy
+        self._input, self._output = Waits(), Waits()
+        self._wake: Any = None
+        owner.account(self, "wait-input:packet", self._input)
+        owner.account(self, "blocked-output:packet", self._output)
+
+    def open(self) -> Park:
+        """Park the running process for good."""
+        self._wake = self._output.owner = self.engine.active
+        return self.park(self._wake, self._input)
+
+    def hold(self, now: int, cycles: int) -> None:
+        """Forward something for so many cycles from now on, beside what is forwarded already."""
+        wake = self._wake
+        start, end = wake.since, now + cycles
+        if now > start:
+            self._charge(now)
+            start = now
+        if end > start:
+            self._hold_from(start, end - start)
+            wake.since = end
+
+    def block(self) -> None:
+        """Note that one more transfer is held up."""
+        now = self.engine.now
+        if not self.held_up and now > self._wake.since:
+            self._charge(now)
+        self.held_up += 1
+
+    def unblock(self) -> None:
+        """Note that a transfer which was held up has started."""
+        self.held_up -= 1
+
+    def _charge(self, now: int) -> None:
+        """Charge the wait that ends or changes its reason now."""
+        wake = self._wake
+        (self._output if self.held_up else self._input).end(wake, now)
+        wake.waiting = True
+        wake.since = now
+
+    @property
+    def wake(self) -> Wake:
+        """What stands for the unit."""
+        wake: Wake = self._wake
+        return wake
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the process if nothing is forwarded now."""
+        if self._wake is None or self._wake.since > self.engine.now:
+            return []
+        return [(self._wake, self._output if self.held_up else self._input)]
+
+    def holders(self) -> list[Wake]:
+        """Return whose move would end what holds it up."""
+        return self._blockers() if self.held_up else []
+
+    def remedy(self) -> str:
+        """Return what would end a circle of waits here, in words."""
+        return self._remedy if self.held_up else ""
+
+    def contents(self) -> str:
+        """Return what it waits for, in words."""
+        return self._contents() if self.held_up else self.name
+
+    def standing(self, now: int) -> tuple[int, ...]:
+        """Return how many transfers are held up."""
+        return (self.held_up,)

@@ -1,0 +1,193 @@
+"""Memories at the far end of a network: a slot is claimed when a token sets out, and filled when it lands.
+
+So a network never carries what nobody has room for, and all that is under way can land. The sender's end is
+a `CarriedEnd`, one for each reader; several of one sender share a `Multicast`, and the `Entry` by which what
+they send gets into a network. Which way it takes there, and for how long, is no business of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from simcore.buffer_channel import BufferChannel
+from simcore.channel import Endpoint, Waits
+from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
+from simcore.operation import Operation
+
+
+class Entry(Protocol):
+    """Where the tokens of one sender get into a network, in order; the network lands them at their readers.
+
+    It has a place for each token that is still in front of the network. Copies of a token that are accepted
+    in one tick share it, and their way as far as it is the same.
+    """
+
+    def accept(self, token: int, reader: int) -> bool:
+        """Take a copy for one of the sender's readers, if there is a place; else `retry` its ends later."""
+
+    def holders(self) -> list[Wake]:
+        """Return whose move would make a place."""
+
+    def carriers(self, reader: int) -> list[Wake]:
+        """Return whose move would bring a reader the token that lands next."""
+
+    def contents(self) -> str:
+        """Return what is held here now, in words."""
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return what is held here, relative to now; see `Endpoint.standing`."""
+
+
+class CarriedBuffer(BufferChannel):
+    """Buffer whose tokens come over a network: `sent` counts slots claimed, `landed` those that were filled.
+
+    end : the sender's
+    store : called with each token when it lands
+    """
+
+    __slots__ = ("end", "landed")
+
+    def __init__(self, engine: Engine, name: str, capacity: int | None, entry: Entry, reader: int) -> None:
+        super().__init__(engine, name, capacity)
+        self.landed = 0
+        self.end = CarriedEnd(engine, name, self, entry, reader)
+
+    def arrived(self, count: int, then: Operation | None = None, cycles: int = 0) -> Ready | Park | int:
+        """Wait until the first `count` tokens have landed, and hold the operation `then` if one is given."""
+        if self.landed >= count:
+            return DONE if then is None else then.hold(cycles)
+        wake = self.engine.active
+        self.park(wake, self.reader_waits)
+        self._reader = wake
+        self._need, self._then, self._cycles = count, then, cycles
+        return PARK
+
+    def free(self, index: int) -> None:
+        """Free all tokens below `index`; a copy that waits for a slot may set out."""
+        super().free(index)
+        self.end.retry()
+
+    def put_at(self, token: int, tick: int) -> bool:
+        """Claim a slot for the next token, if one is free.
+
+        raises : BrokenLawError if `token` is not the next in sequence
+        """
+        if token != self.sent:
+            raise self._out_of_sequence(self.sent, token)
+        if self.capacity is not None and self.sent - self.freed >= self.capacity:
+            return False
+        self.sent = token + 1
+        self._times.append(tick)
+        while self._times[0] < tick - self._keep:
+            self._times.popleft()
+        return True
+
+    def land(self, token: int) -> None:
+        """Fill the slot of a token whose last part is here now.
+
+        raises : BrokenLawError if `token` is not the next in sequence
+        """
+        if token != self.landed:
+            raise self._out_of_sequence(self.landed, token)
+        self.landed = token + 1
+        if self.store is not None:
+            self.store(token)
+        if self._reader is not None and self.landed == self._need:
+            reader, self._reader = self._reader, None
+            self._wake_at(self.engine.now, reader)
+
+    @property
+    def under_way(self) -> int:
+        """Tokens that have set out and not landed."""
+        return self.sent - self.landed
+
+    def holders(self) -> list[Wake]:
+        """Return who holds up what is under way."""
+        return self.end.entry.carriers(self.end.reader) if self.under_way else []
+
+    def contents(self) -> str:
+        """Return how full it is, in words."""
+        under_way = f", {self.under_way} of them under way" if self.under_way else ""
+        return f"{super().contents()}{under_way}"
+
+    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
+        """Count again, so many times, what came between two tallies, when nothing is left to do."""
+        super().repeat(first, last, times, ticks)
+        self.landed = self.sent
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Add how many tokens are under way, and how the sender stands."""
+        return *super().standing(now), self.under_way, *self.end.standing(now)
+
+
+class CarriedEnd(Endpoint):
+    """The sender's end of a buffer: a token sets out once the reader has a slot, and the network a place.
+
+    reader : which of the sender's readers this is
+    """
+
+    __slots__ = ("_held", "_writer", "buffer", "entry", "reader", "writer_waits")
+
+    def __init__(self, engine: Engine, name: str, buffer: CarriedBuffer, entry: Entry, reader: int) -> None:
+        super().__init__(engine, name)
+        self.buffer = buffer
+        self.entry = entry
+        self.reader = reader
+        self.writer_waits = Waits()
+        self._held = 0
+        self._writer: Wake | None = None
+
+    def put(self, token: int, wake: Wake | None = None) -> Ready | Park:
+        """Send the next token, waiting until it can set out; `wake` waits in place of the running process."""
+        if self._sets_out(token):
+            return DONE
+        wake = wake or self.engine.active
+        self.park(wake, self.writer_waits)
+        self._held = token
+        self._writer = wake
+        return PARK
+
+    def retry(self) -> None:
+        """Send the token that waits, if it can set out now."""
+        writer = self._writer
+        if writer is not None and self._sets_out(self._held):
+            self._writer = None
+            self.writer_waits.end(writer, self.engine.now)
+            self.soon(writer)
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the writer if it waits."""
+        return [(self._writer, self.writer_waits)] if self._writer is not None else []
+
+    @property
+    def lacks_slot(self) -> bool:
+        """Whether a token waits for its reader, and not for the network."""
+        return self._writer is not None and not self._has_slot()
+
+    @property
+    def _lacks_place(self) -> bool:
+        """Whether a token waits for the network, and not for its reader."""
+        return self._writer is not None and self._has_slot()
+
+    def holders(self) -> list[Wake]:
+        """Return whose move would let the token set out, if its reader has room."""
+        return self.entry.holders() if self._lacks_place else []
+
+    def contents(self) -> str:
+        """Return how full it is in front of the token that waits, in words."""
+        return self.entry.contents() if self._lacks_place else self.buffer.contents()
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return who waits, and what is in front of the network."""
+        return id(self._writer), *self.entry.standing(now)
+
+    def _has_slot(self) -> bool:
+        buffer = self.buffer
+        return buffer.capacity is None or buffer.sent - buffer.freed < buffer.capacity
+
+    def _sets_out(self, token: int) -> bool:
+        """Send a token if the reader has a slot and the network a place."""
+        if not self._has_slot() or not self.entry.accept(token, self.reader):
+            return False
+        return self.buffer.put_at(token, self.engine.now)
