@@ -20,7 +20,18 @@ class Timeline(Endpoint):
     held_up : transfers that are asked for, and for which there is no slot
     """
 
-    __slots__ = ("_blockers", "_contents", "_hold_from", "_input", "_output", "_remedy", "_wake", "held_up")
+    __slots__ = (
+        "_blockers",
+        "_contents",
+        "_entered",
+        "_held_at",
+        "_hold_from",
+        "_input",
+        "_output",
+        "_remedy",
+        "_wake",
+        "held_up",
+    )
 
     def __init__(
         self,
@@ -37,6 +48,8 @@ class Timeline(Endpoint):
         """
         super().__init__(owner.simulation.engine, owner.path)
         self.held_up = 0
+        self._held_at = -1
+        self._entered = 0  # tick up to which its time is charged
         self._hold_from = operation.hold_from
         self._blockers, self._contents, self._remedy = blockers, contents, remedy
         self._input, self._output = Waits(), Waits()
@@ -52,13 +65,13 @@ class Timeline(Endpoint):
     def hold(self, now: int, cycles: int) -> None:
         """Forward something for so many cycles from now on, beside what is forwarded already."""
         wake = self._wake
-        start, end = wake.since, now + cycles
-        if now > start:
+        if now > wake.since:
             self._charge(now)
-            start = now
-        if end > start:
-            self._hold_from(start, end - start)
-            wake.since = end
+        elif now != self._held_at:
+            self._enter()
+        self._held_at = now
+        if now + cycles > wake.since:
+            wake.since = now + cycles
 
     def block(self) -> None:
         """Note that one more transfer is held up."""
@@ -73,10 +86,18 @@ class Timeline(Endpoint):
 
     def _charge(self, now: int) -> None:
         """Charge the wait that ends or changes its reason now."""
+        self._enter()
         wake = self._wake
         (self._output if self.held_up else self._input).end(wake, now)
         wake.waiting = True
-        wake.since = now
+        wake.since = self._entered = now
+
+    def _enter(self) -> None:
+        """Charge what was forwarded; behind a tick, as transfers that start in one are one, in any order."""
+        until = self._wake.since
+        if until > self._entered:
+            self._hold_from(self._entered, until - self._entered)
+            self._entered = until
 
     @property
     def wake(self) -> Wake:
@@ -86,7 +107,10 @@ class Timeline(Endpoint):
 
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the process if nothing is forwarded now."""
-        if self._wake is None or self._wake.since > self.engine.now:
+        if self._wake is None:
+            return []
+        self._enter()
+        if self._wake.since > self.engine.now:
             return []
         return [(self._wake, self._output if self.held_up else self._input)]
 
@@ -103,5 +127,6 @@ class Timeline(Endpoint):
         return self._contents() if self.held_up else self.name
 
     def standing(self, now: int) -> tuple[int, ...]:
-        """Return how many transfers are held up."""
+        """Return how many transfers are held up; what is counted is complete then."""
+        self._enter()
         return (self.held_up,)

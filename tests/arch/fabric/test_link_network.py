@@ -122,6 +122,14 @@ def test_readers_with_room_share_a_packet_and_late_ones_get_their_own() -> None:
     assert shared.ticks["busy:transfer"] == 3
 
 
+@pytest.mark.parametrize("shuffle", range(4))
+def test_packets_that_leave_a_router_at_once_are_one_stretch_of_its_time(shuffle: int) -> None:
+    traffic = [Stream(0, (Reader(1, 1, 0),), (0,), bits=2), Stream(1, (Reader(0, 1, 0),), (0,), bits=1)]
+    config = fabric({"kind": "c-mesh"}, width_bits=1)
+    _, outcome = run_traffic(config, traffic, interconnect_of(config, 2, traffic), shuffle=shuffle)
+    assert outcome.energy.actions["fabric.router[0]"] == {"forward": 1, "bit routed": 3}
+
+
 def test_a_full_reader_holds_up_its_own_stream_only() -> None:
     """What nobody has room for does not set out, so it cannot stand in the way of others."""
     edges = {"kind": "edge-list", "edges": [(0, 2), (1, 2), (2, 3), (2, 4)]}

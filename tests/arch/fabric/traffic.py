@@ -98,6 +98,7 @@ class FabricBench(Component):
         self.left = sum(len(stream.readers) for stream in traffic)
         self.network = self.add(kind, "fabric", PartConfig())
         self.network.lay_out(config, LinksConfig(), interconnect)
+        self.entries = []
         for i, stream in enumerate(traffic):
             sender = self.add(Sender, f"sender[{i}]", PartConfig())
             sender.stream = stream
@@ -111,6 +112,7 @@ class FabricBench(Component):
                 ends.append(self.carry(sender.pixel_out, memory.pixel_in, reader.slots, entry, j))
                 ends[-1].buffer.store = self.noted(self.times[i][j])
             entry.connect(ends)
+            self.entries.append(entry)
 
     def noted(self, times: Times) -> Any:
         return lambda token: times.landed.append(self.simulation.engine.now)
@@ -128,11 +130,14 @@ def run_traffic(
     kind: type[Network] = LinkNetwork,
     **options: Any,
 ) -> tuple[list[list[Times]], Outcome]:
-    """Return when pixels came to each reader of each stream, and the outcome."""
+    """Return when pixels came to each reader of each stream, and the outcome; all slots are free again."""
     simulation = Simulation([CORE], **options)
     fabric = simulation.build(FabricBench, PartConfig())
     fabric.lay_out(config, traffic, interconnect, kind)
     outcome = simulation.run()
+    queues = [queue for link in fabric.network.links for queue in link.queues.values()]
+    later = simulation.engine.now + 100  # when whoever fills a queue knows of every slot
+    assert not any(any(queue.standing(later)) for queue in (*queues, *fabric.entries)), "a slot is lost"
     return fabric.times, outcome
 
 
