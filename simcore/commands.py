@@ -100,6 +100,12 @@ class Engine(Protocol):
     def late(self, callback: Callable[[], None]) -> None:
         """Call back once this tick has settled, before time moves on."""
 
+    def closing(self, callback: Callable[[], None]) -> None:
+        """Call back when this tick is over, late rounds and a halt included: nothing more happens in it."""
+
+    def peek(self) -> Any:
+        """Return the tick of the next entry, infinity if there is none."""
+
     def start(self, generator: Process) -> Wake:
         """Start a process and return its Wake."""
 

@@ -122,6 +122,7 @@ class CycleEnvironment(simpy.Environment):
     # Slots are the fastest attributes; SimPy's `now` is a property, which costs a call at each look.
     __slots__ = (
         "_buckets",
+        "_closing",
         "_cursor",
         "_halting",
         "_late",
@@ -156,6 +157,7 @@ class CycleEnvironment(simpy.Environment):
         self._urgent_later: dict[Any, list[Event]] = {}
         self._times: list[Any] = []
         self._late: list[Callable[[], None]] = []
+        self._closing: list[Callable[[], None]] = []
         self._rounds: tuple[Any, int] = (None, 0)  # the last tick with late callbacks, and its rounds so far
         self._halting = False
         self._unsettled = False  # whether a tick may end otherwise than by going on to the next one
@@ -193,6 +195,11 @@ class CycleEnvironment(simpy.Environment):
     def late(self, callback: Callable[[], None]) -> None:
         """Call back once this tick has settled; all callbacks of a round see the same state."""
         self._late.append(callback)
+        self._unsettled = True
+
+    def closing(self, callback: Callable[[], None]) -> None:
+        """Call back when this tick is over, late rounds and a halt included: nothing more happens in it."""
+        self._closing.append(callback)
         self._unsettled = True
 
     def halt(self) -> None:
@@ -251,7 +258,7 @@ class CycleEnvironment(simpy.Environment):
 
     def peek(self) -> Any:
         """Return the time of the next entry, infinity if there is none."""
-        if self._urgent or self._late or self._handled() < len(self._ready):
+        if self._urgent or self._late or self._closing or self._handled() < len(self._ready):
             return self.now
         return self._times[0] if self._times else simpy.core.Infinity
 
@@ -368,6 +375,10 @@ class CycleEnvironment(simpy.Environment):
             return True
         if self._halting:
             return False
+        if self._closing:
+            callbacks, self._closing = self._closing, []
+            for callback in callbacks:
+                callback()
         if self._look_in < 0:
             self._look_in = LOOK_EVERY
             if self.observer is not None:

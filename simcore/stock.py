@@ -28,6 +28,7 @@ from simcore.commands import (
 
 _LATE = EventPriority(2)
 _LAST = EventPriority(3)
+_CLOSING = EventPriority(4)
 
 
 class StockProcess(simpy.Process):
@@ -77,6 +78,7 @@ class StockEnvironment(simpy.Environment):
         self.active = Wake(lambda _: PARK)
         self.observer: Callable[[], None] | None = None
         self._late: list[Callable[[], None]] = []
+        self._closing: list[Callable[[], None]] = []
         self._halting = False
 
     def calendar(self) -> list[tuple[Any, Wake]] | None:
@@ -127,6 +129,12 @@ class StockEnvironment(simpy.Environment):
             self._schedule_call(self._run_late, _LATE)
         self._late.append(callback)
 
+    def closing(self, callback: Callable[[], None]) -> None:
+        """Call back when this tick is over, late rounds and a halt included: nothing more happens in it."""
+        if not self._closing:
+            self._schedule_call(self._run_closing, _CLOSING)
+        self._closing.append(callback)
+
     def halt(self) -> None:
         """Leave `run` at the end of this tick."""
         if not self._halting:
@@ -153,6 +161,11 @@ class StockEnvironment(simpy.Environment):
 
     def _run_late(self, _: Event) -> None:
         callbacks, self._late = self._late, []
+        for callback in callbacks:
+            callback()
+
+    def _run_closing(self, _: Event) -> None:
+        callbacks, self._closing = self._closing, []
         for callback in callbacks:
             callback()
 

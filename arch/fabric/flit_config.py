@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from simcore import Config, param
+from simcore import Config, ConfigError, param
 
-_LONGEST = 1000  # cycles of one stage; the wheel of cycles that flits travel on is as long
+LONGEST = 1000  # cycles of one stage; the wheel of cycles that flits travel on is as long
 
 
-class FlitConfig(Config):
+class FlitRouterConfig(Config):
     """Sizes and stages of routers with input buffers, virtual channels and credits.
 
     Stages and buffers are those of a plain router in Dally and Towles (2004), chapter 16.
@@ -19,6 +19,31 @@ class FlitConfig(Config):
     vc_buffer_flits: int = param(
         8, ge=1, le=4096, unit="flit", doc="room at a link's end for each virtual channel"
     )
+    routing_delay: int = param(
+        1, ge=0, le=LONGEST, unit="cycle", doc="to compute a packet's route; 0: looked up ahead"
+    )
+    vc_alloc_delay: int = param(
+        1, ge=1, le=LONGEST, unit="cycle", doc="to allocate a packet its virtual channel"
+    )
+    switch_alloc_delay: int = param(
+        1, ge=1, le=LONGEST, unit="cycle", doc="to allocate a flit the switch; takes bids every cycle"
+    )
+    switch_traversal_delay: int = param(
+        1, ge=0, le=LONGEST, unit="cycle", doc="of a flit from its buffer to its link"
+    )
+    credit_delay: int = param(1, ge=0, le=LONGEST, unit="cycle", doc="until a credit that is back counts")
+
+    @property
+    def router_cycles(self) -> int:
+        """Cycles of a head through a router whose allocations it gets at once."""
+        return (
+            self.routing_delay + self.vc_alloc_delay + self.switch_alloc_delay + self.switch_traversal_delay
+        )
+
+
+class FlitConfig(FlitRouterConfig):
+    """Routers, and the links between them."""
+
     vc_choice: Literal["any", "stream"] = param(
         "any",
         unit="one of",
@@ -28,27 +53,7 @@ class FlitConfig(Config):
     escape: bool = param(
         True, unit="", doc="whether circles of links are opened by lanes; without, a ring may deadlock"
     )
-    routing_delay: int = param(
-        1, ge=0, le=_LONGEST, unit="cycle", doc="to compute a packet's route; 0: looked up ahead"
-    )
-    vc_alloc_delay: int = param(
-        1, ge=1, le=_LONGEST, unit="cycle", doc="to allocate a packet its virtual channel"
-    )
-    switch_alloc_delay: int = param(
-        1, ge=1, le=_LONGEST, unit="cycle", doc="to allocate a flit the switch; takes bids every cycle"
-    )
-    switch_traversal_delay: int = param(
-        1, ge=0, le=_LONGEST, unit="cycle", doc="of a flit from its buffer to its link"
-    )
-    link_delay: int = param(1, ge=1, le=_LONGEST, unit="cycle", doc="of a flit or credit over a link")
-    credit_delay: int = param(1, ge=0, le=_LONGEST, unit="cycle", doc="until a credit that is back counts")
-
-    @property
-    def router_cycles(self) -> int:
-        """Cycles of a head through a router whose allocations it gets at once."""
-        return (
-            self.routing_delay + self.vc_alloc_delay + self.switch_alloc_delay + self.switch_traversal_delay
-        )
+    link_delay: int = param(1, ge=1, le=LONGEST, unit="cycle", doc="of a flit or credit over a link")
 
     def zero_load_cycles(self, links: int, flits: int) -> int:
         """Return the cycles from a packet's creation until its tail has arrived, if it is alone.
@@ -58,3 +63,16 @@ class FlitConfig(Config):
         It enters its first link a cycle after it was made.
         """
         return (links - 1) * self.router_cycles + links * self.link_delay + flits - 1 + 1
+
+
+def check_lanes(vcs: int, lanes: int, parts: str = "", links: str = "") -> None:
+    """Raise ConfigError if there are fewer virtual channels than lanes.
+
+    parts, links : what comes before the names of parameters of routers, and of all links
+    """
+    if vcs < lanes:
+        raise ConfigError(
+            f"{parts}vcs must be >= {lanes} channel here, where links wait for one another in circles and "
+            f"packets change lanes to open them, got {vcs}; take {lanes}, or {links}escape=false to see the "
+            "deadlock"
+        )

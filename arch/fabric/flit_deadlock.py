@@ -9,11 +9,12 @@ from simcore.kernels.wormhole_state import NOTHING, NOW, Shape, State
 
 
 def explain_waits(
-    interconnect: Interconnect, shape: Shape, state: State, packets: int
+    interconnect: Interconnect, shape: Shape, state: State, packets: int, escape: str
 ) -> tuple[str, tuple[str, ...]]:
     """Return the explanation of a network in which nothing moves, and the channels of its circle.
 
     packets : that have not come out
+    escape : the parameter that gives packets lanes
     """
     waits = _Waits(interconnect, shape, state)
     circle = waits.circle()
@@ -23,7 +24,7 @@ def explain_waits(
     )
     names = tuple(waits.name(i) for i in circle)
     lines = [f"  {waits.sentence(i)}" for i in circle]
-    advice = "next step: escape=true, so that packets change lanes where a circle of links closes"
+    advice = f"next step: {escape}=true, so that packets change lanes where a circle of links closes"
     return "\n".join([head, *lines, advice]), names
 
 

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from arch.fabric.flit_config import FlitConfig
+from arch.fabric.flit_config import FlitConfig, check_lanes
 from arch.fabric.flit_deadlock import explain_waits
 from arch.fabric.interconnect import Hop, Interconnect
-from simcore import BrokenLawError, ConfigError, Deadlock
-from simcore.kernels.wormhole import advance, enqueue
-from simcore.kernels.wormhole_reference import STUCK
+from simcore import BrokenLawError, Deadlock
+from simcore.kernels.wormhole import advance, advance_to_news, enqueue
+from simcore.kernels.wormhole_reference import COMES_OUT, STUCK
 from simcore.kernels.wormhole_state import (
     ARRIVED,
     FLITS,
@@ -48,7 +48,8 @@ class Arrivals(NamedTuple):
     arrived: NDArray[np.int64]
 
 
-NOTHING_CAME = Arrivals(*np.zeros((3, 0), np.int64))
+NONE = np.zeros(0, np.int64)
+NOTHING_CAME = Arrivals(NONE, NONE, NONE)
 
 
 class PacketNetwork(Protocol):
@@ -58,7 +59,7 @@ class PacketNetwork(Protocol):
     def now(self) -> int:
         """The cycle that comes next."""
 
-    def offer(self, ways: ArrayLike, flits: ArrayLike, cycles: ArrayLike, names: ArrayLike) -> None:
+    def offer(self, ways: ArrayLike, flits: ArrayLike, cycles: ArrayLike, names: ArrayLike) -> Any:
         """Take packets; see `FlitNetwork.offer`."""
 
     def advance(self, until: int, *, pause: bool = False) -> Arrivals:
@@ -72,18 +73,15 @@ class FlitNetwork:
     counts : cycles in which links carried flits and in which routers and channels were held up; see `Counts`
     """
 
-    def __init__(self, interconnect: Interconnect, config: FlitConfig) -> None:
+    def __init__(self, interconnect: Interconnect, config: FlitConfig, links_named: str = "") -> None:
         """Lay out routers and links.
 
+        links_named : what comes before `escape` in messages
         raises : ConfigError if there are fewer virtual channels than lanes
         """
-        if config.vcs < interconnect.lanes:
-            raise ConfigError(
-                f"vcs must be >= {interconnect.lanes} channel here, where links wait for one another in "
-                f"circles and packets change lanes to open them, got {config.vcs}; take "
-                f"{interconnect.lanes}, or escape=false to see the deadlock"
-            )
+        check_lanes(config.vcs, interconnect.lanes)
         self.interconnect, self.config = interconnect, config
+        self._escape = f"{links_named}escape"
         number = {router: i for i, router in enumerate(interconnect.routers)}
         links = []
         for source, target in interconnect.links:
@@ -134,13 +132,16 @@ class FlitNetwork:
         """Flits on links and in routers."""
         return int(self.state.clock[FLITS])
 
-    def offer(self, ways: ArrayLike, flits: ArrayLike, cycles: ArrayLike, names: ArrayLike) -> None:
+    def offer(
+        self, ways: ArrayLike, flits: ArrayLike, cycles: ArrayLike, names: ArrayLike
+    ) -> NDArray[np.int64]:
         """Take packets, which leave their source behind those made before, in the next cycle at the earliest.
 
         ways : numbers of their ways, in the order of `interconnect.ways`
         flits : of each
         cycles : in which they are made: the last one that has passed, or later; in order for each source
         names : numbers to know them by
+        returns : the places in `state.packet` that they have until they have come out
 
         Arguments are numbers or (n,) integers.
         """
@@ -153,7 +154,9 @@ class FlitNetwork:
         for field, values in zip(("way", "flits", "created", "name"), rows, strict=True):
             fields[field][places] = values
         fields.hop[places] = 0
+        fields.left[places] = NOTHING
         enqueue(self.shape, self.state, places)
+        return places
 
     def _grow(self) -> None:
         """Double the room for packets."""
@@ -169,9 +172,42 @@ class FlitNetwork:
         pause : stop behind the first cycle in which a packet comes out
         raises : Deadlock if flits are under way and none will ever move
         """
-        if advance(self.shape, self.state, self.counts, until, pause) == STUCK:
-            explanation, circle = explain_waits(self.interconnect, self.shape, self.state, self.packets)
-            raise Deadlock(explanation, circle)
+        self._explain(advance(self.shape, self.state, self.counts, until, pause))
+        return self._taken_out()
+
+    def advance_to_news(self, start: int, until: int, *, watch: bool = False) -> NDArray[np.int64]:
+        """Let cycles pass, that of `start` at least, and stop before one in which a packet comes out.
+
+        start : the cycle that comes next, or a later one before which nothing comes out but in the next
+        until : cycle before which to stop in any case, if it is behind `start`
+        watch : stop behind a cycle in which a packet has left its source, too
+        returns : places in `state.packet` of those that come out in the cycle that is `now`
+        raises : Deadlock if flits are under way and none will ever move
+
+        What is offered before that cycle has passed still leaves in it. So whoever has to know what comes out
+        before all offers are in may learn it here.
+        """
+        news = advance_to_news(self.shape, self.state, self.counts, start, until, watch)
+        self._explain(news)
+        self._taken_out()
+        if news != COMES_OUT:
+            return NONE
+        shape, when = self.shape, self.now % len(self.state.wheel)
+        channel, flit = self.state.arriving[when, : self.state.wheel.flits[when]].T
+        out: NDArray[np.int64] = (
+            flit[(shape.link.end[channel // shape.vcs] == NOTHING) & (flit & 1 == 1)] >> 1
+        )
+        return out
+
+    def _explain(self, news: int) -> None:
+        """Raise Deadlock if that is why the kernel stopped."""
+        if news == STUCK:
+            raise Deadlock(
+                *explain_waits(self.interconnect, self.shape, self.state, self.packets, self._escape)
+            )
+
+    def _taken_out(self) -> Arrivals:
+        """Return what came out, and give its places away."""
         count = self.state.clock[ARRIVED]
         if count == 0:
             return NOTHING_CAME

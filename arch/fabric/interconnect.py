@@ -97,8 +97,12 @@ class Interconnect:
         return self._links.keys()
 
     def length(self, key: Hashable) -> int:
-        """Return the links on a way; it leads through one router less, if through any link at all."""
+        """Return the links on a way."""
         return len(self._links[key])
+
+    def routers_on(self, key: Hashable) -> int:
+        """Return the routers on a way, without joints: one between any two links."""
+        return sum(self.links[link][0] not in self.joints for link in self._links[key][1:])
 
     @cached_property
     def ways(self) -> Mapping[Any, tuple[Hop, ...]]:

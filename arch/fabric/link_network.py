@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from arch.fabric.configuration import FabricConfig
 from arch.fabric.interconnect import Hop, Interconnect
 from arch.fabric.network import Network
-from arch.fabric.packet_link import PacketLink, PacketRouter, PacketRouterConfig
+from arch.fabric.packet_link import PacketLink, PacketRouter
 from arch.fabric.packets import Branch, Packet, Queue
 from arch.links import LinksConfig
 from simcore.carried import CarriedEnd
@@ -17,26 +17,30 @@ from simcore.commands import PARK, Park, Wake
 class LinkNetwork(Network):
     """A network whose links are processes of their own, and whose packets go from one to the next.
 
-    A packet is one pixel. It takes R x `router_cycles` + L x `latency_cycles` + flits - 1 on a way of L links
-    and R routers if nobody holds it up. Where ways part, a router sends a copy on by each of its links.
+    A packet is one pixel. It takes R x `header_cycles` + L x `latency_cycles` + flits - 1 on a way of L links
+    and R routers if nobody holds it up. Where ways part, a router sends a copy on by each of its links. A
+    joint does the same in no time and at no cost, so it is no unit; the queue in front of it is as any other.
     """
 
     def lay_out(self, config: FabricConfig, costs: LinksConfig, interconnect: Interconnect) -> None:
         """Build the links and routers."""
         self._config, self._ways = config, interconnect.ways
-        cost = PacketRouterConfig(bit_energy_pj=config.router_bit_energy_pj, area_mm2=config.router_area_mm2)
-        routers = {name: self.add(PacketRouter, name, cost) for name in interconnect.routers}
+        cost = config.router_costs
+        joints = interconnect.joints
+        routers = {
+            name: self.add(PacketRouter, name, cost) for name in interconnect.routers if name not in joints
+        }
         self.links: list[PacketLink] = []
         for source, target in interconnect.links:
             link = self.add(PacketLink, f"link[{source},{target}]", costs)
             link.latency = config.latency_cycles
-            link.onward_latency = config.latency_cycles + config.router_cycles
-            link.inside = f"router[{source}]" == target or source == f"router[{target}]"
-            if isinstance(source, str):
+            link.onward_latency = config.latency_cycles + (0 if target in joints else config.header_cycles)
+            link.lay(source, target)
+            if isinstance(source, int):
+                link.late = self._decides
+            elif source in routers:
                 link.router = routers[source]
                 link.router.links.append(link)
-            else:
-                link.late = self._decides
             self.links.append(link)
         self._branches = 0
         self._asking: list[LinkEntry] = []

@@ -5,35 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from arch.fabric.link_costs import FabricLink, FabricRouter
 from arch.fabric.packets import Ask, Packet, Queue
 from arch.fabric.timeline import Timeline
-from arch.links import LinksConfig
-from simcore import Component, Counter, Operation, PartConfig, Process, param, process
+from simcore import Operation, Process, process
 from simcore.carried import CarriedBuffer
 from simcore.commands import PARK, Park, Wake
 
 REMEDY = "give packets lanes by which they escape such a circle: fabric.escape=true"
 
 
-class PacketRouterConfig(PartConfig):
-    """Cost of a router."""
-
-    bit_energy_pj: float = param(0.0, ge=0, unit="pJ", doc="energy of a bit through it")
-    area_mm2: float = param(0.0, ge=0, unit="mm2", doc="area of the router")
-
-
-class PacketRouter(Component):
+class PacketRouter(FabricRouter):
     """Queues at the ends of links, and any number of packets at once from these to the links that leave.
 
     Timing: a header is ready to leave some cycles after it came, pipelined; then only the links make it wait.
     Its time is that of all links that leave it: forwarding if one does, blocked if one is and none forwards.
-
-    links : that leave it
     """
-
-    Config = PacketRouterConfig
-    family = "router"
-    config: PacketRouterConfig
 
     forward = Operation(doc="time in which some packet leaves")
 
@@ -57,20 +44,8 @@ class PacketRouter(Component):
         """Return nothing: links remember."""
         return ()
 
-    def actions(self) -> dict[str, int]:
-        """Add bits, once for each link that they leave by."""
-        return {**super().actions(), "bit routed": sum(link.bits.count for link in self.links)}
 
-    def action_energy(self) -> dict[str, float]:
-        """Return the energy of a bit [J]."""
-        return {"bit routed": self.config.bit_energy_pj * 1e-12}
-
-    def area(self) -> float:
-        """Return the area of the router [mm2]."""
-        return self.config.area_mm2
-
-
-class PacketLink(Component):
+class PacketLink(FabricLink):
     """A link that takes one packet at a time, a flit a cycle, with a queue for each lane at its end.
 
     Virtual cut-through: a packet starts when the link is free and the queue behind it has a slot for all of
@@ -80,21 +55,14 @@ class PacketLink(Component):
 
     latency, onward_latency : cycles from the start of a packet until its first flit is at the end, and until
         it is ready to leave the router there
-    inside : whether it only leads from a core to its own router or back, which has no length
     router : that it leads from, if it does
     late : has it decide when this tick has settled; None where all is known before
     """
 
-    Config = LinksConfig
-    family = "link"
-    config: LinksConfig
-
     transfer = Operation(doc="a flit a cycle")
-    bits = Counter("bit sent", unit="bit", doc="of pixels, without what fills the last flit")
 
     latency: int = 1
     onward_latency: int = 1
-    inside: bool = False
     router: PacketRouter | None = None
     late: Callable[[PacketLink], None] | None = None
 
@@ -246,8 +214,3 @@ class PacketLink(Component):
     def actions(self) -> dict[str, int]:
         """Add flits: one a cycle."""
         return {**super().actions(), "flit": self.transfer.ticks // self.clock.ticks}
-
-    def action_energy(self) -> dict[str, float]:
-        """Return the energy of a bit over its length [J]."""
-        length = 0.0 if self.inside else self.config.length_mm
-        return {"bit sent": self.config.bit_energy_pj_per_mm * length * 1e-12}

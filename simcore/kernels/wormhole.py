@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.kernels.compiling import borrowing
-from simcore.kernels.wormhole_reference import CAME_OUT, NEVER, REACHED, STUCK
-from simcore.kernels.wormhole_state import ARRIVED, FLITS, NOTHING, NOW, Counts, Shape, State
+from simcore.kernels.wormhole_reference import CAME_OUT, COMES_OUT, NEVER, REACHED, STUCK
+from simcore.kernels.wormhole_state import ARRIVED, FLITS, LEFT, NOTHING, NOW, Counts, Shape, State
 
 #: Lists that are collected in a router: channels that need one behind, and the hops they are to take;
 #: channels that bid for the switch; links that they aim at.
@@ -61,6 +61,31 @@ def advance(shape: Shape, state: State, counts: Counts, until: int, pause: bool)
 
 
 @borrowing
+def advance_to_news(shape: Shape, state: State, counts: Counts, start: int, until: int, watch: bool) -> int:
+    """Compiled twin of `advance_to_news_reference`."""
+    clock = state.clock
+    advance(shape, state, counts, start, False)
+    while True:
+        left = clock[LEFT]
+        if advance(shape, state, counts, clock[NOW] + 1, False) == STUCK:
+            return STUCK
+        if _comes_out(shape, state):
+            return COMES_OUT
+        if clock[NOW] >= until or (watch and clock[LEFT] > left):
+            return REACHED
+
+
+@borrowing
+def _comes_out(shape: Shape, state: State) -> bool:
+    when = state.clock[NOW] % len(state.wheel)
+    for n in range(state.wheel[when].flits):
+        i, flit = state.arriving[when, n, 0], state.arriving[when, n, 1]
+        if flit & 1 and shape.link[i // shape.vcs].end == NOTHING:
+            return True
+    return False
+
+
+@borrowing
 def _receive(shape: Shape, state: State, now: int) -> bool:
     when = now % len(state.wheel)
     slot, channels, vcs, depth = state.wheel[when], state.channel, shape.vcs, shape.depth
@@ -108,6 +133,7 @@ def _depart(shape: Shape, state: State, counts: Counts, now: int, i: int, link: 
     slot.flits += 1
     state.channel[i].credits -= 1
     counts.carried[link] += 1
+    counts.link_last[link] = now + 1
 
 
 @borrowing
@@ -130,6 +156,7 @@ def _inject(shape: Shape, state: State, counts: Counts, now: int, link: int) -> 
     i = link * vcs + chosen
     if chosen == NOTHING or state.channel[i].credits == 0:
         counts.held_up[link] += 1
+        counts.link_last[link] = now + 1
         return False
     port.sent += 1
     tail = port.sent == packet.flits
@@ -137,6 +164,8 @@ def _inject(shape: Shape, state: State, counts: Counts, now: int, link: int) -> 
     state.clock[FLITS] += 1
     if tail:
         port.head, port.sent = packet.next, 0
+        packet.left = now
+        state.clock[LEFT] += 1
     return True
 
 
@@ -159,12 +188,15 @@ def _route(shape: Shape, state: State, counts: Counts, now: int, router: int) ->
             best[0, o] = NOTHING
     for n in range(aims):
         target = lists[AIMS, n]
-        counts.held_up[target] += aimed_at[target]
+        if aimed_at[target]:
+            counts.held_up[target] += 1
+            counts.link_last[target] = now + 1
         aimed_at[target], best[1, target] = False, NOTHING
     if busy:
         counts.busy[router] += 1
     else:
         counts.blocked[router] += 1
+    counts.router_last[router] = now + 1
     return busy
 
 

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.kernels.wormhole_state import ARRIVED, FLITS, NOTHING, NOW, Counts, Shape, State
+from simcore.kernels.wormhole_state import ARRIVED, FLITS, LEFT, NOTHING, NOW, Counts, Shape, State
 
-#: Why `advance_reference` returns: the time is up, a packet has come out, or flits are in and none will ever
-#: move.
-REACHED, CAME_OUT, STUCK = range(3)
+#: Why an advance returns: the time is up, a packet has come out, flits are in and none will ever move, a
+#: packet comes out in the next cycle.
+REACHED, CAME_OUT, STUCK, COMES_OUT = range(4)
 NEVER = np.iinfo(np.int64).max
 
 Bits = NDArray[np.bool_]
@@ -72,6 +72,35 @@ def advance_reference(shape: Shape, state: State, counts: Counts, until: int, pa
     return REACHED
 
 
+def advance_to_news_reference(
+    shape: Shape, state: State, counts: Counts, start: int, until: int, watch: bool
+) -> int:
+    """Let cycles pass, that of `start` at least, and stop before one in which a packet comes out.
+
+    start : the cycle that comes next, or a later one before which nothing comes out but in the next
+    until : cycle before which to stop in any case, if it is behind `start`
+    watch : stop behind a cycle in which a packet has left its source, too
+    returns : why it stopped
+    """
+    clock = state.clock
+    advance_reference(shape, state, counts, start, False)
+    while True:
+        left = int(clock[LEFT])
+        if advance_reference(shape, state, counts, clock[NOW] + 1, False) == STUCK:
+            return STUCK
+        if _comes_out_reference(shape, state):
+            return COMES_OUT
+        if clock[NOW] >= until or (watch and clock[LEFT] > left):
+            return REACHED
+
+
+def _comes_out_reference(shape: Shape, state: State) -> bool:
+    """Return whether the next cycle brings a tail to a terminal."""
+    when = state.clock[NOW] % len(state.wheel)
+    coming = state.arriving[when, : state.wheel.flits[when]]
+    return any(shape.link.end[i // shape.vcs] == NOTHING and flit & 1 for i, flit in coming)
+
+
 def _receive_reference(shape: Shape, state: State, now: int) -> bool:
     """Take flits and credits off the links; return whether there were any."""
     channel, packet, clock = state.channel, state.packet, state.clock
@@ -114,6 +143,7 @@ def _send_flit(shape: Shape, state: State, counts: Counts, now: int, i: int, fli
     state.wheel.flits[when] += 1
     state.channel.credits[i] -= 1
     counts.carried[link] += 1
+    counts.link_last[link] = now + 1
 
 
 def _inject_reference(shape: Shape, state: State, counts: Counts, now: int, link: int) -> bool:
@@ -133,6 +163,7 @@ def _inject_reference(shape: Shape, state: State, counts: Counts, now: int, link
     i = link * shape.vcs + chosen
     if chosen == NOTHING or not credits[i]:
         counts.held_up[link] += 1
+        counts.link_last[link] = now + 1
         return False
     port.sent[link] += 1
     tail = port.sent[link] == packet.flits[p]
@@ -140,6 +171,8 @@ def _inject_reference(shape: Shape, state: State, counts: Counts, now: int, link
     state.clock[FLITS] += 1
     if tail:
         port.head[link], port.sent[link] = packet.next[p], 0
+        packet.left[p] = now
+        state.clock[LEFT] += 1
     return True
 
 
@@ -185,9 +218,12 @@ def _route_reference(shape: Shape, state: State, counts: Counts, now: int, route
     counts.no_channel[[i for i in heads if i not in allocated]] += 1
     counts.no_credit[[i for i in rest if i not in free]] += 1
     counts.lost[[i for i in free if i not in winners]] += 1
-    counts.held_up[[link for link in aimed_at if link not in sent]] += 1
+    held_up = [link for link in aimed_at if link not in sent]
+    counts.held_up[held_up] += 1
+    counts.link_last[held_up] = now + 1
     busy = bool(allocated or winners or len(bidding) < len(held))
     (counts.busy if busy else counts.blocked)[router] += 1
+    counts.router_last[router] = now + 1
     return busy
 
 

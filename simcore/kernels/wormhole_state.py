@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 NOTHING = -1
 #: Places in `State.clock`: the cycle that comes next; flits between source and reader; packets that have come
-#: out and were not yet taken note of.
-NOW, FLITS, ARRIVED = range(3)
+#: out and were not yet taken note of; packets that have left their source.
+NOW, FLITS, ARRIVED, LEFT = range(4)
 
 _LINK = np.dtype([(name, np.int32) for name in ("start", "end", "exit", "entry", "flight", "back")])
 _ROUTER = np.dtype([(name, np.int32) for name in ("first", "inputs", "outputs")])
@@ -34,7 +34,7 @@ _PORT = np.dtype(
 )
 _SLOT = np.dtype([("flits", np.int32), ("credits", np.int32)])
 _PACKET = np.dtype(
-    [(name, np.int64) for name in ("way", "flits", "hop", "next", "created", "arrived", "name")]
+    [(name, np.int64) for name in ("way", "flits", "hop", "next", "created", "left", "arrived", "name")]
 )
 
 
@@ -80,7 +80,8 @@ class State(NamedTuple):
     wheel : of each of the cycles to come, how many `flits` and `credits` reach the end of a link
     arriving : of each of the same cycles, channel and flit
     returning : of each of the same cycles, channels that get a credit
-    packet : of each, its way, flits, current hop, follower in its queue, and when it was made and came out
+    packet : of each, its way, flits, current hop, follower in its queue, and when it was made, its tail left
+        its source, and it came out
     done : packets that have come out, in order
     clock : see `NOW`
     lists, best, aimed_at : what the kernel works with inside a cycle; nothing to anybody else
@@ -110,6 +111,7 @@ class Counts(NamedTuple):
         room behind it, or lost the switch to another
     busy : (routers,) in which a flit was inside and could go on or was being worked on
     blocked : (routers,) in which flits were inside and none could go on
+    link_last, router_last : the cycle behind the last one of these, of each link and router
     """
 
     carried: NDArray[np.int64]
@@ -119,6 +121,8 @@ class Counts(NamedTuple):
     lost: NDArray[np.int64]
     busy: NDArray[np.int64]
     blocked: NDArray[np.int64]
+    link_last: NDArray[np.int64]
+    router_last: NDArray[np.int64]
 
 
 def make_shape(
@@ -183,7 +187,7 @@ def make_state(shape: Shape, packets: int) -> State:
         np.zeros((slots, links), np.int32),
         _records(_PACKET, packets),
         np.zeros(packets, np.int64),
-        np.zeros(3, np.int64),
+        np.zeros(4, np.int64),
         np.zeros((4, len(channel)), np.int32),
         np.full((2, len(channel)), NOTHING, np.int32),
         np.zeros(links, np.bool_),
@@ -193,7 +197,7 @@ def make_state(shape: Shape, packets: int) -> State:
 def make_counts(shape: Shape) -> Counts:
     """Return counts that all start from nothing."""
     links, routers = len(shape.link), len(shape.router)
-    sizes = (links, links, *[links * shape.vcs] * 3, routers, routers)
+    sizes = (links, links, *[links * shape.vcs] * 3, routers, routers, links, routers)
     return Counts(*(np.zeros(size, np.int64) for size in sizes))
 
 

@@ -133,6 +133,35 @@ def test_late_callbacks_run_in_rounds_that_see_a_settled_tick(engine: EngineName
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_tick_closes_behind_its_late_rounds_and_behind_a_halt(engine: EngineName) -> None:
+    env = bare_engine(engine)
+    log: list[tuple[int, str]] = []
+
+    def process(halts: bool) -> Process:
+        yield 2
+        env.closing(lambda: log.append((env.now, "closes")))
+        if halts:
+            env.halt()
+        env.late(lambda: env.start(after()))
+        yield 3
+        log.append((env.now, "later"))
+
+    def after() -> Process:
+        log.append((env.now, "after a round"))
+        env.closing(lambda: log.append((env.peek(), "comes next")))
+        yield 0
+
+    env.start(process(halts=True))
+    env.start(process(halts=False))
+    env.run()
+    assert log == [(2, "after a round")] * 2
+    assert not env.idle
+    env.run()
+    assert log[2:] == [(2, "closes")] * 2 + [(5, "comes next")] * 2 + [(5, "later")] * 2
+    assert env.idle
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_halting_ends_the_run_with_the_tick_late_rounds_included(engine: EngineName) -> None:
     env = bare_engine(engine)
     log: list[tuple[int, str]] = []

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcore.kernels.wormhole import advance, enqueue
-from simcore.kernels.wormhole_reference import STUCK, advance_reference, enqueue_reference
+from simcore.kernels.wormhole import advance, advance_to_news, enqueue
+from simcore.kernels.wormhole_reference import (
+    COMES_OUT,
+    STUCK,
+    advance_reference,
+    advance_to_news_reference,
+    enqueue_reference,
+)
 from simcore.kernels.wormhole_state import NOTHING, NOW, Shape, make_counts, make_shape, make_state
 
 Packet = tuple[int, int, int]  # way, flits, cycle
@@ -59,7 +65,7 @@ def run(shape: Shape, packets: list[Packet], step: Any, put: Any, pause: bool) -
     """Return the whole state and all counts at every stop."""
     state, counts = make_state(shape, len(packets) + 1), make_counts(shape)
     for number, (way, flits, cycle) in enumerate(packets):
-        state.packet[number] = (way, flits, 0, NOTHING, cycle, NOTHING, number)
+        state.packet[number] = (way, flits, 0, NOTHING, cycle, NOTHING, NOTHING, number)
     put(shape, state, np.arange(len(packets)))
     stops = []
     while True:
@@ -78,6 +84,31 @@ def test_the_kernel_equals_its_specification(data: st.DataObject, shape: Shape, 
     assert run(shape, packets, advance, enqueue, pause) == twin
 
 
+@settings(deadline=None)
+@given(data=st.data(), shape=shapes(), watch=st.booleans())
+def test_news_are_packets_that_come_out_in_the_next_cycle(
+    data: st.DataObject, shape: Shape, watch: bool
+) -> None:
+    packets = data.draw(packets_of(shape))
+
+    def to_news(step: Any) -> Any:
+        return lambda shape, state, counts, until, watch: step(shape, state, counts, 0, until, watch)
+
+    twin = run(shape, packets, to_news(advance_to_news_reference), enqueue_reference, watch)
+    assert run(shape, packets, to_news(advance_to_news), enqueue, watch) == twin
+    state, counts, arrivals = make_state(shape, len(packets) + 1), make_counts(shape), []
+    for number, (way, flits, cycle) in enumerate(packets):
+        state.packet[number] = (way, flits, 0, NOTHING, cycle, NOTHING, NOTHING, number)
+    enqueue(shape, state, np.arange(len(packets)))
+    while state.clock[NOW] < 400:
+        why = advance_to_news(shape, state, counts, 0, 400, watch)
+        if why == STUCK:
+            return
+        if why == COMES_OUT:
+            arrivals.append(state.clock[NOW])
+    assert arrivals == sorted({cycle for cycle in state.packet.arrived[: len(packets)] if cycle > 0})
+
+
 @pytest.mark.parametrize("routing", [0, 1, 3])
 @pytest.mark.parametrize("flits", [1, 5])
 def test_a_packet_alone_takes_each_stage_once(routing: int, flits: int) -> None:
@@ -85,7 +116,7 @@ def test_a_packet_alone_takes_each_stage_once(routing: int, flits: int) -> None:
     way = [(0, 0, 2), (1, 0, 2), (2, 0, 2)]
     shape = make_shape(links, [way], routers=2, vcs=2, depth=8, routing=routing, allocation=1)
     state, counts = make_state(shape, 1), make_counts(shape)
-    state.packet[0] = (0, flits, 0, NOTHING, 7, NOTHING, 0)
+    state.packet[0] = (0, flits, 0, NOTHING, 7, NOTHING, NOTHING, 0)
     enqueue(shape, state, np.arange(1))
     advance(shape, state, counts, 1000, True)
     assert state.packet.arrived[0] - 7 == 2 + 2 * (routing + 1 + 3) + flits - 1

@@ -10,7 +10,6 @@ import numpy as np
 from arch.activation_memory import Buffer
 from arch.array_parts import ArrayParts
 from arch.core import Core
-from arch.fabric.link_network import LinkNetwork
 from arch.fabric.network import Network, StageEntry
 from arch.host import Sink, Source
 from arch.machine import ArrayReport, Values
@@ -23,10 +22,6 @@ from workloads import sample_windows
 
 if TYPE_CHECKING:  # its kernels load when values are computed
     from arch.values import StageValues
-
-
-#: Timed fabrics by fidelity.
-NETWORKS: dict[str, type[Network]] = {"link": LinkNetwork}
 
 
 class DataflowChip(Component):
@@ -84,12 +79,13 @@ class DataflowChip(Component):
                     carried.setdefault(sender, []).append((stage.name, port, buffer.depth))
                 else:
                     flits = fabric.flits(self.cores[sender].links.pixel_bits)
-                    cycles = fabric.zero_load_cycles(interconnect.length(key), flits)
+                    links, routers = interconnect.length(key), interconnect.routers_on(key)
+                    cycles = fabric.zero_load_cycles(links, routers, flits)
                     self._link(sender, port, buffer.depth, cycles)
         self._link(placed.stages[-1].name, self.sink.pixel_in, None, fabric.latency_cycles)
         self.entries: dict[str, StageEntry] = {}
         if carried:
-            network: Network = self.add(NETWORKS[fabric.fidelity], "fabric", PartConfig())
+            network = self.add(_network(fabric.fidelity), "fabric", PartConfig())
             network.lay_out(fabric, config.core.links, interconnect)
             for sender, readers in carried.items():
                 self.entries[sender] = self._enter(network, sender, readers)
@@ -192,6 +188,17 @@ class DataflowChip(Component):
                 for work, arrays in layers
             },
         )
+
+
+def _network(fidelity: str) -> type[Network]:
+    """Return the timed fabric of a fidelity."""
+    if fidelity == "flit":
+        from arch.fabric.flit_carrier import FlitCarrier  # loads kernels
+
+        return FlitCarrier
+    from arch.fabric.link_network import LinkNetwork
+
+    return LinkNetwork
 
 
 def _carried_values(entry: StageEntry, output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

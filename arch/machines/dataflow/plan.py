@@ -154,7 +154,9 @@ def _interconnect(config: DataflowConfig, placement: Placement, stages: list[Sta
         for operand in stage.operands
         if operand.source in home and home[operand.source] != home[stage.name]
     }
-    return Interconnect.along(placement.topology, ways, escape=config.fabric.escape)
+    interconnect = Interconnect.along(placement.topology, ways, escape=config.fabric.escape)
+    config.fabric.check(interconnect)
+    return interconnect
 
 
 def _hops(config: DataflowConfig, interconnect: Interconnect, stages: list[Stage]) -> dict[str, int]:
@@ -162,8 +164,9 @@ def _hops(config: DataflowConfig, interconnect: Interconnect, stages: list[Stage
     fabric = config.fabric
     hops = dict.fromkeys((s.name for s in stages), fabric.latency_cycles)
     bits = {s.name: s.shape[0] * config.activation_bits for s in stages}
-    for sender, reader in interconnect.keys:
-        cycles = fabric.zero_load_cycles(interconnect.length((sender, reader)), fabric.flits(bits[sender]))
+    for way in interconnect.keys:
+        sender, flits = way[0], fabric.flits(bits[way[0]])
+        cycles = fabric.zero_load_cycles(interconnect.length(way), interconnect.routers_on(way), flits)
         hops[sender] = max(hops[sender], cycles)
     return hops
 

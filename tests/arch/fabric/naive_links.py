@@ -97,7 +97,7 @@ class NaiveLinks:
             state = "busy" if self.now < link.busy_until else "blocked" if waits else "idle"
             link.spent[state] += 1
             source = self.interconnect.links[number][0]
-            if isinstance(source, str):
+            if isinstance(source, str) and source not in self.interconnect.joints:
                 at_routers.setdefault(source, []).append(state)
         for router, states in at_routers.items():
             state = next(s for s in ("busy", "blocked", "idle") if s in states)
@@ -191,5 +191,6 @@ class NaiveLinks:
             arrival = self.now + config.latency_cycles + flits - 1
             self.landings.append((arrival, copy.stream, reader, copy.token))
         if onward:
-            ready = self.now + config.latency_cycles + config.router_cycles
+            joint = self.interconnect.links[hop.link][1] in self.interconnect.joints
+            ready = self.now + config.latency_cycles + (0 if joint else config.header_cycles)
             self.queues[hop].append(Copy(copy.stream, copy.token, ready, onward))

@@ -109,6 +109,7 @@ def test_a_bus_has_an_arbiter_and_a_joint() -> None:
     assert interconnect.routers == ("bus[in]", "bus[out]")
     assert interconnect.joints == ("bus[out]",)
     assert interconnect.links[1] == ("bus[in]", "bus[out]")
+    assert (interconnect.length((0, 1)), interconnect.routers_on((0, 1))) == (3, 1)
     assert not interconnect.closed
 
 

@@ -71,10 +71,10 @@ def test_a_packet_alone_takes_what_its_routers_links_and_flits_take(
     traffic = [Stream(source, (Reader(target, 1, 0),), (7,), bits=flits)]
     interconnect = interconnect_of(config, cores, traffic)
     ((times,),), _ = run_traffic(config, traffic, interconnect)
-    links = interconnect.length((source, target))
-    assert len(interconnect.routers) == links - 1
-    assert times.landed == [7 + links * latency + (links - 1) * router + flits - 1]
-    assert times.landed[0] == 7 + config.zero_load_cycles(links, flits)
+    links, routers = interconnect.length((source, target)), interconnect.routers_on((source, target))
+    assert routers == links - 1 - len(interconnect.joints)
+    assert times.landed == [7 + links * latency + routers * router + flits - 1]
+    assert times.landed[0] == 7 + config.zero_load_cycles(links, routers, flits)
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 4), st.integers(1, 6))
@@ -91,7 +91,7 @@ def test_slots_bound_how_fast_a_link_can_send(queue: int, latency: int, router: 
         free = starts[-1] + flits if starts else 0
         slot = starts[number - queue] + latency + router + flits + 1 if number >= queue else 0
         starts.append(max(free, slot))
-    assert times.landed == [start + config.zero_load_cycles(3, flits) for start in starts]
+    assert times.landed == [start + config.zero_load_cycles(3, 2, flits) for start in starts]
 
 
 FORK = {"kind": "edge-list", "edges": [(0, 1), (1, 2), (1, 3)]}
@@ -179,3 +179,14 @@ def test_flits_and_bits_are_those_of_every_link_of_every_packet(
             flits += len(tree) * len(stream.gaps) * config.flits(stream.bits)
         busy = sum(a.ticks.get("busy:transfer", 0) for a in outcome.accounts if a.family == "link")
         assert busy == flits
+
+
+def test_the_joint_of_a_bus_takes_no_time_energy_or_area() -> None:
+    """A pixel for two readers crosses the medium once, and costs only what its arbiter does."""
+    config = fabric({"kind": "bus"}, router_cycles=5, router_area_mm2=2.0, router_bit_energy_pj=3.0)
+    traffic = [Stream(0, (Reader(1, 9, 0), Reader(2, 9, 0)), (0,), bits=8)]
+    (times,), outcome = run_traffic(config, traffic, interconnect_of(config, 3, traffic))
+    assert [reader.landed for reader in times] == [[3 + 5], [3 + 5]]
+    assert [a.path for a in outcome.accounts if a.family == "router"] == ["fabric.bus[in]"]
+    assert outcome.energy.by_component["router"] == pytest.approx(8 * 3e-12)
+    assert outcome.area.by_component["router"] == 2.0

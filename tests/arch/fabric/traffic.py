@@ -12,6 +12,7 @@ from arch import fabrics
 from arch.fabric.configuration import FabricConfig
 from arch.fabric.interconnect import Interconnect
 from arch.fabric.link_network import LinkNetwork
+from arch.fabric.network import Network
 from arch.links import LinksConfig
 from simcore import BufferIn, Component, Operation, Out, Outcome, PartConfig, Process, Simulation, process
 from tests.benches import CORE
@@ -89,11 +90,13 @@ class Memory(Component):
 class FabricBench(Component):
     """Senders and memories on a fabric."""
 
-    def lay_out(self, config: FabricConfig, traffic: Traffic, interconnect: Interconnect) -> None:
+    def lay_out(
+        self, config: FabricConfig, traffic: Traffic, interconnect: Interconnect, kind: type[Network]
+    ) -> None:
         """Build and connect everything."""
         self.times = [[Times() for _ in stream.readers] for stream in traffic]
         self.left = sum(len(stream.readers) for stream in traffic)
-        self.network = self.add(LinkNetwork, "fabric", PartConfig())
+        self.network = self.add(kind, "fabric", PartConfig())
         self.network.lay_out(config, LinksConfig(), interconnect)
         for i, stream in enumerate(traffic):
             sender = self.add(Sender, f"sender[{i}]", PartConfig())
@@ -119,12 +122,16 @@ class FabricBench(Component):
 
 
 def run_traffic(
-    config: FabricConfig, traffic: Traffic, interconnect: Interconnect, **options: Any
+    config: FabricConfig,
+    traffic: Traffic,
+    interconnect: Interconnect,
+    kind: type[Network] = LinkNetwork,
+    **options: Any,
 ) -> tuple[list[list[Times]], Outcome]:
     """Return when pixels came to each reader of each stream, and the outcome."""
     simulation = Simulation([CORE], **options)
     fabric = simulation.build(FabricBench, PartConfig())
-    fabric.lay_out(config, traffic, interconnect)
+    fabric.lay_out(config, traffic, interconnect, kind)
     outcome = simulation.run()
     return fabric.times, outcome
 
@@ -136,9 +143,9 @@ def interconnect_of(config: FabricConfig, cores: int, traffic: Traffic) -> Inter
 
 
 @st.composite
-def topologies(draw: st.DrawFn) -> tuple[dict[str, Any], int]:
+def topologies(draw: st.DrawFn, *, joints: bool = True) -> tuple[dict[str, Any], int]:
     """Draw a topology's settings, and its cores."""
-    kind = draw(st.sampled_from(sorted(fabrics)))
+    kind = draw(st.sampled_from([kind for kind in sorted(fabrics) if joints or not fabrics[kind].joints]))
     if kind == "edge-list":
         size = draw(st.integers(2, 6))
         extra = draw(st.lists(st.sampled_from(list(product(range(size), repeat=2))), max_size=6))
@@ -156,13 +163,18 @@ def fabric(topology: dict[str, Any], **settings: Any) -> FabricConfig:
 
 
 @st.composite
-def loads(draw: st.DrawFn) -> tuple[FabricConfig, int, Traffic]:
+def loads(draw: st.DrawFn, fidelity: str = "link") -> tuple[FabricConfig, int, Traffic]:
     """Draw a fabric, its cores and traffic on it, from light to such that most of it waits."""
-    topology, cores = draw(topologies())
+    topology, cores = draw(topologies(joints=fidelity == "link"))
+    routers: dict[str, Any] = {"router_cycles": draw(st.integers(0, 3))}
+    if fidelity == "flit":  # an edge list may need as many channels as it has lanes
+        flit = {"vcs": draw(st.integers(6, 7)), "vc_buffer_flits": draw(st.integers(1, 4))}
+        routers = {"flit": {**flit, "routing_delay": draw(st.integers(0, 1))}}
     config = fabric(
         topology,
+        fidelity=fidelity,
         latency_cycles=draw(st.integers(1, 4)),
-        router_cycles=draw(st.integers(0, 3)),
+        **routers,
         width_bits=draw(st.none() | st.integers(1, 8)),
         queue_packets=draw(st.integers(1, 3)),
     )
