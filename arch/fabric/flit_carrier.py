@@ -17,7 +17,7 @@ import numpy as np
 
 from arch.fabric.configuration import FabricConfig
 from arch.fabric.flit_entry import Copy, FlitEntry
-from arch.fabric.flit_network import NONE, FlitNetwork
+from arch.fabric.flit_network import FlitNetwork
 from arch.fabric.flit_units import FlitLink, FlitRouter, Spent
 from arch.fabric.interconnect import Interconnect
 from arch.fabric.network import Network
@@ -55,7 +55,7 @@ class FlitCarrier(Network):
         self._entries = 0
         self._ready: dict[int, list[Copy]] = {}  # that enter the network, by tick
         self._under_way: dict[int, Copy] = {}  # by place in the network
-        self._coming: Any = NONE  # places of those that land in the tick that the network has come to
+        self._coming: list[int] = []  # places of those that land in the tick that the network has come to
         self._refused: list[FlitEntry] = []
         self._closing = False
         self._tick = Wake(self._go)
@@ -88,16 +88,13 @@ class FlitCarrier(Network):
 
     def left(self, place: int) -> int | None:
         """Return the cycle in which the tail of a packet has left its source, None if it has not."""
-        cycle = int(self.flits.state.packet.left[place])
-        return None if cycle < 0 else cycle
+        return self.flits.left(place)
 
     def _go(self, _: None) -> Park:
         """Land what comes out in this tick, and let its cycle pass when it is over."""
-        if len(self._coming):
-            coming, self._coming = self._coming, NONE
-            for place in coming.tolist():
-                copy = self._under_way.pop(place)
-                copy.lands(self.left(place))
+        coming, self._coming = self._coming, []
+        for place in coming:
+            self._under_way.pop(place).lands(self.left(place))
         self._close()
         return PARK
 

@@ -48,8 +48,7 @@ class Arrivals(NamedTuple):
     arrived: NDArray[np.int64]
 
 
-NONE = np.zeros(0, np.int64)
-NOTHING_CAME = Arrivals(NONE, NONE, NONE)
+NOTHING_CAME = Arrivals(*np.zeros((3, 0), np.int64))
 
 
 class PacketNetwork(Protocol):
@@ -99,8 +98,16 @@ class FlitNetwork:
             allocation=config.vc_alloc_delay,
         )
         self.state = make_state(self.shape, _ROOM)
+        self._view()
         self._free = np.arange(_ROOM)
         self.counts: Counts = make_counts(self.shape)
+
+    def _view(self) -> None:
+        """Take views of what is looked at often, as attributes of record arrays are slow."""
+        packet = self.state.packet
+        self._packet = {name: packet[name].view(np.ndarray) for name in packet.dtype.names}
+        self._flits = self.state.wheel["flits"].view(np.ndarray)
+        self._ends = self.shape.link["end"].tolist()
 
     def _channels(self, ways: Sequence[Sequence[Hop]]) -> Iterator[list[tuple[int, int, int]]]:
         """Yield which channels packets may take on each link of each way: the first one, and how many."""
@@ -150,11 +157,11 @@ class FlitNetwork:
         while len(self._free) < count:
             self._grow()
         places, self._free = self._free[:count], self._free[count:]
-        fields: Any = self.state.packet
+        fields = self._packet
         for field, values in zip(("way", "flits", "created", "name"), rows, strict=True):
             fields[field][places] = values
-        fields.hop[places] = 0
-        fields.left[places] = NOTHING
+        fields["hop"][places] = 0
+        fields["left"][places] = NOTHING
         enqueue(self.shape, self.state, places)
         return places
 
@@ -164,6 +171,7 @@ class FlitNetwork:
         larger = np.zeros(2 * count, packet.dtype).view(np.recarray)
         larger[:count] = packet
         self.state = self.state._replace(packet=larger, done=np.zeros(2 * count, np.int64))
+        self._view()
         self._free = np.concatenate([self._free, np.arange(count, 2 * count)])
 
     def advance(self, until: int, *, pause: bool = False) -> Arrivals:
@@ -173,9 +181,12 @@ class FlitNetwork:
         raises : Deadlock if flits are under way and none will ever move
         """
         self._explain(advance(self.shape, self.state, self.counts, until, pause))
-        return self._taken_out()
+        done = self._give_back()
+        if not len(done):
+            return NOTHING_CAME
+        return Arrivals(*(self._packet[field][done] for field in Arrivals._fields))
 
-    def advance_to_news(self, start: int, until: int, *, watch: bool = False) -> NDArray[np.int64]:
+    def advance_to_news(self, start: int, until: int, *, watch: bool = False) -> list[int]:
         """Let cycles pass, that of `start` at least, and stop before one in which a packet comes out.
 
         start : the cycle that comes next, or a later one before which nothing comes out but in the next
@@ -189,15 +200,17 @@ class FlitNetwork:
         """
         news = advance_to_news(self.shape, self.state, self.counts, start, until, watch)
         self._explain(news)
-        self._taken_out()
+        self._give_back()
         if news != COMES_OUT:
-            return NONE
-        shape, when = self.shape, self.now % len(self.state.wheel)
-        channel, flit = self.state.arriving[when, : self.state.wheel.flits[when]].T
-        out: NDArray[np.int64] = (
-            flit[(shape.link.end[channel // shape.vcs] == NOTHING) & (flit & 1 == 1)] >> 1
-        )
-        return out
+            return []
+        when, vcs, ends = self.now % len(self._flits), self.shape.vcs, self._ends
+        coming = self.state.arriving[when, : self._flits[when]].tolist()
+        return [flit >> 1 for channel, flit in coming if flit & 1 and ends[channel // vcs] == NOTHING]
+
+    def left(self, place: int) -> int | None:
+        """Return the cycle in which a packet's tail has left its source, by its place; None if it has not."""
+        cycle = int(self._packet["left"][place])
+        return None if cycle == NOTHING else cycle
 
     def _explain(self, news: int) -> None:
         """Raise Deadlock if that is why the kernel stopped."""
@@ -206,15 +219,14 @@ class FlitNetwork:
                 *explain_waits(self.interconnect, self.shape, self.state, self.packets, self._escape)
             )
 
-    def _taken_out(self) -> Arrivals:
-        """Return what came out, and give its places away."""
+    def _give_back(self) -> NDArray[np.int64]:
+        """Return the places of what came out, which now are free."""
         count = self.state.clock[ARRIVED]
-        if count == 0:
-            return NOTHING_CAME
-        packet, done = self.state.packet, self.state.done[:count].copy()
-        self._free = np.concatenate([done, self._free])
-        self.state.clock[ARRIVED] = 0
-        return Arrivals(packet.name[done], packet.created[done], packet.arrived[done])
+        done = self.state.done[:count].copy()
+        if count:
+            self._free = np.concatenate([done, self._free])
+            self.state.clock[ARRIVED] = 0
+        return done
 
     def usage(self, cycles: int) -> dict[str, dict[str, int]]:
         """Return the cycles that each link and router spent in each state, which sum to `cycles`.
