@@ -79,3 +79,29 @@ def test_memory_and_cores_buy_what_the_study_says(tmp_path: Path) -> None:
     picture = tmp_path / "study.png"
     study["save_figure"](study["draw"](trade, sequential, climbs, reads, (4, 64)), picture)
     assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_channels_of_their_own_are_worth_what_the_study_says(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "fabric_study.py"))
+    needed = study["needed_bytes"]()
+    for network, found in needed.items():
+        assert all(found["5pp"] < found[rival] for rival in ("mesh", "torus", "ring")), network
+    small, widths = study["SMALL"], (16, 32)
+    climbs = study["by_width"](small, "link", widths)
+    assert [found.interval for found in climbs["5pp"]] == [64 * 130] * 2
+    for rival in ("mesh", "torus", "ring"):
+        half, whole = climbs[rival]
+        assert half.interval > 1.9 * whole.interval == 1.9 * 64 * 130
+    narrow = study["by_fidelity"]([small], fidelities=("ideal", "link"))
+    exact = {
+        fidelity: study["by_width"](small, fidelity, (16, 64), ["mesh"], images=1)["mesh"]
+        for fidelity in study["FIDELITIES"]
+    }
+    ideal, link, flit = (exact[fidelity] for fidelity in study["FIDELITIES"])
+    assert ideal[0].makespan < link[0].makespan < flit[0].makespan
+    assert ideal[1].makespan == link[1].makespan
+    assert len(study["fidelity_table"](narrow).splitlines()) == 1 + len(narrow)
+    picture = tmp_path / "fabrics.png"
+    study["save_figure"](study["draw"](needed, (16, 64), climbs, exact, narrow), picture)
+    assert picture.stat().st_size > 10_000
