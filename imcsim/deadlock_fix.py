@@ -14,6 +14,7 @@ from arch.machines.dataflow import DataflowMap
 from imcsim.depth_trials import DepthTrials, least_depth
 from simcore import Deadlock
 from simcore.activity import category
+from simcore.deadlock import Parked
 
 #: Runs that a fix may take.
 MOST_RUNS = 12
@@ -37,7 +38,8 @@ def with_fix(deadlock: Deadlock, machine: Machine, placed: NetworkMap, images: i
 def full_edges(deadlock: Deadlock, placed: DataflowMap) -> list[str]:
     """Return the edges of the circle whose buffers are full, as users write them."""
     found = []
-    ring = deadlock.circle
+    # Channels of a flit network are in a circle by their names; no depth opens that one.
+    ring = [waiter for waiter in deadlock.circle if isinstance(waiter, Parked)]
     for waiter, blocker in zip(ring, (*ring[1:], *ring[:1]), strict=True):
         sender = waiter.unit.component.layer or placed.network.input
         edge = f"{sender}:{blocker.unit.component.layer}"

@@ -23,7 +23,7 @@ from traces import LoadPoint, plot_load_latency, save_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from arch.fabric.synthetic_traffic import TrafficReport
+    from arch.fabric.traffic_run import TrafficReport
 
 SCHEMA = "imcsim.fabric/1"
 _MOST_LOADS = 1000
@@ -77,6 +77,8 @@ class FabricRun:
         words[-1] += "s" * (config.packet_flits > 1)
         if config.fidelity == "flit":
             words.append(f"{config.vcs} virtual channels of {config.vc_buffer_flits} flits")
+        if config.fidelity == "link":
+            words.append(f"queues of {config.queue_packets} packet" + "s" * (config.queue_packets > 1))
         title, below = f"{self.graph}, {config.fidelity} fidelity", "  ·  ".join(words)
         return plot_load_latency(points, zero_load=self.zero_load_latency, title=title, below=below)
 

@@ -49,7 +49,8 @@ class ModelError(SimError):
 class Deadlock(ModelError):  # noqa: N818  -- the field's word for it
     """No event is left, yet expected outputs are missing.
 
-    circle : units that wait for one another, each for the next; see `simcore.deadlock.Parked`
+    circle : units that wait for one another, each for the next, see `simcore.deadlock.Parked`; of a network
+        of flits, the names of its virtual channels that do
     """
 
     def __init__(self, explanation: str, circle: Sequence[Any] = ()) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from simcore import Config, ConfigError, param
 
@@ -55,14 +55,14 @@ class FlitConfig(FlitRouterConfig):
     )
     link_delay: int = param(1, ge=1, le=LONGEST, unit="cycle", doc="of a flit or credit over a link")
 
-    def zero_load_cycles(self, links: int, flits: int) -> int:
+    def zero_load_cycles(self, links: Any, routers: Any, flits: Any) -> Any:
         """Return the cycles from a packet's creation until its tail has arrived, if it is alone.
 
-        links : of its way, those to and from terminals included; a router lies between any two
+        links, routers : of its way, links to and from terminals included
 
-        It enters its first link a cycle after it was made.
+        It enters its first link a cycle after it was made. Arguments are whole numbers, or arrays of them.
         """
-        return (links - 1) * self.router_cycles + links * self.link_delay + flits - 1 + 1
+        return routers * self.router_cycles + links * self.link_delay + flits - 1 + 1
 
 
 def check_lanes(vcs: int, lanes: int, parts: str = "", links: str = "") -> None:

@@ -15,11 +15,12 @@ may overtake one another; `vc_choice=stream` keeps them in one channel of each l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arch.fabric.arrivals import Arrivals
 from arch.fabric.flit_config import FlitConfig, check_lanes
 from arch.fabric.flit_deadlock import explain_waits
 from arch.fabric.interconnect import Hop, Interconnect
@@ -38,14 +39,6 @@ from simcore.kernels.wormhole_state import (
 )
 
 _ROOM = 256  # packets at first; doubled whenever it is too little
-
-
-class Arrivals(NamedTuple):
-    """Packets that came out, in order: names, and cycles in which they were made and their tails arrived."""
-
-    name: NDArray[np.int64]
-    created: NDArray[np.int64]
-    arrived: NDArray[np.int64]
 
 
 NOTHING_CAME = Arrivals(*np.zeros((3, 0), np.int64))
@@ -271,7 +264,8 @@ class IdealNetwork:
     """The same ways without any contention: every packet takes its latency at zero load."""
 
     def __init__(self, interconnect: Interconnect, config: FlitConfig) -> None:
-        self._links = np.array([len(way) for way in interconnect.ways.values()])
+        self._links = np.array([interconnect.length(key) for key in interconnect.keys])
+        self._routers = np.array([interconnect.routers_on(key) for key in interconnect.keys])
         self._config = config
         self._now = 0
         self._coming = np.zeros((0, 3), np.int64)
@@ -284,7 +278,7 @@ class IdealNetwork:
     def offer(self, ways: ArrayLike, flits: ArrayLike, cycles: ArrayLike, names: ArrayLike) -> None:
         """Take packets; see `FlitNetwork.offer`."""
         way, length, made, name = np.broadcast_arrays(*np.atleast_1d(ways, flits, cycles, names))
-        latency = self._config.zero_load_cycles(self._links[way], length)  # type: ignore[arg-type]
+        latency = self._config.zero_load_cycles(self._links[way], self._routers[way], length)
         packets = np.stack([name, made, made + latency], axis=1)
         self._coming = np.concatenate([self._coming, packets])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cached_property
 from itertools import product
 from typing import Literal, Self
@@ -23,8 +24,17 @@ _SQUARES = ("mesh", "torus")
 class LoneFabricConfig(FlitConfig):
     """Graph, routers and packets, and for how long they are watched."""
 
-    fidelity: Literal["ideal", "flit"] = param(
-        "flit", unit="one of", doc="flit: flits, buffers and allocators of every router; ideal: latency only"
+    fidelity: Literal["ideal", "link", "flit"] = param(
+        "flit",
+        unit="one of",
+        doc="flit: flits, buffers and allocators of every router; link: packets that reserve links, and "
+        "queues; ideal: latency only",
+    )
+    queue_packets: int = param(
+        4,
+        ge=1,
+        unit="packet",
+        doc="with link: slots of each queue, a lane's at a link's end or a node's",
     )
     topology: Topology = part("mesh", lookup=fabrics.__getitem__, doc="the graph")
     k: int | None = param(None, ge=2, le=16, unit="core", doc="nodes of a side of a mesh or torus; null: 8")
@@ -52,6 +62,12 @@ class LoneFabricConfig(FlitConfig):
             return self.topology.cores
         side = self.k or _SIDE
         return self.topology.size(self.nodes or side * side)
+
+    def routers_on(self, interconnect: Interconnect, key: Hashable) -> int:
+        """Return the routers on a way, for which flits take joints, too."""
+        if self.fidelity == "flit":
+            return max(0, interconnect.length(key) - 1)
+        return interconnect.routers_on(key)
 
     def pairs(self, pattern: Pattern) -> list[tuple[int, int]]:
         """Return who sends to whom, sender by sender.

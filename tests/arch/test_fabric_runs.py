@@ -14,6 +14,7 @@ from arch.fabric.configuration import FabricConfig
 from arch.fabric.interconnect import Interconnect
 from arch.machines.dataflow import DataflowMap
 from arch.mapping.layer_graph import homes_of_stages
+from imcsim.deadlock_fix import with_fix
 from imcsim.metrics import fingerprint
 from simcore import ConfigError, Deadlock, MappingError
 from tests.arch.dataflow_bench import Bench, bench, machine_settings, quantized, residual
@@ -220,9 +221,12 @@ def test_a_flit_network_says_why_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_ring_without_its_escape_deadlocks_under_a_network(engine: Any) -> None:
+    subject = wound(escape=False, vcs=1)
     with pytest.raises(Deadlock, match=r"deadlock at cycle \d+: no flit can move") as caught:
-        wound(escape=False, vcs=1).run(2, engine=engine)
+        subject.run(2, engine=engine)
     assert "next step: fabric.escape=true" in str(caught.value)
+    # Deeper buffers are no way out, so none are tried.
+    assert with_fix(caught.value, subject.machine, subject.placed, 2) is caught.value
     wound(escape=True, vcs=2).run(2, engine=engine)
 
 

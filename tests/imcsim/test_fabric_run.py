@@ -27,13 +27,16 @@ GRAPHS = ["all-to-all", "c-mesh", "chain", "h-tree", "hypercube", "mesh", "ring"
 @pytest.mark.parametrize("traffic", ["uniform", "transpose"])
 def test_flits_that_hardly_meet_take_what_the_ideal_fabric_says(graph: str, traffic: str) -> None:
     words = ["fabric", graph, "--traffic", traffic, "--load", "0.02", "--set", "nodes=16", *SHORT]
-    flit, ideal = (printed(*words, "--set", f"fidelity={fidelity}") for fidelity in ("flit", "ideal"))
+    flit, link, ideal = (printed(*words, "--set", f"fidelity={f}") for f in ("flit", "link", "ideal"))
     assert flit.keys() >= FIGURES | {"schema", "graph", "traffic", "load", "seed", "cycles", "parameters"}
     assert flit["stable"] is ideal["stable"] is True
     assert flit["zero_load_latency_cycles"] == ideal["zero_load_latency_cycles"]
     assert flit["mean_routers_visited"] == ideal["mean_routers_visited"]
     assert ideal["mean_latency_cycles"] == pytest.approx(5 * ideal["mean_routers_visited"] + 2)
     assert ideal["mean_latency_cycles"] <= flit["mean_latency_cycles"] < ideal["mean_latency_cycles"] + 1
+    for name in ("zero_load_latency_cycles", "mean_routers_visited", "stable", "packets"):
+        assert link[name] == ideal[name]
+    assert ideal["mean_latency_cycles"] <= link["mean_latency_cycles"] < ideal["mean_latency_cycles"] + 1
 
 
 def test_the_same_seed_gives_the_same_run_and_another_one_does_not() -> None:
@@ -130,7 +133,10 @@ MESH = ("fabric", "mesh", "--load", "0.1")
         ([*MESH, "--set", "vc_buffer_flits=0"], "--set vc_buffer_flits - must be in [1, 4096] flit, got 0"),
         ([*MESH, "--set", "packet_flits=0"], "--set packet_flits - must be in [1, 4096] flit, got 0"),
         ([*MESH, "--set", "k=1"], "--set k - must be in [2, 16] core, got 1"),
-        ([*MESH, "--set", "fidelity=exact"], "--set fidelity - must be one of 'ideal', 'flit', got 'exact'"),
+        (
+            [*MESH, "--set", "fidelity=exact"],
+            "--set fidelity - must be one of 'ideal', 'link', 'flit', got 'exact'",
+        ),
         ([*MESH, "--traffic", "tornado"], "traffic must be one of 'uniform', 'transpose', got 'tornado'"),
         ([*MESH, "--seed", "-1"], "seed must be in [0, 9223372036854775807], got -1"),
         (

@@ -11,7 +11,8 @@ import pytest
 
 from arch.fabric.interconnect import Interconnect
 from arch.fabric.lone_fabric import LoneFabricConfig
-from arch.fabric.synthetic_traffic import TrafficReport, measure_traffic
+from arch.fabric.synthetic_traffic import measure_traffic
+from arch.fabric.traffic_run import TrafficReport
 
 Point = dict[str, str]
 
