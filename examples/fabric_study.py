@@ -2,8 +2,8 @@
 
     python -m examples.fabric_study picture.png
 
-prints a table for each question and draws the picture of docs/fabric-study.md. Several minutes, most of them
-flit by flit. Networks are ResNet-32 on CIFAR's images and ResNet-18 and ResNet-50 on ImageNet's; fabrics are
+prints a table for each question and draws the picture of docs/fabric-study.md. Ten minutes, most of them flit
+by flit. Networks are ResNet-32 on CIFAR's images and ResNet-18 and ResNet-50 on ImageNet's; fabrics are
 B(5), which stands for 5 Parallel Prism, and its rivals. The claim to look at: every edge of a network finds a
 channel of its own in 5 Parallel Prism, so that it needs the least bandwidth a channel (Dazzi et al., arXiv
 1906.03474).
