@@ -75,7 +75,7 @@ def full_speed(network: str) -> tuple[int, int]:
 
 
 def needed_bytes(networks: Iterable[str] = tuple(INTERVALS)) -> dict[str, dict[str, int]]:
-    """Return the bytes a step on the busiest channel, by network and fabric; each layer in pipeline order."""
+    """Return the bytes a step on the busiest channel, by network and fabric."""
     return {
         network: {
             fabric: placed.most_bytes
@@ -238,7 +238,7 @@ def draw(
             axes.spines[["top", "right"]].set_visible(False)
         title = "Fabrics of a pipelined dataflow accelerator: what a channel of its own is worth"
         figure.text(MARGIN / width, 1 - 0.3 / height, title, size=12, weight="bold")
-        told = "a node a layer, in the order of the pipeline, 130 cycles a step  ·  simulated"
+        told = "a node a layer, 130 cycles a step  ·  simulated"
         figure.text(MARGIN / width, 1 - 0.52 / height, told, color=FAINT)
     return figure
 

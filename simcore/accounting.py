@@ -25,6 +25,7 @@ class Part(Protocol):
 
     kind: ClassVar[str]
     family: ClassVar[str]
+    recorded: ClassVar[bool]
     path: str
     layer: str | None
     clock: Clock

@@ -105,6 +105,9 @@ class Component:
     #: What reports call it when they add up energy and area; the family's noun, as `crossbar` or `buffer`.
     family: ClassVar[str] = "other"
 
+    #: Whether its intervals are, in runs that record; without, its units have accounts only.
+    recorded: ClassVar[bool] = True
+
     config: Any
 
     _ports: ClassVar[dict[str, Port]] = {}

@@ -18,9 +18,12 @@ def recorded_activity(
 ) -> Activity:
     """Return all intervals up to the makespan, in columns; they add up to the accounts.
 
+    Units of components that are not recorded are left out.
+
     still_parked : who waits when nothing is left to do; those waits have not been logged
     """
     columns = _Columns(makespan)
+    units = [unit for unit in units if unit.component.recorded]
     for index, unit in enumerate(units):
         for operation in unit.operations:
             columns.add(index, operation.state, operation.intervals())
@@ -28,7 +31,7 @@ def recorded_activity(
             columns.add(index, state, np.array(waits.log, np.int64).reshape(-1, 2))
     numbers = {id(unit): index for index, unit in enumerate(units)}
     for parked in still_parked:
-        if category(parked.state) == "wait-input":
+        if category(parked.state) == "wait-input" or not parked.unit.component.recorded:
             continue
         wait = np.array([[parked.since, makespan - parked.since]], np.int64)
         columns.add(numbers[id(parked.unit)], parked.state, wait)

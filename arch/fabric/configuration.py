@@ -46,6 +46,7 @@ class FabricConfig(Config):
     queue_packets: int = param(
         4,
         ge=1,
+        le=2**20,
         unit="packet",
         doc="slots of each queue: one a lane at a link's end, with link, and one a stage in front of its "
         "links; assumed",
@@ -99,7 +100,10 @@ class FabricConfig(Config):
 
     def zero_load_cycles(self, links: int, routers: int, flits: int) -> int:
         """Return the cycles in which a packet that nobody holds up passes so many links and routers."""
-        return links * self.latency_cycles + routers * self.header_cycles + flits - 1
+        alone = links * self.latency_cycles + routers * self.header_cycles + flits - 1
+        if self.fidelity != "flit":
+            return alone
+        return alone + int(self.flit.credit_wait_cycles(self.latency_cycles, routers, flits))
 
     @property
     def header_cycles(self) -> int:

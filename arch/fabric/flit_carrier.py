@@ -46,7 +46,7 @@ class FlitCarrier(Network):
         self.links: list[FlitLink] = []
         for source, target in interconnect.links:
             link = self.add(FlitLink, f"link[{source},{target}]", costs)
-            link.lay(source, target)
+            link.inside = (source, target) in interconnect.inside
             link.time.spent = spent_by(len(self.links), counts.carried, counts.held_up, counts.link_last)
             self.links.append(link)
         for router, name in zip(routers, interconnect.routers, strict=True):

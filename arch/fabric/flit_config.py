@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
+
 from simcore import Config, ConfigError, param
 
 LONGEST = 1000  # cycles of one stage; the wheel of cycles that flits travel on is as long
@@ -40,6 +42,18 @@ class FlitRouterConfig(Config):
             self.routing_delay + self.vc_alloc_delay + self.switch_alloc_delay + self.switch_traversal_delay
         )
 
+    def credit_wait_cycles(self, link_cycles: int, routers: Any, flits: Any) -> Any:
+        """Return the cycles for which a lone packet waits for credits, as channels have too little room.
+
+        routers, flits : whole numbers, or arrays of them
+
+        A channel takes as many flits as it has room for in the time from a flit's grant, over the link, until
+        the credit for its slot counts; behind a router that takes longer than behind a terminal.
+        """
+        loop = 1 + 2 * link_cycles + self.credit_delay
+        loop = loop + (routers > 0) * (self.switch_alloc_delay + self.switch_traversal_delay)
+        return (flits - 1) // self.vc_buffer_flits * np.maximum(loop - self.vc_buffer_flits, 0)
+
 
 class FlitConfig(FlitRouterConfig):
     """Routers, and the links between them."""
@@ -62,7 +76,8 @@ class FlitConfig(FlitRouterConfig):
 
         It enters its first link a cycle after it was made. Arguments are whole numbers, or arrays of them.
         """
-        return routers * self.router_cycles + links * self.link_delay + flits - 1 + 1
+        alone = routers * self.router_cycles + links * self.link_delay + flits - 1 + 1
+        return alone + self.credit_wait_cycles(self.link_delay, routers, flits)
 
 
 def check_lanes(vcs: int, lanes: int, parts: str = "", links: str = "") -> None:

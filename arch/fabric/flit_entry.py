@@ -73,8 +73,8 @@ class FlitEntry:
     """A place for each pixel of which a copy has not left for the network.
 
     Copies of a pixel share its place, and each is a packet of its own; only operands of the same reader that
-    have room in the same tick share one. A place is free when the tails of all
-    copies have left for the network, which the sender knows a cycle later, as with a link's queue.
+    have room in the same tick share one. A place is free when the tails of all copies have left for the
+    network, which the sender knows a cycle later, as with a link's queue.
 
     number : among all entries
     flits, bits : of a pixel
@@ -98,7 +98,8 @@ class FlitEntry:
         self.ends: list[CarriedEnd] = []
         self.load: Callable[[int], None] | None = None
         self._network, self._engine = network, network.engine
-        self._capacity, self._delay = config.queue_packets, delay
+        # What is on its way to its place has one, too.
+        self._capacity, self._delay = config.queue_packets + delay, delay
         self._ways, self._links = ways, links
         self._room = config.flit.vc_buffer_flits  # of flits that one channel holds
         self._pixels: deque[Pixel] = deque()

@@ -60,6 +60,7 @@ class FlitLink(FabricLink):
     Its time: busy when a flit sets out on it, blocked when one is to and none does.
     """
 
+    recorded = False
     transfer = Counter(unit="packet", doc="packets that have crossed it")
 
     def build(self) -> None:
@@ -85,6 +86,8 @@ class FlitRouter(FabricRouter):
 
     Its time: blocked when none of the flits inside gets ahead, and forwarding with flits inside else.
     """
+
+    recorded = False
 
     def build(self) -> None:
         """Open the account."""

@@ -37,6 +37,7 @@ class Interconnect:
 
     links : (from, to) of each; terminals are the numbers of their cores, routers are names
     routers : in the order in which ways come to them
+    inside : links that only lead from a core to its own router, or back
     joints : those of them where wires only meet, which take no time, energy or area
     ways : hops from sender to reader, by pair of cores; none from a core without a router to itself
     """
@@ -72,6 +73,9 @@ class Interconnect:
         self.routers: tuple[str, ...] = tuple(
             dict.fromkeys(end for link in self.links for end in link if isinstance(end, str))
         )
+        own = {(v, f"router[{v}]") for route in routes.values() for v in route if isinstance(v, int)}
+        own = {link for link in own if topology.routed or link[0] in passed}
+        self.inside = frozenset(link for link in self.links if link in own or link[::-1] in own)
         self.joints: tuple[str, ...] = tuple(name for name in self.routers if name in topology.joints)
         number = {link: i for i, link in enumerate(self.links)}
         self._links: dict[Any, list[int]] = {

@@ -29,10 +29,6 @@ class FabricLink(Component):
 
     inside: bool = False
 
-    def lay(self, source: int | str, target: int | str) -> None:
-        """Let it lead from one node or router to another."""
-        self.inside = f"router[{source}]" == target or source == f"router[{target}]"
-
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a bit over its length [J]."""
         length = 0.0 if self.inside else self.config.length_mm

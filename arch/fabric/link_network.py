@@ -35,7 +35,7 @@ class LinkNetwork(Network):
             link = self.add(PacketLink, f"link[{source},{target}]", costs)
             link.latency = config.latency_cycles
             link.onward_latency = config.latency_cycles + (0 if target in joints else config.header_cycles)
-            link.lay(source, target)
+            link.inside = (source, target) in interconnect.inside
             if isinstance(source, int):
                 link.late = self._decides
             elif source in routers:
@@ -50,7 +50,8 @@ class LinkNetwork(Network):
     def entry(self, name: str, bits: int, delay: int, ways: Sequence[Hashable]) -> LinkEntry:
         """Return the entry of a stage: a queue for packets."""
         hops = [self._ways[key] for key in ways]
-        return LinkEntry(self, name, self._config.queue_packets, bits, self._config.flits(bits), delay, hops)
+        slots = self._config.queue_packets + delay  # what is on its way to the queue has one, too
+        return LinkEntry(self, name, slots, bits, self._config.flits(bits), delay, hops)
 
     def tree(self, queue: Queue, ways: Iterable[tuple[Sequence[Hop], CarriedEnd]]) -> tuple[Branch, ...]:
         """Return the trees of links along which packets of a queue go to some readers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from functools import cached_property
 from itertools import product
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -33,6 +33,7 @@ class LoneFabricConfig(FlitConfig):
     queue_packets: int = param(
         4,
         ge=1,
+        le=2**20,
         unit="packet",
         doc="with link: slots of each queue, a lane's at a link's end or a node's",
     )
@@ -62,6 +63,10 @@ class LoneFabricConfig(FlitConfig):
             return self.topology.cores
         side = self.k or _SIDE
         return self.topology.size(self.nodes or side * side)
+
+    def credit_wait_cycles(self, link_cycles: int, routers: Any, flits: Any) -> Any:
+        """Return the cycles for which a lone packet waits for credits: none but with flits."""
+        return super().credit_wait_cycles(link_cycles, routers, flits) if self.fidelity == "flit" else 0
 
     def routers_on(self, interconnect: Interconnect, key: Hashable) -> int:
         """Return the routers on a way, for which flits take joints, too."""

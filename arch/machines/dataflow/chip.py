@@ -166,7 +166,8 @@ class DataflowChip(Component):
                     crossbar.charge = partial(meter.charge, crossbar.blocks)
             registers[stage.name] = work.output
             if stage.name in self.entries:
-                under_way[stage.name] = _carried_values(self.entries[stage.name], work.output)
+                most = min(self.entries[stage.name].most_under_way, images * stage.pixels)
+                under_way[stage.name] = _carried_values(self.entries[stage.name], work.output, most)
         last = placed.stages[-1]
         result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
         register = registers[last.name]
@@ -201,9 +202,9 @@ def _network(fidelity: str) -> type[Network]:
     return LinkNetwork
 
 
-def _carried_values(entry: StageEntry, output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return where the pixels of a stage that are in the fabric lie: pixel k in row k mod rows."""
-    under_way = np.zeros((entry.most_under_way, output.shape[1]), output.dtype)
+def _carried_values(entry: StageEntry, output: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
+    """Return where pixels of a stage in the fabric, so many at most, lie: k in row k mod rows."""
+    under_way = np.zeros((most, output.shape[1]), output.dtype)
 
     def load(pixel: int) -> None:
         under_way[pixel % len(under_way)] = output[pixel % len(output)]

@@ -3,7 +3,7 @@
 `dataflow-64core` is the 64-core chip of Le Gallo et al. (Nature Electronics 2023) in its fast read mode, and
 `dataflow-64core-4phase` in the accurate one, which reads in four phases. Its 63.1 and 16.1 TOPS are those of
 64 cores of 256 x 256 cells with a product every 132.9 and 521 ns. Energy and die are published as a whole:
-they are split as a core's are, and memories and links, which are part of them, cost nothing besides.
+they are split as a core's are, and memories, links and routers, which are part of them, cost nothing besides.
 
 `dataflow-512` has as many cores as the system of Bruschi et al. (arXiv 2211.12877) has clusters, copies of
 layers for the shortest interval that fits, and an input that is as fast.
@@ -68,6 +68,7 @@ def _pcm64(mvm_cycles: int, product: Cost) -> dict[str, Any]:
             "links": {"bit_energy_pj_per_mm": 0.0},
             "partial_sum_cycles": mvm_cycles,
         },
+        "fabric": {"router_bit_energy_pj": 0.0, "router_area_mm2": 0.0},
         "source": {"pixel_cycles": mvm_cycles},
     }
 

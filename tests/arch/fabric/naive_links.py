@@ -138,7 +138,8 @@ class NaiveLinks:
                 for reader, spec in enumerate(stream.readers)
                 if claimed[reader] == token and claimed[reader] - freed[reader] < spec.slots
             ]
-            if able and occupied(self.entries[number], self.now) < self.config.queue_packets:
+            places = self.config.queue_packets + stream.delay  # those on their way here have one
+            if able and occupied(self.entries[number], self.now) < places:
                 for reader in able:
                     claimed[reader] += 1
                 ways = {reader: self.ways[number][reader] for reader in able}

@@ -79,6 +79,19 @@ def test_a_packet_alone_takes_its_zero_load_latency_on_every_way(
         assert arrived - created == [config.zero_load_cycles(links, links - 1 - joints, flits)]
 
 
+@settings(deadline=None)
+@given(config=configs(), routers=st.integers(0, 4), flits=st.integers(1, 40))
+def test_a_packet_alone_waits_for_credits_where_channels_have_little_room(
+    config: FlitConfig, routers: int, flits: int
+) -> None:
+    kind, reader = ("chain", routers - 1) if routers else ("all-to-all", 1)
+    interconnect = Interconnect(fabrics[kind](kind=kind), 4, [(0, reader)])
+    network = FlitNetwork(interconnect, config)
+    network.offer(0, flits, 0, 0)
+    _, _, arrived = network.advance(NEVER)
+    assert arrived == [config.zero_load_cycles(routers + 1, routers, flits)]
+
+
 def test_a_flit_takes_five_cycles_a_router_and_two_more() -> None:
     assert [FlitConfig().zero_load_cycles(n + 1, n, 1) for n in (1, 2, 14)] == [7, 12, 72]
 

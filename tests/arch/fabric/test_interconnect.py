@@ -126,3 +126,12 @@ def test_a_core_that_a_way_passes_through_becomes_a_router() -> None:
     topology = ParallelPrism(k=2)
     interconnect = Interconnect(topology, 4, [(0, 3), (0, 1)])
     assert interconnect.links == ((0, "router[2]"), ("router[2]", 3), (0, 1))
+
+
+def test_links_inside_a_core_lead_to_its_own_router_only() -> None:
+    mesh = Interconnect(fabrics["mesh"](), 4, [(0, 1)])
+    assert mesh.inside == {(0, "router[0]"), ("router[1]", 1)}
+    shared = Interconnect(fabrics["c-mesh"](), 16, [(0, 5), (1, 0)])
+    assert not shared.inside
+    relayed = Interconnect(ParallelPrism(k=2), 4, [(0, 3), (0, 2)])
+    assert relayed.inside == {("router[2]", 2)}
