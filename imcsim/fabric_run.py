@@ -83,13 +83,13 @@ class FabricRun:
         return plot_load_latency(points, zero_load=self.zero_load_latency, title=title, below=below)
 
     def save(self, out: str | Path) -> list[Path]:
-        """Write the picture, if `out` ends as one; else both it and `fabric.json` into that directory.
+        """Write the picture, if `out` has an ending; else both it and `fabric.json` into that directory.
 
         returns : the files written
-        raises : FileError if the directory holds anything but an earlier result
+        raises : FileError if the directory holds anything but an earlier result, or no picture ends like that
         """
         out = Path(out)
-        if out.suffix.lower() in (".png", ".svg"):
+        if out.suffix and not out.is_dir():
             save_figure(self.plot(), out)
             return [out]
         table, picture = out / "fabric.json", out / "load-latency.png"

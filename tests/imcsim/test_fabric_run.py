@@ -72,6 +72,12 @@ def test_a_table_shows_each_load_and_the_picture_is_named(tmp_path: Path) -> Non
     assert lines[-1] == str(picture)
     assert "unstable" not in lines[-3]
     assert "<svg" in picture.read_text()
+    refused = command(
+        "fabric", "ring", "--set", "nodes=5", "--load", "0.1", "--out", tmp_path / "x.pdf", *SHORT
+    )
+    assert refused.exit_code == 2
+    assert "a figure's name ends in .png or .svg" in refused.stderr
+    assert not (tmp_path / "x.pdf").exists()
 
 
 def test_python_takes_the_same(tmp_path: Path) -> None:
