@@ -130,11 +130,6 @@ class Interconnect:
         """Queues that a link needs at its end."""
         return 1 + max((hop.lane for way in self.ways.values() for hop in way), default=0)
 
-    @property
-    def closed(self) -> bool:
-        """Whether links depend on each other in circles, so that packets in one lane may deadlock."""
-        return bool(self._circles[1])
-
     @cached_property
     def _circles(self) -> tuple[dict[int, int], frozenset[tuple[int, int]]]:
         """Return which circle each link is in, by number, and dependencies that, left out, open them all."""
