@@ -18,6 +18,8 @@ _WORDS = {
     "finished": "finished",
 }
 
+_TAKEN = ("busy", "blocked-output")
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -26,6 +28,22 @@ class Cause:
     where: str
     why: str
     share: float
+
+
+def of_fabric(units: Sequence[UnitTimes]) -> tuple[list[UnitTimes], list[UnitTimes]]:
+    """Return the links and routers between cores, and all other units: an idle link is no lost work."""
+    fabric = [unit for unit in units if unit.family in ("link", "router")]
+    return fabric, [unit for unit in units if unit not in fabric]
+
+
+def busiest_link(fabric: Sequence[UnitTimes]) -> tuple[str, dict[str, float]]:
+    """Return the link that is least often free, by name, and the shares of its time by cause."""
+
+    def taken(link: UnitTimes) -> float:
+        return sum(cycles for state, cycles in link.cycles.items() if category(state) in _TAKEN)
+
+    link = max((unit for unit in fabric if unit.family == "link"), key=taken)
+    return link.path, time_shares([link])
 
 
 def time_shares(units: Sequence[UnitTimes]) -> dict[str, float]:

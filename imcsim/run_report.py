@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,8 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imcsim.idleness import time_shares, top_causes
+from imcsim.idleness import busiest_link, of_fabric, time_shares, top_causes
 from imcsim.results import Run
+from imcsim.run_record import UnitTimes
 from simcore.units import format_si
 
 
@@ -70,9 +71,12 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
     yield "energy", _energy(s)
     yield "area", _area(s["area_mm2"])
-    shares = time_shares(run.units)
-    yield "machine time", ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
-    yield "most idle", _causes(run)
+    fabric, machine = of_fabric(run.units)
+    yield "machine time", _shares(time_shares(machine))
+    yield "most idle", _causes(machine)
+    if fabric:
+        link, shares = busiest_link(fabric)
+        yield "busiest link", f"{link}: {_shares(shares)}"
     if (skip := s["fast_forward"]) is not None:
         yield "skipped", f"{skip['skipped_images']} of {s['images']} images: {skip['told']}"
     took = {"simulating": s["wall_s"], "setting up": s["setup_s"], "compiling": s["compile_s"]}
@@ -105,13 +109,17 @@ def _area(area: dict[str, Any]) -> str:
     return f"{total:.4g} mm2" + (": " if parts else "") + ", ".join(f"{k} {v / total:.1%}" for k, v in parts)
 
 
-def _causes(run: Run) -> RenderableType:
+def _shares(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
+
+
+def _causes(units: Sequence[UnitTimes]) -> RenderableType:
     """Return the largest reasons to be idle, a line each."""
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right")
     table.add_column(no_wrap=True)
     table.add_column()
-    for cause in top_causes(run.units):
+    for cause in top_causes(units):
         table.add_row(f"{cause.share:.1%}", Text(cause.where), Text(cause.why))
     return table
 
