@@ -198,7 +198,7 @@ class Channel(TwoEnded):
     def get(self) -> Ready | Park:
         """Take the oldest token, waiting until there is one."""
         items = self._items
-        if self._writer is not None and not items:
+        if not items and self._writer is not None:
             self._admit()
         if items:
             ready = self._ready
@@ -241,8 +241,8 @@ class Channel(TwoEnded):
         """Hand a token on, waiting until there is room; `wake` waits in place of the running process."""
         self.sent += 1
         reader = self._reader
-        now = self.engine.now
         if reader is not None:
+            now = self.engine.now
             if reader.since > now:
                 self._give(reader, token, reader.since)
                 return DONE
@@ -252,14 +252,16 @@ class Channel(TwoEnded):
             self.soon(reader)
             return DONE
         items = self._items
-        if len(items) + (self._given_until > now) < self.capacity:
+        held = len(items)
+        # Whether a token given ahead still has a slot only matters for the last one.
+        if held + 1 < self.capacity or (held < self.capacity and self._given_until <= self.engine.now):
             items.append(token)
             return DONE
         wake = wake or self.engine.active
         self.park(wake, self.writer_waits)
         self._held = token
         self._writer = wake
-        if self._given_until > now:
+        if self._given_until > self.engine.now:
             self.engine.at(self._given_until, self._retrying)
         return PARK
 
