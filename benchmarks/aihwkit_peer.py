@@ -18,7 +18,7 @@ from aihwkit.simulator.tiles.inference import InferenceTile
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from benchmarks.peer_values import Effects
+    from benchmarks.cell_effects import Effects
 
 Array = NDArray[Any]
 

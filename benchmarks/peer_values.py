@@ -28,6 +28,7 @@ from arch.device import FLICKER, NORMAL_UNIT, DeviceModel, row_keys
 from arch.encoding import Encoding
 from arch.streaming import Streaming
 from arch.transfer import Transfer
+from benchmarks.cell_effects import Effects
 from simcore.noise import normal_fixed_reference, stream_key
 from workloads.quantization import Quantization
 
@@ -57,15 +58,6 @@ CELL_NOISE, CONVERTER_NOISE = 0.01, 0.1
 KEY = stream_key(1, "peer")
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Effects:
-    """How strong each effect of cells is: 1 as published, 0 is off."""
-
-    programming: float = 0.0
-    drift: float = 0.0
-    flicker: float = 0.0
 
 
 ALL = Effects(1.0, 1.0, 1.0)

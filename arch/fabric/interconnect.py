@@ -37,8 +37,8 @@ class Interconnect:
 
     links : (from, to) of each; terminals are the numbers of their cores, routers are names
     routers : in the order in which ways come to them
-    inside : links that only lead from a core to its own router, or back
     joints : those of them where wires only meet, which take no time, energy or area
+    inside : links that only lead from a core to its own router, or back
     ways : hops from sender to reader, by pair of cores; none from a core without a router to itself
     """
 

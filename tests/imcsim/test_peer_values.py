@@ -14,6 +14,7 @@ import pytest
 
 from arch import DeviceConfig, devices
 from benchmarks import peer_values
+from benchmarks.cell_effects import Effects
 from benchmarks.peer_values import (
     ALL,
     CELL_BITS,
@@ -22,7 +23,6 @@ from benchmarks.peer_values import (
     LARGEST,
     TOP,
     Differences,
-    Effects,
     Measured,
     Moments,
     compare_values,
