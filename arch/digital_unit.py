@@ -21,7 +21,7 @@ from simcore import (
     param,
     process,
 )
-from workloads import AddNode, AvgPoolNode, MaxPoolNode
+from workloads import AddNode, AvgPoolNode, MaxPoolNode, MulNode
 
 
 class DigitalUnitConfig(PartConfig):
@@ -110,15 +110,16 @@ class DigitalUnit(Component):
     def last_passes(self) -> list[int]:
         """Channels of each further pass in a step that completes a pixel.
 
-        There is one for each operand that a sum adds, and one for each concatenation, lookup and batch norm.
+        There is one for each operand that a sum adds or a product takes, and one for each other node.
         """
         head = self.stage.head
         passes: list[int] = []
-        if isinstance(head, AddNode):
+        if isinstance(head, (AddNode, MulNode)):
             passes += head.shape[:1] * (len(head.inputs) - 1)
         before = head
         for node in self.stage.after:
-            added = sum(name != before.name for name in node.inputs) if isinstance(node, AddNode) else 1
+            further = sum(name != before.name for name in node.inputs)
+            added = further if isinstance(node, (AddNode, MulNode)) else 1
             passes += node.shape[:1] * added
             before = node
         return passes

@@ -9,9 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.mapping.stages import Operand
-from workloads import QuantizedNetwork, QuantizedShortcut
+from workloads import QuantizedNetwork, QuantizedSelect, SelectNode
 
 Codes = NDArray[Any]
+
+
+class ChannelChoice:
+    """The channels of a selection: which are copied, from where, and the code of the others.
+
+    fill : code where nothing is picked
+    """
+
+    def __init__(self, select: SelectNode, network: QuantizedNetwork) -> None:
+        q = network.nodes[select.name]
+        assert isinstance(q, QuantizedSelect)
+        places = np.arange(select.shape[0]) if select.channels is None else np.array(select.channels)
+        self.channels = select.shape[0]
+        self.fill = int(np.clip(q.zero, q.low, q.high))
+        self._bounds = (q.low, q.high)
+        self._to, self._of = np.flatnonzero(places >= 0), places[places >= 0]
+
+    def copy(self, pixel: Codes, chosen: Codes) -> None:
+        """Fill in what of `chosen` (channels,) is picked from `pixel`; the others are left as they are."""
+        chosen[self._to] = np.clip(pixel[self._of], *self._bounds)
 
 
 class PixelMemory:
@@ -21,13 +41,22 @@ class PixelMemory:
     codes : (size, channels) of the same integers
     data, width : the same as bytes, and those of a row
     before : pointwise work done on a pixel as it is stored, given its row
+    choice : of the sender's channels that are stored, None for all
     """
 
     def __init__(
-        self, source: Codes, depth: int | None, pixels: int, channels: int, freed: Callable[[], int]
+        self,
+        source: Codes,
+        depth: int | None,
+        pixels: int,
+        channels: int,
+        freed: Callable[[], int],
+        choice: ChannelChoice | None = None,
     ) -> None:
         self.size = depth if depth is not None else pixels
-        self.codes: Codes = np.zeros((self.size, channels), source.dtype)
+        self.choice = choice
+        self.codes: Codes = np.full((self.size, channels), 0 if choice is None else choice.fill, source.dtype)
+        self._pixels = source
         self.before: list[Callable[[Codes, int], None]] = []
         self._bounded = depth is not None
         self._freed = freed
@@ -40,8 +69,12 @@ class PixelMemory:
         if not self._bounded and pixel - self._freed() >= self.size:
             self._grow(pixel)
         width, row = self.width, pixel % self.size
-        to, start = row * width, pixel % self._sent * width
-        self.data[to : to + width] = self._source[start : start + width]
+        if self.choice is not None:
+            self.codes[row] = self.choice.fill
+            self.choice.copy(self._pixels[pixel % self._sent], self.codes[row])
+        else:
+            to, start = row * width, pixel % self._sent * width
+            self.data[to : to + width] = self._source[start : start + width]
         for work in self.before:
             work(self.codes, row)
 
@@ -62,36 +95,33 @@ class PixelRegister:
     def __init__(self, operand: Operand, memory: PixelMemory, network: QuantizedNetwork, slots: int) -> None:
         self._memory = memory
         self._pixels = operand.firing.pixels
-        self._channels = operand.shape[0]
-        shortcut = operand.picked
-        if shortcut is None:
-            self.codes: Codes = np.zeros((slots, self._channels), memory.codes.dtype)
+        self._choice: ChannelChoice | None = None
+        if operand.picked is None:
+            self.codes: Codes = np.zeros((slots, operand.shape[0]), memory.codes.dtype)
             self._data = self.codes.data.cast("B")
-            self._picks = None
             return
-        q = network.nodes[shortcut.name]
-        assert isinstance(q, QuantizedShortcut)
-        self._zero, self._bounds = q.zero, (q.low, q.high)
-        further = np.clip(q.zero, q.low, q.high)
-        self.codes = np.full((slots, shortcut.shape[0]), further, memory.codes.dtype)
-        _, height, width = operand.shape
-        places = np.arange(height * width).reshape(1, height, width)
-        (picks,) = shortcut.window.taps(places, -1)
-        self._picks = picks.ravel().tolist()
+        self._choice = ChannelChoice(operand.picked, network)
+        self._picks = operand.picked.picked_pixels.tolist()
+        self.codes = np.full((slots, self._choice.channels), self._choice.fill, memory.codes.dtype)
 
     def take(self, slot: int, image: int, step: int) -> None:
         """Copy the pixel of one step from the memory."""
         memory = self._memory
-        if self._picks is None:
+        if self._choice is None:
             width = memory.width
             to, start = slot * width, (image * self._pixels + step) % memory.size * width
             self._data[to : to + width] = memory.data[start : start + width]
-            return
-        picked = self._picks[step]
-        pixel = self._zero if picked < 0 else memory.codes[(image * self._pixels + picked) % memory.size]
-        self.codes[slot, : self._channels] = np.clip(pixel, *self._bounds)
+        elif (picked := self._picks[step]) < 0:
+            self.codes[slot] = self._choice.fill
+        else:
+            pixel = memory.codes[(image * self._pixels + picked) % memory.size]
+            self._choice.copy(pixel, self.codes[slot])
 
 
-def memory_of(operand: Operand, depth: int | None, source: Codes, freed: Callable[[], int]) -> PixelMemory:
+def memory_of(
+    operand: Operand, depth: int | None, source: Codes, freed: Callable[[], int], network: QuantizedNetwork
+) -> PixelMemory:
     """Return the memory of one operand; an unbounded one starts with room for an image."""
-    return PixelMemory(source, depth, operand.firing.pixels, operand.shape[0], freed)
+    select = operand.before[0] if operand.before else None
+    choice = ChannelChoice(select, network) if isinstance(select, SelectNode) else None
+    return PixelMemory(source, depth, operand.firing.pixels, operand.shape[0], freed, choice)

@@ -20,13 +20,21 @@ from arch.cell_charge import drives, row_conductances
 from arch.charge_meter import ChargeMeter
 from arch.encoding import Encoding
 from arch.mapping.adjacent_pixels import AdjacentPixels, step_weights
-from arch.mapping.stages import Stage
+from arch.mapping.stages import Join, Stage
 from arch.mapping.tiling import Block
 from arch.pixel_memory import Codes, PixelMemory, PixelRegister
 from arch.streaming import Streaming
 from simcore import BrokenLawError
 from simcore.kernels.integer_mvm import multiply_block, multiply_channels, multiply_window
-from simcore.kernels.requantize import apply_affine, clip_codes, join_operand, requantize_sums, scale_operand
+from simcore.kernels.requantize import (
+    apply_affine,
+    clip_codes,
+    join_operand,
+    multiply_operands,
+    requantize_sums,
+    scale_operand,
+)
+from simcore.kernels.softmax import share_channels
 from simcore.kernels.windows import gather_window, max_window, sum_window
 from workloads import (
     AddNode,
@@ -34,6 +42,7 @@ from workloads import (
     ConcatNode,
     MatrixNode,
     MaxPoolNode,
+    MulNode,
     Node,
     QuantizedAffine,
     QuantizedAvgPool,
@@ -41,8 +50,10 @@ from workloads import (
     QuantizedMatrix,
     QuantizedMaxPool,
     QuantizedNetwork,
+    QuantizedProduct,
+    QuantizedSoftmax,
     QuantizedTable,
-    ShortcutNode,
+    SelectNode,
 )
 
 Work = Callable[[int], None]
@@ -88,7 +99,7 @@ class StageValues:
         ]
         self.operands: list[Codes] = [register.codes for register in registers]
         for memory, operand in zip(memories, stage.operands, strict=True):
-            memory.before = [self._pointwise(node) for node in operand.before]
+            memory.before = [self._pointwise(n) for n in operand.before if not isinstance(n, SelectNode)]
         self._takes: list[Take] = [register.take for register in registers]
         if not stage.accumulates and isinstance(stage.head, (MatrixNode, MaxPoolNode, AvgPoolNode)):
             self._takes[0] = self._reader(stage.matrix or stage.head)
@@ -299,10 +310,13 @@ class StageValues:
         if isinstance(head, AddNode):
             add = self._adder(head, self.operands, output)
             return lambda step: add(step % slots)
+        if isinstance(head, MulNode):
+            multiply = self._product(head, self.operands, output)
+            return lambda step: multiply(step % slots)
         if isinstance(head, ConcatNode):
             concatenate = self._concatenator(head, self.operands, output)
             return lambda step: concatenate(step % slots)
-        if isinstance(head, ShortcutNode):
+        if isinstance(head, SelectNode):
             return self._taker(lambda codes, row: None)
         return self._taker(self._pointwise(head))
 
@@ -357,10 +371,12 @@ class StageValues:
         unread = iter(self.operands[len(before.inputs) :])
         for node in self.stage.after:
             output = self.output
-            if isinstance(node, (AddNode, ConcatNode)):
+            if isinstance(node, Join):
                 operands = [output if name == before.name else next(unread) for name in node.inputs]
             if isinstance(node, AddNode):
                 yield self._adder(node, operands, output)
+            elif isinstance(node, MulNode):
+                yield self._product(node, operands, output)
             elif isinstance(node, ConcatNode):
                 self.output = np.zeros((self.rows, node.shape[0]), output.dtype)
                 yield self._concatenator(node, operands, self.output)
@@ -400,8 +416,15 @@ class StageValues:
 
         return add
 
+    def _product(self, node: MulNode, operands: Sequence[Codes], output: Codes) -> Work:
+        q = self._quantized(node, QuantizedProduct)
+        one, other = operands
+        (one_zero, other_zero), multiplier = q.input_zeros, float(q.multiplier)
+        ends = (q.output_zero, q.low, q.high)
+        return lambda row: multiply_operands(one, other, row, one_zero, other_zero, multiplier, *ends, output)
+
     def _pointwise(self, node: Node) -> Callable[[Codes, int], None]:
-        """Return the work of an affine or a table, in place on one row of codes."""
+        """Return the work of a pointwise node, in place on one row of codes."""
         q: Any = self.network.nodes[node.name]
         if isinstance(q, QuantizedTable):
             table = q.table
@@ -410,6 +433,9 @@ class StageValues:
                 codes[row] = table[codes[row]]
 
             return look_up
+        if isinstance(q, QuantizedSoftmax):
+            shares = (q.table, q.steps, q.output_zero, q.low, q.high)
+            return lambda codes, row: share_channels(codes, row, *shares)
         affine = self._quantized(node, QuantizedAffine)
         a = (affine.input_zero, affine.multiplier, affine.offset, affine.output_zero, affine.low, affine.high)
         return lambda codes, row: apply_affine(codes, row, *a)

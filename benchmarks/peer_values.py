@@ -30,7 +30,7 @@ from arch.streaming import Streaming
 from arch.transfer import Transfer
 from benchmarks.cell_effects import Effects
 from simcore.noise import normal_fixed_reference, stream_key
-from workloads.quantization import Quantization
+from workloads.scales import Quantization
 
 if TYPE_CHECKING:
     from benchmarks.aihwkit_peer import AIHWKit

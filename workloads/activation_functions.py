@@ -29,13 +29,14 @@ OPEN: Clip = (None, None)
 class ActivationFunction:
     """One elementwise function of a tensor.
 
-    evaluate : from (x, alpha) to a new array of x's shape; a function without alpha ignores it
-    alpha : default of the function's one parameter, None if it has none
+    evaluate : from (x, alpha, beta) to a new array of x's shape; a function without parameters ignores them
+    alpha, beta : defaults of its parameters, None for one that it has not
     clip : bounds, for a function that does nothing but clip
     """
 
-    evaluate: Callable[[Float, float], Float]
+    evaluate: Callable[[Float, float, float], Float]
     alpha: float | None = None
+    beta: float | None = None
     clip: Clip | None = None
 
 
@@ -60,32 +61,50 @@ def chain_clips(first: Clip, second: Clip) -> Clip:
     )
 
 
-def _sigmoid(x: Float, alpha: float) -> Float:
+def _sigmoid(x: Float) -> Float:
     return np.exp(-np.logaddexp(0.0, -x))
 
 
-def _hard_sigmoid(x: Float, alpha: float) -> Float:
-    return np.clip(x / 6.0 + 0.5, 0.0, 1.0)
+def _hard_sigmoid(x: Float, alpha: float, beta: float) -> Float:
+    return np.clip(alpha * x + beta, 0.0, 1.0)
 
 
-def _gelu(x: Float, alpha: float) -> Float:
-    erf = np.vectorize(math.erf, otypes=[np.float64])
-    return np.asarray(0.5 * x * (1.0 + erf(x / math.sqrt(2.0))))
+def _elu(x: Float, alpha: float) -> Float:
+    return np.where(x < 0.0, alpha * np.expm1(np.minimum(x, 0.0)), x)
+
+
+def _erf(x: Float) -> Float:
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
+
+
+def _tanh_gelu(x: Float) -> Float:
+    return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
 
 
 #: Functions that `Activation` may name.
 activations: Registry[ActivationFunction] = Registry("activation function")
 
 for _name, _function in {
-    "relu": ActivationFunction(lambda x, _: np.maximum(x, 0.0), clip=(0.0, None)),
-    "relu6": ActivationFunction(lambda x, _: np.clip(x, 0.0, 6.0), clip=(0.0, 6.0)),
-    "leaky-relu": ActivationFunction(lambda x, alpha: np.where(x < 0.0, alpha * x, x), alpha=0.01),
-    "elu": ActivationFunction(lambda x, alpha: np.where(x < 0.0, alpha * np.expm1(x), x), alpha=1.0),
-    "sigmoid": ActivationFunction(_sigmoid),
-    "hard-sigmoid": ActivationFunction(_hard_sigmoid),
-    "tanh": ActivationFunction(lambda x, _: np.tanh(x)),
-    "silu": ActivationFunction(lambda x, alpha: x * _sigmoid(x, alpha)),
-    "hard-swish": ActivationFunction(lambda x, alpha: x * _hard_sigmoid(x, alpha)),
-    "gelu": ActivationFunction(_gelu),
+    "identity": ActivationFunction(lambda x, *_: x.copy(), clip=OPEN),
+    "relu": ActivationFunction(lambda x, *_: np.maximum(x, 0.0), clip=(0.0, None)),
+    "relu6": ActivationFunction(lambda x, *_: np.clip(x, 0.0, 6.0), clip=(0.0, 6.0)),
+    "leaky-relu": ActivationFunction(lambda x, alpha, _: np.where(x < 0.0, alpha * x, x), alpha=0.01),
+    "elu": ActivationFunction(lambda x, alpha, _: _elu(x, alpha), alpha=1.0),
+    # the constants of Klambauer et al. (NIPS 2017)
+    "selu": ActivationFunction(
+        lambda x, alpha, beta: beta * _elu(x, alpha), alpha=1.6732632423543772, beta=1.0507009873554805
+    ),
+    "sigmoid": ActivationFunction(lambda x, *_: _sigmoid(x)),
+    "hard-sigmoid": ActivationFunction(_hard_sigmoid, alpha=1.0 / 6.0, beta=0.5),
+    "tanh": ActivationFunction(lambda x, *_: np.tanh(x)),
+    "softplus": ActivationFunction(lambda x, *_: np.logaddexp(0.0, x)),
+    "softsign": ActivationFunction(lambda x, *_: x / (1.0 + np.abs(x))),
+    "silu": ActivationFunction(lambda x, *_: x * _sigmoid(x)),
+    "mish": ActivationFunction(lambda x, *_: x * np.tanh(np.logaddexp(0.0, x))),
+    "hard-swish": ActivationFunction(lambda x, *_: x * _hard_sigmoid(x, 1.0 / 6.0, 0.5)),
+    "gelu": ActivationFunction(lambda x, *_: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0)))),
+    "gelu-tanh": ActivationFunction(lambda x, *_: _tanh_gelu(x)),
+    "abs": ActivationFunction(lambda x, *_: np.abs(x)),
+    "erf": ActivationFunction(lambda x, *_: _erf(x)),
 }.items():
     activations.register(_name)(_function)

@@ -24,11 +24,14 @@ from workloads.nodes import (
     AffineNode,
     AvgPoolNode,
     ConcatNode,
+    LocalResponseNormNode,
     LoweredNetwork,
     MatrixNode,
     MaxPoolNode,
+    MulNode,
     Node,
-    ShortcutNode,
+    SelectNode,
+    SoftmaxNode,
     TableNode,
 )
 from workloads.window import Window
@@ -92,7 +95,8 @@ def apply_function(node: TableNode, x: NDArray[np.float64]) -> NDArray[np.float6
     """Return the node's function of `x`, before its clipping."""
     function = activations[node.function]
     alpha = function.alpha if node.alpha is None else node.alpha
-    return function.evaluate(x, 0.0 if alpha is None else alpha)
+    beta = function.beta if node.beta is None else node.beta
+    return function.evaluate(x, 0.0 if alpha is None else alpha, 0.0 if beta is None else beta)
 
 
 @dataclass(eq=False)
@@ -175,23 +179,38 @@ def _fill(node: Node, operands: list[Float], out: Float) -> None:
             out[:] = -np.inf
             for tap in _taps(_windows(node.window, x, -np.inf)):
                 np.maximum(out, tap, out=out)
-        case ShortcutNode():
-            (picked,) = _taps(_windows(node.window, x))
-            out[..., : picked.shape[-1]] = picked
-            out[..., picked.shape[-1] :] = 0.0
+        case SelectNode():
+            picked = x
+            for axis, places in enumerate((node.rows, node.columns, node.channels), start=1):
+                if places is not None:
+                    picked = picked.take(places, axis)
+                    zeros = np.array(places) < 0
+                    picked[(slice(None),) * axis + (zeros,)] = 0.0
+            out[:] = picked
         case AvgPoolNode():
             out[:] = 0.0
             for tap in _taps(_windows(node.window, x)):
                 out += tap
             out /= node.counts[..., None]
         case AddNode():
-            np.add(operands[0], operands[1], out=out)
-            for operand in operands[2:]:
-                out += operand
+            signs = node.signs or (1,) * len(operands)
+            np.multiply(operands[0], signs[0], out=out)
+            for sign, operand in zip(signs[1:], operands[1:], strict=True):
+                (np.add if sign > 0 else np.subtract)(out, operand, out=out)
+        case MulNode():
+            np.multiply(operands[0], operands[1], out=out)
         case ConcatNode():
             np.concatenate(operands, axis=-1, out=out)
         case TableNode():
             out[:] = apply_function(node, x.astype(np.float64))
+        case SoftmaxNode():
+            np.exp(x - x.max(axis=-1, keepdims=True), out=out)
+            out /= out.sum(axis=-1, keepdims=True)
+        case LocalResponseNormNode():
+            before, behind = (node.size - 1) // 2, node.size // 2
+            squares = np.pad(x * x, ((0, 0),) * 3 + ((before, behind),))
+            sums = sliding_window_view(squares, node.size, axis=-1).sum(axis=-1)
+            out[:] = x / (node.k + node.alpha / node.size * sums) ** node.beta
         case _:
             raise TypeError(f"{node.name}: no float reference for {type(node).__name__}")
 

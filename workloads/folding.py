@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.layers import BatchNorm
+from workloads.layers import Affine
 from workloads.network import Parameters
-from workloads.nodes import AffineNode, MatrixNode
+from workloads.nodes import AffineNode, MatrixNode, Norm
 
 Float = NDArray[np.float64]
 
@@ -64,11 +64,14 @@ def folded_affine(node: AffineNode, parameters: Parameters) -> tuple[Float, Floa
     return _chain(node.norms, parameters, node.shape[0])
 
 
-def _chain(norms: tuple[BatchNorm, ...], parameters: Parameters, channels: int) -> tuple[Float, Float]:
+def _chain(norms: tuple[Norm, ...], parameters: Parameters, channels: int) -> tuple[Float, Float]:
     """Return factor and offset that equal `norms` one after the other."""
     factor, offset = np.ones(channels), np.zeros(channels)
     for norm in norms:
         own = {name: np.asarray(array, dtype=np.float64) for name, array in parameters[norm.name].items()}
+        if isinstance(norm, Affine):
+            factor, offset = factor * own["weight"], offset * own["weight"] + own["bias"]
+            continue
         scale = own["weight"] / np.sqrt(own["running_var"] + norm.eps)
         factor, offset = factor * scale, (offset - own["running_mean"]) * scale + own["bias"]
     return factor, offset

@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from workloads.convolution import convolve
 from workloads.folding import WEIGHTS_AT_ONCE
-from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node, ShortcutNode
-from workloads.quantization import (
+from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node, SelectNode
+from workloads.quantization import check_inputs
+from workloads.quantized_nodes import (
     QuantizedAffine,
     QuantizedAvgPool,
     QuantizedJoin,
     QuantizedMatrix,
     QuantizedMaxPool,
     QuantizedNetwork,
-    QuantizedShortcut,
+    QuantizedProduct,
+    QuantizedSelect,
+    QuantizedSoftmax,
     QuantizedTable,
-    check_inputs,
 )
 
 Codes = NDArray[np.int32]
@@ -89,11 +91,13 @@ def node_codes(network: QuantizedNetwork, node: Node, operands: list[Codes]) -> 
         case MaxPoolNode(), QuantizedMaxPool() as q:
             largest: Codes = np.maximum.reduce(list(node.window.taps(operands[0], -1)))
             return np.clip(largest, q.low, q.high)
-        case ShortcutNode(), QuantizedShortcut() as q:
-            (picked,) = node.window.taps(operands[0], q.zero)
-            further = node.shape[0] - picked.shape[1]
-            widened = np.pad(picked, ((0, 0), (0, further), (0, 0), (0, 0)), constant_values=q.zero)
-            return np.asarray(np.clip(widened, q.low, q.high))
+        case SelectNode(), QuantizedSelect() as q:
+            picked = operands[0]
+            for axis, places in enumerate((node.channels, node.rows, node.columns), start=1):
+                if places is not None:
+                    picked = picked.take(places, axis)
+                    picked[(slice(None),) * axis + (np.array(places) < 0,)] = q.zero
+            return np.asarray(np.clip(picked, q.low, q.high))
         case AvgPoolNode(), QuantizedAvgPool() as q:
             total = np.zeros(x.shape[:1] + node.shape, dtype=np.int64)
             for tap in node.window.taps(x - q.input_zero, 0):
@@ -111,6 +115,13 @@ def node_codes(network: QuantizedNetwork, node: Node, operands: list[Codes]) -> 
             else:
                 joined = np.concatenate(scaled, axis=1)
             return requantize(joined, q.output_zero, q.low, q.high)
+        case _, QuantizedProduct() as q:
+            product = (x - q.input_zeros[0]) * (operands[1].astype(np.int64) - q.input_zeros[1])
+            return requantize(product.astype(np.float32) * q.multiplier, q.output_zero, q.low, q.high)
+        case _, QuantizedSoftmax() as q:
+            shares = q.table[x.max(axis=1, keepdims=True) - x]
+            steps = np.rint(shares * q.steps / shares.sum(axis=1, keepdims=True))
+            return np.asarray(np.clip(steps + q.output_zero, q.low, q.high), dtype=np.int32)
         case _, QuantizedAffine() as q:
             scaled_x = (x - q.input_zero).astype(np.float32) * q.multiplier[:, None, None]
             return requantize(scaled_x + q.offset[:, None, None], q.output_zero, q.low, q.high)

@@ -1,8 +1,9 @@
 """From a network's layers to the nodes that machines map.
 
-Three rewrites: a layer that changes nothing disappears; a batch norm joins the matrix before it; a clipping
-activation joins whatever produces its input. The last two need to be the only reader of what they join, and a
-batch norm cannot pass a clipping. What cannot join becomes a node of its own: an affine, or a table.
+A layer that changes nothing disappears; a factor and an offset for each channel (batch norm) join the matrix
+before them; a clipping joins whatever produces its input; zeros around a map join the convolution behind it.
+All but the first need to be the only reader of what they join, and nothing but a clipping passes a clipping.
+A selection of a selection reads what that one reads. What cannot join becomes a node of its own.
 """
 
 from __future__ import annotations
@@ -12,20 +13,27 @@ from dataclasses import replace
 from typing import Any
 
 from simcore.errors import WorkloadError
-from workloads.activation_functions import OPEN, chain_clips
+from workloads.activation_functions import OPEN, Clip, chain_clips
 from workloads.layers import (
     Activation,
     Add,
+    Affine,
     AvgPool2d,
     BatchNorm,
+    Clamp,
     Concat,
     Conv2d,
     GlobalAvgPool,
     Layer,
     Linear,
+    LocalResponseNorm,
     MaxPool2d,
+    Mul,
+    Places,
+    Select,
     Shape,
     Shortcut,
+    Softmax,
 )
 from workloads.network import Network
 from workloads.nodes import (
@@ -33,14 +41,18 @@ from workloads.nodes import (
     AffineNode,
     AvgPoolNode,
     ConcatNode,
+    LocalResponseNormNode,
     LoweredNetwork,
     MatrixNode,
     MaxPoolNode,
+    MulNode,
     Node,
-    ShortcutNode,
+    SelectNode,
+    SoftmaxNode,
     TableNode,
 )
-from workloads.window import Window
+from workloads.scales import GivenScales, Quantization
+from workloads.window import Padding, Window
 
 
 def lower(network: Network) -> LoweredNetwork:
@@ -58,44 +70,141 @@ def lower(network: Network) -> LoweredNetwork:
             network.layers[name], inputs=tuple(tensor[source] for source in network.layers[name].inputs)
         )
         source = layer.inputs[0]
-        joined = (
-            _join(nodes[holder[source]], layer) if readers[source] == 1 and holder[source] in nodes else None
-        )
+        before = nodes.get(holder[source]) if readers[source] == 1 else None
+        joined = None if before is None else _join(before, layer)
         if joined is None:
             inputs = tuple(holder[source] for source in layer.inputs)
             joined = _node(layer, inputs, network.in_shapes(name), network.shapes[name])
+            if before is not None and (padding := _padding(before)) and isinstance(layer, Conv2d):
+                joined = _padded(joined, before, padding)
+            if isinstance(joined, SelectNode) and inputs[0] in nodes:
+                joined = _past(joined, nodes[inputs[0]])
         nodes[joined.name] = joined
         holder[name] = joined.name
+    output = holder[tensor[network.output]]
+    read = {output, *(source for node in nodes.values() for source in node.inputs)}
+    nodes = {name: node for name, node in nodes.items() if name in read}  # joined selections are not
     return LoweredNetwork(
         network.name,
         network.input,
         network.input_shape,
         tuple(nodes.values()),
-        holder[tensor[network.output]],
+        output,
+        _scales(network, tensor, holder, nodes),
     )
+
+
+def _scales(
+    network: Network, tensor: dict[str, str], holder: dict[str, str], nodes: dict[str, Node]
+) -> GivenScales:
+    """Return the given scales by node; of layers that share one, the last one's are its output's."""
+    given = network.scales
+    tensors: dict[str, Quantization] = {}
+    for name in network.layers:
+        if name in given.tensors and holder[tensor[name]] in (network.input, *nodes):
+            tensors[holder[tensor[name]]] = given.tensors[name]
+    return GivenScales(tensors, given.weights)
 
 
 def _without_identities(network: Network) -> dict[str, str]:
     """Return for each layer the layer whose result it has: itself, unless it changes nothing."""
     tensor: dict[str, str] = {}
     for name, layer in network.layers.items():
-        if isinstance(layer, MaxPool2d | AvgPool2d):
-            idle = layer.window.is_identity
-        elif isinstance(layer, Shortcut):
-            idle = network.shapes[name] == network.in_shapes(name)[0]
-        else:
-            idle = isinstance(layer, GlobalAvgPool) and network.in_shapes(name)[0][1:] == (1, 1)
-        tensor[name] = tensor[layer.inputs[0]] if idle else name
+        shapes = network.in_shapes(name)
+        tensor[name] = tensor[layer.inputs[0]] if _is_identity(layer, shapes) else name
     return tensor
+
+
+def _is_identity(layer: Layer, shapes: tuple[Shape, ...]) -> bool:
+    match layer:
+        case MaxPool2d() | AvgPool2d():
+            return layer.window.is_identity
+        case Shortcut():
+            return layer.stride == 1 and layer.channels == shapes[0][0]
+        case Select():
+            picked = zip((layer.channels, layer.rows, layer.columns), shapes[0], strict=True)
+            return all(places is None or places == tuple(range(size)) for places, size in picked)
+        case GlobalAvgPool():
+            return shapes[0][1:] == (1, 1)
+        case Clamp():
+            return layer.low is None and layer.high is None
+        case Activation():
+            return layer.definition.clip == OPEN
+    return False
 
 
 def _join(node: Node, layer: Layer) -> Node | None:
     """Return `node` with `layer` joined to it, or None where that would change the result."""
-    if isinstance(layer, BatchNorm) and isinstance(node, MatrixNode | AffineNode) and node.clip == OPEN:
+    clip = _clip(layer)
+    if clip is not None:
+        return replace(node, clip=chain_clips(node.clip, clip))
+    if node.clip != OPEN:
+        return None
+    if isinstance(layer, BatchNorm | Affine) and isinstance(node, MatrixNode | AffineNode):
         return replace(node, norms=(*node.norms, layer))
-    if isinstance(layer, Activation) and layer.definition.clip is not None:
-        return replace(node, clip=chain_clips(node.clip, layer.definition.clip))
     return None
+
+
+def _past(select: SelectNode, first: Node) -> SelectNode:
+    """Return the selection from what `first` reads that equals `select` behind it, if that is a selection."""
+    if not isinstance(first, SelectNode) or first.clip != OPEN:
+        return select
+    return replace(
+        select,
+        inputs=first.inputs,
+        in_shapes=first.in_shapes,
+        channels=_composed(first.channels, select.channels),
+        rows=_composed(first.rows, select.rows),
+        columns=_composed(first.columns, select.columns),
+    )
+
+
+def _clip(layer: Layer) -> Clip | None:
+    """Return the bounds of a layer that only clips."""
+    if isinstance(layer, Clamp):
+        return (layer.low, layer.high)
+    return layer.definition.clip if isinstance(layer, Activation) else None
+
+
+def _composed(first: Places, second: Places) -> Places:
+    """Return the places that equal picking `first` and then `second` of those."""
+    if first is None or second is None:
+        return second if first is None else first
+    return tuple(-1 if place < 0 else first[place] for place in second)
+
+
+def _padding(node: Node) -> Padding | None:
+    """Return the zeros that a selection puts around its whole map, None if it does anything else."""
+    if not isinstance(node, SelectNode) or node.channels is not None or node.clip != OPEN:
+        return None
+    _, height, width = node.in_shapes[0]
+    beside, around = _zeros_around(node.rows, height), _zeros_around(node.columns, width)
+    if beside is None or around is None:
+        return None
+    return (beside[0], around[0], beside[1], around[1])
+
+
+def _zeros_around(places: Places, size: int) -> tuple[int, int] | None:
+    """Return how many zeros come before and behind all `size` places in order, None if they do not."""
+    if places is None:
+        return (0, 0)
+    if 0 not in places:
+        return None
+    before = places.index(0)
+    behind = len(places) - before - size
+    whole = (-1,) * before + tuple(range(size)) + (-1,) * behind
+    return (before, behind) if places == whole else None
+
+
+def _padded(matrix: Node, select: Node, padding: Padding) -> MatrixNode:
+    """Return a convolution that pads by itself, in place of one behind a selection that does."""
+    assert isinstance(matrix, MatrixNode)
+    own = matrix.window.padding
+    window = replace(
+        matrix.window,
+        padding=(own[0] + padding[0], own[1] + padding[1], own[2] + padding[2], own[3] + padding[3]),
+    )
+    return replace(matrix, inputs=select.inputs, in_shapes=select.in_shapes, window=window)
 
 
 def _node(layer: Layer, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], shape: Shape) -> Node:
@@ -117,16 +226,56 @@ def _node(layer: Layer, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], s
             )
         case GlobalAvgPool():
             return AvgPoolNode(**common, window=whole, counted_padding=(0, 0, 0, 0))
-        case Shortcut():
-            return ShortcutNode(**common, window=Window.square(1, stride=layer.stride))
+        case Select() | Shortcut():
+            return _select(layer, inputs, in_shapes, shape)
         case Add():
-            return AddNode(**common)
+            return AddNode(**common, signs=layer.signs if -1 in layer.signs else ())
+        case Mul():
+            return MulNode(**common)
         case Concat():
             return ConcatNode(**common)
-        case BatchNorm():
+        case BatchNorm() | Affine():
             return AffineNode(**common, norms=(layer,))
+        case Clamp():
+            return TableNode(**common, function="identity", clip=(layer.low, layer.high))
         case Activation():
-            return TableNode(**common, function=layer.function, alpha=layer.alpha)
+            return TableNode(**common, function=layer.function, alpha=layer.alpha, beta=layer.beta)
+        case Softmax():
+            return SoftmaxNode(**common)
+        case LocalResponseNorm():
+            return LocalResponseNormNode(
+                **common, size=layer.size, alpha=layer.alpha, beta=layer.beta, k=layer.k
+            )
     raise WorkloadError(
         f"{layer.name}: no machine knows the layer kind {type(layer).__name__}; build it from known ones"
+    )
+
+
+def _select(
+    layer: Select | Shortcut, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], shape: Shape
+) -> SelectNode:
+    """Return the selection that a layer makes.
+
+    A shortcut's has every n-th pixel, and zeros behind its channels.
+    """
+    channels, height, width = in_shapes[0]
+    if isinstance(layer, Select):
+        picked: tuple[Places, Places, Places] = (layer.channels, layer.rows, layer.columns)
+    else:
+        picked = (
+            (*range(channels), *[-1] * (layer.channels - channels)),
+            tuple(range(0, height, layer.stride)),
+            tuple(range(0, width, layer.stride)),
+        )
+    places = [
+        None if each == tuple(range(size)) else each for each, size in zip(picked, in_shapes[0], strict=True)
+    ]
+    return SelectNode(
+        name=layer.name,
+        inputs=inputs,
+        in_shapes=in_shapes,
+        shape=shape,
+        channels=places[0],
+        rows=places[1],
+        columns=places[2],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import prod
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from simcore.errors import WorkloadError
 from simcore.registry import near_miss
 from workloads.layers import Input, Layer, Shape
+from workloads.scales import GivenScales
 
 #: Arrays by layer and by parameter name, in PyTorch's layouts.
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -37,16 +38,22 @@ class Network:
         layers: Iterable[Layer],
         parameters: Callable[[], Parameters] | None = None,
         dataset: str | None = None,
+        *,
+        scales: GivenScales | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         """Check the graph and derive all shapes; no weight is loaded.
 
         layers : in any order; one that names no inputs reads the layer before it in this list
         parameters : gives the weights when called; None for a network of which only the structure is known
         dataset : registered name of the data it was made for
+        scales : those to use as they are, by layer
+        notes : what whoever read it from a file could not carry over, a sentence each
         raises : WorkloadError for unknown or doubled names, circles, dead layers and impossible shapes
         """
         self.name = name
         self.dataset = dataset
+        self.notes = tuple(notes)
         self._parameters = parameters
         listed = _chained(list(layers))
         self._check_names(listed)
@@ -57,6 +64,8 @@ class Network:
         self.output = self._output(ordered)
         #: Output shape of each layer.
         self.shapes: Mapping[str, Shape] = self._shapes(ordered)
+        self.scales = scales or GivenScales()
+        self._check_scales()
 
     def __repr__(self) -> str:
         return f"Network({self.name!r}, {len(self.layers)} layers)"
@@ -144,6 +153,19 @@ class Network:
                     raise WorkloadError(
                         f"{self.name}.{layer.name} reads {source!r}, which is no layer; {hint}"
                     )
+
+    def _check_scales(self) -> None:
+        """Refuse scales of nothing, and of another number of output channels."""
+        for name in (*self.scales.tensors, *self.scales.weights):
+            if name not in self.layers:
+                hint = near_miss(name, list(self.layers))
+                raise WorkloadError(f"{self.name}: scales are given for {name!r}, which is no layer; {hint}")
+        for name, scales in self.scales.weights.items():
+            if name not in self.parameter_shapes or scales.shape != (self.shapes[name][0],):
+                raise WorkloadError(
+                    f"{self.name}.{name}: weights take a scale for each of {self.shapes[name][0]} output "
+                    f"channels of a matrix, got {scales.shape}; give as many"
+                )
 
     def _sorted(self, layers: list[Layer]) -> list[Layer]:
         """Return the layers behind what they read, otherwise in the order in which they are listed."""

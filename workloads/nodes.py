@@ -1,6 +1,6 @@
 """The lowered graph: what machines map and references execute.
 
-Here a network consists of eight kinds of work only. A matrix is a convolution or a fully connected layer, the
+Here a network consists of a few kinds of work only. A matrix is a convolution or a fully connected layer, the
 latter being a window that covers its whole map; what a digital unit does on the way out (batch norm, clips)
 is part of the node. No node holds weights, so a graph of any size costs nothing.
 """
@@ -8,7 +8,7 @@ is part of the node. No node holds weights, so a graph of any size costs nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -17,8 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.activation_functions import OPEN, Clip
-from workloads.layers import BatchNorm, Shape
+from workloads.layers import Affine, BatchNorm, Places, Shape
+from workloads.scales import GivenScales
 from workloads.window import Padding, Window
+
+#: What multiplies each channel and adds to it.
+Norm = BatchNorm | Affine
 
 #: Elements that the largest tensor of a batch may have, so that memory does not grow with the images.
 ELEMENTS_AT_ONCE = 2**20
@@ -55,13 +59,13 @@ class MatrixNode(Node):
     """A weight matrix for each group, applied to every position of a window.
 
     cols : output channels over all groups
-    norms : batch norms folded into the weights, in order
+    norms : batch norms and other factors and offsets of channels, folded into the weights, in order
     """
 
     window: Window
     groups: int
     cols: int
-    norms: tuple[BatchNorm, ...] = ()
+    norms: tuple[Norm, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -124,22 +128,51 @@ class AvgPoolNode(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShortcutNode(Node):
-    """The pixels that a 1x1 window stops at, channels of zeros behind theirs.
+class SelectNode(Node):
+    """Values picked by their places along each axis, -1 giving zeros; None takes an axis as it is.
 
-    No arithmetic: its reader can pick the pixels, and leave the zeros out, where it takes its operand.
+    No arithmetic: its reader can pick the values, and leave the zeros out, where it takes its operand.
     """
 
-    window: Window
+    channels: Places = None
+    rows: Places = None
+    columns: Places = None
+
+    @property
+    def picks_pixels(self) -> bool:
+        """Whether its pixels are not those of its input, one by one."""
+        return self.rows is not None or self.columns is not None
+
+    @property
+    def picked_pixels(self) -> NDArray[np.int64]:
+        """Pixel of the input that each pixel is made of, -1 for zeros, (height * width,)."""
+        _, height, width = self.in_shapes[0]
+        rows = np.arange(height) if self.rows is None else np.array(self.rows)
+        columns = np.arange(width) if self.columns is None else np.array(self.columns)
+        pixels = np.add.outer(rows * width, columns)
+        pixels[np.logical_or.outer(rows < 0, columns < 0)] = -1
+        return pixels.ravel()
 
     def attributes(self) -> dict[str, Any]:
-        """Return the window."""
-        return {"window": asdict(self.window)}
+        """Return the places of those axes that are not taken as they are."""
+        places = {"channels": self.channels, "rows": self.rows, "columns": self.columns}
+        return {axis: list(picked) for axis, picked in places.items() if picked is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddNode(Node):
-    """Elementwise sum of two tensors or more."""
+    """Elementwise sum of two tensors or more; `signs` is empty, or has 1 or -1 for each."""
+
+    signs: tuple[int, ...] = ()
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the signs, if any."""
+        return {"signs": list(self.signs)} if self.signs else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MulNode(Node):
+    """Elementwise product of two tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,21 +182,46 @@ class ConcatNode(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class AffineNode(Node):
-    """A factor and an offset for each channel: batch norms, in order, that no matrix before them absorbs."""
+    """A factor and an offset for each channel: norms, in order, that no matrix before them absorbs."""
 
-    norms: tuple[BatchNorm, ...]
+    norms: tuple[Norm, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableNode(Node):
-    """An elementwise function, looked up by its input's code; `alpha` as in the layer Activation."""
+    """An elementwise function, looked up by its input's code.
+
+    alpha, beta : as in the layer Activation
+    """
 
     function: str
     alpha: float | None = None
+    beta: float | None = None
 
     def attributes(self) -> dict[str, Any]:
-        """Return the function and its parameter."""
-        return {"function": self.function, "alpha": self.alpha}
+        """Return the function and its parameters."""
+        return {"function": self.function, "alpha": self.alpha} | (
+            {} if self.beta is None else {"beta": self.beta}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxNode(Node):
+    """exp(x) over the sum of exp(x), among the channels of each pixel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalResponseNormNode(Node):
+    """Each element over its neighbours in other channels; see the layer LocalResponseNorm."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the parameters."""
+        return {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
 
 
 @dataclass(frozen=True)
@@ -172,6 +230,7 @@ class LoweredNetwork:
 
     input, input_shape : name and shape of one image's tensor
     output : name of the node (or input) that holds the result
+    scales : those to use as they are, by node
     """
 
     name: str
@@ -179,6 +238,7 @@ class LoweredNetwork:
     input_shape: Shape
     nodes: tuple[Node, ...]
     output: str
+    scales: GivenScales = field(default_factory=GivenScales)
 
     def __getitem__(self, name: str) -> Node:
         """Return the node called `name`."""

@@ -26,162 +26,41 @@ from workloads.nodes import (
     AffineNode,
     AvgPoolNode,
     ConcatNode,
+    LocalResponseNormNode,
     LoweredNetwork,
     MatrixNode,
     MaxPoolNode,
+    MulNode,
     Node,
-    ShortcutNode,
+    SelectNode,
+    SoftmaxNode,
     TableNode,
 )
+from workloads.quantized_nodes import (
+    QuantizedAffine,
+    QuantizedAvgPool,
+    QuantizedJoin,
+    QuantizedMatrix,
+    QuantizedMaxPool,
+    QuantizedNetwork,
+    QuantizedNode,
+    QuantizedProduct,
+    QuantizedSelect,
+    QuantizedSoftmax,
+    QuantizedTable,
+)
+from workloads.scales import SMALLEST_SCALE, Quantization
 
 MIN_BITS, MAX_BITS = 2, 16
 
 #: Elements that the largest tensor of a calibration may have; weights are folded once for as many images.
 CALIBRATION_ELEMENTS = 2**26
 
+#: Digits behind the point of a softmax's exponentials.
+EXPONENT_BITS = 30
+
 #: Multiply-accumulates of an image up to which a calibration is done in double precision.
 DOUBLE_PRECISION_MACS = 2**28
-
-#: Below it float32 loses digits; what is smaller counts as zero.
-SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """How a tensor's codes 0 .. 2**bits - 1 stand for real numbers: (code - zero) * scale.
-
-    scale : a float32's value, positive
-    zero : the code of real zero
-    """
-
-    scale: float
-    zero: int
-    bits: int
-
-    @property
-    def max_code(self) -> int:
-        """Largest code."""
-        return int(2**self.bits - 1)
-
-    def quantize(self, values: NDArray[Any]) -> NDArray[np.int32]:
-        """Return the int32 code nearest to each value, halves to even; out of range it is an end code."""
-        steps = np.rint(np.asarray(values, dtype=np.float64) / self.scale) + self.zero
-        return np.asarray(np.clip(steps, 0, self.max_code), dtype=np.int32)
-
-    def dequantize(self, codes: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the float32 values that `codes` stand for."""
-        return (codes - self.zero).astype(np.float32) * np.float32(self.scale)
-
-    @classmethod
-    def of_range(cls, low: float, high: float, bits: int) -> Quantization:
-        """Return the quantisation that spans [low, high] and holds real zero exactly.
-
-        A range too small for a normal float32 scale, such as that of zeros alone, gets scale 1.
-        """
-        low, high = min(low, 0.0), max(high, 0.0)
-        scale = float(np.float32((high - low) / (2**bits - 1)))
-        if scale < SMALLEST_SCALE:
-            scale = 1.0
-        return cls(scale, int(np.clip(np.rint(-low / scale), 0, 2**bits - 1)), bits)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedNode:
-    """What every quantised node has: the smallest and the largest code it may give."""
-
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedMatrix(QuantizedNode):
-    """acc = sum((x - input_zero) * weight) + bias, then requantised by its column's multiplier.
-
-    weights : (groups, rows, cols of one group) int16, rows by position of the window first, by channel second
-    bias : (cols,) int64
-    multiplier : (cols,) float32
-    """
-
-    weights: NDArray[np.int16]
-    bias: NDArray[np.int64]
-    multiplier: NDArray[np.float32]
-    input_zero: int
-    output_zero: int
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedMaxPool(QuantizedNode):
-    """Largest code of each window; the input's quantisation stays."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedShortcut(QuantizedNode):
-    """Codes as they are, `zero` in the further channels; the input's quantisation stays."""
-
-    zero: int
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedAvgPool(QuantizedNode):
-    """acc = sum(x - input_zero), requantised by the multiplier (height, width) float32 of its position."""
-
-    multiplier: NDArray[np.float32]
-    input_zero: int
-    output_zero: int
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedJoin(QuantizedNode):
-    """Sum or concatenation: operand i is float32(x - input_zeros[i]) * multipliers[i], both (operands,).
-
-    A sum adds up its operands from first to last in float32 before it rounds; a concatenation rounds each.
-    """
-
-    multipliers: NDArray[np.float32]
-    input_zeros: NDArray[np.int64]
-    output_zero: int
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedAffine(QuantizedNode):
-    """float32(x - input_zero) * multiplier + offset in float32, both (channels,), then rounded."""
-
-    multiplier: NDArray[np.float32]
-    offset: NDArray[np.float32]
-    input_zero: int
-    output_zero: int
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedTable(QuantizedNode):
-    """The output's code for each of the input's codes, (2**bits,) int32."""
-
-    table: NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class QuantizedNetwork:
-    """A lowered network with integers for every node.
-
-    tensors : quantisation of the input and of every node's output, by name
-    nodes : integer arrays of every node, by name
-    """
-
-    lowered: LoweredNetwork
-    weight_bits: int
-    activation_bits: int
-    tensors: Mapping[str, Quantization]
-    nodes: Mapping[str, QuantizedNode]
-
-    @property
-    def input_quantization(self) -> Quantization:
-        """How images become codes."""
-        return self.tensors[self.lowered.input]
-
-    @property
-    def output_quantization(self) -> Quantization:
-        """How the output's codes become real numbers."""
-        return self.tensors[self.lowered.output]
 
 
 def quantize(
@@ -193,20 +72,29 @@ def quantize(
 ) -> QuantizedNetwork:
     """Return `lowered` in integers, each tensor scaled to the range it takes over the calibration inputs.
 
+    Scales that the network brings are used as they are.
+
     calibration_inputs : (N, C, H, W) real numbers, at least one image
     weight_bits, activation_bits : 2 to 16
-    raises : WorkloadError for widths out of bounds and for inputs that do not fit
+    raises : WorkloadError for widths out of bounds, for given scales of other widths, and for inputs that do
+        not fit
     """
     for what, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
         if not MIN_BITS <= bits <= MAX_BITS:
             raise WorkloadError(f"{lowered.name}: {what} must be in [{MIN_BITS}, {MAX_BITS}] bit, got {bits}")
+    for name, given in lowered.scales.tensors.items():
+        if given.bits != activation_bits:
+            raise WorkloadError(
+                f"{lowered.name}.{name} brings a scale for codes of {given.bits} bit, but activations have "
+                f"{activation_bits}; let the machine compute with {given.bits}"
+            )
     return _Calibration(lowered, parameters, weight_bits, activation_bits).over(calibration_inputs)
 
 
 class _Calibration:
     """Quantises a network while its ranges are observed in a float run, so that weights are folded once.
 
-    Max pools, shortcuts and tables that only clip keep their input's quantisation, so they never round. A
+    Max pools, selections and tables that only clip keep their input's quantisation, so they never round. A
     network too large for double precision is run in single; its ranges then grow to the next of a few round
     numbers, on which machines agree though they sum in different orders.
     """
@@ -253,6 +141,10 @@ class _Calibration:
         """Return how a tensor, all of whose values are observed, is quantised."""
         if name != self._lowered.input and _keeps_quantization(node := self._lowered[name]):
             return self._tensors[node.inputs[0]]
+        if (given := self._lowered.scales.tensors.get(name)) is not None:
+            return given
+        if name != self._lowered.input and isinstance(self._lowered[name], SoftmaxNode):
+            return Quantization.of_range(0.0, 1.0, self._bits[1])
         low, high = self._low[name], self._high[name]
         if self._precision is np.float32:
             low, high = _rounded_out(low), _rounded_out(high)
@@ -261,11 +153,13 @@ class _Calibration:
     def _folded_and_quantised(self, node: MatrixNode) -> Iterator[FoldedPart]:
         """Yield a node's folded weights, and make integers of them on the way."""
         input_scale = self._tensors[node.inputs[0]].scale
-        self._matrices[node.name] = matrix = _Matrix.empty(node)
+        given = None if node.norms else self._lowered.scales.weights.get(node.name)
+        self._matrices[node.name] = matrix = _Matrix.empty(node, given=given is not None)
         for part in folded_parts(node, self._parameters, self._precision):
             yield part
+            scales = None if given is None else given[part.out].astype(np.float64)
             matrix.weights[..., part.cols], matrix.bias[part.out], matrix.scales[part.out] = quantize_matrix(
-                part.weights, part.bias, input_scale, self._bits[0]
+                part.weights, part.bias, input_scale, self._bits[0], scales
             )
 
 
@@ -289,24 +183,26 @@ def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
 def _keeps_quantization(node: Node) -> bool:
     if isinstance(node, TableNode):
         return activations[node.function].clip is not None
-    return isinstance(node, MaxPoolNode | ShortcutNode)
+    return isinstance(node, MaxPoolNode | SelectNode)
 
 
 @dataclass(frozen=True, eq=False)
 class _Matrix:
-    """What `quantize_matrix` returns for all columns of a node."""
+    """What `quantize_matrix` returns for all columns of a node, and whether their scales were given."""
 
     weights: NDArray[np.int16]
     bias: NDArray[np.int64]
     scales: NDArray[np.float64]
+    given: bool
 
     @classmethod
-    def empty(cls, node: MatrixNode) -> _Matrix:
+    def empty(cls, node: MatrixNode, *, given: bool) -> _Matrix:
         """Return room for the integers of `node`."""
         return cls(
             np.empty((node.groups, node.rows, node.cols_per_group), dtype=np.int16),
             np.empty(node.cols, dtype=np.int64),
             np.empty(node.cols),
+            given,
         )
 
 
@@ -325,25 +221,36 @@ def _quantized(
                 high=high,
                 weights=matrix.weights,
                 bias=matrix.bias,
-                multiplier=(source.scale * matrix.scales / target.scale).astype(np.float32),
+                multiplier=_multiplier(source, matrix, target),
                 input_zero=source.zero,
                 output_zero=target.zero,
             )
         case MaxPoolNode():
             return QuantizedMaxPool(low=low, high=high)
-        case ShortcutNode():
-            return QuantizedShortcut(low=low, high=high, zero=source.zero)
+        case SelectNode():
+            return QuantizedSelect(low=low, high=high, zero=source.zero)
         case AvgPoolNode():
             multiplier = (source.scale / (target.scale * node.counts)).astype(np.float32)
             return QuantizedAvgPool(
                 low=low, high=high, multiplier=multiplier, input_zero=source.zero, output_zero=target.zero
             )
         case AddNode() | ConcatNode():
+            signs = node.signs if isinstance(node, AddNode) and node.signs else (1,) * len(sources)
+            ratios = [sign * each.scale / target.scale for sign, each in zip(signs, sources, strict=True)]
             return QuantizedJoin(
                 low=low,
                 high=high,
-                multipliers=np.array([each.scale / target.scale for each in sources], dtype=np.float32),
+                multipliers=np.array(ratios, dtype=np.float32),
                 input_zeros=np.array([each.zero for each in sources], dtype=np.int64),
+                output_zero=target.zero,
+            )
+        case MulNode():
+            other = sources[1]
+            return QuantizedProduct(
+                low=low,
+                high=high,
+                multiplier=np.float32(source.scale * other.scale / target.scale),
+                input_zeros=(source.zero, other.zero),
                 output_zero=target.zero,
             )
         case AffineNode():
@@ -360,25 +267,60 @@ def _quantized(
             codes = np.arange(source.max_code + 1)
             values = apply_function(node, np.asarray((codes - source.zero) * source.scale, dtype=np.float64))
             return QuantizedTable(low=low, high=high, table=target.quantize(apply_clip(values, node.clip)))
+        case SoftmaxNode():
+            # rounded, so that libraries whose exponentials differ in a last digit agree
+            shares = np.rint(np.exp(-np.arange(source.max_code + 1) * source.scale) * 2**EXPONENT_BITS)
+            return QuantizedSoftmax(
+                low=low,
+                high=high,
+                table=shares.astype(np.int64),
+                steps=1.0 / target.scale,
+                output_zero=target.zero,
+            )
+        case LocalResponseNormNode():
+            raise WorkloadError(
+                f"{node.name}: a local response norm has no integer form here; leave it out, as later "
+                "networks do"
+            )
     raise TypeError(f"{node.name}: no quantisation for {type(node).__name__}")
 
 
+def _multiplier(source: Quantization, matrix: _Matrix, target: Quantization) -> NDArray[np.float32]:
+    """Return what brings a sum to the output's steps, (cols,)."""
+    if matrix.given:  # as ONNX Runtime multiplies
+        return np.float32(source.scale) * matrix.scales.astype(np.float32) / np.float32(target.scale)
+    return (source.scale * matrix.scales / target.scale).astype(np.float32)
+
+
 def quantize_matrix(
-    weights: NDArray[np.floating[Any]], bias: NDArray[np.float64], input_scale: float, bits: int
+    weights: NDArray[np.floating[Any]],
+    bias: NDArray[np.float64],
+    input_scale: float,
+    bits: int,
+    given: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64]]:
     """Return integer weights, integer bias and the scale of each output channel.
 
     weights : (groups, rows, cols of one group), quantised to -(2**(bits-1) - 1) .. 2**(bits-1) - 1
     bias : (cols,), in steps of input_scale * scale
+    given : scale of each output channel, where it is not the weights' largest that sets it
     """
     largest_code = 2 ** (bits - 1) - 1
     groups, _, cols = weights.shape
-    largest = np.maximum(weights.max(axis=1), -weights.min(axis=1)).reshape(groups * cols).astype(np.float64)
-    # a channel of tiny weights must not blow up its bias: that keeps below 2**30 steps
-    scales = np.maximum(largest / largest_code, np.abs(bias) / (input_scale * 2**30))
-    scales[scales < SMALLEST_SCALE] = 1.0
+    if given is not None:
+        scales = given
+    else:
+        largest = np.maximum(weights.max(axis=1), -weights.min(axis=1)).reshape(groups * cols)
+        # a channel of tiny weights must not blow up its bias: that keeps below 2**30 steps
+        scales = np.maximum(largest.astype(np.float64) / largest_code, np.abs(bias) / (input_scale * 2**30))
+        scales[scales < SMALLEST_SCALE] = 1.0
     codes = weights / scales.reshape(groups, 1, cols).astype(weights.dtype)
     np.rint(codes, out=codes)
+    if given is not None and (codes.min() < -largest_code - 1 or codes.max() > largest_code):
+        raise WorkloadError(
+            f"weights of given scales must have codes that fit {bits} bit, got {int(codes.min())} to "
+            f"{int(codes.max())}; let the machine hold wider weights"
+        )
     return codes.astype(np.int16), np.rint(bias / (input_scale * scales)).astype(np.int64), scales
 
 

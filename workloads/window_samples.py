@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from workloads.integer_reference import node_codes
 from workloads.nodes import MatrixNode, Node
-from workloads.quantization import QuantizedMatrix, QuantizedNetwork
+from workloads.quantized_nodes import QuantizedMatrix, QuantizedNetwork
 from workloads.window import Window
 
 #: Windows of each matrix that one input gives, evenly over its map.

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads import Window
+from workloads import SelectNode, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,17 @@ def elementwise(pixels: int) -> Firing:
     """Return the rule of an operand of which step n reads pixel n."""
     steps = np.arange(pixels, dtype=np.int64)
     return Firing(pixels, steps + 1, steps, np.ones(pixels, np.int64))
+
+
+def picking(select: SelectNode) -> Firing:
+    """Return the rule of an operand of which each step reads the pixel that a selection picks, if any."""
+    picked = select.picked_pixels
+    reads = picked >= 0
+    pixels = select.in_shapes[0][1] * select.in_shapes[0][2]
+    first = np.where(reads, picked, pixels)
+    need = np.maximum.accumulate(np.where(reads, picked + 1, 0))
+    live = np.minimum.accumulate(first[::-1])[::-1]
+    return Firing(pixels, need, live, reads.astype(np.int64))
 
 
 def sliding(window: Window, size: tuple[int, int]) -> Firing:

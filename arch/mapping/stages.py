@@ -1,9 +1,10 @@
 """From a lowered network to the stages of a pipeline: what one core computes, and what it reads.
 
 A stage is a matrix, a pool or a join, with all pointwise work behind it that its digital unit does on the way
-out. A sum or a concatenation belongs to the last convolution of its longest branch (the residual's main path,
-the end of a dense unit), whose core then waits for its window and for the other operands' pixels; batch norm
-in front of a single reader is done where that reader stores its pixels.
+out. A join (sum, product, concatenation) belongs to the last convolution of its longest branch (the
+residual's main path, the end of a dense unit), whose core then waits for its window and for the other
+operands' pixels; batch norm in front of a single reader is done where that reader stores its pixels, and a
+selection of channels where any reader does. A join picks the pixels of a selection by itself.
 """
 
 from __future__ import annotations
@@ -15,20 +16,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.mapping.adjacent_pixels import AdjacentPixels, widened
-from arch.mapping.firing import Firing, elementwise, sliding
+from arch.mapping.firing import Firing, elementwise, picking, sliding
+from simcore import MappingError
 from workloads import (
     AddNode,
     AffineNode,
     AvgPoolNode,
     ConcatNode,
+    LocalResponseNormNode,
     LoweredNetwork,
     MatrixNode,
     MaxPoolNode,
+    MulNode,
     Node,
+    SelectNode,
     Shape,
-    ShortcutNode,
+    SoftmaxNode,
     TableNode,
 )
+
+#: What one pixel of each operand makes one of.
+Join = AddNode | MulNode | ConcatNode
+
+#: What one pixel makes one of, in place.
+Pointwise = AffineNode | TableNode | SoftmaxNode
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +49,15 @@ class Operand:
     source : name of the stage (or of the network's input) that sends it
     firing : which of its pixels each step needs
     shape : of the tensor as it is stored
-    before : pointwise nodes done on each pixel as it is stored
-    picked : the shortcut that says which of its pixels each step picks, None where it reads them by the head
+    before : nodes done on each pixel as it is stored: a selection of its channels, then pointwise ones
+    picked : the selection that says which of its pixels each step picks, None where it reads them by the head
     """
 
     source: str
     firing: Firing
     shape: Shape
     before: tuple[Node, ...] = ()
-    picked: ShortcutNode | None = None
+    picked: SelectNode | None = None
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -153,7 +164,16 @@ def with_pixels_per_step(stage: Stage, pixels: int) -> Stage:
 
 
 def stages_of(network: LoweredNetwork) -> list[Stage]:
-    """Return the pipeline's stages in an order in which each comes after those it reads."""
+    """Return the pipeline's stages in an order in which each comes after those it reads.
+
+    raises : MappingError for what no digital unit does
+    """
+    foreign = [node.name for node in network.nodes if isinstance(node, LocalResponseNormNode)]
+    if foreign:
+        raise MappingError(
+            f"{network.name} has local response norms ({', '.join(foreign)}), which no part of this machine "
+            "computes; remove them, or train the network with batch norms in their place"
+        )
     return _Staging(network).run()
 
 
@@ -165,7 +185,7 @@ class _Staging:
         self.stages: list[Stage] = []
         self.sender: dict[str, Stage | None] = {network.input: None}
         # tensor -> what its reader reads in its place, and does on the way in
-        self.waiting: dict[str, tuple[str, tuple[Node, ...], ShortcutNode | None]] = {}
+        self.waiting: dict[str, tuple[str, tuple[Node, ...], SelectNode | None]] = {}
         self.longest = self._longest_operands()
 
     def run(self) -> list[Stage]:
@@ -176,17 +196,19 @@ class _Staging:
 
     def _place(self, node: Node) -> None:
         before = self.sender.get(node.inputs[0])
-        if isinstance(node, (AddNode, ConcatNode)) and (host := self._host(node)) is not None:
+        if isinstance(node, Join) and (host := self._host(node)) is not None:
             host.operands += [self._operand(name) for name in node.inputs if name != host.output]
             self._append(host, node)
-        elif isinstance(node, (AffineNode, TableNode)) and before is not None and self._only(node, before):
+        elif isinstance(node, Pointwise) and before is not None and self._only(node, before):
             self._append(before, node)
         elif self._picks(node):
             self._add_stage(node)
-        elif isinstance(node, (AffineNode, TableNode)) and self._single_reader(node):
+        elif isinstance(node, Pointwise) and self._single_reader(node):
             source, done, _ = self._in_place_of(node.inputs[0])
             self.waiting[node.name] = (source, (*done, node), None)
-        elif isinstance(node, ShortcutNode) and self._joins(node):
+        elif isinstance(node, SelectNode) and self._chooses_channels(node):
+            self.waiting[node.name] = (node.inputs[0], (node,), None)
+        elif isinstance(node, SelectNode) and self._joins(node):
             source, done, _ = self._in_place_of(node.inputs[0])
             self.waiting[node.name] = (source, done, node)
         else:
@@ -216,19 +238,24 @@ class _Staging:
     def _single_reader(self, node: Node) -> bool:
         return len(self.network.consumers[node.name]) == 1 and node.name != self.network.output
 
-    def _in_place_of(self, tensor: str) -> tuple[str, tuple[Node, ...], ShortcutNode | None]:
+    def _in_place_of(self, tensor: str) -> tuple[str, tuple[Node, ...], SelectNode | None]:
         return self.waiting.get(tensor, (tensor, (), None))
 
     def _picks(self, node: Node) -> bool:
-        """Whether `node` reads pixels that a shortcut has picked already."""
+        """Whether `node` reads pixels that a selection has picked already."""
         return self._in_place_of(node.inputs[0])[2] is not None
+
+    def _chooses_channels(self, node: SelectNode) -> bool:
+        """Whether all that `node` does is to choose channels of a tensor as it is sent: readers do that."""
+        sent = node.inputs[0] not in self.waiting
+        return sent and not node.picks_pixels and node.name != self.network.output
 
     def _joins(self, node: Node) -> bool:
         """Whether the only reader of `node` reads pixel by pixel, so that it can pick them itself."""
         if not self._single_reader(node):
             return False
         (reader,) = self.network.consumers[node.name]
-        return isinstance(self.network[reader], (AddNode, ConcatNode))
+        return isinstance(self.network[reader], Join)
 
     def _longest_operands(self) -> dict[str, str]:
         """Return for each join the operand at the end of its longest branch, counted in nodes."""
@@ -236,11 +263,11 @@ class _Staging:
         longest = {}
         for node in self.network.nodes:
             depth[node.name] = 1 + max(depth[source] for source in node.inputs)
-            if isinstance(node, (AddNode, ConcatNode)):
+            if isinstance(node, Join):
                 longest[node.name] = max(node.inputs, key=lambda name: depth[name])
         return longest
 
-    def _host(self, node: AddNode | ConcatNode) -> Stage | None:
+    def _host(self, node: Join) -> Stage | None:
         """Return the stage that takes in a join: its longest branch's, if a matrix nobody else reads."""
         name = self.longest[node.name]
         stage = self.sender.get(name)
@@ -252,10 +279,10 @@ class _Staging:
         source, before, picked = self._in_place_of(tensor)
         stage = self.sender[source]
         name = stage.name if stage is not None else self.network.input
-        shape = self.network.shapes[source]
-        if isinstance(reader, ShortcutNode):
+        shape = before[0].shape if before else self.network.shapes[source]
+        if isinstance(reader, SelectNode):
             picked = reader
-        firing = _firing(reader, shape) if picked is None else sliding(picked.window, shape[1:])
+        firing = _firing(reader, shape) if picked is None else picking(picked)
         return Operand(name, firing, shape, before, picked)
 
 

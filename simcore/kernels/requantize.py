@@ -144,6 +144,46 @@ def join_operand(
         out[channel] = _round(total, zero, low, high)
 
 
+def multiply_operands_reference(
+    one: Numbers,
+    other: Numbers,
+    slot: int,
+    one_zero: int,
+    other_zero: int,
+    multiplier: float,
+    zero: int,
+    low: int,
+    high: int,
+    codes: Numbers,
+) -> None:
+    """Bring products of two operands to codes: float32(product of (code - zero)) x multiplier, rounded.
+
+    one, other, codes : (slots, channels), read and written in row `slot`; `codes` may be one of them
+    """
+    product = (one[slot].astype(np.int64) - one_zero) * (other[slot].astype(np.int64) - other_zero)
+    codes[slot] = _round_reference(product.astype(np.float32) * np.float32(multiplier), zero, low, high)
+
+
+@compiled
+def multiply_operands(
+    one: Numbers,
+    other: Numbers,
+    slot: int,
+    one_zero: int,
+    other_zero: int,
+    multiplier: float,
+    zero: int,
+    low: int,
+    high: int,
+    codes: Numbers,
+) -> None:
+    """Compiled twin of `multiply_operands_reference`."""
+    factor = np.float32(multiplier)
+    for channel in range(codes.shape[1]):
+        product = (np.int64(one[slot, channel]) - one_zero) * (np.int64(other[slot, channel]) - other_zero)
+        codes[slot, channel] = _round(np.float32(product) * factor, zero, low, high)
+
+
 def apply_affine_reference(
     codes: Numbers,
     slot: int,

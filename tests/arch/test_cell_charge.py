@@ -32,7 +32,7 @@ from tests.arch.naive_arrays import cells_of, waves
 from tests.arch.pipeline_recurrence import phases_of
 from tests.strategies import NetworkCase, random_parameters
 from workloads import Conv2d, Input, Layer, MatrixNode, Network, Window
-from workloads.quantization import QuantizedMatrix
+from workloads.quantized_nodes import QuantizedMatrix
 
 ENCODINGS, FORMS, SIGNS = get_args(Signs), get_args(Form), get_args(Sign)
 LEVEL = 2**8

@@ -17,7 +17,7 @@ from simcore import ConfigError
 from tests.arch.dataflow_bench import Quantized, bench
 from tests.arch.support_matrix import EFFECTS, matrix, run, settings, small_layer
 from workloads import sample_windows
-from workloads.quantization import QuantizedMatrix
+from workloads.quantized_nodes import QuantizedMatrix
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: What `EFFECTS` calls differently from the summary of a run, or the summary does not tell.

@@ -19,7 +19,7 @@ def stage_values(case: Quantized) -> StageValues:
     """Return the memories and registers of a network's only stage."""
     (stage,) = stages_of(case.network.lowered)
     source = np.zeros((1, stage.operands[0].shape[0]), np.int32)
-    memories = [memory_of(operand, None, source, lambda: 0) for operand in stage.operands]
+    memories = [memory_of(operand, None, source, lambda: 0, case.network) for operand in stage.operands]
     return StageValues(stage, case.network, memories, 2)
 
 

@@ -14,9 +14,11 @@ from workloads import (
     Activation,
     Add,
     AddNode,
+    Affine,
     AvgPool2d,
     AvgPoolNode,
     BatchNorm,
+    Clamp,
     Concat,
     Conv2d,
     GlobalAvgPool,
@@ -24,6 +26,7 @@ from workloads import (
     MatrixNode,
     MaxPool2d,
     MaxPoolNode,
+    Mul,
     Network,
     Parameters,
     QuantizedAffine,
@@ -31,10 +34,13 @@ from workloads import (
     QuantizedJoin,
     QuantizedMatrix,
     QuantizedNetwork,
-    QuantizedShortcut,
+    QuantizedProduct,
+    QuantizedSelect,
+    QuantizedSoftmax,
     QuantizedTable,
+    Select,
     Shortcut,
-    ShortcutNode,
+    Softmax,
     Window,
 )
 
@@ -51,6 +57,14 @@ SCALAR_FUNCTIONS: dict[str, Callable[[float], float]] = {
     "silu": lambda x: x / (1.0 + math.exp(-x)),
     "hard-swish": lambda x: x * min(max(x + 3.0, 0.0), 6.0) / 6.0,
     "gelu": lambda x: 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0))),
+    "gelu-tanh": lambda x: 0.5 * x * (1.0 + math.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))),
+    "identity": lambda x: x,
+    "selu": lambda x: 1.0507009873554805 * (x if x >= 0.0 else 1.6732632423543772 * math.expm1(x)),
+    "softplus": lambda x: math.log1p(math.exp(-abs(x))) + max(x, 0.0),
+    "softsign": lambda x: x / (1.0 + abs(x)),
+    "mish": lambda x: x * math.tanh(math.log1p(math.exp(x))),
+    "abs": abs,
+    "erf": math.erf,
 }
 
 
@@ -79,8 +93,24 @@ def forward_layers(network: Network, parameters: Parameters, image: NDArray[Any]
                 values[name] = np.zeros(network.shapes[name])
                 for c, i, j in np.ndindex(len(x), *values[name].shape[1:]):
                     values[name][c, i, j] = x[c, i * layer.stride, j * layer.stride]
+            case Select():
+                values[name] = np.zeros(network.shapes[name])
+                for place in np.ndindex(values[name].shape):
+                    axes = zip((layer.channels, layer.rows, layer.columns), place, strict=True)
+                    read = [at if places is None else places[at] for places, at in axes]
+                    values[name][place] = x[tuple(read)] if min(read) >= 0 else 0.0
             case Add():
-                values[name] = sum(operands[1:], start=x)
+                signs = layer.signs or (1,) * len(operands)
+                values[name] = np.sum([s * each for s, each in zip(signs, operands, strict=True)], axis=0)
+            case Mul():
+                values[name] = operands[0] * operands[1]
+            case Softmax():
+                shares = np.exp(x - x.max(axis=0))
+                values[name] = shares / shares.sum(axis=0)
+            case Affine():
+                values[name] = x * own["weight"].reshape(-1, 1, 1) + own["bias"].reshape(-1, 1, 1)
+            case Clamp():
+                values[name] = np.clip(x, layer.low, layer.high)
             case Concat():
                 values[name] = np.array([channel for operand in operands for channel in operand])
             case Activation():
@@ -187,7 +217,7 @@ def _element(node: Any, q: Any, operands: list[NDArray[np.int64]], place: tuple[
     """Return one output code at (channel, row, column)."""
     x = operands[0]
     channel, row, col = place
-    if isinstance(node, MatrixNode | MaxPoolNode | AvgPoolNode | ShortcutNode):
+    if isinstance(node, MatrixNode | MaxPoolNode | AvgPoolNode):
         window = node.window
         top, left = row * window.stride[0] - window.padding[0], col * window.stride[1] - window.padding[1]
         inside = [
@@ -205,11 +235,16 @@ def _element(node: Any, q: Any, operands: list[NDArray[np.int64]], place: tuple[
                     weight = int(q.weights[group, position * channels + c, place_in_group])
                     acc += (int(x[group * channels + c, y, x_]) - q.input_zero) * weight
             return rounded(np.float32(acc) * q.multiplier[channel], q)
-        case QuantizedShortcut():
-            own = channel < len(x)
-            return clipped(
-                int(x[channel, row * window.stride[0], col * window.stride[1]]) if own else q.zero, q
-            )
+        case QuantizedSelect():
+            axes = zip((node.channels, node.rows, node.columns), place, strict=True)
+            read = [at if places is None else places[at] for places, at in axes]
+            return clipped(int(x[tuple(read)]) if min(read) >= 0 else q.zero, q)
+        case QuantizedProduct():
+            a, b = (int(each[place]) - zero for each, zero in zip(operands, q.input_zeros, strict=True))
+            return rounded(np.float32(a * b) * q.multiplier, q)
+        case QuantizedSoftmax():
+            shares = [int(q.table[int(x[:, row, col].max()) - int(each)]) for each in x[:, row, col]]
+            return clipped(round(shares[channel] * q.steps / sum(shares)) + q.output_zero, q)
         case QuantizedAvgPool():
             acc = sum(int(x[channel, y, x_]) - q.input_zero for _, y, x_ in inside)
             return rounded(np.float32(acc) * q.multiplier[row, col], q)

@@ -15,9 +15,9 @@ X = np.concatenate([np.linspace(-8.0, 8.0, 97), [-700.0, 700.0]])
 @pytest.mark.parametrize("name", activations.names())
 def test_every_function_equals_its_scalar_formula(name: str) -> None:
     function = activations[name]
-    alpha = 0.0 if function.alpha is None else function.alpha
+    alpha, beta = (0.0 if each is None else each for each in (function.alpha, function.beta))
     expected = [SCALAR_FUNCTIONS[name](float(x)) for x in X]
-    np.testing.assert_allclose(function.evaluate(X, alpha), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(function.evaluate(X, alpha, beta), expected, rtol=1e-9, atol=1e-12)
     if function.clip is not None:
         assert np.array_equal(apply_clip(X, function.clip), expected)
 

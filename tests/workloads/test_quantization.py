@@ -158,7 +158,7 @@ def test_fused_clipping_narrows_the_codes() -> None:
     assert golden(pool, IMAGES)["pool"].min() >= pool.tensors["image"].zero
 
 
-@pytest.mark.parametrize("function", activations.names())
+@pytest.mark.parametrize("function", [name for name in activations.names() if name != "identity"])
 def test_tables_hold_the_function_of_each_code(function: str) -> None:
     network = quantized(Activation(name="act", function=function))
     node, source, target = network.nodes["act"], network.tensors["image"], network.tensors["act"]

@@ -12,10 +12,11 @@ from workloads.layers.layer import Layer, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(Layer):
-    """Elementwise function by its registered name; `alpha` replaces the function's default slope or scale."""
+    """Elementwise function by its registered name; `alpha` and `beta` replace its default parameters."""
 
     function: str
     alpha: float | None = None
+    beta: float | None = None
 
     @property
     def definition(self) -> ActivationFunction:
@@ -27,6 +28,50 @@ class Activation(Layer):
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape."""
-        if self.definition.alpha is None and self.alpha is not None:
-            raise self._error(f"{self.function} takes no alpha, got {self.alpha}; leave it out")
+        for name, default in (("alpha", self.definition.alpha), ("beta", self.definition.beta)):
+            given = getattr(self, name)
+            if default is None and given is not None:
+                raise self._error(f"{self.function} takes no {name}, got {given}; leave it out")
+        return self._only(inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clamp(Layer):
+    """Values kept within bounds; None leaves a side open."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the input's shape."""
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise self._error(f"Clamp's low must not be above its high, got {self.low} and {self.high}")
+        return self._only(inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(Layer):
+    """exp(x) over the sum of exp(x), among the channels of each pixel."""
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the input's shape."""
+        return self._only(inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalResponseNorm(Layer):
+    """Each element over its neighbours in other channels (Krizhevsky et al., NIPS 2012).
+
+    x / (k + alpha / size * sum of squares of `size` channels around its own) ** beta
+    """
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the input's shape."""
+        if self.size < 1:
+            raise self._error(f"size must be at least 1 channel, got {self.size}")
         return self._only(inputs)

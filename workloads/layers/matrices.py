@@ -93,3 +93,16 @@ class BatchNorm(Layer):
     def parameter_shapes(self, inputs: Sequence[Shape]) -> dict[str, tuple[int, ...]]:
         """Return four vectors of one element a channel."""
         return dict.fromkeys(("weight", "bias", *self.statistics), (inputs[0][0],))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affine(Layer):
+    """A factor and an offset for each channel, both learned or given: weight and bias (channels,)."""
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the input's shape."""
+        return self._only(inputs)
+
+    def parameter_shapes(self, inputs: Sequence[Shape]) -> dict[str, tuple[int, ...]]:
+        """Return two vectors of one element a channel."""
+        return dict.fromkeys(("weight", "bias"), (inputs[0][0],))

@@ -28,3 +28,41 @@ class Shortcut(Layer):
                 "project to fewer with a 1x1 Conv2d"
             )
         return (self.channels, *self._slide(Window.square(1, stride=self.stride), (height, width)))
+
+
+#: Places along one axis that a `Select` reads, in order; None stands for all as they are, -1 for zeros.
+Places = tuple[int, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Select(Layer):
+    """Values picked by their places along each axis: a slice, a shuffle, zeros around, a nearest resizing.
+
+    Element (c, i, j) is the input's (channels[c], rows[i], columns[j]), zero where any of the three is -1.
+    """
+
+    channels: Places = None
+    rows: Places = None
+    columns: Places = None
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return how many places each axis reads."""
+        channels, height, width = self._only(inputs)
+        return (
+            self._picked("channels", self.channels, channels),
+            self._picked("rows", self.rows, height),
+            self._picked("columns", self.columns, width),
+        )
+
+    def _picked(self, axis: str, places: Places, size: int) -> int:
+        if places is None:
+            return size
+        if not places:
+            raise self._error(f"Select must pick at least one of {size} {axis}, got none; leave it out")
+        outside = [place for place in places if not -1 <= place < size]
+        if outside:
+            raise self._error(
+                f"Select picks {axis} 0 to {size - 1}, or -1 for zeros, got {outside[0]}; its input has "
+                f"{size} {axis}"
+            )
+        return len(places)

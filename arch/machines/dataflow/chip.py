@@ -142,7 +142,7 @@ class DataflowChip(Component):
                 for o, port in zip(stage.operands, core.memory.pixel_in, strict=True)
             ]
             memories = [
-                memory_of(o, b.depth, source, lambda channel=port.channel: channel.freed)  # type: ignore[misc]
+                memory_of(o, b.depth, source, lambda channel=port.channel: channel.freed, values.network)  # type: ignore[misc]
                 for source, o, b, port in zip(
                     sources, stage.operands, core.memory.buffers, core.memory.pixel_in, strict=True
                 )

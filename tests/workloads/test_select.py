@@ -16,10 +16,10 @@ from workloads import (
     Input,
     Layer,
     Network,
-    QuantizedShortcut,
+    QuantizedSelect,
+    SelectNode,
     Shape,
     Shortcut,
-    ShortcutNode,
     Window,
     float_outputs,
     golden,
@@ -60,7 +60,7 @@ def test_shortcut_keeps_its_inputs_quantisation() -> None:
     images = np.random.default_rng(1).normal(size=(1, 2, 4, 4))
     quantised = quantize(lower(net), {}, images)
     node = quantised.nodes["skip"]
-    assert isinstance(node, QuantizedShortcut)
+    assert isinstance(node, QuantizedSelect)
     assert quantised.tensors["skip"] == quantised.tensors["image"]
     assert node.zero == quantised.tensors["image"].zero > 0
     codes = golden(quantised, images)
@@ -89,7 +89,7 @@ def test_shortcut_costs_no_work_and_its_geometry_counts() -> None:
 
 def test_resnets_of_cifar10_skip_without_weights_where_stages_meet() -> None:
     lowered = lower(networks["resnet32"]())
-    found = [node for node in lowered.nodes if isinstance(node, ShortcutNode)]
+    found = [node for node in lowered.nodes if isinstance(node, SelectNode)]
     assert [(node.name, node.in_shapes[0], node.shape) for node in found] == [
         ("stage2-block1-shortcut", (16, 32, 32), (32, 16, 16)),
         ("stage3-block1-shortcut", (32, 16, 16), (64, 8, 8)),
