@@ -1,0 +1,376 @@
+"""ONNX files in: bounded and checked before they are believed, with large tensors left where they are.
+
+A file may be hostile. Its size, its nodes, its nesting and the elements of each tensor are bounded before
+anything is allocated for them, and data beside it must lie in its folder, without links.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import (
+    AttributeProto,
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    numpy_helper,
+)
+
+from simcore.errors import FileError, WorkloadError
+from workloads.onnx_import.constants import MOST_ELEMENTS, Constant
+
+#: What protobuf can hold at most.
+MOST_BYTES = 2**31 - 1
+
+#: Nodes that a graph may have, functions written out.
+MOST_NODES = 2**16
+
+#: Elements up to which a constant is shown to shape inference, which may need its values.
+SHOWN_ELEMENTS = 2**10
+
+#: The first version of the operators whose broadcasting is as it is today.
+OLDEST_OPSET = 7
+
+
+@dataclass(frozen=True, eq=False)
+class GraphInput:
+    """What a graph takes.
+
+    shape : with a batch of one image
+    batch : as the file has it, None where it is open
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    batch: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxGraph:
+    """A checked graph.
+
+    nodes : in an order in which each comes after what it reads, but for those that only hold a constant
+    shapes : of tensors, as far as shape inference tells; for a batch of one image
+    outputs : names of those of real numbers
+    dropped : names of the outputs of other types
+    """
+
+    nodes: tuple[NodeProto, ...]
+    constants: Mapping[str, Constant]
+    input: GraphInput
+    outputs: tuple[str, ...]
+    dropped: tuple[str, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    opset: int
+
+
+_REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_QUANTISED = (TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16)
+
+
+def read_graph(path: str | Path) -> OnnxGraph:
+    """Read, check and complete the graph in a file.
+
+    raises : FileError for a file that is not intact; WorkloadError for a graph that no machine could take
+    """
+    model = _parsed(path)
+    _check_bounds(model, path)
+    folder = Path(os.path.realpath(path)).parent
+    held = {name: _constant(tensor, folder, path) for name, tensor in _tensors(model.graph)}
+    _checked(path)
+    if model.functions:
+        model = _written_out(model, path)
+        held = {name: _constant(tensor, folder, path) for name, tensor in _tensors(model.graph)}
+    opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
+    if opset < OLDEST_OPSET:
+        raise WorkloadError(
+            f"{path} uses version {opset} of the operators, {OLDEST_OPSET} or later is needed; export it anew, "
+            "or convert it with onnx.version_converter"
+        )
+    graph_input = _only_input(model.graph, held, path)
+    inferred = _inferred(model, held, graph_input, path)
+    kinds = {each.name: each.type for each in model.graph.output}
+    real = [name for name, kind in kinds.items() if kind.tensor_type.elem_type in (*_REAL, *_QUANTISED)]
+    return OnnxGraph(
+        nodes=tuple(node for node in model.graph.node if not _holds_constant(node)),
+        constants=held,
+        input=graph_input,
+        outputs=tuple(real),
+        dropped=tuple(name for name in kinds if name not in real),
+        shapes=inferred,
+        opset=opset,
+    )
+
+
+def _parsed(path: str | Path) -> ModelProto:
+    try:
+        with open(path, "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise FileError(f"cannot read {path}: it is no regular file; give an .onnx file")
+            if status.st_size > MOST_BYTES:
+                raise FileError(
+                    f"{path} has {status.st_size} bytes, at most {MOST_BYTES} are allowed; save its tensors "
+                    "as external data"
+                )
+            content = stream.read()
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}; check its name and rights") from None
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's decoder has errors of several kinds
+        raise _broken(path, error) from None
+    if not model.graph.node:
+        raise FileError(f"{path} holds no graph of ONNX operators; export the network anew")
+    return model
+
+
+def _broken(path: str | Path, error: Exception) -> FileError:
+    return FileError(f"{path} is no intact ONNX file: {_first_line(error)}; export it anew")
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".")[:300] if lines else type(error).__name__
+
+
+def _check_bounds(model: ModelProto, path: str | Path) -> None:
+    """Refuse what is too large to look at, before the checker looks at it."""
+    nodes = _expanded_nodes(model)
+    if nodes > MOST_NODES:
+        raise FileError(f"{path} has {nodes} nodes, at most {MOST_NODES} are allowed; cut it into parts")
+    if model.graph.sparse_initializer:
+        raise WorkloadError(f"{path} holds sparse tensors; store them as dense ones")
+
+
+def _expanded_nodes(model: ModelProto) -> int:
+    """Return how many nodes there are with all functions written out, which may be very many."""
+    functions = {(each.domain, each.name): each for each in model.functions}
+    known: dict[tuple[str, str], int] = {}
+
+    def count(nodes: Any, depth: int) -> int:
+        if depth > len(functions):  # a function that calls itself, which the checker will refuse
+            return MOST_NODES + 1
+        return sum(size((node.domain, node.op_type), depth) for node in nodes)
+
+    def size(key: tuple[str, str], depth: int) -> int:
+        function: FunctionProto | None = functions.get(key)
+        if function is None:
+            return 1
+        if key not in known:
+            known[key] = count(function.node, depth + 1)
+        return known[key]
+
+    return count(model.graph.node, 0)
+
+
+def _holds_constant(node: NodeProto) -> bool:
+    return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
+
+
+def _tensors(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
+    """Yield the name and the tensor of every initializer and of every node that holds a constant."""
+    for tensor in graph.initializer:
+        yield tensor.name, tensor
+    for node in graph.node:
+        if _holds_constant(node) and node.output:
+            for attribute in node.attribute:
+                if (tensor := _of_attribute(attribute)) is not None:
+                    yield node.output[0], tensor
+
+
+def _of_attribute(attribute: AttributeProto) -> TensorProto | None:
+    """Return the tensor that an attribute of a Constant node stands for."""
+    match attribute.name:
+        case "value":
+            return attribute.t
+        case "value_float":
+            return numpy_helper.from_array(np.array(attribute.f, np.float32))
+        case "value_floats":
+            return numpy_helper.from_array(np.array(attribute.floats, np.float32))
+        case "value_int":
+            return numpy_helper.from_array(np.array(attribute.i, np.int64))
+        case "value_ints":
+            return numpy_helper.from_array(np.array(attribute.ints, np.int64))
+    return None
+
+
+def _constant(tensor: TensorProto, folder: Path, path: str | Path) -> Constant:
+    """Return a tensor that is read when somebody asks for it, its size checked now."""
+    shape = tuple(tensor.dims)
+    if min(shape, default=0) < 0 or prod(shape) > MOST_ELEMENTS:
+        raise FileError(
+            f"{path}: tensor {tensor.name!r} claims shape {shape}, at most {MOST_ELEMENTS} elements are "
+            "allowed; store it smaller"
+        )
+    if tensor.data_location == TensorProto.EXTERNAL:
+        data = _External.of(tensor, folder, path)
+        return Constant(shape, lambda: _array(data.filled(tensor), path))
+    return Constant(shape, lambda: _array(tensor, path))
+
+
+def _array(tensor: TensorProto, path: str | Path) -> NDArray[Any]:
+    try:
+        return numpy_helper.to_array(tensor)
+    except Exception as error:  # whatever does not fit its shape and type
+        raise FileError(
+            f"{path}: tensor {tensor.name!r} does not hold what its shape and type claim ({error}); "
+            "export it anew"
+        ) from None
+
+
+@dataclass(frozen=True)
+class _External:
+    """Where in a file beside the model a tensor's bytes are."""
+
+    file: Path
+    offset: int
+    length: int
+
+    @classmethod
+    def of(cls, tensor: TensorProto, folder: Path, path: str | Path) -> _External:
+        """Return a tensor's place, checked.
+
+        raises : FileError for places outside the model's folder, behind links, or beyond the file's end
+        """
+        given = {entry.key: entry.value for entry in tensor.external_data}
+        location = given.get("location", "")
+        file = folder / location
+        try:
+            status = os.lstat(file)
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise FileError(
+                f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}: {said}; put that file "
+                "beside the model"
+            ) from None
+        inside = os.path.realpath(file) == os.path.join(folder, os.path.normpath(location))
+        outside = os.path.isabs(location) or ".." in Path(location).parts
+        if outside or not inside or not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise FileError(
+                f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}; it must be a regular "
+                "file in the model's folder, not a link"
+            )
+        try:
+            offset = int(given.get("offset", 0))
+            length = int(given.get("length", status.st_size - offset))
+        except ValueError:
+            offset = length = -1
+        if offset < 0 or length < 0 or offset + length > status.st_size:
+            raise FileError(
+                f"{path}: data of tensor {tensor.name!r} is said to be at byte {given.get('offset', 0)} of "
+                f"{location!r}, which has {status.st_size} bytes; export it anew"
+            )
+        return cls(file, offset, length)
+
+    def filled(self, tensor: TensorProto) -> TensorProto:
+        """Return `tensor` with its bytes."""
+        with open(self.file, "rb") as stream:
+            stream.seek(self.offset)
+            content = stream.read(self.length)
+        return TensorProto(dims=tensor.dims, data_type=tensor.data_type, name=tensor.name, raw_data=content)
+
+
+def _checked(path: str | Path) -> None:
+    """Let the onnx package check the file as a whole, shapes and types included."""
+    try:
+        onnx.checker.check_model(os.fspath(path), full_check=True)
+    except Exception as error:  # its errors are of several kinds
+        raise _broken(path, error) from None
+
+
+def _written_out(model: ModelProto, path: str | Path) -> ModelProto:
+    """Return the model with its functions' nodes in place of their calls."""
+    from onnx import inliner
+
+    try:
+        return inliner.inline_local_functions(model)
+    except Exception as error:
+        raise _broken(path, error) from None
+
+
+def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Path) -> GraphInput:
+    """Return the one input that is no constant, with a batch of one."""
+    inputs: list[ValueInfoProto] = [each for each in graph.input if each.name not in held]
+    if len(inputs) != 1:
+        names = ", ".join(each.name for each in inputs) or "none"
+        raise WorkloadError(
+            f"{path} must have exactly one input, got {names}; keep one, make constants of others"
+        )
+    (given,) = inputs
+    kind = given.type.tensor_type
+    if kind.elem_type not in (*_REAL, *_QUANTISED) or not kind.HasField("shape") or len(kind.shape.dim) < 2:
+        rank = len(kind.shape.dim) if kind.HasField("shape") else "no"
+        raise WorkloadError(
+            f"{path}: input {given.name!r} must be real numbers with a batch axis and at least one more of "
+            f"fixed size, got {TensorProto.DataType.Name(kind.elem_type).lower()} with {rank} axes; export it "
+            "so"
+        )
+    batch, *sizes = kind.shape.dim
+    open_axes = [
+        f"{place} ({size.dim_param or 'unknown'})"
+        for place, size in enumerate(sizes, start=1)
+        if size.dim_value < 1
+    ]
+    if open_axes:
+        raise WorkloadError(
+            f"{path}: input {given.name!r} has no fixed size along axis {', '.join(open_axes)}; export it with "
+            "fixed sizes, or set them with onnx.tools.update_model_dims"
+        )
+    shape = (1, *(size.dim_value for size in sizes))
+    if prod(shape) > MOST_ELEMENTS:
+        raise WorkloadError(f"{path}: input {given.name!r} has {prod(shape)} elements; use a smaller one")
+    return GraphInput(given.name, shape, batch.dim_value or None)
+
+
+def _inferred(
+    model: ModelProto, held: Mapping[str, Constant], graph_input: GraphInput, path: str | Path
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes that inference finds for a batch of one image; it sees no large tensor."""
+    graph = GraphProto(name="shapes")
+    graph.node.extend(
+        node
+        for node in model.graph.node
+        if not _holds_constant(node) or held[node.output[0]].size <= SHOWN_ELEMENTS
+    )
+    kinds = {name: tensor.data_type for name, tensor in _tensors(model.graph)}
+    shown = [tensor for tensor in model.graph.initializer if held[tensor.name].size <= SHOWN_ELEMENTS]
+    graph.initializer.extend(tensor for tensor in shown if tensor.data_location != TensorProto.EXTERNAL)
+    inside = {tensor.name for tensor in graph.initializer}
+    (kind,) = (each.type.tensor_type.elem_type for each in model.graph.input if each.name == graph_input.name)
+    graph.input.append(onnx.helper.make_tensor_value_info(graph_input.name, kind, graph_input.shape))
+    held_nodes = {node.output[0] for node in graph.node if _holds_constant(node)}
+    for name, constant in held.items():
+        if name not in held_nodes and (name not in inside or model.ir_version < 4):
+            graph.input.append(onnx.helper.make_tensor_value_info(name, kinds[name], constant.shape))
+    for output in model.graph.output:  # without shapes, which may be those of another batch
+        bare = ValueInfoProto(name=output.name, type=output.type)
+        if bare.type.HasField("tensor_type"):
+            bare.type.tensor_type.ClearField("shape")
+        graph.output.append(bare)
+    small = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
+    try:
+        found = onnx.shape_inference.infer_shapes(small, strict_mode=True, data_prop=True).graph
+    except Exception as error:
+        raise WorkloadError(
+            f"{path}: shapes do not fit for a batch of one image: {_first_line(error)}; export it with an open "
+            "batch axis"
+        ) from None
+    shapes = {}
+    for value in (*found.value_info, *found.output):
+        sizes = value.type.tensor_type.shape.dim
+        if value.type.tensor_type.HasField("shape") and all(size.HasField("dim_value") for size in sizes):
+            shapes[value.name] = tuple(size.dim_value for size in sizes)
+    return shapes

@@ -1,0 +1,104 @@
+"""Scales that a quantised file brings: of activations by quantise operators, of weights by dequantise ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workloads.onnx_import.constants import Constant, Scale
+from workloads.onnx_import.operators import translates
+from workloads.onnx_import.translation import Operator, Translation, Value
+from workloads.onnx_import.views import UnmappableError, View
+from workloads.scales import Quantization
+
+#: Bits of the integers that activations may be, and what makes them unsigned.
+_INTEGERS = {
+    "uint8": (8, 0),
+    "int8": (8, 128),
+    "uint16": (16, 0),
+    "int16": (16, 2**15),
+    "uint4": (4, 0),
+    "int4": (4, 8),
+}
+
+
+@translates("QuantizeLinear")
+def quantise(t: Translation, node: Operator) -> Sequence[Value]:
+    """A tensor stays what it is; its scale is taken over."""
+    view = t.view(node)
+    give_scale(t, node, view, tensor_scale(t, node, 1, 2))
+    return [view]
+
+
+@translates("DequantizeLinear")
+def dequantise(t: Translation, node: Operator) -> Sequence[Value]:
+    """Of integers that are computed: nothing; of constants: their real numbers."""
+    value = t.value(node, 0)
+    if not isinstance(value, Constant):
+        return [value]
+    if node.get("block_size", 0):
+        raise UnmappableError(
+            "its scales change within a channel (block_size)", "use a scale for each channel"
+        )
+    scale, zero = t.constant(node, 1), t.constant(node, 2)
+    if scale is None:
+        raise UnmappableError("it has no scale", "give it one")
+    axis = node.get("axis", 1)
+    return [dequantised(value, scale, zero, axis + len(value.shape) if axis < 0 else axis)]
+
+
+def dequantised(integers: Constant, scale: Constant, zero: Constant | None, axis: int) -> Constant:
+    """Return (integers - zero) * scale, which remembers its scale; vectors lie along `axis`."""
+    scales = scale.array().astype(np.float32)
+    zeros = np.zeros(scales.shape, np.int64) if zero is None else zero.array().astype(np.int64)
+    if zero is not None and str(zero.array().dtype) == "uint8":  # the same steps around the middle
+        shifted = (zeros == 128).all()
+        known = Scale(scales, np.where(shifted, 0, zeros), axis if scales.size > 1 else None)
+    else:
+        known = Scale(scales, zeros, axis if scales.size > 1 else None)
+    if known.axis is None:
+        known = Scale(scales.reshape(()), known.zero.reshape(-1)[:1].reshape(()), None)
+
+    def along(vector: NDArray[Any]) -> NDArray[Any]:
+        if vector.size == 1:
+            return vector.reshape(())
+        return vector.reshape([-1 if place == axis else 1 for place in range(len(integers.shape))])
+
+    def load() -> NDArray[Any]:
+        steps = integers.array().astype(np.int64) - along(zeros)
+        # in double precision, from which the integers can be had again
+        return np.asarray(steps * along(scales).astype(np.float64))
+
+    return Constant(integers.shape, load, known)
+
+
+def tensor_scale(t: Translation, node: Operator, scale_place: int, zero_place: int) -> Quantization:
+    """Return how the codes of a whole tensor stand for real numbers, in unsigned ones.
+
+    raises : UnmappableError for scales that differ within it, and for integers that no machine has
+    """
+    scale, zero = t.constant(node, scale_place), t.constant(node, zero_place)
+    if scale is None or scale.size != 1:
+        raise UnmappableError("it scales each channel of an activation", "use one scale for a whole tensor")
+    kind = "uint8" if zero is None else str(zero.array().dtype)
+    if kind not in _INTEGERS:
+        raise UnmappableError(f"it makes codes of {kind}", "use 8 or 16 bit")
+    bits, shift = _INTEGERS[kind]
+    offset = 0 if zero is None else int(zero.array().reshape(-1)[0])
+    step = float(np.float32(scale.array().reshape(-1)[0]))
+    if not np.isfinite(step) or step <= 0.0:
+        raise UnmappableError(f"its scale is {step}", "use a positive one")
+    return Quantization(step, offset + shift, bits)
+
+
+def give_scale(t: Translation, node: Operator, view: View, scale: Quantization) -> None:
+    """Take over the scale of a tensor; the first counts."""
+    known = t.tensor_scales.setdefault(view.layer, scale)
+    if known != scale:
+        t.notes.append(
+            f"{node.label}: what it reads has a scale already, {known.scale:.6g} for {scale.scale:.6g}; the "
+            "first is kept"
+        )

@@ -1,0 +1,170 @@
+"""From an ONNX file to a network: each operator becomes layers, or is reported with all others that cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.errors import WorkloadError
+from workloads.layers import Input, Layer
+from workloads.network import Network
+from workloads.onnx_import import elementwise, matrices, pools, quantised, shapes
+from workloads.onnx_import.constants import Constant, fold
+from workloads.onnx_import.model_file import OnnxGraph, read_graph
+from workloads.onnx_import.operators import translators
+from workloads.onnx_import.translation import Broken, Elementwise, Operator, Translation, Value
+from workloads.onnx_import.views import UnmappableError, View, in_order
+from workloads.scales import GivenScales
+
+#: The modules whose translators are registered when they are imported.
+MODULES = (elementwise, matrices, pools, quantised, shapes)
+
+#: Domains whose operators are known; scikit-learn's models are of the second.
+_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+
+Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
+
+
+def read_onnx(path: str | Path) -> Network:
+    """Return the network in an ONNX file, for one image at a time.
+
+    raises : FileError for a file that is not intact; WorkloadError with a line for each node that cannot be
+        mapped
+    """
+    graph = read_graph(path)
+    translation = Translation(graph)
+    _note_what_is_left_out(translation, graph)
+    problems = _translate(translation, graph)
+    if len(graph.outputs) != 1:
+        names = ", ".join(graph.outputs) or "none"
+        problems.append(f"the graph must have exactly one output of real numbers, got {names}; keep one")
+    if problems:
+        nodes = "1 node" if len(problems) == 1 else f"{len(problems)} nodes"
+        raise WorkloadError("\n".join([f"{path}: {nodes} cannot be mapped:", *problems]))
+    first = translation.input_layer()
+    if translation.input_order != sorted(translation.input_order):
+        translation.notes.append(
+            f"the input {graph.input.name!r} is taken channels first, in shape {first.shape}, for the file's "
+            f"{graph.input.shape[1:]}"
+        )
+    output = translation.made(translation.values[graph.outputs[0]])
+    if not in_order(output.axes):
+        translation.notes.append(
+            f"the output {graph.outputs[0]!r} comes channels first, then rows, then columns, not in the file's "
+            "order of axes"
+        )
+    return _network(translation, first, output.layer, Path(path).stem)
+
+
+def _note_what_is_left_out(t: Translation, graph: OnnxGraph) -> None:
+    if graph.dropped:
+        t.notes.append(f"outputs that are no real numbers are left out: {', '.join(graph.dropped)}")
+    if graph.input.batch not in (None, 1):
+        t.notes.append(f"the batch of {graph.input.batch} is taken one image at a time")
+
+
+def _translate(t: Translation, graph: OnnxGraph) -> list[str]:
+    """Translate every node that an output needs; return what cannot be mapped, a line each."""
+    problems: list[str] = []
+    needed = _needed(graph)
+    for proto in graph.nodes:
+        if not needed.intersection(proto.output):
+            continue
+        node = Operator.of(proto)
+        known = [t.values[name] for name in node.inputs if name]
+        outputs: list[Value] = [Broken() for _ in node.outputs]
+        if not any(isinstance(value, Broken) for value in known):
+            try:
+                outputs = list(_translated(t, proto, node, known))
+                _check_shapes(t, node, outputs)
+            except UnmappableError as error:
+                problems.append(f"{error.where or node.label}: {error}")
+            except WorkloadError as error:
+                problems.append(f"{node.label}: {error}")
+        t.values.update(zip(node.outputs, outputs, strict=False))
+    if not problems:
+        problems += _made(t, graph.outputs)
+    return problems
+
+
+def _made(t: Translation, outputs: tuple[str, ...]) -> list[str]:
+    """Make layers of the outputs; return what cannot be mapped."""
+    try:
+        for name in outputs:
+            if isinstance(t.values[name], Constant):
+                raise UnmappableError("it depends on no input", "leave it out")
+            t.made(t.values[name])
+    except UnmappableError as error:
+        return [f"{error.where or name}: {error}"]
+    return []
+
+
+def _translated(t: Translation, proto: Any, node: Operator, known: list[Value]) -> list[Value]:
+    """Return what a node's outputs become."""
+    constants = {name: t.values[name] for name in node.inputs if name}
+    if proto.domain not in _DOMAINS:
+        raise UnmappableError(f"its domain {proto.domain!r} is unknown", "export with standard operators")
+    only_constants = all(isinstance(value, Constant) for value in known)
+    if only_constants and node.kind != "DequantizeLinear":
+        return list(fold(proto, constants, t.graph.opset))  # type: ignore[arg-type]
+    translator = translators.get(node.kind)
+    if translator is None:
+        raise UnmappableError("no layer stands for this operator", "compute it outside the network")
+    return list(translator(t, node))
+
+
+def _needed(graph: OnnxGraph) -> set[str]:
+    """Return the tensors that the outputs are made of."""
+    needed = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+    return needed
+
+
+def _check_shapes(t: Translation, node: Operator, outputs: list[Value]) -> None:
+    """Hold each result to the shape that inference found for it."""
+    for name, value in zip(node.outputs, outputs, strict=False):
+        view = value.base if isinstance(value, Elementwise) else value
+        expected = t.graph.shapes.get(name)
+        if isinstance(view, View | Constant) and expected is not None and view.shape != expected:
+            raise WorkloadError(f"its result is of shape {view.shape}, but the graph says {expected}")
+
+
+def _network(t: Translation, first: Input, output: str, name: str) -> Network:
+    """Return the network of all layers that its output needs."""
+    by_name: dict[str, Layer] = {layer.name: layer for layer in t.layers}
+    needed, waiting = {first.name}, [output]
+    while waiting:
+        layer = waiting.pop()
+        if layer not in needed:
+            needed.add(layer)
+            waiting += by_name[layer].inputs
+    layers = [first, *(layer for layer in t.layers if layer.name in needed)]
+    scales = GivenScales(
+        {layer: scale for layer, scale in t.tensor_scales.items() if layer in needed},
+        {layer: scale for layer, scale in t.weight_scales.items() if layer in needed},
+    )
+    loads = {layer: own for layer, own in t.parameters.items() if layer in needed}
+    return Network(name, layers, lambda: _FileParameters(loads), scales=scales, notes=t.notes)
+
+
+class _FileParameters(Mapping[str, Mapping[str, NDArray[Any]]]):
+    """Parameters of every layer by name, read from the file's tensors at each access."""
+
+    def __init__(self, loads: Mapping[str, Mapping[str, Callable[[], NDArray[Any]]]]) -> None:
+        self._loads = loads
+
+    def __getitem__(self, layer: str) -> Mapping[str, NDArray[Any]]:
+        """Return the parameters of `layer`."""
+        return {name: np.asarray(load()) for name, load in self._loads[layer].items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loads)
+
+    def __len__(self) -> int:
+        return len(self._loads)

@@ -1,0 +1,362 @@
+"""The state of an import: layers so far, and what each tensor of the file has become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, helper
+
+from workloads.activation_functions import activations
+from workloads.layers import Activation, Input, Layer, Select, Shape
+from workloads.onnx_import.constants import Constant
+from workloads.onnx_import.model_file import OnnxGraph
+from workloads.onnx_import.views import (
+    AXES,
+    CHANNELS,
+    COLUMNS,
+    ROWS,
+    Atom,
+    Axis,
+    UnmappableError,
+    View,
+    covers,
+    is_whole,
+    kinds,
+    places,
+    whole,
+)
+from workloads.scales import GivenScales, Quantization
+
+Array = NDArray[Any]
+Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+#: Functions that files write as several operators, and where they are compared with what is written.
+_WRITTEN_OUT = ("silu", "hard-swish", "gelu", "gelu-tanh", "mish", "hard-sigmoid", "softplus", "softsign")
+_PROBES = np.linspace(-9.0, 9.0, 289)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One node of the file.
+
+    name : as messages call it
+    kind : its operator
+    attributes : by name, as numbers, strings, lists and tensors
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, node: NodeProto) -> Operator:
+        """Return a node in Python's types."""
+        attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        return cls(
+            node.name or (node.output[0] if node.output else node.op_type),
+            node.op_type,
+            tuple(node.input),
+            tuple(node.output),
+            {name: _text(value) for name, value in attributes.items()},
+        )
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, or what it is without."""
+        return self.attributes.get(name, default)
+
+    def has_input(self, place: int) -> bool:
+        """Whether an optional input is there."""
+        return len(self.inputs) > place and bool(self.inputs[place])
+
+    @property
+    def label(self) -> str:
+        """Name and operator, for messages."""
+        return f"{self.name} ({self.kind})"
+
+
+@dataclass(eq=False)
+class Elementwise:
+    """A function of each element of a view, which becomes a layer when somebody needs its values.
+
+    Files write one function as many operators, so it is looked at as a whole first.
+
+    base : what it is a function of
+    function : what it does to a number
+    layer : makes it of what its last operator reads; raises UnmappableError if no layer does that
+    operators : how many it consists of
+    """
+
+    node: Operator
+    base: View
+    function: Function
+    layer: Callable[[], View]
+    operators: int = 1
+    made: View | None = None
+
+
+class Broken:
+    """What a tensor is behind a node that could not be translated."""
+
+
+Value = View | Constant | Elementwise | Broken
+
+
+class Translation:
+    """Layers, parameters and scales of a network that is being read, and what is known of each tensor."""
+
+    def __init__(self, graph: OnnxGraph) -> None:
+        self.graph = graph
+        self.layers: list[Layer] = []
+        self.parameters: dict[str, dict[str, Callable[[], Array]]] = {}
+        self.tensor_scales: dict[str, Quantization] = {}
+        self.weight_scales: dict[str, NDArray[np.float32]] = {}
+        self.notes: list[str] = []
+        self.values: dict[str, Value] = dict(graph.constants)
+        self._names: set[str] = set()
+        self._input = self.name(graph.input.name)
+        #: Which axis of the input's layer each axis of the file's input is; empty until somebody asks.
+        self._bound: dict[int, str] = {}
+        sizes = enumerate(graph.input.shape[1:], start=1)
+        self.values[graph.input.name] = View(
+            self._input, ((), *((Atom(axis, size),) if size > 1 else () for axis, size in sizes))
+        )
+        self._shapes: dict[str, Shape] = {}
+
+    # -- names and layers ------------------------------------------------------------------------------------
+
+    def name(self, wanted: str) -> str:
+        """Return a name of a layer like `wanted` that no other layer has."""
+        plain = re.sub(r"[^A-Za-z0-9_/-]+", "_", wanted).strip("/_") or "layer"
+        name, number = plain, 2
+        while name in self._names:
+            name, number = f"{plain}-{number}", number + 1
+        self._names.add(name)
+        return name
+
+    def add(self, layer: Layer, **parameters: Callable[[], Array]) -> str:
+        """Add a layer with what gives its parameters, and return its name."""
+        if self._bound:
+            self._shapes[layer.name] = layer.output_shape([self.shape(name) for name in layer.inputs])
+        self.layers.append(layer)
+        if parameters:
+            self.parameters[layer.name] = parameters
+        return layer.name
+
+    def shape(self, layer: str) -> Shape:
+        """Return the shape of a layer's tensor, whose input's axes are bound."""
+        if not self._shapes:
+            self._shapes[self._input] = self.input_layer().output_shape([])
+        for each in self.layers:
+            if each.name not in self._shapes:
+                self._shapes[each.name] = each.output_shape([self._shapes[name] for name in each.inputs])
+        return self._shapes[layer]
+
+    def input_layer(self) -> Input:
+        """Return the network's input; its axes are bound as they come if nobody has asked for them."""
+        if not self._bound:
+            self._bind_as_they_come()
+        sizes = dict.fromkeys(AXES, 1)
+        for axis, kind in self._bound.items():
+            sizes[kind] = self.graph.input.shape[axis]
+        return Input(name=self._input, shape=(sizes[CHANNELS], sizes[ROWS], sizes[COLUMNS]))
+
+    @property
+    def input_order(self) -> list[int]:
+        """The file's axes of the input that are channels, rows and columns, as far as it has them."""
+        return [axis for kind in AXES for axis, bound in self._bound.items() if bound == kind]
+
+    # -- values ----------------------------------------------------------------------------------------------
+
+    def value(self, node: Operator, place: int) -> Value:
+        """Return what an input of a node has become."""
+        return self.values[node.inputs[place]]
+
+    def constant(self, node: Operator, place: int) -> Constant | None:
+        """Return an input of a node that is a constant; None if it is left out.
+
+        raises : UnmappableError for one that depends on the network's input
+        """
+        if not node.has_input(place):
+            return None
+        value = self.value(node, place)
+        if not isinstance(value, Constant):
+            raise UnmappableError(
+                f"its input {node.inputs[place]!r} is computed while the network runs",
+                "make it a constant",
+            )
+        return value
+
+    def view(self, node: Operator, place: int = 0) -> View:
+        """Return an input of a node as a view of a layer.
+
+        raises : UnmappableError for a constant
+        """
+        value = self.value(node, place)
+        if isinstance(value, Constant):
+            raise UnmappableError(
+                f"its input {node.inputs[place]!r} is a constant", "fold it into a neighbour before exporting"
+            )
+        return self.made(value)
+
+    def made(self, value: Value) -> View:
+        """Return a value as a view of a layer, which is made now if it has been waiting."""
+        if isinstance(value, View):
+            return self.resolved(value)
+        assert isinstance(value, Elementwise)
+        if value.made is None:
+            name = _known_function(value.function) if value.operators > 1 else None
+            try:
+                value.made = value.layer() if name is None else self.activation(value.node, value.base, name)
+            except UnmappableError as error:
+                error.where = error.where or value.node.label
+                raise
+        return self.resolved(value.made)
+
+    def activation(self, node: Operator, view: View, function: str, **parameters: float) -> View:
+        """Add an elementwise function and return its view."""
+        layer = Activation(name=self.name(node.name), inputs=(view.layer,), function=function, **parameters)
+        return view.of(self.add(layer))
+
+    def integers(self, node: Operator, place: int, attribute: str) -> list[int] | None:
+        """Return whole numbers that newer files give as an input and older ones as an attribute."""
+        if (constant := self.constant(node, place)) is not None:
+            return constant.whole_numbers()
+        given = node.get(attribute)
+        return None if given is None else [int(each) for each in given]
+
+    # -- where channels and pixels are -----------------------------------------------------------------------
+
+    def resolved(self, view: View) -> View:
+        """Return a view in terms of channels, rows and columns as far as they are known."""
+        if not self._bound:
+            return view
+        return replace(
+            view,
+            axes=tuple(
+                tuple(
+                    replace(atom, axis=self._bound[atom.axis]) if isinstance(atom.axis, int) else atom
+                    for atom in axis
+                )
+                for axis in view.axes
+            ),
+        )
+
+    def with_channels(self, view: View, place: int) -> View:
+        """Return a view whose axis at `place` has all channels, in any order; others may have no more than pixels.
+
+        raises : UnmappableError if channels are elsewhere
+        """
+        view = self.asked_for(view, place)
+        if not covers(view.axes[place], CHANNELS, self.shape(view.layer)[0]):
+            raise UnmappableError(
+                f"axis {place} of its input {view.shape} does not hold the channels",
+                "leave the order of axes alone before it",
+            )
+        return view
+
+    def channels_in_order(self, node: Operator, view: View, place: int) -> View:
+        """Return a view whose axis at `place` is all channels one by one, picked by a layer of its own if need be."""
+        view = self.asked_for(view, place)
+        channels = self.shape(view.layer)[0]
+        axis = view.axes[place]
+        if is_whole(axis, channels) and kinds(axis) <= {CHANNELS}:
+            return view
+        if not kinds(axis) <= {CHANNELS} or any(
+            CHANNELS in kinds(each) for each in _others(view.axes, place)
+        ):
+            return self.with_channels(view, place)  # which says why not
+        picked = tuple(int(channel) for channel in places(axis))
+        layer = Select(name=self.name(f"{node.name}-channels"), inputs=(view.layer,), channels=picked)
+        return view.with_axis(place, whole(CHANNELS, len(picked)), self.add(layer))
+
+    def pixel_axes(self, view: View, chosen: Sequence[int]) -> list[str]:
+        """Return for each of the chosen axes of a view whether it is all rows or all columns.
+
+        An axis of one place is whichever is left.
+        raises : UnmappableError if one is neither
+        """
+        _, height, width = self.shape(view.layer)
+        sizes = {ROWS: height, COLUMNS: width}
+        found: list[str | None] = []
+        for place in chosen:
+            axis = view.axes[place]
+            kind = next((kind for kind, size in sizes.items() if axis == whole(kind, size) != ()), None)
+            if axis and kind is None:
+                raise UnmappableError(
+                    f"axis {place} of its input {view.shape} is neither the rows nor the columns of an image",
+                    "leave the order of axes alone before it",
+                )
+            found.append(kind)
+        left = [kind for kind in (ROWS, COLUMNS) if kind not in found]
+        if len(found) == 1 and left and found[0] is None:
+            left = [COLUMNS]
+        return [kind or left.pop(0) for kind in found]
+
+    def asked_for(self, view: View, place: int) -> View:
+        """Return a resolved view; the input's axes are bound now, so that `place` has the channels if it can."""
+        view = self.resolved(view)
+        if self._bound or not any(isinstance(atom.axis, int) for axis in view.axes for atom in axis):
+            return view
+        place %= len(view.axes)
+        others = [view.axes[i] for i in range(len(view.axes)) if i != place]
+        pixels = [axis for axis in others if axis]
+        whole_axes = all(
+            len(axis) <= 1 and all(atom.size == self.graph.input.shape[_number(atom)] for atom in axis)
+            for axis in [view.axes[place], *pixels]
+        )
+        if whole_axes and len(pixels) <= 2:
+            kinds_of = (COLUMNS,) if len(pixels) == 1 else (ROWS, COLUMNS)
+            self._bound = {_number(atom): CHANNELS for atom in view.axes[place]}
+            self._bound |= zip(sorted(_number(atom) for (atom,) in pixels), kinds_of, strict=False)
+        if not self._bound:
+            self._bind_as_they_come()
+        return self.resolved(view)
+
+    def _bind_as_they_come(self) -> None:
+        """Take the input's axes in the order of the file; two without channels are rows and columns."""
+        long = [axis for axis, size in enumerate(self.graph.input.shape) if axis and size > 1] or [1]
+        axes = list(range(1, len(self.graph.input.shape)))
+        if len(axes) > 3:
+            axes = long
+        if len(axes) > 3:
+            raise UnmappableError(
+                f"the network takes {len(axes)} axes beside the batch's", "use images with rows and columns"
+            )
+        kinds_of = {1: (CHANNELS,), 2: (ROWS, COLUMNS), 3: AXES}[len(axes)]
+        self._bound = dict(zip(axes, kinds_of, strict=True))
+
+
+def _number(atom: Atom) -> int:
+    """Return which axis of the file's input an atom is a part of, as long as it is of no other kind."""
+    assert isinstance(atom.axis, int)
+    return atom.axis
+
+
+def _others(axes: Sequence[Axis], place: int) -> list[Axis]:
+    place %= len(axes)
+    return [axis for i, axis in enumerate(axes) if i != place]
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return [_text(each) for each in value] if isinstance(value, list) else value
+
+
+def _known_function(function: Function) -> str | None:
+    """Return the name of a registered function that a written-out one equals, None if it is another."""
+    with np.errstate(all="ignore"):
+        written = function(_PROBES)
+        for name in _WRITTEN_OUT:
+            known = activations[name]
+            alpha, beta = (0.0 if each is None else each for each in (known.alpha, known.beta))
+            if np.allclose(written, known.evaluate(_PROBES, alpha, beta), rtol=1e-5, atol=1e-6):
+                return name
+    return None
