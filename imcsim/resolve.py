@@ -21,7 +21,6 @@ Setting = str | tuple[str, object]
 _YAML = (".yaml", ".yml")
 #: Kinds of files that will be workloads one day, and are told apart from misspelt names until then.
 _LATER = {
-    ".onnx": "ONNX files are",
     ".csv": "SCALE-Sim topologies are",
     ".jsonl": "workload traces are",
     ".json": "workload traces are",
@@ -48,9 +47,9 @@ def is_run_file(workload: str | Path | Network) -> bool:
 
 
 def resolve_network(workload: str | Path | Network) -> Network:
-    """Return the network of a registered name; a Network stays as it is.
+    """Return the network of a registered name or of a file; a Network stays as it is.
 
-    raises : UnknownNameError, or FileError for a file that cannot be a workload
+    raises : UnknownNameError, FileError or WorkloadError for what cannot be a workload
     """
     if isinstance(workload, Network):
         return workload
@@ -58,6 +57,8 @@ def resolve_network(workload: str | Path | Network) -> Network:
     if name in networks:
         return networks[name]()
     suffix = Path(name).suffix.lower()
+    if suffix == ".onnx":
+        return _read_onnx(name)
     if suffix in _LATER:
         raise FileError(
             f"cannot run {name}: {_LATER[suffix]} not supported yet; "
@@ -69,6 +70,16 @@ def resolve_network(workload: str | Path | Network) -> Network:
             f"choose a built-in one: {', '.join(networks.names())}"
         )
     return networks[name]()
+
+
+def _read_onnx(path: str) -> Network:
+    try:
+        from workloads.onnx_import import read_onnx  # an extra
+    except ImportError as error:
+        raise ConfigError(
+            f"reading {path} needs the onnx package ({error}); install it with pip install 'imcsim[onnx]'"
+        ) from None
+    return read_onnx(path)
 
 
 def resolve_machine(arch: str | Path | Machine, settings: Sequence[Setting] = ()) -> ResolvedMachine:

@@ -83,12 +83,12 @@ class Constant:
 
 #: What is worked out: each gives as many elements as its inputs have together, or as they broadcast to.
 _PLAIN = frozenset(
-    (
-        "Abs Add And BitShift Cast CastLike Ceil Clip Concat Div Equal Erf Exp Flatten Floor Gather GatherElements "
-        "Greater Identity Less Log Max Min Mod Mul Neg Not Or Pow QuantizeLinear Reciprocal ReduceMax "
-        "ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Size Slice Split "
-        "Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where"
-    ).split()  # noqa: SIM905  -- a list would take fifty lines
+    """
+    Abs Add And BitShift Cast CastLike Ceil Clip Concat Div Equal Erf Exp Flatten Floor Gather GatherElements
+    Greater Identity Less Log Max Min Mod Mul Neg Not Or Pow QuantizeLinear Reciprocal ReduceMax ReduceMean
+    ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Size Slice Split Sqrt Squeeze Sub Sum
+    Tanh Transpose Unsqueeze Where
+    """.split()  # noqa: SIM905  -- a list would take fifty lines
 )
 
 

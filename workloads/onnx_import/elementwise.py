@@ -1,4 +1,4 @@
-"""Functions of each element, alone or of two tensors, and constants that are added to them or multiply them."""
+"""Functions of each element, alone or of two tensors, and constants that are added or multiply."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _PARTS: dict[str, Function] = {
 
 @translates(*_FUNCTIONS)
 def function(t: Translation, node: Operator) -> Sequence[Value]:
-    """A registered function of each element."""
+    """Take a registered function of each element."""
     name, defaults = _FUNCTIONS[node.kind]
     if node.kind == "Gelu" and node.get("approximate", "none") == "tanh":
         name = "gelu-tanh"
@@ -82,7 +82,7 @@ def function(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates(*_PARTS)
 def part(t: Translation, node: Operator) -> Sequence[Value]:
-    """A function that is taken only as a part of a known one."""
+    """Take a function that only makes sense as a part of a known one."""
 
     def refuse(view: View) -> View:
         raise UnmappableError(
@@ -95,13 +95,13 @@ def part(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Neg")
 def negative(t: Translation, node: Operator) -> Sequence[Value]:
-    """A factor of -1."""
+    """Multiply by -1."""
     return [_elementwise(t, node, lambda x: -x, lambda view: _scalar_affine(t, node, view, -1.0, 0.0))]
 
 
 @translates("PRelu")
 def parametric_relu(t: Translation, node: Operator) -> Sequence[Value]:
-    """With one slope for all channels."""
+    """Take one slope for all channels."""
     slope = _known(t, node, 1).scalar()
     if slope is None:
         raise UnmappableError("it has a slope for each channel", "use one slope, or a LeakyRelu")
@@ -117,13 +117,13 @@ def parametric_relu(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Clip")
 def clip(t: Translation, node: Operator) -> Sequence[Value]:
-    """Between two constant bounds, either of which may be open."""
+    """Keep values between two constant bounds, either of which may be open."""
     return [_clamp(t, node, _bound(t, node, 1, "min"), _bound(t, node, 2, "max"))]
 
 
 @translates("Min", "Max")
 def extreme(t: Translation, node: Operator) -> Sequence[Value]:
-    """Of a tensor and a number."""
+    """Take the smaller or larger of a tensor and a number."""
     values = [t.value(node, place) for place in range(len(node.inputs))]
     bounds = [value.scalar() for value in values if isinstance(value, Constant)]
     if len(values) != 2 or len(bounds) != 1 or bounds[0] is None:
@@ -134,7 +134,7 @@ def extreme(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Pow")
 def power(t: Translation, node: Operator) -> Sequence[Value]:
-    """To a constant power; a square is a product."""
+    """Raise to a constant power; a square is a product."""
     exponent = _known(t, node, 1).scalar()
     if exponent is None:
         raise UnmappableError("its exponents differ", "use one exponent")
@@ -151,7 +151,7 @@ def power(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Add", "Sub", "Mul", "Div")
 def arithmetic(t: Translation, node: Operator) -> Sequence[Value]:
-    """Of two tensors, or of a tensor and a constant: a number, or one for each channel."""
+    """Join two tensors, or a tensor and a constant: a number, or one for each channel."""
     left, right = t.value(node, 0), t.value(node, 1)
     if isinstance(left, Constant):
         return [_with_constant(t, _swapped(node), left, first=True)]
@@ -164,7 +164,7 @@ def arithmetic(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Sum")
 def total(t: Translation, node: Operator) -> Sequence[Value]:
-    """Of any number of tensors."""
+    """Add any number of tensors."""
     values = [t.value(node, place) for place in range(len(node.inputs))]
     if any(isinstance(value, Constant) for value in values):
         raise UnmappableError("it adds a constant", "add it with an Add of its own")
@@ -173,7 +173,7 @@ def total(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Concat")
 def concatenation(t: Translation, node: Operator) -> Sequence[Value]:
-    """Along channels."""
+    """Join along channels."""
     views = [t.view(node, place) for place in range(len(node.inputs))]
     axis = node.get("axis", 1) % len(views[0].axes)
     views = [t.channels_in_order(node, view, axis) for view in views]
@@ -193,14 +193,14 @@ def concatenation(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Softmax")
 def softmax(t: Translation, node: Operator) -> Sequence[Value]:
-    """Among the channels of each pixel."""
+    """Take shares among the channels of each pixel."""
     view = _with_all_channels_behind(t, node)
     return [view.of(t.add(Softmax(name=t.name(node.name), inputs=(view.layer,))))]
 
 
 @translates("LogSoftmax")
 def log_softmax(t: Translation, node: Operator) -> Sequence[Value]:
-    """At the end only, where what it reads has the same order."""
+    """Leave it out at the end, where what it reads has the same order."""
     view = _with_all_channels_behind(t, node)
     if node.outputs[0] not in t.graph.outputs:
         raise UnmappableError("something reads its result", "end the network with it")

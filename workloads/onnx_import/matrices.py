@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,14 @@ Load = Callable[[], Array]
 
 @translates("Conv")
 def convolution(t: Translation, node: Operator) -> Sequence[Value]:
-    """Along one or two axes, with any stride, padding, dilation and groups."""
+    """Convolve along one or two axes, with any stride, padding, dilation and groups."""
     weight = _weight(t, node, 1)
     return [convolve(t, node, t.view(node), weight, t.constant(node, 2))]
 
 
 @translates("QLinearConv")
 def quantised_convolution(t: Translation, node: Operator) -> Sequence[Value]:
-    """With the scales of what it reads, of its weights and of its result."""
+    """Convolve with the scales of what is read, of weights and of the result."""
     view = t.view(node, 0)
     give_scale(t, node, view, tensor_scale(t, node, 1, 2))
     weight = _dequantised(t, node, 3)
@@ -104,7 +105,7 @@ def general_product(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("MatMul")
 def product(t: Translation, node: Operator) -> Sequence[Value]:
-    """With a constant matrix on either side."""
+    """Multiply by a constant matrix on either side."""
     left, right = t.value(node, 0), t.value(node, 1)
     if isinstance(left, Constant) == isinstance(right, Constant):
         raise UnmappableError(
@@ -131,7 +132,7 @@ def product(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("QLinearMatMul")
 def quantised_product(t: Translation, node: Operator) -> Sequence[Value]:
-    """With the scales of what it reads, of its constant matrix and of its result."""
+    """Multiply with the scales of what is read, of the constant matrix and of the result."""
     view = t.view(node, 0)
     give_scale(t, node, view, tensor_scale(t, node, 1, 2))
     weight = _dequantised(t, node, 3)
@@ -178,7 +179,7 @@ def multiply(
 
 @translates("BatchNormalization")
 def batch_norm(t: Translation, node: Operator) -> Sequence[Value]:
-    """With fixed statistics."""
+    """Normalise by fixed statistics."""
     if node.get("training_mode", 0):
         raise UnmappableError("it computes its statistics anew (training_mode=1)", "export in inference mode")
     view = t.with_channels(t.view(node), 1)
@@ -186,18 +187,14 @@ def batch_norm(t: Translation, node: Operator) -> Sequence[Value]:
     names = ("weight", "bias", "running_mean", "running_var")
     layer = BatchNorm(name=t.name(node.name), inputs=(view.layer,), eps=node.get("epsilon", 1e-5))
     vectors = {name: _weight(t, node, place) for place, name in enumerate(names, start=1)}
-    name = t.add(
-        layer,
-        **{
-            key: lambda c=constant: _placed(c.array().reshape(-1), order) for key, constant in vectors.items()
-        },
-    )
+    loads = {key: partial(_vector, constant, order) for key, constant in vectors.items()}
+    name = t.add(layer, **loads)
     return [view.of(name)]
 
 
 @translates("LRN")
 def local_response_norm(t: Translation, node: Operator) -> Sequence[Value]:
-    """Over neighbouring channels."""
+    """Normalise over neighbouring channels."""
     view = t.channels_in_order(node, t.view(node), 1)
     layer = LocalResponseNorm(
         name=t.name(node.name),
@@ -212,7 +209,7 @@ def local_response_norm(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("LinearClassifier", "LinearRegressor")
 def linear_model(t: Translation, node: Operator) -> Sequence[Value]:
-    """A classifier's scores behind its labels, or a regressor's values, as scikit-learn's models are written."""
+    """Give a classifier's scores, or a regressor's values; labels are left out."""
     labels = node.kind == "LinearClassifier"
     coefficients = np.array(node.get("coefficients", []), np.float32)
     intercepts = np.array(node.get("intercepts", []), np.float32)
@@ -234,7 +231,7 @@ def linear_model(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Scaler")
 def scaler(t: Translation, node: Operator) -> Sequence[Value]:
-    """(x - offset) * scale of each feature."""
+    """Compute (x - offset) * scale of each feature."""
     view = t.with_channels(t.view(node), 1)
     order, size = places(view.axes[1]), view.shape[1]
     factor = np.broadcast_to(np.array(node.get("scale", [1.0])), size)
@@ -275,6 +272,10 @@ def _in_order(matrix: Array, order: NDArray[np.int64]) -> Array:
     placed = np.empty_like(matrix)
     placed[:, order] = matrix
     return placed
+
+
+def _vector(constant: Constant, order: NDArray[np.int64]) -> Array:
+    return _placed(constant.array().reshape(-1), order)
 
 
 def _placed(vector: Array, order: NDArray[np.int64]) -> Array:

@@ -96,8 +96,8 @@ def read_graph(path: str | Path) -> OnnxGraph:
     opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST_OPSET:
         raise WorkloadError(
-            f"{path} uses version {opset} of the operators, {OLDEST_OPSET} or later is needed; export it anew, "
-            "or convert it with onnx.version_converter"
+            f"{path} uses version {opset} of the operators, {OLDEST_OPSET} or later is needed; export it "
+            "anew, or convert it with onnx.version_converter"
         )
     graph_input = _only_input(model.graph, held, path)
     inferred = _inferred(model, held, graph_input, path)
@@ -253,8 +253,8 @@ class _External:
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise FileError(
-                f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}: {said}; put that file "
-                "beside the model"
+                f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}: {said}; put that "
+                "file beside the model"
             ) from None
         inside = os.path.realpath(file) == os.path.join(folder, os.path.normpath(location))
         outside = os.path.isabs(location) or ".." in Path(location).parts
@@ -315,8 +315,8 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
         rank = len(kind.shape.dim) if kind.HasField("shape") else "no"
         raise WorkloadError(
             f"{path}: input {given.name!r} must be real numbers with a batch axis and at least one more of "
-            f"fixed size, got {TensorProto.DataType.Name(kind.elem_type).lower()} with {rank} axes; export it "
-            "so"
+            f"fixed size, got {TensorProto.DataType.Name(kind.elem_type).lower()} with {rank} axes; export "
+            "it so"
         )
     batch, *sizes = kind.shape.dim
     open_axes = [
@@ -326,8 +326,8 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
     ]
     if open_axes:
         raise WorkloadError(
-            f"{path}: input {given.name!r} has no fixed size along axis {', '.join(open_axes)}; export it with "
-            "fixed sizes, or set them with onnx.tools.update_model_dims"
+            f"{path}: input {given.name!r} has no fixed size along axis {', '.join(open_axes)}; export it "
+            "with fixed sizes, or set them with onnx.tools.update_model_dims"
         )
     shape = (1, *(size.dim_value for size in sizes))
     if prod(shape) > MOST_ELEMENTS:
@@ -365,8 +365,8 @@ def _inferred(
         found = onnx.shape_inference.infer_shapes(small, strict_mode=True, data_prop=True).graph
     except Exception as error:
         raise WorkloadError(
-            f"{path}: shapes do not fit for a batch of one image: {_first_line(error)}; export it with an open "
-            "batch axis"
+            f"{path}: shapes do not fit for a batch of one image: {_first_line(error)}; export it with an "
+            "open batch axis"
         ) from None
     shapes = {}
     for value in (*found.value_info, *found.output):

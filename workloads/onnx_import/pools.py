@@ -23,7 +23,7 @@ from workloads.window import Window
 
 @translates("MaxPool", "AveragePool")
 def pool(t: Translation, node: Operator) -> Sequence[Value]:
-    """Along one or two axes, with any stride, padding and dilation."""
+    """Pool along one or two axes, with any stride, padding and dilation."""
     if len(node.outputs) > 1 and node.outputs[1]:
         raise UnmappableError("it tells the places of its maxima", "use its values only")
     view = t.with_channels(t.view(node), 1)
@@ -47,14 +47,14 @@ def pool(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("GlobalAveragePool", "GlobalMaxPool")
 def global_pool(t: Translation, node: Operator) -> Sequence[Value]:
-    """Over all pixels."""
+    """Pool over all pixels."""
     view = t.with_channels(t.view(node), 1)
     return [_over_pixels(t, node, view, list(range(2, len(view.axes))), keep=True)]
 
 
 @translates("ReduceMean", "ReduceMax")
 def reduction(t: Translation, node: Operator) -> Sequence[Value]:
-    """Over rows, columns or both."""
+    """Reduce rows, columns or both."""
     view = t.view(node)
     axes = t.integers(node, 1, "axes")
     if axes is None and node.get("noop_with_empty_axes", 0):

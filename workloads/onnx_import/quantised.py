@@ -1,4 +1,4 @@
-"""Scales that a quantised file brings: of activations by quantise operators, of weights by dequantise ones."""
+"""Scales that a quantised file brings: of activations where they are quantised, of weights and biases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _INTEGERS = {
 
 @translates("QuantizeLinear")
 def quantise(t: Translation, node: Operator) -> Sequence[Value]:
-    """A tensor stays what it is; its scale is taken over."""
+    """Leave a tensor what it is; its scale is taken over."""
     view = t.view(node)
     give_scale(t, node, view, tensor_scale(t, node, 1, 2))
     return [view]
@@ -35,7 +35,7 @@ def quantise(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("DequantizeLinear")
 def dequantise(t: Translation, node: Operator) -> Sequence[Value]:
-    """Of integers that are computed: nothing; of constants: their real numbers."""
+    """Pass on integers that are computed; give the real numbers of constant ones."""
     value = t.value(node, 0)
     if not isinstance(value, Constant):
         return [value]

@@ -1,4 +1,4 @@
-"""From an ONNX file to a network: each operator becomes layers, or is reported with all others that cannot."""
+"""From an ONNX file to a network: each operator becomes layers, or is reported with all that cannot."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def read_onnx(path: str | Path) -> Network:
     output = translation.made(translation.values[graph.outputs[0]])
     if not in_order(output.axes):
         translation.notes.append(
-            f"the output {graph.outputs[0]!r} comes channels first, then rows, then columns, not in the file's "
-            "order of axes"
+            f"the output {graph.outputs[0]!r} comes channels first, then rows, then columns, not in the "
+            "file's order of axes"
         )
     return _network(translation, first, output.layer, Path(path).stem)
 

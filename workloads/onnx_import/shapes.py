@@ -33,19 +33,19 @@ _REAL_TYPES = (1, 10, 11, 16)  # float, float16, double, bfloat16
 
 @translates("Identity", "ZipMap")
 def identity(t: Translation, node: Operator) -> Sequence[Value]:
-    """Nothing."""
+    """Pass on."""
     return [t.value(node, 0)]
 
 
 @translates("Dropout")
 def dropout(t: Translation, node: Operator) -> Sequence[Value]:
-    """Nothing, once trained; its mask is nobody's."""
+    """Pass on, as nothing is dropped once trained; the mask is nobody's."""
     return [t.value(node, 0)]
 
 
 @translates("Cast")
 def cast(t: Translation, node: Operator) -> Sequence[Value]:
-    """Among real numbers nothing."""
+    """Pass on real numbers as real numbers."""
     if node.get("to") not in _REAL_TYPES:
         raise UnmappableError("it turns real numbers into integers", "end the network before it")
     return [t.value(node, 0)]
@@ -53,7 +53,7 @@ def cast(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Shape")
 def shape(t: Translation, node: Operator) -> Sequence[Value]:
-    """A constant, as all shapes are fixed."""
+    """Give a constant, as all shapes are fixed."""
     sizes = t.view(node).shape
     start, end = node.get("start", 0), node.get("end", len(sizes))
     return [Constant.of(np.array(sizes[start:end], np.int64))]
@@ -61,13 +61,13 @@ def shape(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Size")
 def size(t: Translation, node: Operator) -> Sequence[Value]:
-    """A constant, as all shapes are fixed."""
+    """Give a constant, as all shapes are fixed."""
     return [Constant.of(np.array(prod(t.view(node).shape), np.int64))]
 
 
 @translates("Reshape")
 def reshape(t: Translation, node: Operator) -> Sequence[Value]:
-    """To a shape in which 0 keeps an axis and -1 takes what is left."""
+    """Take a shape in which 0 keeps an axis and -1 takes what is left."""
     view = t.view(node)
     sizes = t.integers(node, 1, "shape")
     if sizes is None:
@@ -87,7 +87,7 @@ def reshape(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Flatten")
 def flatten(t: Translation, node: Operator) -> Sequence[Value]:
-    """All axes before one, and all from it on."""
+    """Merge all axes before one, and all from it on."""
     view = t.view(node)
     axis = node.get("axis", 1)
     axis += len(view.axes) if axis < 0 else 0
@@ -96,14 +96,14 @@ def flatten(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Transpose")
 def transpose(t: Translation, node: Operator) -> Sequence[Value]:
-    """In any order."""
+    """Take axes in any order."""
     view = t.view(node)
     return [view.transposed(node.get("perm", list(reversed(range(len(view.axes))))))]
 
 
 @translates("Squeeze")
 def squeeze(t: Translation, node: Operator) -> Sequence[Value]:
-    """Axes of one place."""
+    """Drop axes of one place."""
     view = t.view(node)
     axes = t.integers(node, 1, "axes")
     if axes is None:
@@ -114,7 +114,7 @@ def squeeze(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Unsqueeze")
 def unsqueeze(t: Translation, node: Operator) -> Sequence[Value]:
-    """Axes of one place."""
+    """Insert axes of one place."""
     view = t.view(node)
     new = t.integers(node, 1, "axes") or []
     rank = len(view.axes) + len(new)
@@ -124,7 +124,7 @@ def unsqueeze(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Slice")
 def cut(t: Translation, node: Operator) -> Sequence[Value]:
-    """Along any axes but the batch's, backwards too."""
+    """Cut along any axes but the batch's, backwards too."""
     view = t.view(node)
     starts, ends = t.integers(node, 1, "starts"), t.integers(node, 2, "ends")
     if starts is None or ends is None:
@@ -140,7 +140,7 @@ def cut(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Split")
 def split(t: Translation, node: Operator) -> Sequence[Value]:
-    """Into parts of given sizes, or equal ones."""
+    """Cut into parts of given sizes, or equal ones."""
     view = t.view(node)
     place = node.get("axis", 0) % len(view.axes)
     whole_size, parts = view.shape[place], len(node.outputs)
@@ -157,7 +157,7 @@ def split(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Gather")
 def gather(t: Translation, node: Operator) -> Sequence[Value]:
-    """Constant places of one axis; a single one leaves the axis out."""
+    """Take constant places of one axis; a single one leaves the axis out."""
     view, indices = t.view(node), t.constant(node, 1)
     place = node.get("axis", 0) % len(view.axes)
     if indices is None or len(indices.shape) > 1:
@@ -171,7 +171,7 @@ def gather(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Pad")
 def pad(t: Translation, node: Operator) -> Sequence[Value]:
-    """With zeros, or with places of the tensor; negative padding cuts."""
+    """Pad with zeros, or with places of the tensor; negative padding cuts."""
     view = t.view(node)
     mode = node.get("mode", "constant")
     pads = t.integers(node, 1, "pads")
@@ -202,7 +202,7 @@ def _padded(size: int, before: int, behind: int, mode: str) -> Indices:
 
 @translates("Resize", "Upsample")
 def resize(t: Translation, node: Operator) -> Sequence[Value]:
-    """To the nearest place."""
+    """Take the nearest place."""
     view = t.view(node)
     if node.get("mode", "nearest") != "nearest":
         raise UnmappableError(f"it interpolates ({node.get('mode')})", "resize to the nearest pixel")
@@ -266,7 +266,7 @@ def _nearest(node: Operator, old: int, new: int, scale: float) -> Indices:
 
 @translates("Expand")
 def expand(t: Translation, node: Operator) -> Sequence[Value]:
-    """Single places repeated."""
+    """Repeat single places."""
     view, sizes = t.view(node), t.integers(node, 1, "shape") or []
     missing = len(sizes) - len(view.axes)
     view = View(view.layer, ((),) * max(0, missing) + view.axes)
@@ -281,7 +281,7 @@ def expand(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Tile")
 def tile(t: Translation, node: Operator) -> Sequence[Value]:
-    """All places several times over."""
+    """Take all places several times over."""
     view, repeats = t.view(node), t.integers(node, 1, "repeats") or []
     chosen = {
         place: np.tile(np.arange(view.shape[place]), times)

@@ -30,7 +30,7 @@ from workloads.onnx_import.views import (
     places,
     whole,
 )
-from workloads.scales import GivenScales, Quantization
+from workloads.scales import Quantization
 
 Array = NDArray[Any]
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -249,7 +249,7 @@ class Translation:
         )
 
     def with_channels(self, view: View, place: int) -> View:
-        """Return a view whose axis at `place` has all channels, in any order; others may have no more than pixels.
+        """Return a view whose axis at `place` has all channels, in any order.
 
         raises : UnmappableError if channels are elsewhere
         """
@@ -262,7 +262,7 @@ class Translation:
         return view
 
     def channels_in_order(self, node: Operator, view: View, place: int) -> View:
-        """Return a view whose axis at `place` is all channels one by one, picked by a layer of its own if need be."""
+        """Return a view whose axis at `place` is all channels one by one, which a layer picks if need be."""
         view = self.asked_for(view, place)
         channels = self.shape(view.layer)[0]
         axis = view.axes[place]
@@ -300,7 +300,7 @@ class Translation:
         return [kind or left.pop(0) for kind in found]
 
     def asked_for(self, view: View, place: int) -> View:
-        """Return a resolved view; the input's axes are bound now, so that `place` has the channels if it can."""
+        """Return a resolved view; the input's axes are bound now, `place` to channels if that can be."""
         view = self.resolved(view)
         if self._bound or not any(isinstance(atom.axis, int) for axis in view.axes for atom in axis):
             return view

@@ -49,7 +49,7 @@ Axis = tuple[Atom, ...]
 
 @dataclass(frozen=True)
 class View:
-    """A tensor of the file: which layer made it, and what each of its axes is made of, the batch's of nothing.
+    """A tensor of the file: which layer made it, and what its axes are made of, the batch's of nothing.
 
     layer : name of the layer
     axes : atoms of each axis, the slowest first

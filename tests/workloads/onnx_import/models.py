@@ -69,7 +69,7 @@ def by_runtime(made: ModelProto, images: Array) -> Array:
 
 
 def by_network(network: Network, images: Array) -> Array:
-    """Return what the float reference of an imported network gives, its images in the layer's order of axes."""
+    """Return what the float reference gives for images (N, C, H, W)."""
     outputs = float_outputs(lower(network), network.load_parameters(), images)
     return outputs.reshape(len(images), -1)
 
