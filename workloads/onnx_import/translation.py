@@ -305,16 +305,16 @@ class Translation:
         if self._bound or not any(isinstance(atom.axis, int) for axis in view.axes for atom in axis):
             return view
         place %= len(view.axes)
-        others = [view.axes[i] for i in range(len(view.axes)) if i != place]
-        pixels = [axis for axis in others if axis]
-        whole_axes = all(
-            len(axis) <= 1 and all(atom.size == self.graph.input.shape[_number(atom)] for atom in axis)
-            for axis in [view.axes[place], *pixels]
-        )
-        if whole_axes and len(pixels) <= 2:
-            kinds_of = (COLUMNS,) if len(pixels) == 1 else (ROWS, COLUMNS)
-            self._bound = {_number(atom): CHANNELS for atom in view.axes[place]}
-            self._bound |= zip(sorted(_number(atom) for (atom,) in pixels), kinds_of, strict=False)
+        sizes = self.graph.input.shape
+        if all(len(axis) <= 1 and all(a.size == sizes[_number(a)] for a in axis) for axis in view.axes):
+            channels = [_number(atom) for atom in view.axes[place]] or [
+                axis for axis, size in enumerate(sizes) if axis and size == 1
+            ]
+            pixels = [axis for axis in range(1, len(sizes)) if axis not in channels[:1]]
+            if len(pixels) <= 2:
+                kinds_of = (COLUMNS,) if len(pixels) == 1 else (ROWS, COLUMNS)
+                self._bound = dict.fromkeys(channels[:1], CHANNELS)
+                self._bound |= zip(pixels, kinds_of, strict=False)
         if not self._bound:
             self._bind_as_they_come()
         return self.resolved(view)
