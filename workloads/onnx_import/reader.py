@@ -107,7 +107,10 @@ def _translated(t: Translation, proto: Any, node: Operator, known: list[Value]) 
     """Return what a node's outputs become."""
     constants = {name: t.values[name] for name in node.inputs if name}
     if proto.domain not in _DOMAINS:
-        raise UnmappableError(f"its domain {proto.domain!r} is unknown", "export with standard operators")
+        quantised = ", quantised in the QDQ format" if proto.domain == "com.microsoft" else ""
+        raise UnmappableError(
+            f"its domain {proto.domain!r} is unknown", "export with standard operators" + quantised
+        )
     only_constants = all(isinstance(value, Constant) for value in known)
     if only_constants and node.kind != "DequantizeLinear":
         return list(fold(proto, constants, t.graph.opset))  # type: ignore[arg-type]
