@@ -261,3 +261,16 @@ def test_operators_of_the_runtime_alone_are_refused_with_the_way_out(tmp_path: P
     made = quantised_file("perceptron", tmp_path, images, quant_format=QuantFormat.QOperator)
     with pytest.raises(WorkloadError, match=r"domain 'com.microsoft' is unknown; .* in the QDQ format"):
         imported(made, tmp_path)
+
+
+def test_codes_that_are_read_with_another_scale_than_they_were_made_with_are_refused(tmp_path: Path) -> None:
+    constants: dict[str, Any] = {"s": np.float32(0.5), "z": np.uint8(3), "other": np.float32(0.25)}
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q other z", "d"),
+        node("Relu", "d"),
+    ]
+    with pytest.raises(
+        WorkloadError, match=r"scale of 0.25 and zero point 3 for a tensor that has 0.5 and 3; use"
+    ):
+        imported(model(nodes, ("N", 4), constants), tmp_path)
