@@ -69,7 +69,6 @@ OPERATIONS: Mapping[str, type[Layer]] = {
     "select": Select,
     "shortcut": Shortcut,
 }
-_OP_OF = {layer: op for op, layer in OPERATIONS.items()}
 
 #: A size, or a place along an axis, of which -1 stands for zeros; what each may be is its layer's to say.
 Whole = Annotated[int, Field(ge=-1, le=MOST_ALONG_AN_AXIS)]
@@ -198,13 +197,19 @@ def operation_record(layer: Layer, **results: Any) -> OperationRecord:
     raises : WorkloadError for a layer of a kind that is no operation, pydantic's ValidationError for
         attributes out of bounds
     """
-    if type(layer) not in _OP_OF:
-        raise WorkloadError(
-            f"{layer.name}: a trace has no operation for {type(layer).__name__}; build it from other layers"
-        )
-    op = _OP_OF[type(layer)]
+    op = op_of(layer)
     values = {"op": op, "name": layer.name, "inputs": layer.inputs, **_attributes(layer), **results}
     return cast(OperationRecord, MODELS[op].model_validate(values, strict=False))
+
+
+def op_of(layer: Layer) -> str:
+    """Return which operation a layer is; WorkloadError if it is none."""
+    for op, kind in OPERATIONS.items():
+        if type(layer) is kind:
+            return op
+    raise WorkloadError(
+        f"{layer.name}: a trace has no operation for {type(layer).__name__}; build it from other layers"
+    )
 
 
 def json_schema() -> dict[str, Any]:
@@ -227,7 +232,7 @@ def _own_fields(part: Any) -> tuple[tuple[str, Any, Any], ...]:
 
 
 _FIELDS: Mapping[type[Any], tuple[tuple[str, Any, Any], ...]] = {
-    part: _own_fields(part) for part in (Window, *OPERATIONS.values())
+    part: _own_fields(part) for part in (*OPERATIONS.values(), Window)
 }
 
 

@@ -33,7 +33,8 @@ from traces.trace_records import (
 )
 from workloads import Dataset, Network
 
-SUFFIXES = (".jsonl", ".jsonl.gz")
+#: How names of traces end.
+TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,19 @@ class Trace:
     operation_bits: Mapping[str, Bits] = field(default_factory=dict)
     tensors: TensorFile | None = None
 
+    def arrivals_of(self, images: int) -> tuple[int, ...]:
+        """Return when the first `images` are there; WorkloadError for more than a trace that tells has."""
+        if any(self.arrivals) and images > len(self.arrivals):
+            raise WorkloadError(
+                f"{self.network.name} tells when {len(self.arrivals)} images arrive, got --images {images}; "
+                "ask for fewer"
+            )
+        return self.arrivals[:images] + (0,) * (images - len(self.arrivals))
+
     @cached_property
     def data(self) -> Dataset | None:
         """The images that it brings, None if they come from elsewhere."""
         return None if self.tensors is None else self.tensors.data()
-
-
-def is_trace_file(name: str | Path) -> bool:
-    """Tell whether a file is a workload trace, by its name."""
-    return str(name).lower().endswith(SUFFIXES)
 
 
 def write_trace(
@@ -82,7 +87,7 @@ def write_trace(
         cannot hold
     """
     path = Path(path)
-    if not is_trace_file(path):
+    if not path.name.lower().endswith(TRACE_SUFFIXES):
         raise FileError(f"a workload trace must be called FILE.jsonl or FILE.jsonl.gz, got {path}; rename it")
     operations = list(_operations(trace))
     beside = None

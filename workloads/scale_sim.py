@@ -10,7 +10,7 @@ A convolution's map has its padding in it, and a last, partial step counts, as i
 convolution of one pixel over a column of M pixels. The table tells nothing of what lies between two rows:
 pooling, padding, sums, branches. So a row reads the one before it, and where shapes differ a `Select` makes
 them fit, axis by axis: of a larger one the last place of each of as many equal shares, so that the reader
-waits as a pool would let it; around a smaller one zeros, as padding has them. The network's notes tell of each.
+waits as a pool would let it; around a smaller one zeros, as padding has them. The network's notes tell so.
 
 A filter over channels that the next row still reads is a depthwise convolution, which does as much work.
 
@@ -172,14 +172,12 @@ def _chained(network: str, rows: Sequence[_Row], notes: list[str]) -> Network:
             notes.append(f"the layer {row.name!r} is called {name}")
         if shape != row.in_shape:
             ends = f"{layers[-1].name} ({_by(shape)}) and {name} ({_by(row.in_shape)})"
-            notes.append(
-                f"between {ends} the file has nothing: values are picked, or zeros put around, to fit"
-            )
+            notes.append(f"between {ends} the file has nothing: values are picked, or amid zeros, to fit")
             places += sum(want for have, want in zip(shape, row.in_shape, strict=True) if have != want)
             if places > MOST_PLACES:
                 raise FileError(
-                    f"{row.place} - up to here maps must be fitted to {places} places, at most {MOST_PLACES} are "
-                    "allowed; split the file"
+                    f"{row.place} - maps up to here must be fitted to {places} places, at most "
+                    f"{MOST_PLACES} are allowed; split the file"
                 )
             append(_fitting(_name(f"{name}-ifmap", taken), shape, row.in_shape), row.place)
         depthwise = row.filters == 1 < row.channels and behind is not None and behind.channels == row.channels
