@@ -66,10 +66,6 @@ class TensorFile:
         with _damage(self.path), safe_open(self.path, framework="np") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
-    def holds_parameters(self) -> bool:
-        """Whether it has weights, not only images."""
-        return any(name not in _IMAGES for name in self.shapes())
-
     def parameters(self) -> Parameters:
         """Return the weights."""
         parameters: dict[str, dict[str, NDArray[Any]]] = {}
@@ -126,8 +122,6 @@ def check_fit(file: TensorFile, network: Network) -> None:
         for name, shape in named.items()
     }
     weights = {name: shape for name, shape in file.shapes().items() if name not in _IMAGES}
-    if not weights:
-        return
     for name in sorted(expected.keys() | weights.keys()):
         if expected.get(name) != weights.get(name):
             raise FileError(

@@ -37,8 +37,8 @@ from workloads import GivenScales, Input, Layer, Network, Quantization, Shape
 from workloads.limits import bounded_shape
 
 LONGEST_LINE = 2**22
-#: Bytes of a whole trace, once expanded.
-MOST_BYTES = 2**26
+#: Bytes and lines of a whole trace, once expanded.
+MOST_BYTES, MOST_LINES = 2**26, 2**19
 
 
 def read_trace(path: str | Path) -> Trace:
@@ -123,7 +123,7 @@ class _Reading:
         network = Network(
             header.name,
             self.layers.values(),
-            tensors.parameters if tensors is not None and tensors.holds_parameters() else None,
+            None if tensors is None else tensors.parameters,
             header.dataset,
             scales=GivenScales(self.tensor_scales, self.weight_scales),
             notes=header.notes,
@@ -186,9 +186,13 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[tuple[int, str]]:
     while line := stream.readline(LONGEST_LINE + 1):
         number += 1
         total += len(line)
-        if len(line) > LONGEST_LINE or total > MOST_BYTES:
-            what, most = ("a line", LONGEST_LINE) if total <= MOST_BYTES else ("a trace", MOST_BYTES)
-            raise FileError(f"{path}:{number} - {what} may have {most} bytes at most")
+        for what, size, most in (
+            ("a line may have {} bytes", len(line), LONGEST_LINE),
+            ("a trace may have {} bytes", total, MOST_BYTES),
+            ("a trace may have {} lines", number, MOST_LINES),
+        ):
+            if size > most:
+                raise FileError(f"{path}:{number} - {what.format(most)} at most; is it one?")
         try:
             text = line.decode()
         except UnicodeDecodeError:

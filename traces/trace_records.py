@@ -214,10 +214,11 @@ def op_of(layer: Layer) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a line."""
+    operation: Any = Annotated[reduce(or_, (MODELS[op] for op in OPERATIONS)), Field(discriminator="op")]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A line of a workload trace, {SCHEMA}",
-        **TypeAdapter(reduce(or_, MODELS.values())).json_schema(),
+        **TypeAdapter(reduce(or_, PLAIN.values()) | operation).json_schema(),
     }
 
 

@@ -32,7 +32,7 @@ from workloads.window import Window
 
 MOST_BYTES = 2**20
 #: That selections between rows may read in all; each is kept.
-MOST_PLACES = 2**24
+MOST_PLACES = 2**22
 CONVOLUTION = (
     "IFMAP Height",
     "IFMAP Width",
@@ -106,7 +106,7 @@ def read_scale_sim(path: str | Path) -> Network:
 
 def _columns(header: list[str], place: str) -> tuple[str, ...]:
     """Return the names of the columns with sizes, by the header."""
-    names = [re.sub(r"\W", "", name).lower() for name in header[1:]]
+    names = [re.sub(r"[\W_]", "", name).lower() for name in header[1:]]
     if names[: len(PRODUCT)] == [name.lower() for name in PRODUCT]:
         return PRODUCT
     sizes = [name.replace(" ", "").lower() for name in CONVOLUTION[:-1]]
