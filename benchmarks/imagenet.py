@@ -13,6 +13,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, Literal
 
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from arch import Dataflow, DataflowConfig, RunOptions, Values
 from benchmarks.compare import Bench, benches
+from traces import Trace, read_trace, write_trace
 from workloads import LoweredNetwork, MatrixNode, lower, networks, quantize
 from workloads.photograph import photo_crops
 
@@ -112,6 +115,19 @@ def run_apart(**options: Any) -> tuple[float, float, float]:
     return float(told[0]), float(told[1]), int(told[2]) / 1024
 
 
+def from_start(through_a_trace: bool) -> float:
+    """Return how long a run without values takes, set-up included [s]; if asked, of a trace that it captures."""
+    start = perf_counter()
+    network = networks[NAME]()
+    if through_a_trace:
+        with TemporaryDirectory() as folder:
+            write_trace(Path(folder) / "resnet50.jsonl.gz", Trace(network, (0,)))
+            network = read_trace(Path(folder) / "resnet50.jsonl.gz").network
+    machine = Dataflow(DataflowConfig.parse({"columns_per_weight": SLICES, "detail": "group"}))
+    machine.simulate(machine.map(lower(network)), 1, None, RunOptions())
+    return perf_counter() - start
+
+
 def setup() -> tuple[float, float]:
     """Return how long a run with values takes to set up once kernels are loaded, and to simulate [s]."""
     return run_apart(settings=[f"columns_per_weight={SLICES}"], runs=2)[:2]
@@ -181,6 +197,14 @@ for _bench in (
         4,
         lambda: (on_a_mesh("link"), on_a_mesh("ideal")),
         rounds=3,
+    ),
+    Bench(
+        "resnet50-trace",
+        "ResNet-50, crossbars in lock-step, values off: captured and replayed against run as it is, set-up "
+        "included",
+        "cost",
+        1.1,
+        lambda: (from_start(through_a_trace=True), from_start(through_a_trace=False)),
     ),
     Bench(
         "resnet50-setup",

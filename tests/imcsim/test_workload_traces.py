@@ -133,8 +133,8 @@ def test_requests_and_options_that_do_not_go_together_are_refused(tmp_path: Path
         "tiny tells when 2 images arrive, got --images 3; ask for fewer"
     )
     assert refusal("run", trace, *DATAFLOW, "--fast-forward") == (
-        "fast_forward needs images that are all there from the start, but tiny has one that arrives in cycle "
-        "7; leave out --fast-forward"
+        "fast_forward needs images that are all there from the start, but tiny has one that arrives in "
+        "cycle 7; leave out --fast-forward"
     )
     assert command("run", late(tmp_path, 0, 0, 0), *DATAFLOW, "--fast-forward").exit_code == 0
 
@@ -226,7 +226,7 @@ def test_every_command_that_takes_a_workload_takes_a_trace(tmp_path: Path) -> No
 
 # -- SCALE-Sim -----------------------------------------------------------------------------------------------
 
-TOPOLOGY = """Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,
+TOPOLOGY = """Layer, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,
 Conv1, 16, 16, 3, 3, 3, 8, 1,
 Conv2, 7, 7, 3, 3, 8, 8, 2,
 FC, 1, 1, 1, 1, 72, 10, 1,
@@ -276,8 +276,10 @@ def blocks(language: str) -> list[str]:
 
 def test_the_trace_in_the_documentation_runs(tmp_path: Path) -> None:
     path = written(tmp_path, *blocks("json")[0].splitlines())
-    summary = printed("run", path, *DATAFLOW)
-    assert (summary["images"], summary["initiation_interval_cycles"]) == (2, 20_000)
+    run = imcsim.run(path, "dataflow")
+    assert (run.summary["images"], run.summary["initiation_interval_cycles"]) == (2, 20_000)
+    source = next(unit for unit in run.units if unit.path == "source")
+    assert source.cycles["wait-resource:arrival"] == 20_000 - 64 * 130 == 11_680
 
 
 def test_the_script_in_the_documentation_writes_a_trace_that_runs(
