@@ -116,7 +116,7 @@ def run_apart(**options: Any) -> tuple[float, float, float]:
 
 
 def from_start(through_a_trace: bool) -> float:
-    """Return how long a run without values takes, set-up included [s]; if asked, of a trace that it captures."""
+    """Return how long a run without values takes, set-up included [s]; if asked, by way of a trace."""
     start = perf_counter()
     network = networks[NAME]()
     if through_a_trace:

@@ -38,7 +38,7 @@ from workloads.limits import bounded_shape
 
 LONGEST_LINE = 2**22
 #: Bytes and lines of a whole trace, once expanded.
-MOST_BYTES, MOST_LINES = 2**26, 2**19
+MOST_BYTES, MOST_LINES = 2**26, 2**18
 
 
 def read_trace(path: str | Path) -> Trace:
@@ -167,7 +167,7 @@ class _Reading:
             self.weight_scales[layer.name] = np.array(record.weight_scales, np.float32)
 
     def _add(self, layer: Layer, in_shapes: tuple[Shape, ...]) -> None:
-        self.shapes[layer.name] = bounded_shape(layer, in_shapes)
+        self.shapes[layer.name] = bounded_shape(layer, in_shapes, len(self.layers))
         self.layers[layer.name] = layer
 
     def _take_end(self, end: End) -> None:

@@ -32,7 +32,7 @@ from workloads.window import Window
 
 MOST_BYTES = 2**20
 #: That selections between rows may read in all; each is kept.
-MOST_PLACES = 2**22
+MOST_PLACES = 2**20
 CONVOLUTION = (
     "IFMAP Height",
     "IFMAP Width",
@@ -161,7 +161,7 @@ def _chained(network: str, rows: Sequence[_Row], notes: list[str]) -> Network:
     def append(layer: Layer, place: str) -> None:
         nonlocal shape
         try:
-            shape = bounded_shape(layer, [shape])
+            shape = bounded_shape(layer, [shape], len(layers))
         except WorkloadError as error:
             raise FileError(f"{place} - {error}") from None
         layers.append(layer)

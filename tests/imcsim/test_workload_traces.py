@@ -257,8 +257,8 @@ def test_several_wrong_rows_of_a_topology_are_told_at_once(tmp_path: Path) -> No
     result = command("run", path, *DATAFLOW)
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
-        f"error: {path}:2 - Channels must be a whole number from 1 to 4194304, got 'x'",
-        f"  {path}:4 - Channels must be a whole number from 1 to 4194304, got '-72'",
+        f"error: {path}:2 - Channels must be a whole number from 1 to 1048576, got 'x'",
+        f"  {path}:4 - Channels must be a whole number from 1 to 1048576, got '-72'",
     ]
 
 

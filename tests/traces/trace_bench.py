@@ -86,7 +86,7 @@ def read(folder: Path, *lines: str) -> Trace:
     return read_trace(written(folder, *lines))
 
 
-_WHOLE = st.integers(1, 2**22)
+_WHOLE = st.integers(1, 2**20)
 _BY_HINT: dict[Any, st.SearchStrategy[Any]] = {
     int: _WHOLE,
     bool: st.booleans(),
@@ -94,12 +94,12 @@ _BY_HINT: dict[Any, st.SearchStrategy[Any]] = {
     float | None: st.none() | st.floats(allow_nan=False, allow_infinity=False),
     str: st.sampled_from(activations.names()),
     tuple[int, ...]: st.lists(st.sampled_from((1, -1)), max_size=4).map(tuple),
-    Places: st.none() | st.lists(st.integers(-1, 2**22), max_size=5).map(tuple),
+    Places: st.none() | st.lists(st.integers(-1, 2**20), max_size=5).map(tuple),
     Window: st.builds(
         Window,
         kernel=st.tuples(_WHOLE, _WHOLE),
         stride=st.tuples(_WHOLE, _WHOLE),
-        padding=st.tuples(*[st.integers(0, 2**22)] * 4),
+        padding=st.tuples(*[st.integers(0, 2**20)] * 4),
         dilation=st.tuples(_WHOLE, _WHOLE),
     ),
 }

@@ -144,12 +144,12 @@ def test_layers_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
 def test_all_wrong_cells_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     told = refused(tmp_path, HEADER, "a, 8, 8, 3, 3, x, 4, 0,", "", "b, 8, 8, 9, 3, 1, 1, 1,", "c, 8, 8")
     assert told == [
-        "FILE:2 - Channels must be a whole number from 1 to 4194304, got 'x'",
-        "FILE:2 - Strides must be a whole number from 1 to 4194304, got '0'",
-        "FILE:2 - Strides across must be a whole number from 1 to 4194304, got '0'",
+        "FILE:2 - Channels must be a whole number from 1 to 1048576, got 'x'",
+        "FILE:2 - Strides must be a whole number from 1 to 1048576, got '0'",
+        "FILE:2 - Strides across must be a whole number from 1 to 1048576, got '0'",
         "FILE:4 - the filter must fit into the IFMAP, got (9, 3) over (8, 8)",
         *(
-            f"FILE:5 - {column} must be a whole number from 1 to 4194304, got ''"
+            f"FILE:5 - {column} must be a whole number from 1 to 1048576, got ''"
             for column in (
                 "Filter Height",
                 "Filter Width",
@@ -168,12 +168,12 @@ def test_all_wrong_cells_are_told_at_once_with_their_lines(tmp_path: Path) -> No
         ((), "FILE holds no layers; it must have SCALE-Sim's header and a layer in each line"),
         ((HEADER,), "FILE holds no layers;"),
         (("a, b, c", "1, 2, 3"), "FILE:1 - must be the header of a SCALE-Sim topology, '"),
-        (("Layer, M, N, K", "a, 4194304, 4194304, 1"), "FILE:2 - a: a layer may have 4294967296 elements"),
-        (("Layer, M, N, K", "a, 1, 1, 1e3"), "FILE:2 - K must be a whole number from 1 to 4194304"),
-        (("Layer, M, N, K", "a, 1, 1, " + "9" * 5000), "FILE:2 - K must be a whole number from 1 to 4194304"),
+        (("Layer, M, N, K", "a, 1048576, 1048576, 1"), "FILE:2 - a: a layer may have 4294967296 elements"),
+        (("Layer, M, N, K", "a, 1, 1, 1e3"), "FILE:2 - K must be a whole number from 1 to 1048576"),
+        (("Layer, M, N, K", "a, 1, 1, " + "9" * 5000), "FILE:2 - K must be a whole number from 1 to 1048576"),
         (
-            ("Layer, M, N, K", "a, 9, 1, 1", "b, 4194303, 1, 1", "c, 9, 1, 1"),
-            "FILE:4 - maps up to here must be fitted to 4194312 places, at most",
+            ("Layer, M, N, K", "a, 9, 1, 1", "b, 1048575, 1, 1", "c, 9, 1, 1"),
+            "FILE:4 - maps up to here must be fitted to 1048584 places, at most",
         ),
     ],
 )  # fmt: skip
