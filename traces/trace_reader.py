@@ -9,7 +9,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -150,7 +150,7 @@ class _Reading:
             if source not in self.layers:
                 hint = near_miss(source, list(self.layers)[-10:])
                 raise FileError(f"{record.name} reads {source!r}, which is in no line before it; {hint}")
-        layer = record.model_copy(update={"inputs": inputs}).layer()
+        layer = replace(record.layer(), inputs=inputs)
         in_shapes = tuple(self.shapes[source] for source in inputs)
         self._add(layer, in_shapes)
         shape, macs = self.shapes[layer.name], layer.macs(in_shapes)

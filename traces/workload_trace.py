@@ -27,6 +27,7 @@ from traces.trace_records import (
     Header,
     OperationRecord,
     Request,
+    Tensors,
     Totals,
     explain,
     operation_record,
@@ -89,22 +90,24 @@ def write_trace(
     path = Path(path)
     if not path.name.lower().endswith(TRACE_SUFFIXES):
         raise FileError(f"a workload trace must be called FILE.jsonl or FILE.jsonl.gz, got {path}; rename it")
-    operations = list(_operations(trace))
-    beside = None
+    header, operations = _header(trace), list(_operations(trace))
     if tensors:
         parameters = trace.network.load_parameters()
-        name = path.name[: path.name.lower().index(".jsonl")] + ".safetensors"
+        name = path.name[: path.name.lower().rindex(".jsonl")] + ".safetensors"
         beside = write_tensors(path.with_name(name), parameters, data or trace.data)
+        written = Tensors(file=beside.path.name, sha256=beside.sha256)
+        header = header.model_copy(update={"tensors": written})
     requests = [Request(request=Arrival(cycle=cycle)) for cycle in trace.arrivals]
     end = End(end=Totals(operations=len(operations), requests=len(requests)))
-    records = [_header(trace, beside), *operations, *requests, end]
+    records = [header, *operations, *requests, end]
     content = "".join(f"{record.line()}\n" for record in records).encode()
     if path.suffix.lower() == ".gz":
         content = _compressed(content)
     write_atomically(path, lambda stream: stream.write(content))
 
 
-def _header(trace: Trace, tensors: TensorFile | None) -> Header:
+def _header(trace: Trace) -> Header:
+    """Return the header of a trace without tensors."""
     network = trace.network
     values = {
         "schema": SCHEMA,
@@ -115,7 +118,6 @@ def _header(trace: Trace, tensors: TensorFile | None) -> Header:
             "output_scale": _scale(network, network.input),
         },
         "dataset": network.dataset,
-        "tensors": None if tensors is None else {"file": tensors.path.name, "sha256": tensors.sha256},
         **vars(trace.bits),
         "notes": network.notes,
     }
