@@ -12,7 +12,8 @@ pooling, padding, sums, branches. So a row reads the one before it, and where sh
 them fit, axis by axis: of a larger one the last place of each of as many equal shares, so that the reader
 waits as a pool would let it; around a smaller one zeros, as padding has them. The network's notes tell so.
 
-A filter over channels that the next row still reads is a depthwise convolution, which does as much work.
+A single filter of several pixels, over channels that the next row still reads, is a depthwise convolution,
+which does as much work. A line with a name and no sizes is a heading.
 
 Format and sizes: SCALE-Sim v2 (Samajdar et al., ISPASS 2020), its `topology_utils.py`.
 """
@@ -32,7 +33,7 @@ from workloads.window import Window
 
 MOST_BYTES = 2**20
 #: That selections between rows may read in all; each is kept.
-MOST_PLACES = 2**20
+MOST_PLACES = 2**22
 CONVOLUTION = (
     "IFMAP Height",
     "IFMAP Width",
@@ -95,22 +96,23 @@ def read_scale_sim(path: str | Path) -> Network:
         raise FileError(f"{path} holds no layers; it must have SCALE-Sim's header and a layer in each line")
     (place, header), *rest = table
     columns = _columns(header, place)
+    notes = [f"the column {name!r} is left out" for name in header[1 + len(columns) :] if name]
+    notes += [f"{cells[0]!r} has no sizes, and is left out" for _, cells in rest if not any(cells[1:])]
     problems: list[str] = []
-    rows = [_row(columns, cells, place, problems) for place, cells in rest]
+    rows = [_row(columns, cells, place, problems) for place, cells in rest if any(cells[1:])]
     if problems:
         raise FileError("\n".join(problems))
-    left_out = [name for name in header[1 + len(columns) :] if name]
-    notes = [f"the column {name!r} is left out" for name in left_out]
+    if not rows:
+        raise FileError(f"{path} holds no layers, only headings; write the sizes of each layer in a line")
     return _chained(Path(path).stem, [row for row in rows if row is not None], notes)
 
 
 def _columns(header: list[str], place: str) -> tuple[str, ...]:
-    """Return the names of the columns with sizes, by the header."""
-    names = [re.sub(r"[\W_]", "", name).lower() for name in header[1:]]
+    """Return the names of the columns with sizes; files spell alike only what tells the two forms apart."""
+    names = [name.lower() for name in header[1:]]
     if names[: len(PRODUCT)] == [name.lower() for name in PRODUCT]:
         return PRODUCT
-    sizes = [name.replace(" ", "").lower() for name in CONVOLUTION[:-1]]
-    if names[: len(sizes)] == sizes:
+    if names and "ifmap" in names[0]:
         ninth = names[7] if len(names) > 7 else ""
         return (*CONVOLUTION, ACROSS) if not ninth or "stride" in ninth else CONVOLUTION
     raise FileError(
@@ -180,7 +182,12 @@ def _chained(network: str, rows: Sequence[_Row], notes: list[str]) -> Network:
                     f"{MOST_PLACES} are allowed; split the file"
                 )
             append(_fitting(_name(f"{name}-ifmap", taken), shape, row.in_shape), row.place)
-        depthwise = row.filters == 1 < row.channels and behind is not None and behind.channels == row.channels
+        depthwise = (
+            row.filters == 1 < row.channels
+            and row.kernel != (1, 1)
+            and behind is not None
+            and behind.channels == row.channels
+        )
         if depthwise:
             notes.append(f"{name} has one filter, and {row.channels} channels are read: it is depthwise")
         append(row.layer(name, depthwise), row.place)

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 import imcsim
+from arch import Dataflow, DataflowConfig
+from simcore import ConfigError
 from tests.imcsim.command_bench import command, printed, refusal
 from tests.traces.trace_bench import CONV, END, HEADER, LINEAR, TINY, written
 from traces import Bits, Trace, write_trace
@@ -137,6 +139,16 @@ def test_requests_and_options_that_do_not_go_together_are_refused(tmp_path: Path
         "cycle 7; leave out --fast-forward"
     )
     assert command("run", late(tmp_path, 0, 0, 0), *DATAFLOW, "--fast-forward").exit_code == 0
+
+
+def test_a_machine_that_does_not_wait_for_images_refuses_late_ones(tmp_path: Path) -> None:
+    class Eager(Dataflow):
+        awaits_arrivals = False
+
+    eager = Eager(DataflowConfig(), "eager")
+    with pytest.raises(ConfigError, match=r"^eager has all images from the start, but tiny tells when"):
+        imcsim.run(late(tmp_path, 0, 7), eager)
+    assert imcsim.run(late(tmp_path, 0, 0), eager).summary["images"] == 2
 
 
 # -- structure only, widths ----------------------------------------------------------------------------------

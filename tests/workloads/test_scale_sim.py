@@ -110,7 +110,8 @@ def test_products_are_convolutions_of_a_pixel_over_a_column(tmp_path: Path) -> N
         HEADER.upper(),
         HEADER.lower().rstrip(","),
         HEADER.replace("Strides", "Stride Height, Stride Width"),
-        HEADER.replace("IFMAP Height", "IFMAP_height"),
+        HEADER.replace("IFMAP Height", "IFMAP_ht").replace("Channels, Num Filter", "Channel, Num Filters"),
+        HEADER.replace("IFMAP Height", "IFMAP Width"),  # as DeepBench's say
         "﻿" + HEADER,
     ],
 )
@@ -119,6 +120,20 @@ def test_headers_are_written_in_many_ways(header: str, tmp_path: Path) -> None:
     network = read(tmp_path, header, *lines)
     assert work(network) == {"Conv_1": 9 * 9 * 2, "Conv2": 9 * 4}
     assert network.notes == ("the layer 'Conv 1' is called Conv_1",)
+
+
+def test_one_pixel_of_one_filter_is_no_depthwise_convolution(tmp_path: Path) -> None:
+    network = read(tmp_path, HEADER, "a, 8, 8, 1, 1, 16, 1, 1,", "b, 8, 8, 1, 1, 16, 1, 1,")
+    assert network.shapes["a"] == (1, 8, 8)
+
+
+def test_headings_are_no_layers(tmp_path: Path) -> None:
+    network = read(tmp_path, HEADER, "Encoder,,,,,,,,", "a, 8, 8, 1, 1, 16, 1, 1,", "Decoder")
+    assert list(network.layers) == ["input", "a"]
+    assert network.notes == (
+        "'Encoder' has no sizes, and is left out",
+        "'Decoder' has no sizes, and is left out",
+    )
 
 
 def test_a_second_stride_is_for_columns(tmp_path: Path) -> None:
@@ -167,13 +182,14 @@ def test_all_wrong_cells_are_told_at_once_with_their_lines(tmp_path: Path) -> No
     [
         ((), "FILE holds no layers; it must have SCALE-Sim's header and a layer in each line"),
         ((HEADER,), "FILE holds no layers;"),
+        ((HEADER, "Encoder,,"), "FILE holds no layers, only headings; write the sizes"),
         (("a, b, c", "1, 2, 3"), "FILE:1 - must be the header of a SCALE-Sim topology, '"),
         (("Layer, M, N, K", "a, 1048576, 1048576, 1"), "FILE:2 - a: a layer may have 4294967296 elements"),
         (("Layer, M, N, K", "a, 1, 1, 1e3"), "FILE:2 - K must be a whole number from 1 to 1048576"),
         (("Layer, M, N, K", "a, 1, 1, " + "9" * 5000), "FILE:2 - K must be a whole number from 1 to 1048576"),
         (
-            ("Layer, M, N, K", "a, 9, 1, 1", "b, 1048575, 1, 1", "c, 9, 1, 1"),
-            "FILE:4 - maps up to here must be fitted to 1048584 places, at most",
+            ("Layer, M, N, K", *(f"a, {1048576 - i}, 1, 1" for i in range(6))),
+            "FILE:7 - maps up to here must be fitted to 5242865 places, at most",
         ),
     ],
 )  # fmt: skip
