@@ -24,7 +24,8 @@ from traces.timeline import (
 )
 from traces.trace_reader import read_trace
 from traces.trace_records import json_schema
-from traces.workload_trace import TRACE_SUFFIXES, Bits, Trace, write_trace
+from traces.trace_writer import write_trace
+from traces.workload_trace import TRACE_SUFFIXES, Bits, Trace
 
 __all__ = [
     "CATEGORIES",

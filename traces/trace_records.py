@@ -73,7 +73,7 @@ OPERATIONS: Mapping[str, type[Layer]] = {
 #: A size, or a place along an axis, of which -1 stands for zeros; what each may be is its layer's to say.
 Whole = Annotated[int, Field(ge=-1, le=MOST_ALONG_AN_AXIS)]
 Size = Annotated[int, Field(ge=1, le=MOST_ALONG_AN_AXIS)]
-Bits = Annotated[int, Field(ge=1, le=64)]
+Width = Annotated[int, Field(ge=1, le=64)]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_/-]+$", max_length=1000)]
 #: Text that stays in one line wherever it is printed.
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=10000)]
@@ -136,8 +136,8 @@ class Header(Record):
     input: Image
     dataset: Text | None = None
     tensors: Tensors | None = None
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
+    weight_bits: Width | None = None
+    activation_bits: Width | None = None
     notes: tuple[Text, ...] = ()
 
 
@@ -155,8 +155,8 @@ class OperationRecord(Record):
     inputs: tuple[Name, ...] = ()
     shape: Shape | None = None
     macs: Total | None = None
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
+    weight_bits: Width | None = None
+    activation_bits: Width | None = None
     output_scale: Scale | None = None
     weight_scales: tuple[Step, ...] | None = None
 

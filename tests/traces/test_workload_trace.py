@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import workloads.layers
-from simcore import WorkloadError
+from simcore import FileError, WorkloadError
 from tests.strategies import NetworkCase
 from tests.strategies import networks as drawn_networks
 from tests.traces.trace_bench import (
@@ -30,7 +30,7 @@ from tests.traces.trace_bench import (
 )
 from traces import Bits, Trace, json_schema, read_trace, write_trace
 from traces.trace_records import OPERATIONS, operation_record
-from workloads import BatchNorm, Conv2d, Input, Layer, Linear, Network, Window, lower, networks
+from workloads import BatchNorm, Conv2d, Input, Layer, Linear, Network, Select, Window, lower, networks
 from workloads.data import Dataset
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "imcsim.trace-1.schema.json"
@@ -137,6 +137,9 @@ def test_what_a_trace_cannot_hold_is_refused_before_anything_is_written(tmp_path
         write_trace(tmp_path / "a.jsonl", Trace(Network("n", [image, norm])))
     with pytest.raises(WorkloadError, match=r"a trace cannot hold the header: name: .*pattern"):
         write_trace(tmp_path / "a.jsonl", Trace(Network("two\nlines", [image])))
+    rows = Select(name="all", rows=(0, *range(2**20 - 1)))
+    with pytest.raises(FileError, match=r"a\.jsonl:2 - a line may have 4194304 bytes at most"):
+        write_trace(tmp_path / "a.jsonl", Trace(Network("n", [Input(name="x", shape=(1, 2**20, 1)), rows])))
     assert not list(tmp_path.iterdir())
 
 
