@@ -53,6 +53,7 @@ def trace_info(path: str | Path) -> dict[str, Any]:
     """
     trace = read_trace(path)
     network, file, data = trace.network, trace.tensors, trace.data
+    size = None if file is None else len(file.content())  # which checks its digest
     operations = [layer for name, layer in network.layers.items() if name != network.input]
     return {
         "schema": "imcsim.trace-info/1",
@@ -70,6 +71,7 @@ def trace_info(path: str | Path) -> dict[str, Any]:
         else {
             "file": file.path.name,
             "sha256": file.sha256,
+            "bytes": size,
             "weights": network.has_parameters,
             "images": 0 if data is None else len(data),
             "labels": data is not None and data.labels is not None,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Arrays that are no weights.
-_IMAGES = ("inputs", "labels")
+_IMAGES = {"inputs", "labels"}
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,13 @@ class TensorFile:
 
     def data(self) -> Dataset | None:
         """Return the images, None if there are none."""
+        if not self.shapes().keys() & _IMAGES:
+            return None
         images = {name: array for name, array in self._arrays().items() if name in _IMAGES}
-        return dataset_of(images, self.path) if images else None
+        return dataset_of(images, self.path)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        from safetensors.numpy import load
-
+    def content(self) -> bytes:
+        """Return the whole file; FileError unless it is the one that the trace was written with."""
         try:
             content = self.path.read_bytes()
         except OSError as error:
@@ -94,6 +95,12 @@ class TensorFile:
                 f"{self.path} is not the file that the trace was written with: its sha256 is {digest}, "
                 f"expected {self.sha256}; capture both anew"
             )
+        return content
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        from safetensors.numpy import load
+
+        content = self.content()
         with _damage(self.path):
             return load(content)
 

@@ -197,9 +197,14 @@ def test_info_tells_what_is_in_a_trace(tmp_path: Path) -> None:
 
 def test_info_notices_tensors_that_are_not_the_trace_s(tmp_path: Path) -> None:
     trace = captured(tmp_path, "digits-mlp", "--tensors")
-    captured(tmp_path / "..", "digits-cnn", "--tensors", name=f"{tmp_path.name}/b.jsonl")
-    (tmp_path / "b.safetensors").replace(tmp_path / "a.safetensors")
-    assert "a.safetensors" in refusal("trace", "info", trace)
+    tensors = tmp_path / "a.safetensors"
+    assert printed("trace", "info", trace)["tensors"]["bytes"] == tensors.stat().st_size
+    content = bytearray(tensors.read_bytes())
+    content[-1] ^= 1
+    tensors.write_bytes(content)
+    assert refusal("trace", "info", trace).startswith(
+        f"{tensors} is not the file that the trace was written with: its sha256 is "
+    )
 
 
 @pytest.mark.parametrize(
