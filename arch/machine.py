@@ -28,7 +28,7 @@ class RunOptions:
     built : called once when all is built, before cycle 0
     fast_forward : skip whole periods of a run without values once its state repeats
     arrivals : cycle of the reference clock before which each image is not there; None where all are from the
-        start
+        start, as `fast_forward` needs it
     """
 
     engine: EngineName = "lean"
