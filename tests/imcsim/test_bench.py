@@ -23,6 +23,7 @@ RESNET50 = {
     "resnet50-eight": 9,
     "resnet50-fast-forward": 1.5,
     "resnet50-link": 4,
+    "resnet50-trace": 1.1,
     "resnet50-setup": 2,
     "resnet50-memory": 1,
     "resnet50-memory-eight": 1.1,
