@@ -34,7 +34,7 @@ Load = Callable[[], Array]
 
 
 @translates("Conv")
-def convolution(t: Translation, node: Operator) -> Sequence[Value]:
+def plain_convolution(t: Translation, node: Operator) -> Sequence[Value]:
     """Convolve along one or two axes, with any stride, padding, dilation and groups."""
     weight = _weight(t, node, 1)
     return [convolve(t, node, t.view(node), weight, t.constant(node, 2))]
