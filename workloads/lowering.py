@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from simcore.errors import WorkloadError
-from workloads.activation_functions import OPEN, Clip, chain_clips
+from workloads.activation_functions import OPEN, Clip, chain_clips, holds_zero
 from workloads.layers import (
     Activation,
     Add,
@@ -71,7 +71,7 @@ def lower(network: Network) -> LoweredNetwork:
         )
         source = layer.inputs[0]
         before = nodes.get(holder[source]) if readers[source] == 1 else None
-        joined = None if before is None else _join(before, layer)
+        joined = None if before is None else _join(before, layer, network.scales)
         if joined is None:
             inputs = tuple(holder[source] for source in layer.inputs)
             joined = _node(layer, inputs, network.in_shapes(name), network.shapes[name])
@@ -122,8 +122,8 @@ def _is_identity(layer: Layer, shapes: tuple[Shape, ...]) -> bool:
         case Shortcut():
             return layer.stride == 1 and layer.channels == shapes[0][0]
         case Select():
-            picked = zip((layer.channels, layer.rows, layer.columns), shapes[0], strict=True)
-            return all(places is None or places == tuple(range(size)) for places, size in picked)
+            picked = (layer.channels, layer.rows, layer.columns)
+            return _unless_whole(picked, shapes[0]) == (None, None, None)
         case GlobalAvgPool():
             return shapes[0][1:] == (1, 1)
         case Clamp():
@@ -133,14 +133,22 @@ def _is_identity(layer: Layer, shapes: tuple[Shape, ...]) -> bool:
     return False
 
 
-def _join(node: Node, layer: Layer) -> Node | None:
-    """Return `node` with `layer` joined to it, or None where that would change the result."""
+def _join(node: Node, layer: Layer, given: GivenScales) -> Node | None:
+    """Return `node` with `layer` joined to it, or None where that would change the result.
+
+    A matrix whose weights have given scales keeps its integers, so no factors join it.
+    """
     clip = _clip(layer)
     if clip is not None:
-        return replace(node, clip=chain_clips(node.clip, clip))
+        chained = chain_clips(node.clip, clip)
+        if isinstance(node, MaxPoolNode | SelectNode) and not holds_zero(chained):
+            return None  # they keep their input's scale, which may not reach the bounds
+        return replace(node, clip=chained)
     if node.clip != OPEN:
         return None
     if isinstance(layer, BatchNorm | Affine) and isinstance(node, MatrixNode | AffineNode):
+        if node.name in given.weights:
+            return None
         return replace(node, norms=(*node.norms, layer))
     return None
 
@@ -149,13 +157,21 @@ def _past(select: SelectNode, first: Node) -> SelectNode:
     """Return the selection from what `first` reads that equals `select` behind it, if that is a selection."""
     if not isinstance(first, SelectNode) or first.clip != OPEN:
         return select
+    composed = (
+        _composed(first.channels, select.channels),
+        _composed(first.rows, select.rows),
+        _composed(first.columns, select.columns),
+    )
+    channels, rows, columns = _unless_whole(composed, first.in_shapes[0])
     return replace(
-        select,
-        inputs=first.inputs,
-        in_shapes=first.in_shapes,
-        channels=_composed(first.channels, select.channels),
-        rows=_composed(first.rows, select.rows),
-        columns=_composed(first.columns, select.columns),
+        select, inputs=first.inputs, in_shapes=first.in_shapes, channels=channels, rows=rows, columns=columns
+    )
+
+
+def _unless_whole(picked: tuple[Places, Places, Places], shape: Shape) -> tuple[Places, ...]:
+    """Return the places along each axis, None where they are all of it in order."""
+    return tuple(
+        None if places == tuple(range(size)) else places for places, size in zip(picked, shape, strict=True)
     )
 
 
@@ -236,8 +252,8 @@ def _node(layer: Layer, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], s
             return ConcatNode(**common)
         case BatchNorm() | Affine():
             return AffineNode(**common, norms=(layer,))
-        case Clamp():
-            return TableNode(**common, function="identity", clip=(layer.low, layer.high))
+        case Clamp() | Activation() if (clip := _clip(layer)) is not None:
+            return TableNode(**common, function="identity", clip=clip)
         case Activation():
             return TableNode(**common, function=layer.function, alpha=layer.alpha, beta=layer.beta)
         case Softmax():
@@ -267,9 +283,7 @@ def _select(
             tuple(range(0, height, layer.stride)),
             tuple(range(0, width, layer.stride)),
         )
-    places = [
-        None if each == tuple(range(size)) else each for each, size in zip(picked, in_shapes[0], strict=True)
-    ]
+    places = _unless_whole(picked, in_shapes[0])
     return SelectNode(
         name=layer.name,
         inputs=inputs,

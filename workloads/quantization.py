@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from workloads.activation_functions import Clip, activations, apply_clip
+from workloads.activation_functions import Clip, apply_clip, holds_zero
 from workloads.float_reference import Folding, apply_function, float_tensors
 from workloads.folding import FoldedPart, folded_affine, folded_parts
 from workloads.network import Parameters
@@ -139,21 +139,35 @@ class _Calibration:
 
     def _quantization(self, name: str) -> Quantization:
         """Return how a tensor, all of whose values are observed, is quantised."""
-        if name != self._lowered.input and _keeps_quantization(node := self._lowered[name]):
-            return self._tensors[node.inputs[0]]
-        if (given := self._lowered.scales.tensors.get(name)) is not None:
+        node = None if name == self._lowered.input else self._lowered[name]
+        given = self._lowered.scales.tensors.get(name)
+        if isinstance(node, MaxPoolNode | SelectNode):
+            return self._kept(node, given)
+        if given is not None:
             return given
-        if name != self._lowered.input and isinstance(self._lowered[name], SoftmaxNode):
+        if isinstance(node, TableNode) and node.function == "identity" and holds_zero(node.clip):
+            return self._tensors[node.inputs[0]]
+        if isinstance(node, SoftmaxNode):
             return Quantization.of_range(0.0, 1.0, self._bits[1])
         low, high = self._low[name], self._high[name]
         if self._precision is np.float32:
             low, high = _rounded_out(low), _rounded_out(high)
         return Quantization.of_range(low, high, self._bits[1])
 
+    def _kept(self, node: Node, given: Quantization | None) -> Quantization:
+        """Return the quantisation of a node's input, whose codes it moves as they are."""
+        kept = self._tensors[node.inputs[0]]
+        if given not in (None, kept):
+            raise WorkloadError(
+                f"{self._lowered.name}.{node.name} brings {given}, but it moves codes as they are, and its "
+                f"input has {kept}; give both the same"
+            )
+        return kept
+
     def _folded_and_quantised(self, node: MatrixNode) -> Iterator[FoldedPart]:
         """Yield a node's folded weights, and make integers of them on the way."""
         input_scale = self._tensors[node.inputs[0]].scale
-        given = None if node.norms else self._lowered.scales.weights.get(node.name)
+        given = self._lowered.scales.weights.get(node.name)
         self._matrices[node.name] = matrix = _Matrix.empty(node, given=given is not None)
         for part in folded_parts(node, self._parameters, self._precision):
             yield part
@@ -178,12 +192,6 @@ def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
         )
     if not np.isfinite(inputs).all():
         raise WorkloadError(f"{lowered.name} takes finite inputs, got nan or infinity; clean them first")
-
-
-def _keeps_quantization(node: Node) -> bool:
-    if isinstance(node, TableNode):
-        return activations[node.function].clip is not None
-    return isinstance(node, MaxPoolNode | SelectNode)
 
 
 @dataclass(frozen=True, eq=False)
