@@ -172,9 +172,11 @@ class _Calibration:
         for part in folded_parts(node, self._parameters, self._precision):
             yield part
             scales = None if given is None else given[part.out].astype(np.float64)
-            matrix.weights[..., part.cols], matrix.bias[part.out], matrix.scales[part.out] = quantize_matrix(
-                part.weights, part.bias, input_scale, self._bits[0], scales
-            )
+            try:
+                integers = quantize_matrix(part.weights, part.bias, input_scale, self._bits[0], scales)
+            except WorkloadError as error:
+                raise WorkloadError(f"{self._lowered.name}.{node.name}: {error}") from None
+            matrix.weights[..., part.cols], matrix.bias[part.out], matrix.scales[part.out] = integers
 
 
 def _rounded_out(end: float) -> float:
@@ -309,9 +311,11 @@ def quantize_matrix(
 ) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64]]:
     """Return integer weights, integer bias and the scale of each output channel.
 
-    weights : (groups, rows, cols of one group), quantised to -(2**(bits-1) - 1) .. 2**(bits-1) - 1
+    weights : (groups, rows, cols of one group), quantised to -(2**(bits-1) - 1) .. 2**(bits-1) - 1,
+        and by given scales to one less as well
     bias : (cols,), in steps of input_scale * scale
     given : scale of each output channel, where it is not the weights' largest that sets it
+    raises : WorkloadError for codes by given scales that do not fit
     """
     largest_code = 2 ** (bits - 1) - 1
     groups, _, cols = weights.shape
@@ -324,10 +328,13 @@ def quantize_matrix(
         scales[scales < SMALLEST_SCALE] = 1.0
     codes = weights / scales.reshape(groups, 1, cols).astype(weights.dtype)
     np.rint(codes, out=codes)
-    if given is not None and (codes.min() < -largest_code - 1 or codes.max() > largest_code):
+    low, high = int(codes.min()), int(codes.max())
+    if given is not None and (low < -largest_code - 1 or high > largest_code):
+        needed = 1 + max((-1 - low).bit_length(), high.bit_length())
+        advice = f"let the machine hold {needed}" if needed <= MAX_BITS else "give larger scales"
         raise WorkloadError(
-            f"weights of given scales must have codes that fit {bits} bit, got {int(codes.min())} to "
-            f"{int(codes.max())}; let the machine hold wider weights"
+            f"by the given scales its weights are {low} to {high}, which takes {needed} bit, but weights "
+            f"have {bits}; {advice}"
         )
     return codes.astype(np.int16), np.rint(bias / (input_scale * scales)).astype(np.int64), scales
 

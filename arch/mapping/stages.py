@@ -254,11 +254,12 @@ class _Staging:
         return isinstance(self.network[reader], Join)
 
     def _longest_operands(self) -> dict[str, str]:
-        """Return for each join the operand at the end of its longest branch, counted in nodes."""
+        """Return for each join the operand at the end of its longest branch; picking values is no length."""
         depth = {self.network.input: 0}
         longest = {}
         for node in self.network.nodes:
-            depth[node.name] = 1 + max(depth[source] for source in node.inputs)
+            computes = not isinstance(node, SelectNode)
+            depth[node.name] = computes + max(depth[source] for source in node.inputs)
             if isinstance(node, Join):
                 longest[node.name] = max(node.inputs, key=lambda name: depth[name])
         return longest

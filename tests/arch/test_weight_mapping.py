@@ -81,7 +81,7 @@ def test_copies_engines_and_details_change_no_value_however_weights_lie(
 
 
 def steps_for_an_image(stages: Sequence[Stage]) -> dict[str, int]:
-    """Return how many steps of each stage an image's output waits for: not those of what a crop leaves out."""
+    """Return how many steps of each stage an image's output waits for, not those of what crops leave out."""
     sent = {stage.name: 0 for stage in stages} | {stages[-1].name: stages[-1].pixels}
     steps = {}
     for stage in reversed(stages):

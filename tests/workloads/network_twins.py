@@ -23,6 +23,7 @@ from workloads import (
     Conv2d,
     GlobalAvgPool,
     Linear,
+    LocalResponseNorm,
     MatrixNode,
     MaxPool2d,
     MaxPoolNode,
@@ -112,6 +113,14 @@ def forward_layers(network: Network, parameters: Parameters, image: NDArray[Any]
                 values[name] = shares / shares.sum(axis=0)
             case Affine():
                 values[name] = x * own["weight"].reshape(-1, 1, 1) + own["bias"].reshape(-1, 1, 1)
+            case LocalResponseNorm():
+                values[name] = np.zeros(x.shape)
+                for c, i, j in np.ndindex(x.shape):
+                    first, last = c - (layer.size - 1) // 2, c + layer.size // 2
+                    squares = sum(float(x[n, i, j]) ** 2 for n in range(max(first, 0), min(last + 1, len(x))))
+                    values[name][c, i, j] = (
+                        x[c, i, j] / (layer.k + layer.alpha * squares / layer.size) ** layer.beta
+                    )
             case Clamp():
                 values[name] = np.clip(x, layer.low, layer.high)
             case Concat():
