@@ -173,9 +173,10 @@ class ActivationMemory(Component):
             base = image * first.pixels
             for step, (need, freed, duration) in enumerate(steps):
                 for other in others:
-                    wait = other.channel.arrived(image * other.pixels + other.need[step])
-                    if wait is not DONE:  # a yield for nothing takes time, too
-                        yield wait
+                    if other.need[step]:
+                        wait = other.channel.arrived(image * other.pixels + other.need[step])
+                        if wait is not DONE:  # a yield for nothing takes time, too
+                            yield wait
                 yield arrived(need and base + need, read, duration)
                 if capture is not None:
                     capture(window, image, step)

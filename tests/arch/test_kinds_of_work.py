@@ -104,6 +104,12 @@ NETWORKS: dict[str, list[Layer]] = {
         pick("turned", "a", rows=(3, -1, 1, 0)),
         Add(name="sum", inputs=("turned", "b"), signs=(1, -1)),
     ],
+    "sum-that-waits-for-nothing": [
+        conv("a"),
+        pick("one", "a", rows=(-1, -1)),
+        pick("other", "a", rows=(-1, -1), channels=(1, 0)),
+        Add(name="sum", inputs=("one", "other")),
+    ],
     "product-in-a-core": [conv("a"), conv("b", kernel=3), Mul(name="product", inputs=("a", "b"))],
     "square": [conv("a"), Mul(name="square", inputs=("a", "a"))],
     "shares-at-the-end": [conv("a", channels=3), Softmax(name="shares")],
