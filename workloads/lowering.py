@@ -1,7 +1,8 @@
 """From a network's layers to the nodes that machines map.
 
 A layer that changes nothing disappears; a factor and an offset for each channel (batch norm) join the matrix
-before them; a clipping joins whatever produces its input; zeros around a map join the convolution behind it.
+before them; a clipping joins whatever produces its input, unless that moves codes whose scale the clipping
+would change; zeros around a map join the convolution behind it.
 All but the first need to be the only reader of what they join, and nothing but a clipping passes a clipping.
 A selection of a selection reads what that one reads. What cannot join becomes a node of its own.
 """

@@ -94,8 +94,8 @@ def quantize(
 class _Calibration:
     """Quantises a network while its ranges are observed in a float run, so that weights are folded once.
 
-    Max pools, selections and tables that only clip keep their input's quantisation, so they never round. A
-    network too large for double precision is run in single; its ranges then grow to the next of a few round
+    Max pools, selections and clips that keep zero keep their input's quantisation, so they never round.
+    A network too large for double precision is run in single; its ranges then grow to the next of a few round
     numbers, on which machines agree though they sum in different orders.
     """
 
@@ -328,15 +328,20 @@ def quantize_matrix(
         scales[scales < SMALLEST_SCALE] = 1.0
     codes = weights / scales.reshape(groups, 1, cols).astype(weights.dtype)
     np.rint(codes, out=codes)
-    low, high = int(codes.min()), int(codes.max())
-    if given is not None and (low < -largest_code - 1 or high > largest_code):
-        needed = 1 + max((-1 - low).bit_length(), high.bit_length())
+    if given is not None:
+        _check_width(int(codes.min()), int(codes.max()), bits)
+    return codes.astype(np.int16), np.rint(bias / (input_scale * scales)).astype(np.int64), scales
+
+
+def _check_width(low: int, high: int, bits: int) -> None:
+    """Refuse weights from `low` to `high` that so many bits cannot hold."""
+    needed = 1 + max(high, -1 - low, 0).bit_length()
+    if needed > bits:
         advice = f"let the machine hold {needed}" if needed <= MAX_BITS else "give larger scales"
         raise WorkloadError(
             f"by the given scales its weights are {low} to {high}, which takes {needed} bit, but weights "
             f"have {bits}; {advice}"
         )
-    return codes.astype(np.int16), np.rint(bias / (input_scale * scales)).astype(np.int64), scales
 
 
 def _clip_codes(clip: Clip, target: Quantization) -> tuple[int, int]:

@@ -170,6 +170,25 @@ def test_scales_of_another_width_are_refused_with_the_one_that_fits() -> None:
         quantize(lower(net), net.load_parameters(), IMAGES, 8, 4)
 
 
+def halves(*integers: int) -> Network:
+    """Return a layer whose weights are so many halves, and bring that scale."""
+    weight = np.array([integers]) * 0.5
+    return Network(
+        "net",
+        [Input(name="image", shape=(len(integers), 1, 1)), Linear(name="fc", out_features=1, bias=False)],
+        parameters=lambda: {"fc": {"weight": weight}},
+        scales=GivenScales({}, {"fc": np.array([0.5], np.float32)}),
+    )
+
+
+@pytest.mark.parametrize("integers", [(-8, 7), (7, 7), (-8, -8), (0, 0)])
+def test_weights_that_just_fit_are_taken(integers: tuple[int, int]) -> None:
+    net = halves(*integers)
+    node = quantize(lower(net), net.load_parameters(), np.ones((1, 2, 1, 1)), 4, 8).nodes["fc"]
+    assert isinstance(node, QuantizedMatrix)
+    assert node.weights.ravel().tolist() == list(integers)
+
+
 @pytest.mark.parametrize(
     ("smallest", "largest", "needed"),
     [(-9, 7, 5), (-8, 8, 5), (-128, 3, 8), (0, 128, 9), (-(2**15), 0, 16)],
@@ -177,14 +196,7 @@ def test_scales_of_another_width_are_refused_with_the_one_that_fits() -> None:
 def test_weights_wider_than_the_machines_are_refused_with_the_width_that_fits(
     smallest: int, largest: int, needed: int
 ) -> None:
-    weight = np.array([[smallest, largest]]) * 0.5
-    net = Network(
-        "net",
-        [Input(name="image", shape=(2, 1, 1)), Linear(name="fc", out_features=1, bias=False)],
-        parameters=lambda: {"fc": {"weight": weight}},
-        scales=GivenScales({}, {"fc": np.array([0.5], np.float32)}),
-    )
-    images = np.ones((1, 2, 1, 1))
+    net, images = halves(smallest, largest), np.ones((1, 2, 1, 1))
     with pytest.raises(
         WorkloadError,
         match=rf"net\.fc: by the given scales its weights are {smallest} to {largest}, which takes {needed} "
