@@ -136,16 +136,20 @@ class ActivationMemory(Component):
 
     def step_columns(self) -> NDArray[np.int64]:
         """Return the columns of its window that each step of an image reads."""
-        columns = self.stage.operands[0].firing.columns
+        first = self.stage.operands[0]
+        columns = first.firing.columns
+        if self.config.window == "new-columns" or first.picked is not None:
+            return columns
         # The first step holds none of its columns yet, whatever the window keeps.
-        return columns if self.config.window == "new-columns" else np.full_like(columns, columns[0])
+        return np.full_like(columns, columns[0])
 
     def step_bytes(self) -> NDArray[np.int64]:
-        """Return the bytes that each step of an image reads: its columns, and skips of what it finishes."""
+        """Return the bytes that each step of an image reads: its columns, and the pixels of its skips."""
         window, *skips = self.buffers
-        column = kernel_height(self.stage) * window.pixel_bytes
-        finished = np.bincount(self.stage.finishing_steps, minlength=self.stage.steps)
-        return self.step_columns() * column + finished * sum(skip.pixel_bytes for skip in skips)
+        read = self.step_columns() * kernel_height(self.stage) * window.pixel_bytes
+        for operand, skip in zip(self.stage.operands[1:], skips, strict=True):
+            read += operand.firing.columns * skip.pixel_bytes
+        return read
 
     def step_cycles(self) -> NDArray[np.int64]:
         """Return the cycles for which each step of an image reads."""
@@ -169,9 +173,10 @@ class ActivationMemory(Component):
             base = image * first.pixels
             for step, (need, freed, duration) in enumerate(steps):
                 for other in others:
-                    wait = other.channel.arrived(image * other.pixels + other.need[step])
-                    if wait is not DONE:  # a yield for nothing takes time, too
-                        yield wait
+                    if other.need[step]:
+                        wait = other.channel.arrived(image * other.pixels + other.need[step])
+                        if wait is not DONE:  # a yield for nothing takes time, too
+                            yield wait
                 yield arrived(need and base + need, read, duration)
                 if capture is not None:
                     capture(window, image, step)

@@ -21,7 +21,10 @@ from simcore import (
     param,
     process,
 )
-from workloads import AddNode, AvgPoolNode, MaxPoolNode, MulNode
+from workloads import AddNode, AvgPoolNode, MaxPoolNode, MulNode, Node, SoftmaxNode
+
+#: Passes of a softmax over a pixel's channels: exponentials, their sum, the share of each; assumed.
+SOFTMAX_PASSES = 3
 
 
 class DigitalUnitConfig(PartConfig):
@@ -52,15 +55,29 @@ class DigitalUnitConfig(PartConfig):
     )
 
 
+def step_passes(stage: Stage) -> int:
+    """Return the passes over its head's channels that a stage takes in every step."""
+    head = stage.head
+    if isinstance(head, (MaxPoolNode, AvgPoolNode)) and not stage.accumulates:
+        return head.window.positions
+    return _passes(head)
+
+
+def _passes(node: Node) -> int:
+    """Return the passes that a node takes for a pixel of one operand."""
+    return SOFTMAX_PASSES if isinstance(node, SoftmaxNode) else 1
+
+
 @components.register("digital-unit")
 class DigitalUnit(Component):
     """Finishes output pixels: bias, scale and clip; residuals; pools; lookups. One kind of work, one pass.
 
     Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks or with
     replicas has as many units, which share the channels of each pixel. A pool passes once for each pixel of
-    its window, a sum once for each further operand, a concatenation over all its channels; what stands behind
-    a global pool passes once an image. The sums of several pixels are there at once, and its lanes finish and
-    send one pixel after the other.
+    its window, a sum or a product once for each further operand, a softmax three times, a concatenation over
+    all its channels; a selection passes once where it is a stage of its own, and not where its readers pick.
+    What stands behind a global pool passes once an image. The sums of several pixels are there at once, and
+    its lanes finish and send one pixel after the other.
 
     stage, cores, sharing : what it works for; cores of the stage (0 without arrays), units that share its
         channels
@@ -101,16 +118,13 @@ class DigitalUnit(Component):
     @property
     def passes(self) -> int:
         """Passes over the head's channels in every step."""
-        head = self.stage.head
-        if isinstance(head, (MaxPoolNode, AvgPoolNode)) and not self.stage.accumulates:
-            return head.window.positions
-        return 1
+        return step_passes(self.stage)
 
     @property
     def last_passes(self) -> list[int]:
         """Channels of each further pass in a step that completes a pixel.
 
-        There is one for each operand that a sum adds or a product takes, and one for each other node.
+        There is one for each operand that a sum adds or a product takes; other nodes pass by themselves.
         """
         head = self.stage.head
         passes: list[int] = []
@@ -119,8 +133,7 @@ class DigitalUnit(Component):
         before = head
         for node in self.stage.after:
             further = sum(name != before.name for name in node.inputs)
-            added = further if isinstance(node, (AddNode, MulNode)) else 1
-            passes += node.shape[:1] * added
+            passes += node.shape[:1] * (further if isinstance(node, (AddNode, MulNode)) else _passes(node))
             before = node
         return passes
 

@@ -174,6 +174,19 @@ class Encoding:
                 f"{self.signs} weight take, got {columns_per_weight}; change it, or encoding and cell_bits"
             )
 
+    def check_weights(self, weights: Ints, layer: str | None = None) -> None:
+        """Refuse weights of which one does not fit; `layer` is where they are."""
+        low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
+        if low < self.low or high > self.high:
+            where = "" if layer is None else f"{layer}: "
+            advice = (
+                ", or let encoding be offset, which holds one more" if self.signs == "differential" else ""
+            )
+            raise MappingError(
+                f"{where}{self.signs} weights of {self.weight_bits} bit must be in [{self.low}, {self.high}],"
+                f" got {low if low < self.low else high}; quantise to fewer bits or raise weight_bits{advice}"
+            )
+
     def largest_sum(self, rows: int, largest_input: int) -> int:
         """Return the largest size of a bitline's sum, whatever the weights, over `rows` rows on at once.
 
@@ -189,12 +202,7 @@ class Encoding:
 
         raises : MappingError if a weight does not fit
         """
-        low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
-        if low < self.low or high > self.high:
-            raise MappingError(
-                f"{self.signs} weights of {self.weight_bits} bit must be in [{self.low}, {self.high}], got "
-                f"{low if low < self.low else high}; quantise to fewer bits or raise weight_bits"
-            )
+        self.check_weights(weights)
         whole = weights.astype(np.int32)
         columns = np.arange(weights.shape[1])
         no_unit = np.zeros(len(columns), np.int64)

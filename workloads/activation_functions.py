@@ -46,6 +46,12 @@ def apply_clip(x: Float, clip: Clip) -> Float:
     return x if low is None and high is None else np.clip(x, low, high)
 
 
+def holds_zero(clip: Clip) -> bool:
+    """Return whether zero stays as it is, so that no value leaves the range between it and zero."""
+    low, high = clip
+    return (low is None or low <= 0.0) and (high is None or high >= 0.0)
+
+
 def chain_clips(first: Clip, second: Clip) -> Clip:
     """Return the one clipping that equals `first` and then `second`."""
     if second == OPEN:

@@ -1,7 +1,8 @@
 """From a network's layers to the nodes that machines map.
 
 A layer that changes nothing disappears; a factor and an offset for each channel (batch norm) join the matrix
-before them; a clipping joins whatever produces its input; zeros around a map join the convolution behind it.
+before them; a clipping joins whatever produces its input, unless that moves codes whose scale the clipping
+would change; zeros around a map join the convolution behind it.
 All but the first need to be the only reader of what they join, and nothing but a clipping passes a clipping
 or a scale that the network brings.
 A selection of a selection reads what that one reads. What cannot join becomes a node of its own.
@@ -14,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from simcore.errors import WorkloadError
-from workloads.activation_functions import OPEN, Clip, chain_clips
+from workloads.activation_functions import OPEN, Clip, chain_clips, holds_zero
 from workloads.layers import (
     Activation,
     Add,
@@ -73,7 +74,7 @@ def lower(network: Network) -> LoweredNetwork:
         source = layer.inputs[0]
         before = nodes.get(holder[source]) if readers[source] == 1 else None
         passes = before is not None and _passes_scale(network.scales, source, layer)
-        joined = _join(before, layer) if before is not None and passes else None
+        joined = _join(before, layer, network.scales) if before is not None and passes else None
         if joined is None:
             inputs = tuple(holder[source] for source in layer.inputs)
             joined = _node(layer, inputs, network.in_shapes(name), network.shapes[name])
@@ -124,8 +125,8 @@ def _is_identity(layer: Layer, shapes: tuple[Shape, ...]) -> bool:
         case Shortcut():
             return layer.stride == 1 and layer.channels == shapes[0][0]
         case Select():
-            picked = zip((layer.channels, layer.rows, layer.columns), shapes[0], strict=True)
-            return all(places is None or places == tuple(range(size)) for places, size in picked)
+            picked = (layer.channels, layer.rows, layer.columns)
+            return _unless_whole(picked, shapes[0]) == (None, None, None)
         case GlobalAvgPool():
             return shapes[0][1:] == (1, 1)
         case Clamp():
@@ -135,14 +136,24 @@ def _is_identity(layer: Layer, shapes: tuple[Shape, ...]) -> bool:
     return False
 
 
-def _join(node: Node, layer: Layer) -> Node | None:
-    """Return `node` with `layer` joined to it, or None where that would change the result."""
+def _join(node: Node, layer: Layer, given: GivenScales) -> Node | None:
+    """Return `node` with `layer` joined to it, or None where that would change the result.
+
+    A matrix whose weights have given scales keeps its integers, so no factors join it.
+    """
     clip = _clip(layer)
     if clip is not None:
-        return replace(node, clip=chain_clips(node.clip, clip))
+        chained = chain_clips(node.clip, clip)
+        known = (None, *(given.tensors.get(name) for name in (node.name, *node.inputs)))
+        scaled_alike = given.tensors.get(layer.name) in known
+        if isinstance(node, MaxPoolNode | SelectNode) and not (holds_zero(chained) and scaled_alike):
+            return None  # they keep their input's scale, which may not reach the bounds
+        return replace(node, clip=chained)
     if node.clip != OPEN:
         return None
     if isinstance(layer, BatchNorm | Affine) and isinstance(node, MatrixNode | AffineNode):
+        if node.name in given.weights:
+            return None
         return replace(node, norms=(*node.norms, layer))
     return None
 
@@ -151,13 +162,21 @@ def _past(select: SelectNode, first: Node) -> SelectNode:
     """Return the selection from what `first` reads that equals `select` behind it, if that is a selection."""
     if not isinstance(first, SelectNode) or first.clip != OPEN:
         return select
+    composed = (
+        _composed(first.channels, select.channels),
+        _composed(first.rows, select.rows),
+        _composed(first.columns, select.columns),
+    )
+    channels, rows, columns = _unless_whole(composed, first.in_shapes[0])
     return replace(
-        select,
-        inputs=first.inputs,
-        in_shapes=first.in_shapes,
-        channels=_composed(first.channels, select.channels),
-        rows=_composed(first.rows, select.rows),
-        columns=_composed(first.columns, select.columns),
+        select, inputs=first.inputs, in_shapes=first.in_shapes, channels=channels, rows=rows, columns=columns
+    )
+
+
+def _unless_whole(picked: tuple[Places, Places, Places], shape: Shape) -> tuple[Places, ...]:
+    """Return the places along each axis, None where they are all of it in order."""
+    return tuple(
+        None if places == tuple(range(size)) else places for places, size in zip(picked, shape, strict=True)
     )
 
 
@@ -244,8 +263,8 @@ def _node(layer: Layer, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], s
             return ConcatNode(**common)
         case BatchNorm() | Affine():
             return AffineNode(**common, norms=(layer,))
-        case Clamp():
-            return TableNode(**common, function="identity", clip=(layer.low, layer.high))
+        case Clamp() | Activation() if (clip := _clip(layer)) is not None:
+            return TableNode(**common, function="identity", clip=clip)
         case Activation():
             return TableNode(**common, function=layer.function, alpha=layer.alpha, beta=layer.beta)
         case Softmax():
@@ -275,9 +294,7 @@ def _select(
             tuple(range(0, height, layer.stride)),
             tuple(range(0, width, layer.stride)),
         )
-    places = [
-        None if each == tuple(range(size)) else each for each, size in zip(picked, in_shapes[0], strict=True)
-    ]
+    places = _unless_whole(picked, in_shapes[0])
     return SelectNode(
         name=layer.name,
         inputs=inputs,

@@ -155,7 +155,7 @@ class Network:
                     )
 
     def _check_scales(self) -> None:
-        """Refuse scales of nothing, and of another number of output channels."""
+        """Refuse scales of nothing, of another number of output channels, and what is no scale."""
         for name in (*self.scales.tensors, *self.scales.weights):
             if name not in self.layers:
                 hint = near_miss(name, list(self.layers))
@@ -165,6 +165,13 @@ class Network:
                 raise WorkloadError(
                     f"{self.name}.{name}: weights take a scale for each of {self.shapes[name][0]} output "
                     f"channels of a matrix, got {scales.shape}; give as many"
+                )
+        sizes = {name: np.array([given.scale]) for name, given in self.scales.tensors.items()}
+        for name, scales in (*sizes.items(), *self.scales.weights.items()):
+            wrong = scales[~((scales > 0) & np.isfinite(scales))]
+            if wrong.size:
+                raise WorkloadError(
+                    f"{self.name}.{name}: scales must be positive and finite, got {wrong[0]}; give such ones"
                 )
 
     def _sorted(self, layers: list[Layer]) -> list[Layer]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from workloads.activation_functions import Clip, activations, apply_clip
+from workloads.activation_functions import Clip, apply_clip, holds_zero
 from workloads.float_reference import Folding, apply_function, float_tensors
 from workloads.folding import FoldedPart, folded_affine, folded_parts
 from workloads.network import Parameters
@@ -94,8 +94,8 @@ def quantize(
 class _Calibration:
     """Quantises a network while its ranges are observed in a float run, so that weights are folded once.
 
-    Max pools, selections and tables that only clip keep their input's quantisation, so they never round. A
-    network too large for double precision is run in single; its ranges then grow to the next of a few round
+    Max pools, selections and clips that keep zero keep their input's quantisation, so they never round.
+    A network too large for double precision is run in single; its ranges then grow to the next of a few round
     numbers, on which machines agree though they sum in different orders.
     """
 
@@ -139,29 +139,45 @@ class _Calibration:
 
     def _quantization(self, name: str) -> Quantization:
         """Return how a tensor, all of whose values are observed, is quantised."""
+        node = None if name == self._lowered.input else self._lowered[name]
         given = self._lowered.scales.tensors.get(name)
-        if name != self._lowered.input and _keeps_quantization(node := self._lowered[name], given):
-            return self._tensors[node.inputs[0]]
+        if isinstance(node, MaxPoolNode | SelectNode):
+            return self._kept(node, given)
         if given is not None:
             return given
-        if name != self._lowered.input and isinstance(self._lowered[name], SoftmaxNode):
-            return Quantization.of_range(0.0, 1.0, self._bits[1])
+        if isinstance(node, TableNode) and node.function == "identity" and holds_zero(node.clip):
+            return self._tensors[node.inputs[0]]
+        if isinstance(node, SoftmaxNode):
+            least, most = apply_clip(np.array([0.0, 1.0]), node.clip).tolist()
+            return Quantization.of_range(least, most, self._bits[1])
         low, high = self._low[name], self._high[name]
         if self._precision is np.float32:
             low, high = _rounded_out(low), _rounded_out(high)
         return Quantization.of_range(low, high, self._bits[1])
 
+    def _kept(self, node: Node, given: Quantization | None) -> Quantization:
+        """Return the quantisation of a node's input, whose codes it moves as they are."""
+        kept = self._tensors[node.inputs[0]]
+        if given not in (None, kept):
+            raise WorkloadError(
+                f"{self._lowered.name}.{node.name} brings {given}, but it moves codes as they are, and its "
+                f"input has {kept}; give both the same"
+            )
+        return kept
+
     def _folded_and_quantised(self, node: MatrixNode) -> Iterator[FoldedPart]:
         """Yield a node's folded weights, and make integers of them on the way."""
         input_scale = self._tensors[node.inputs[0]].scale
-        given = None if node.norms else self._lowered.scales.weights.get(node.name)
+        given = self._lowered.scales.weights.get(node.name)
         self._matrices[node.name] = matrix = _Matrix.empty(node, given=given is not None)
         for part in folded_parts(node, self._parameters, self._precision):
             yield part
             scales = None if given is None else given[part.out].astype(np.float64)
-            matrix.weights[..., part.cols], matrix.bias[part.out], matrix.scales[part.out] = quantize_matrix(
-                part.weights, part.bias, input_scale, self._bits[0], scales
-            )
+            try:
+                integers = quantize_matrix(part.weights, part.bias, input_scale, self._bits[0], scales)
+            except WorkloadError as error:
+                raise WorkloadError(f"{self._lowered.name}.{node.name}: {error}") from None
+            matrix.weights[..., part.cols], matrix.bias[part.out], matrix.scales[part.out] = integers
 
 
 def _rounded_out(end: float) -> float:
@@ -179,12 +195,6 @@ def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
         )
     if not np.isfinite(inputs).all():
         raise WorkloadError(f"{lowered.name} takes finite inputs, got nan or infinity; clean them first")
-
-
-def _keeps_quantization(node: Node, given: Quantization | None) -> bool:
-    if isinstance(node, TableNode):
-        return given is None and activations[node.function].clip is not None
-    return isinstance(node, MaxPoolNode | SelectNode)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,9 +312,11 @@ def quantize_matrix(
 ) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64]]:
     """Return integer weights, integer bias and the scale of each output channel.
 
-    weights : (groups, rows, cols of one group), quantised to -(2**(bits-1) - 1) .. 2**(bits-1) - 1
+    weights : (groups, rows, cols of one group), quantised to -(2**(bits-1) - 1) .. 2**(bits-1) - 1,
+        and by given scales to one less as well
     bias : (cols,), in steps of input_scale * scale
     given : scale of each output channel, where it is not the weights' largest that sets it
+    raises : WorkloadError for codes by given scales that do not fit
     """
     largest_code = 2 ** (bits - 1) - 1
     groups, _, cols = weights.shape
@@ -317,12 +329,20 @@ def quantize_matrix(
         scales[scales < SMALLEST_SCALE] = 1.0
     codes = weights / scales.reshape(groups, 1, cols).astype(weights.dtype)
     np.rint(codes, out=codes)
-    if given is not None and (codes.min() < -largest_code - 1 or codes.max() > largest_code):
-        raise WorkloadError(
-            f"weights of given scales must have codes that fit {bits} bit, got {int(codes.min())} to "
-            f"{int(codes.max())}; let the machine hold wider weights"
-        )
+    if given is not None:
+        _check_width(int(codes.min()), int(codes.max()), bits)
     return codes.astype(np.int16), np.rint(bias / (input_scale * scales)).astype(np.int64), scales
+
+
+def _check_width(low: int, high: int, bits: int) -> None:
+    """Refuse weights from `low` to `high` that so many bits cannot hold."""
+    needed = 1 + max(high, -1 - low, 0).bit_length()
+    if needed > bits:
+        advice = f"let the machine hold {needed}" if needed <= MAX_BITS else "give larger scales"
+        raise WorkloadError(
+            f"by the given scales its weights are {low} to {high}, which takes {needed} bit, but weights "
+            f"have {bits}; {advice}"
+        )
 
 
 def _clip_codes(clip: Clip, target: Quantization) -> tuple[int, int]:

@@ -3,8 +3,9 @@
 A stage is a matrix, a pool or a join, with all pointwise work behind it that its digital unit does on the way
 out. A join (sum, product, concatenation) belongs to the last convolution of its longest branch (the
 residual's main path, the end of a dense unit), whose core then waits for its window and for the other
-operands' pixels; batch norm in front of a single reader is done where that reader stores its pixels, and a
-selection of channels where any reader does. A join picks the pixels of a selection by itself.
+operands' pixels. Batch norms and tables in front of a single reader are done where that reader stores its
+pixels, and a selection of channels where any reader does. The join behind a selection of pixels picks them by
+itself; elsewhere the selection is a stage of its own.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class Stage:
     @property
     def nodes(self) -> tuple[Node, ...]:
         """All nodes it does, in order, those on stored pixels first."""
-        return (*(node for operand in self.operands for node in operand.nodes), self.head, *self.after)
+        on_the_way_in = (node for operand in self.operands for node in operand.nodes if node is not self.head)
+        return (*on_the_way_in, self.head, *self.after)
 
     @property
     def shape(self) -> Shape:
@@ -201,9 +203,7 @@ class _Staging:
             self._append(host, node)
         elif isinstance(node, Pointwise) and before is not None and self._only(node, before):
             self._append(before, node)
-        elif self._picks(node):
-            self._add_stage(node)
-        elif isinstance(node, Pointwise) and self._single_reader(node):
+        elif isinstance(node, AffineNode | TableNode) and self._single_reader(node):
             source, done, _ = self._in_place_of(node.inputs[0])
             self.waiting[node.name] = (source, (*done, node), None)
         elif isinstance(node, SelectNode) and self._chooses_channels(node):
@@ -241,10 +241,6 @@ class _Staging:
     def _in_place_of(self, tensor: str) -> tuple[str, tuple[Node, ...], SelectNode | None]:
         return self.waiting.get(tensor, (tensor, (), None))
 
-    def _picks(self, node: Node) -> bool:
-        """Whether `node` reads pixels that a selection has picked already."""
-        return self._in_place_of(node.inputs[0])[2] is not None
-
     def _chooses_channels(self, node: SelectNode) -> bool:
         """Whether all that `node` does is to choose channels of a tensor as it is sent: readers do that."""
         sent = node.inputs[0] not in self.waiting
@@ -258,11 +254,12 @@ class _Staging:
         return isinstance(self.network[reader], Join)
 
     def _longest_operands(self) -> dict[str, str]:
-        """Return for each join the operand at the end of its longest branch, counted in nodes."""
+        """Return for each join the operand at the end of its longest branch; picking values is no length."""
         depth = {self.network.input: 0}
         longest = {}
         for node in self.network.nodes:
-            depth[node.name] = 1 + max(depth[source] for source in node.inputs)
+            computes = not isinstance(node, SelectNode)
+            depth[node.name] = computes + max(depth[source] for source in node.inputs)
             if isinstance(node, Join):
                 longest[node.name] = max(node.inputs, key=lambda name: depth[name])
         return longest

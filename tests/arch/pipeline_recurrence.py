@@ -15,8 +15,8 @@ it is a deadlock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from math import ceil
@@ -24,7 +24,7 @@ from typing import Any
 
 from arch.machines.dataflow import DataflowConfig, DataflowMap
 from arch.mapping.stages import Stage
-from workloads import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode
+from workloads import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, MulNode, Node, SelectNode, SoftmaxNode
 
 
 class Stuck(Exception):  # noqa: N818  -- what happened, not an error
@@ -72,16 +72,38 @@ def steps_by_enumeration(window: Any, height: int, width: int, together: int = 1
             columns.append(len(set(cols) - held))
             held = set(cols)
         y += window.stride[0]
+    span = window.kernel[1] + (together - 1) * window.stride[1]
+    steps = steps_that_read(reads, height * width)
+    return [replace(step, columns=new, width=span) for step, new in zip(steps, columns, strict=True)]
+
+
+def steps_that_read(reads: list[list[int]], pixels: int) -> list[Step]:
+    """Return the steps that read these of so many pixels of an image, one by one."""
     return [
         Step(
             need=max((pixel + 1 for read in reads[: n + 1] for pixel in read), default=0),
-            live=min((pixel for read in reads[n:] for pixel in read), default=height * width),
-            columns=columns[n],
-            width=window.kernel[1] + (together - 1) * window.stride[1],
+            live=min((pixel for read in reads[n:] for pixel in read), default=pixels),
+            columns=len(reads[n]),
+            width=len(reads[n]),
             reads=tuple(reads[n]),
         )
         for n in range(len(reads))
     ]
+
+
+def picked_pixels(select: SelectNode) -> list[list[int]]:
+    """Return the one pixel that each pixel of a selection is made of, or none where it is zeros."""
+    _, height, width = select.in_shapes[0]
+    rows = range(height) if select.rows is None else select.rows
+    columns = range(width) if select.columns is None else select.columns
+    return [[row * width + column] if min(row, column) >= 0 else [] for row, column in product(rows, columns)]
+
+
+def in_steps(reads: list[list[int]], across: int, together: int) -> list[list[int]]:
+    """Return what is read by so many pixels of a row together, rows being so many pixels across."""
+    rows = [reads[start : start + across] for start in range(0, len(reads), across)]
+    steps = [row[x : x + together] for row in rows for x in range(0, across, together)]
+    return [[pixel for read in step for pixel in read] for step in steps]
 
 
 @dataclass
@@ -170,13 +192,22 @@ def reads_of(config: DataflowConfig) -> int:
     return phases_of(config) * ceil(crossbar.rows / (crossbar.active_rows or crossbar.rows))
 
 
-def read_bytes(stage: Stage, columns: int, bits: int, finished: int = 1) -> int:
-    """Return the bytes of so many columns of a stage's window, and of so many pixels of each of its skips."""
+def read_bytes(stage: Stage, steps: Sequence[Step], bits: int, *, whole: bool) -> int:
+    """Return the bytes of what a step reads, as each operand sees it: new columns or all, pixels of skips."""
     head, height = stage.head, 1
     if isinstance(head, MatrixNode | MaxPoolNode | AvgPoolNode) and not stage.accumulates:
         height = head.window.kernel[0]
     window, *skips = (ceil(operand.shape[0] * bits / 8) for operand in stage.operands)
-    return columns * height * window + finished * sum(skips)
+    columns = steps[0].width if whole else steps[0].columns
+    pixels = zip(steps[1:], skips, strict=True)
+    return columns * height * window + sum(len(step.reads) * size for step, size in pixels)
+
+
+def passes_of(node: Node) -> int:
+    """Return how often a digital unit passes over what a node gives, one for each pixel it takes to it."""
+    if isinstance(node, SoftmaxNode):
+        return 3
+    return len(node.inputs) - 1 if isinstance(node, AddNode | MulNode) else 1
 
 
 class Recurrence:
@@ -222,16 +253,17 @@ class Recurrence:
         buffers = []
         for place, operand in enumerate(stage.operands):
             _, height, width = operand.shape
-            steps = [Step(n + 1, n) for n in range(height * width)]
-            if together > 1:
-                firsts = [(row * width, x) for row in range(height) for x in range(0, width, together)]
-                steps = [Step(row + min(x + together, width), row + x) for row, x in firsts]
             if (
                 place == 0
                 and not stage.accumulates
                 and isinstance(head, MatrixNode | MaxPoolNode | AvgPoolNode)
             ):
                 steps = steps_by_enumeration(head.window, height, width, together)
+            else:
+                reads = [[n] for n in range(height * width)]
+                if operand.picked is not None:
+                    reads = picked_pixels(operand.picked)
+                steps = steps_that_read(in_steps(reads, stage.shape[2], together), height * width)
             depth = placed.depths[stage.name, place]
             buffers.append(Buffer(operand.source, depth, height * width, steps))
             buffers[-1].freed.append((0, steps[0].live))
@@ -241,13 +273,12 @@ class Recurrence:
         if isinstance(head, MatrixNode):
             arrays, row_blocks, column_blocks = self._arrays(head)
             hops = row_blocks - 1
-        passes = 1
+        passes = passes_of(head)
         if isinstance(head, MaxPoolNode | AvgPoolNode) and not stage.accumulates:
             passes = head.window.positions
-        last_passes = [
-            (n.shape[0], len(n.inputs) - 1 if isinstance(n, AddNode) else 1)
-            for n in ((head, *stage.after) if isinstance(head, AddNode) else stage.after)
-        ]
+        last_passes = [(n.shape[0], passes_of(n)) for n in stage.after]
+        if isinstance(head, AddNode | MulNode):
+            passes = 1 + passes_of(head)
 
         def pass_cycles(channels: int) -> int:
             return ceil(ceil(channels / column_blocks) / config.digital.lanes) * config.digital.pass_cycles
@@ -272,11 +303,7 @@ class Recurrence:
         return Core(
             stage,
             buffers,
-            Unit(
-                lambda n: self._read_cycles(
-                    stage, first[n % len(first)], 1 if pixels is None else len(pixels[n % len(first)])
-                )
-            ),
+            Unit(lambda n: self._read_cycles(stage, [b.steps[n % len(first)] for b in buffers])),
             arrays,
             Unit(digital),
             pixels,
@@ -299,13 +326,14 @@ class Recurrence:
         chosen = own.pixels_per_step if own is not None else None
         return min(chosen or self.config.mapping.pixels_per_step, head.shape[2])
 
-    def _read_cycles(self, stage: Stage, step: Step, finished: int) -> int:
-        """Return how long the memory reads for one step, which finishes so many pixels."""
+    def _read_cycles(self, stage: Stage, steps: Sequence[Step]) -> int:
+        """Return how long the memory reads for one step, as each operand sees it."""
         memory: Any = self.config.core.memory
-        columns = step.width if memory.window == "whole-window" else step.columns
+        whole = memory.window == "whole-window"
         if memory.port_bytes is None:
+            columns = steps[0].width if whole else steps[0].columns
             return columns * int(1 if memory.column_cycles is None else memory.column_cycles)
-        size = read_bytes(stage, columns, self.config.activation_bits, finished)
+        size = read_bytes(stage, steps, self.config.activation_bits, whole=whole)
         return -(-size // int(memory.port_bytes))
 
     def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:

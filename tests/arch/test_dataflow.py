@@ -321,8 +321,8 @@ def test_bytes_read_are_those_of_every_step_by_the_twin(
     whole = machine["core"]["memory"]["window"] == "whole-window"
     expected = Recurrence(subject.machine.config, subject.placed, images)
     for stage in subject.placed.stages:
-        steps = expected.cores[stage.name].buffers[0].steps
-        read = sum(read_bytes(stage, step.width if whole else step.columns, 8) for step in steps)
+        steps = zip(*(buffer.steps for buffer in expected.cores[stage.name].buffers), strict=True)
+        read = sum(read_bytes(stage, each, 8, whole=whole) for each in steps)
         assert actions[f"core[{stage.name}].memory"]["byte read"] == images * read
 
 

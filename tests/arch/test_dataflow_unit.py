@@ -11,6 +11,7 @@ from arch.machine import MachineRun, machines
 from arch.machines.dataflow import DataflowMap
 from arch.mapping.stages import Stage
 from simcore.settings import overlay
+from tests.arch.pipeline_recurrence import picked_pixels
 from tests.strategies import NetworkCase, networks
 from workloads import (
     AvgPoolNode,
@@ -97,6 +98,8 @@ def reads(stage: Stage, place: int, image: int, output: int, readable: dict[str,
     operand = stage.operands[place]
     head = stage.head if place < len(stage.head.inputs) else None
     pixels = [output] if head is None else pixels_read(head, operand.shape, output)
+    if operand.picked is not None:
+        pixels = picked_pixels(operand.picked)[output]
     total = operand.shape[1] * operand.shape[2]
     # rows arrive in order, so the last pixel decides; a window in the padding follows the one before it
     return [readable[operand.source][image * total + pixel] for pixel in pixels]

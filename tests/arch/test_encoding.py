@@ -120,8 +120,18 @@ def test_impossible_encodings_are_refused(fields: dict[str, Any], message: str) 
         Encoding(**{"signs": "offset", "weight_bits": 8, "cell_bits": 2, **fields})
 
 
+@pytest.mark.parametrize("signs", [s for s in SIGNS if s != "differential"])
+def test_all_encodings_but_pairs_hold_the_most_negative_weight(signs: Any) -> None:
+    weights = np.array([[-128, 127], [5, -128]])
+    encoded = Encoding(signs, 8).encode(weights)
+    inputs = np.array([3, 200])
+    assert encoded.recombine(inputs @ encoded.levels.astype(np.int64)).tolist() == (inputs @ weights).tolist()
+
+
 def test_weights_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(MappingError, match=r"must be in \[-127, 127\], got -128"):
+    with pytest.raises(
+        MappingError, match=r"must be in \[-127, 127\], got -128; .* or let encoding be offset"
+    ):
         Encoding("differential", 8).encode(np.array([[-128, 3]]))
     with pytest.raises(MappingError, match=r"must be in \[-8, 7\], got 8"):
         Encoding("offset", 4).encode(np.array([[8]]))

@@ -178,6 +178,7 @@ def test_structured_arrays_stay_within_three_times_the_stated_error(filled: str,
 @pytest.mark.parametrize(("size", "wire"), [(16, 1e-3), (32, 3e-4), (64, 1e-4), (128, 1e-5)])
 def test_gated_rows_lose_by_the_square_of_the_sum(size: int, wire: float) -> None:
     cells, volts, full = random_array(size, size)
+    volts = volts[: 256 // size]  # as many inputs as give 256 sums: each is a network of its own to solve
     wires = IRDropConfig(wordline=wire, bitline=wire, gated=True)
     solved = full * np.concatenate([network(cells / full * v[:, None], v, wire, wire) for v in volts])
     sums = volts @ attenuate(cells, wires, full)

@@ -59,7 +59,7 @@ def test_both_engines_agree_with_the_naive_machine_tick_by_tick(
 
 @pytest.mark.slow
 @given(acyclic_networks(max_nodes=12), st.integers(0, 99))
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=1000)
 def test_both_engines_agree_with_the_naive_machine_on_many_networks(
     network: ProcessNetwork, shuffle: int
 ) -> None:

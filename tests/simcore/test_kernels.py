@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simcore.kernels import integer_mvm, requantize, windows
+from simcore.kernels import integer_mvm, requantize, softmax, windows
 from simcore.kernels.compiling import compiled
 
 Array = NDArray[Any]
@@ -345,6 +345,76 @@ def test_apply_affine_equals_its_twin(
     zero = int(rng.integers(0, 2**bits))
     multiplier, offset = np.array(factors, np.float32).T.copy()
     assert_twins(requantize, "apply_affine", (..., 2, zero, multiplier, offset, *codes), read)
+
+
+@settings(deadline=None)
+@given(
+    bits=bit_widths,
+    pairs=st.lists(st.tuples(*[st.floats(0, 1)] * 2), min_size=1, max_size=9),
+    zeros=st.tuples(*[st.integers(0, 2**16 - 1)] * 2),
+    multiplier=scales | st.floats(0, 2.0**-30, width=32) | st.floats(0, 2.0**60, width=32),
+    codes=ranges_of_codes(),
+    place=st.sampled_from(("apart", "one", "other")),
+)
+def test_multiply_operands_equals_its_twin(
+    bits: int,
+    pairs: list[tuple[float, float]],
+    zeros: tuple[int, int],
+    multiplier: float,
+    codes: tuple[int, int, int],
+    place: str,
+) -> None:
+    """Codes up to the ends of their range, zero points that are any code, in place of an operand or apart."""
+    rows = np.rint(np.array(pairs).T * (2**bits - 1)).astype(code_type(bits))
+    one, other = (np.stack([np.full_like(row, 1), row]) for row in rows)
+    out = {"apart": np.full_like(one, UNTOUCHED_CODE), "one": one, "other": other}[place]
+    operands = (... if place == "one" else one, ... if place == "other" else other)
+    # the range that codes of the output have is that of the integers they are kept in
+    zero, low, high = (min(code, int(np.iinfo(out.dtype).max)) for code in codes)
+    written = assert_twins(
+        requantize, "multiply_operands", (*operands, 1, *zeros, multiplier, zero, low, high, ...), out
+    )
+    assert (written[0] == out[0]).all()
+
+
+def test_products_of_the_widest_codes_are_exact_before_they_are_scaled() -> None:
+    """65535 x 65535 needs 32 bits without a sign; half of it, and minus half of it, are in the middle."""
+    widest = np.full((1, 1), 2**16 - 1, np.uint16)
+    multiplier = 2.0**-17
+    for zeros, expected in (((0, 0), 2**15 + 2**15 - 1), ((0, 2**16 - 1), 2**15)):
+        arguments = (widest, widest, 0, *zeros, multiplier, 2**15, 0, 2**16 - 1, ...)
+        out = assert_twins(requantize, "multiply_operands", arguments, np.zeros((1, 1), np.uint16))
+        assert out.item() == expected
+
+
+@st.composite
+def channels_to_share(draw: st.DrawFn) -> tuple[Array, Array, float]:
+    """Draw codes of a pixel, the exponentials of their differences, and the codes of a share of 1."""
+    bits = draw(bit_widths)
+    step = draw(st.floats(2.0**-20, 4.0))
+    table = np.rint(np.exp(-np.arange(2**bits) * step) * 2**30).astype(np.int64)
+    codes = draw(st.lists(st.integers(0, 2**bits - 1), min_size=1, max_size=20))
+    rows = np.stack([np.full(len(codes), 1), codes]).astype(code_type(bits))
+    return rows, table, draw(st.sampled_from((255.0, 65535.0)) | st.floats(1e-3, 1e6))
+
+
+@settings(deadline=None)
+@given(channels_to_share(), ranges_of_codes())
+def test_share_channels_equals_its_twin(
+    case: tuple[Array, Array, float], codes: tuple[int, int, int]
+) -> None:
+    rows, table, steps = case
+    zero, low, high = (min(code, int(np.iinfo(rows.dtype).max)) for code in codes)
+    written = assert_twins(softmax, "share_channels", (..., 1, table, steps, zero, low, high), rows)
+    assert (written[0] == rows[0]).all()
+
+
+def test_channels_share_by_their_exponentials() -> None:
+    """Codes that differ by one step of ln 2: shares of 4, 2 and 1 in 7."""
+    table = np.array([4, 2, 1], np.int64)
+    arguments = (..., 0, table, 70.0, 3, 0, 255)
+    out = assert_twins(softmax, "share_channels", arguments, np.array([[7, 9, 8]], np.uint8))
+    assert out.tolist() == [[13, 43, 23]]
 
 
 def test_a_product_and_a_sum_are_rounded_one_by_one() -> None:

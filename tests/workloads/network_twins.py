@@ -23,6 +23,7 @@ from workloads import (
     Conv2d,
     GlobalAvgPool,
     Linear,
+    LocalResponseNorm,
     MatrixNode,
     MaxPool2d,
     MaxPoolNode,
@@ -46,20 +47,23 @@ from workloads import (
 
 Float = NDArray[np.float64]
 
-SCALAR_FUNCTIONS: dict[str, Callable[[float], float]] = {
+#: By name; those with parameters take them as keywords, too.
+SCALAR_FUNCTIONS: dict[str, Callable[..., float]] = {
     "relu": lambda x: max(x, 0.0),
     "relu6": lambda x: min(max(x, 0.0), 6.0),
-    "leaky-relu": lambda x: x if x >= 0.0 else 0.01 * x,
-    "elu": lambda x: x if x >= 0.0 else math.exp(x) - 1.0,
+    "leaky-relu": lambda x, alpha=0.01: x if x >= 0.0 else alpha * x,
+    "elu": lambda x, alpha=1.0: x if x >= 0.0 else alpha * (math.exp(x) - 1.0),
     "sigmoid": lambda x: 1.0 / (1.0 + math.exp(-x)),
-    "hard-sigmoid": lambda x: min(max(x / 6.0 + 0.5, 0.0), 1.0),
+    "hard-sigmoid": lambda x, alpha=1.0 / 6.0, beta=0.5: min(max(alpha * x + beta, 0.0), 1.0),
     "tanh": math.tanh,
     "silu": lambda x: x / (1.0 + math.exp(-x)),
     "hard-swish": lambda x: x * min(max(x + 3.0, 0.0), 6.0) / 6.0,
     "gelu": lambda x: 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0))),
     "gelu-tanh": lambda x: 0.5 * x * (1.0 + math.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))),
     "identity": lambda x: x,
-    "selu": lambda x: 1.0507009873554805 * (x if x >= 0.0 else 1.6732632423543772 * math.expm1(x)),
+    "selu": lambda x, alpha=1.6732632423543772, beta=1.0507009873554805: (
+        beta * (x if x >= 0.0 else alpha * math.expm1(x))
+    ),
     "softplus": lambda x: math.log1p(math.exp(-abs(x))) + max(x, 0.0),
     "softsign": lambda x: x / (1.0 + abs(x)),
     "mish": lambda x: x * math.tanh(math.log1p(math.exp(x))),
@@ -109,13 +113,25 @@ def forward_layers(network: Network, parameters: Parameters, image: NDArray[Any]
                 values[name] = shares / shares.sum(axis=0)
             case Affine():
                 values[name] = x * own["weight"].reshape(-1, 1, 1) + own["bias"].reshape(-1, 1, 1)
+            case LocalResponseNorm():
+                values[name] = np.zeros(x.shape)
+                for c, i, j in np.ndindex(x.shape):
+                    first, last = c - (layer.size - 1) // 2, c + layer.size // 2
+                    squares = sum(float(x[n, i, j]) ** 2 for n in range(max(first, 0), min(last + 1, len(x))))
+                    values[name][c, i, j] = (
+                        x[c, i, j] / (layer.k + layer.alpha * squares / layer.size) ** layer.beta
+                    )
             case Clamp():
                 values[name] = np.clip(x, layer.low, layer.high)
             case Concat():
                 values[name] = np.array([channel for operand in operands for channel in operand])
             case Activation():
                 function = SCALAR_FUNCTIONS[layer.function]
-                values[name] = np.array([function(float(each)) for each in x.flat]).reshape(x.shape)
+                given = {"alpha": layer.alpha, "beta": layer.beta}
+                numbers = {key: number for key, number in given.items() if number is not None}
+                values[name] = np.array([function(float(each), **numbers) for each in x.flat]).reshape(
+                    x.shape
+                )
             case BatchNorm():
                 mean, var = own["running_mean"], own["running_var"]
                 normal = (x - mean.reshape(-1, 1, 1)) / np.sqrt(var.reshape(-1, 1, 1) + layer.eps)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simcore.errors import WorkloadError
 from tests.strategies import NetworkCase, networks
@@ -15,20 +17,26 @@ from workloads import (
     Activation,
     Add,
     AddNode,
+    Affine,
     AffineNode,
     AvgPool2d,
     AvgPoolNode,
     BatchNorm,
+    Clamp,
     Conv2d,
     GlobalAvgPool,
     Input,
     Layer,
     Linear,
+    LocalResponseNorm,
     LoweredNetwork,
     MatrixNode,
     MaxPool2d,
+    Mul,
     Network,
+    Select,
     Shape,
+    Softmax,
     TableNode,
     Window,
     float_outputs,
@@ -39,6 +47,7 @@ from workloads import (
 from workloads import (
     networks as built_in,
 )
+from workloads.activation_functions import apply_clip
 
 IMAGE = Input(name="image", shape=(4, 6, 6))
 
@@ -121,10 +130,110 @@ def test_clipping_straight_behind_the_input_becomes_a_table() -> None:
     assert kinds(lowered(act("relu", "relu"))) == [("relu", TableNode)]
 
 
+bounds = st.none() | st.integers(-8, 8).map(lambda n: n / 4)
+
+
+@st.composite
+def clamps(draw: st.DrawFn) -> Clamp:
+    low, high = draw(bounds), draw(bounds)
+    if low is not None and high is not None:
+        low, high = sorted((low, high))
+    return Clamp(name="clamp", low=low, high=high)
+
+
+@given(st.lists(clamps(), max_size=4))
+def test_clamps_in_a_row_are_one_that_does_the_same(several: list[Clamp]) -> None:
+    layers = [replace(clamp, name=f"clamp{i}") for i, clamp in enumerate(several)]
+    (node,) = lowered(conv("a"), *layers).nodes
+    values = np.linspace(-3.0, 3.0, 97)
+    expected = values
+    for clamp in several:
+        expected = np.clip(expected, clamp.low, clamp.high)
+    assert np.array_equal(apply_clip(values, node.clip), expected)
+    if all(clamp.low is None for clamp in several):
+        assert node.clip[0] is None
+
+
+def test_a_clamp_is_the_same_work_as_the_function_that_clips_alike() -> None:
+    for layers in (conv("a"),), ():
+        clamp, relu6 = (
+            lowered(*layers, last) for last in (Clamp(name="c", low=0.0, high=6.0), act("r", "relu6"))
+        )
+        assert clamp.canonical() == relu6.canonical()
+
+
+def test_factors_of_channels_join_a_matrix_in_order_with_batch_norms() -> None:
+    network = lowered(conv("a"), Affine(name="scale"), BatchNorm(name="norm"), Affine(name="last"))
+    (node,) = network.nodes
+    assert isinstance(node, MatrixNode)
+    assert [norm.name for norm in node.norms] == ["scale", "norm", "last"]
+    alone = lowered(Affine(name="scale"), BatchNorm(name="norm"))
+    assert kinds(alone) == [("scale", AffineNode)]
+
+
+def test_only_a_sum_that_takes_off_has_signs() -> None:
+    inputs = ("image", "image")
+    first, second, third = (
+        lowered(Add(name="sum", inputs=inputs, signs=signs)).canonical() for signs in ((), (1, 1), (1, -1))
+    )
+    assert first == second != third
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(st.integers(1, 7), st.integers(1, 3), st.integers(1, 3)),
+    st.integers(1, 9),
+    st.tuples(*[st.floats(0.1, 2.0)] * 3),
+    st.integers(0, 2**16),
+)
+def test_local_response_norms_equal_their_scalar_formula(
+    shape: Shape, size: int, numbers: tuple[float, float, float], seed: int
+) -> None:
+    alpha, beta, k = numbers
+    norm = LocalResponseNorm(name="norm", size=size, alpha=alpha, beta=beta, k=k)
+    network = Network("net", [Input(name="image", shape=shape), norm])
+    images = np.random.default_rng(seed).normal(size=(2, *shape))
+    for image, output in zip(images, float_outputs(lower(network), {}, images), strict=True):
+        expected = forward_layers(network, {}, image)["norm"]
+        np.testing.assert_allclose(output, expected, rtol=1e-12)
+
+
+KINDS_OF_WORK: list[list[Layer]] = [
+    [Select(name="x", channels=(1, 0, 2, 3))],
+    [Select(name="x", channels=(0, 1, 3, 2))],
+    [Select(name="x", rows=(1, 0, 2, 3, 4, 5))],
+    [Select(name="x", columns=(1, 0, 2, 3, 4, 5))],
+    [Mul(name="x", inputs=("image", "image"))],
+    [Add(name="x", inputs=("image", "image"))],
+    [Add(name="x", inputs=("image", "image"), signs=(1, -1))],
+    [Add(name="x", inputs=("image", "image"), signs=(-1, 1))],
+    [Clamp(name="x", low=0.0)],
+    [Clamp(name="x", low=0.0, high=1.0)],
+    [Affine(name="x")],
+    [Softmax(name="x")],
+    [LocalResponseNorm(name="x", size=3)],
+    [LocalResponseNorm(name="x", size=5)],
+    [LocalResponseNorm(name="x", size=3, k=2.0)],
+    [Activation(name="x", function="hard-sigmoid")],
+    [Activation(name="x", function="hard-sigmoid", alpha=0.25)],
+    [Activation(name="x", function="hard-sigmoid", beta=0.25)],
+]
+
+
+def test_the_canonical_form_tells_every_kind_of_work_apart_and_knows_it_again() -> None:
+    forms = [json.dumps(lowered(*layers).canonical()) for layers in KINDS_OF_WORK]
+    assert len(set(forms)) == len(forms)
+    renamed = [[replace(layer, name="y") for layer in layers] for layers in KINDS_OF_WORK]
+    assert [json.dumps(lowered(*layers).canonical()) for layers in renamed] == forms
+
+
 def test_layers_that_change_nothing_disappear_without_hiding_who_reads_what() -> None:
     network = lowered(
         conv("a"),
         MaxPool2d(name="same", window=Window.square(1)),
+        act("same2", "identity"),
+        Clamp(name="open"),
+        Select(name="all", channels=(0, 1, 2, 3), columns=tuple(range(6))),
         act("relu", "relu"),
         Add(name="add", inputs=("relu", "a")),
         AvgPool2d(name="end", window=Window.square(1)),

@@ -62,7 +62,8 @@ class Softmax(Layer):
 class LocalResponseNorm(Layer):
     """Each element over its neighbours in other channels (Krizhevsky et al., NIPS 2012).
 
-    x / (k + alpha / size * sum of squares of `size` channels around its own) ** beta
+    x / (k + alpha / size * sum of squares of `size` channels around its own) ** beta; of an even number one
+    more lies behind, as in ONNX.
     """
 
     size: int

@@ -18,7 +18,7 @@ from arch.machines.dataflow.plan import DataflowMap, pixel_bytes
 from arch.parts import chosen
 from simcore import Component, PartConfig
 from simcore.carried import CarriedBuffer
-from workloads import sample_windows
+from workloads import QuantizedMatrix, sample_windows
 
 if TYPE_CHECKING:  # its kernels load when values are computed
     from arch.values import StageValues
@@ -120,7 +120,10 @@ class DataflowChip(Component):
             self.connect(core.digital.pixel_out, target, depth, latency + core.digital.latency_cycles)
 
     def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
-        """Give every part its values; return where outputs go, (images x pixels, channels) int32."""
+        """Give every part its values; return where outputs go, (images x pixels, channels) int32.
+
+        raises : MappingError for weights that the cells cannot hold
+        """
         from arch.array_values import layer_products
         from arch.pixel_memory import memory_of
         from arch.values import StageValues
@@ -149,6 +152,9 @@ class DataflowChip(Component):
             ]
             for port, memory in zip(core.memory.pixel_in, memories, strict=True):
                 port.channel.store = memory.store
+            quantized = values.network.nodes[stage.name]
+            if isinstance(quantized, QuantizedMatrix):
+                config.encoding.check_weights(quantized.weights, stage.name)
             arrays: list[Any] = []
             if values.device and stage.matrix is not None:
                 blocks, copies = placed.tilings[stage.name].blocks, placed.replication.get(stage.name, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from arch.digital_unit import step_passes
 from arch.fabric.graphs import AllToAll
 from arch.fabric.interconnect import Interconnect
 from arch.machine import MapRow, NetworkMap, PredictedInterval
@@ -25,7 +26,7 @@ from arch.mapping.stages import Stage, stages_of, with_pixels_per_step
 from arch.mapping.tiling import Tiling, tile
 from simcore import MappingError
 from simcore.registry import near_miss
-from workloads import AvgPoolNode, LoweredNetwork, MaxPoolNode
+from workloads import LoweredNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +175,7 @@ def _hops(config: DataflowConfig, interconnect: Interconnect, stages: list[Stage
 def _windows_together(config: DataflowConfig, stage: Stage, step: int) -> int:
     """Return the windows that a stage without arrays, a pool or a join, takes in a step of so many cycles."""
     digital = config.core.digital
-    passes = stage.head.window.positions if isinstance(stage.head, (MaxPoolNode, AvgPoolNode)) else 1
-    cycles = passes * -(-stage.shape[0] // digital.lanes) * digital.pass_cycles
+    cycles = step_passes(stage) * -(-stage.shape[0] // digital.lanes) * digital.pass_cycles
     return min(max(step // cycles, 1), stage.steps) if cycles else stage.steps
 
 
