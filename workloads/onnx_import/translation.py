@@ -36,7 +36,17 @@ Array = NDArray[Any]
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 #: Functions that files write as several operators, and where they are compared with what is written.
-_WRITTEN_OUT = ("silu", "hard-swish", "gelu", "gelu-tanh", "mish", "hard-sigmoid", "softplus", "softsign")
+_WRITTEN_OUT = (
+    "sigmoid",
+    "silu",
+    "hard-swish",
+    "gelu",
+    "gelu-tanh",
+    "mish",
+    "hard-sigmoid",
+    "softplus",
+    "softsign",
+)
 _PROBES = np.linspace(-9.0, 9.0, 289)
 
 

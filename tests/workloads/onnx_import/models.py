@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,36 @@ def imported(made: ModelProto, folder: Path, name: str = "model") -> Network:
     return read_onnx(path)
 
 
-def by_runtime(made: ModelProto, images: Array) -> Array:
-    """Return what ONNX Runtime gives for each image (N, ...), one at a time."""
+def runtime_outputs(made: ModelProto, images: Array) -> Array:
+    """Return the file's first output for each image (N, ...), one at a time, as ONNX Runtime computes it."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(made.SerializeToString(), options)
     name = session.get_inputs()[0].name
-    return np.stack([session.run(None, {name: image[None]})[0].reshape(-1) for image in images])
+    return np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
+
+
+def by_runtime(made: ModelProto, images: Array) -> Array:
+    """Return what ONNX Runtime gives for each image (N, ...), laid out flat."""
+    return runtime_outputs(made, images).reshape(len(images), -1)
+
+
+def channels_first(tensors: Array, shape: Sequence[int]) -> Array:
+    """Return a file's tensors (N, ...) in a layer's `shape` (C, H, W).
+
+    Their axes keep their order if that fits, else they take one that does; what is laid out flat is in order.
+    """
+    sizes = tensors.shape[1:]
+    long = [size for size in shape if size > 1]
+    orders = [
+        order
+        for order in permutations(range(len(sizes)))
+        if [sizes[axis] for axis in order if sizes[axis] > 1] == long
+    ]
+    order = orders[0] if orders else range(len(sizes))
+    return tensors.transpose(0, *(axis + 1 for axis in order)).reshape(len(tensors), *shape)
 
 
 def by_network(network: Network, images: Array) -> Array:

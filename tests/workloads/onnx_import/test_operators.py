@@ -1,0 +1,51 @@
+"""Every listed operator alone: as ONNX Runtime computes it, in real numbers and on a machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import imcsim
+from tests.workloads.onnx_import.error_bound import error_bound
+from tests.workloads.onnx_import.models import (
+    by_network,
+    channels_first,
+    imported,
+    random_images,
+    runtime_outputs,
+)
+from tests.workloads.onnx_import.operator_cases import CASES
+from workloads import lower, quantize
+
+#: Widths at which the error of integers is far below the values.
+BITS = 16
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_operator_agrees_with_onnx_runtime_in_reals_and_on_the_machine(name: str, tmp_path: Path) -> None:
+    made = CASES[name].model()
+    network = imported(made, tmp_path)
+    file_images = random_images(CASES[name].shape, images=3)
+    images = channels_first(file_images, network.input_shape)
+    expected = channels_first(runtime_outputs(made, file_images), network.shapes[network.output])
+
+    in_reals = by_network(network, images).reshape(expected.shape)
+    np.testing.assert_allclose(in_reals, expected, rtol=1e-5, atol=1e-5)
+
+    np.savez(tmp_path / "images.npz", inputs=images)
+    run = imcsim.run(
+        network,
+        arch="dataflow",
+        images=len(images),
+        data=tmp_path / "images.npz",
+        settings=(f"weight_bits={BITS}", f"activation_bits={BITS}"),
+    )
+    assert run.summary["outputs_match_golden"] is True
+    lowered = lower(network)
+    quantized = quantize(lowered, network.load_parameters(), images, BITS, BITS)
+    bound = error_bound(network, quantized, images)
+    assert run.outputs is not None
+    assert (np.abs(run.outputs.reshape(expected.shape) - expected) <= bound + 1e-5).all()
+    assert bound.max() < 0.005 * np.abs(expected).max() + 1e-9
