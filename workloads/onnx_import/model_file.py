@@ -24,6 +24,7 @@ from onnx import (
     ModelProto,
     NodeProto,
     TensorProto,
+    TypeProto,
     ValueInfoProto,
     numpy_helper,
 )
@@ -101,17 +102,23 @@ def read_graph(path: str | Path) -> OnnxGraph:
         )
     graph_input = _only_input(model.graph, held, path)
     inferred = _inferred(model, held, graph_input, path)
-    kinds = {each.name: each.type for each in model.graph.output}
-    real = [name for name, kind in kinds.items() if kind.tensor_type.elem_type in (*_REAL, *_QUANTISED)]
+    names = [each.name for each in model.graph.output]
+    real = [each.name for each in model.graph.output if _holds_numbers(each.type)]
     return OnnxGraph(
         nodes=tuple(node for node in model.graph.node if not _holds_constant(node)),
         constants=held,
         input=graph_input,
         outputs=tuple(real),
-        dropped=tuple(name for name in kinds if name not in real),
+        dropped=tuple(name for name in names if name not in real),
         shapes=inferred,
         opset=opset,
     )
+
+
+def _holds_numbers(kind: TypeProto) -> bool:
+    """Whether a type is a tensor of numbers, or the same as a map for each image, as scikit-learn has it."""
+    tensor, maps = kind.tensor_type, kind.sequence_type.elem_type.map_type
+    return tensor.elem_type in (*_REAL, *_QUANTISED) or maps.value_type.tensor_type.elem_type in _REAL
 
 
 def _parsed(path: str | Path) -> ModelProto:

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from simcore.errors import WorkloadError
 from workloads.layers import Input, Layer
 from workloads.network import Network
-from workloads.onnx_import import elementwise, matrices, pools, quantised, shapes
+from workloads.onnx_import import elementwise, joins, matrices, pools, quantised, shapes
 from workloads.onnx_import.constants import Constant, fold
+from workloads.onnx_import.functions import Elementwise
 from workloads.onnx_import.model_file import OnnxGraph, read_graph
 from workloads.onnx_import.operators import translators
-from workloads.onnx_import.translation import Broken, Elementwise, Operator, Translation, Value
+from workloads.onnx_import.translation import Broken, Operator, Translation, Value
 from workloads.onnx_import.views import UnmappableError, View, in_order
 from workloads.scales import GivenScales
 
 #: The modules whose translators are registered when they are imported.
-MODULES = (elementwise, matrices, pools, quantised, shapes)
+MODULES = (elementwise, joins, matrices, pools, quantised, shapes)
 
 #: Domains whose operators are known; scikit-learn's models are of the second.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -36,12 +37,10 @@ def read_onnx(path: str | Path) -> Network:
         mapped
     """
     graph = read_graph(path)
-    translation = Translation(graph)
-    _note_what_is_left_out(translation, graph)
-    problems = _translate(translation, graph)
     if len(graph.outputs) != 1:
         names = ", ".join(graph.outputs) or "none"
-        problems.append(f"the graph must have exactly one output of real numbers, got {names}; keep one")
+        raise WorkloadError(f"{path} must have exactly one output of real numbers, got {names}; keep one")
+    translation, problems = _translated_graph(graph)
     if problems:
         nodes = "1 node" if len(problems) == 1 else f"{len(problems)} nodes"
         raise WorkloadError("\n".join([f"{path}: {nodes} cannot be mapped:", *problems]))
@@ -60,6 +59,23 @@ def read_onnx(path: str | Path) -> Network:
     return _network(translation, first, output.layer, Path(path).stem)
 
 
+def _translated_graph(graph: OnnxGraph) -> tuple[Translation, list[str]]:
+    """Return a graph's translation, and a line for each node that cannot be mapped.
+
+    What an axis of the input is only shows where something asks for it, and zeros around an image, for one,
+    are the same for any. So if that went wrong, each axis is tried as the channels, and the best one counts.
+    """
+    translation = Translation(graph)
+    problems = _translate(translation)
+    long_axes = translation.long_axes
+    if problems and 1 < len(long_axes) <= 3:
+        others = [Translation(graph, channels=axis) for axis in long_axes]
+        attempts = [(translation, problems), *((each, _translate(each)) for each in others)]
+        translation, problems = min(attempts, key=lambda attempt: len(attempt[1]))
+    _note_what_is_left_out(translation, graph)
+    return translation, problems
+
+
 def _note_what_is_left_out(t: Translation, graph: OnnxGraph) -> None:
     if graph.dropped:
         t.notes.append(f"outputs that are no real numbers are left out: {', '.join(graph.dropped)}")
@@ -67,11 +83,11 @@ def _note_what_is_left_out(t: Translation, graph: OnnxGraph) -> None:
         t.notes.append(f"the batch of {graph.input.batch} is taken one image at a time")
 
 
-def _translate(t: Translation, graph: OnnxGraph) -> list[str]:
+def _translate(t: Translation) -> list[str]:
     """Translate every node that an output needs; return what cannot be mapped, a line each."""
     problems: list[str] = []
-    needed = _needed(graph)
-    for proto in graph.nodes:
+    needed = _needed(t.graph)
+    for proto in t.graph.nodes:
         if not needed.intersection(proto.output):
             continue
         node = Operator.of(proto)
@@ -87,7 +103,7 @@ def _translate(t: Translation, graph: OnnxGraph) -> list[str]:
                 problems.append(f"{node.label}: {error}")
         t.values.update(zip(node.outputs, outputs, strict=False))
     if not problems:
-        problems += _made(t, graph.outputs)
+        problems += _made(t, t.graph.outputs)
     return problems
 
 

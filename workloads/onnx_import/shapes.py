@@ -16,12 +16,15 @@ from workloads.onnx_import.views import (
     AXES,
     CHANNELS,
     COLUMNS,
+    REPEATS,
     ROWS,
+    Atom,
     UnmappableError,
     View,
     covers,
     is_whole,
     kinds,
+    merged,
     places,
     whole,
 )
@@ -68,7 +71,8 @@ def size(t: Translation, node: Operator) -> Sequence[Value]:
 @translates("Reshape")
 def reshape(t: Translation, node: Operator) -> Sequence[Value]:
     """Take a shape in which 0 keeps an axis and -1 takes what is left."""
-    view = t.view(node)
+    value = t.value(node, 0)
+    view = t.resolved(value) if isinstance(value, View) else t.view(node)
     sizes = t.integers(node, 1, "shape")
     if sizes is None:
         raise UnmappableError("it has no shape", "give it one")
@@ -82,7 +86,25 @@ def reshape(t: Translation, node: Operator) -> Sequence[Value]:
             f"it reshapes {view.shape} to {tuple(sizes)}, which has another number of elements",
             "export it with an open batch axis",
         )
-    return [view.reshaped(sizes)]
+    return [_without_repeats(t, node, view.reshaped(sizes))]
+
+
+def _without_repeats(t: Translation, node: Operator, view: View) -> View:
+    """Return a view whose layer repeats what the view repeats along the rest of the same axis."""
+    if not view.repeats:
+        return view
+    view = t.asked_for(view, 1 if len(view.axes) > 1 else 0)
+    sizes = dict(zip(AXES, t.shape(view.layer), strict=True))
+    axes, picked = list(view.axes), {}
+    for place, axis in enumerate(view.axes):
+        repeated = merged(atom for atom in axis if atom.axis != REPEATS)
+        kind = str(repeated[0].axis) if repeated else REPEATS
+        if repeated != axis and is_whole(repeated, sizes.get(kind, 0)):
+            picked[kind] = tuple(int(index) for index in places(axis))
+            axes[place] = whole(kind, len(picked[kind]))
+    if not picked:
+        return view
+    return View(t.add(Select(name=t.name(node.name), inputs=(view.layer,), **picked)), tuple(axes))
 
 
 @translates("Flatten")
@@ -266,17 +288,16 @@ def _nearest(node: Operator, old: int, new: int, scale: float) -> Indices:
 
 @translates("Expand")
 def expand(t: Translation, node: Operator) -> Sequence[Value]:
-    """Repeat single places."""
+    """Repeat single places; one axis more than a map has is for a Reshape to merge with what it repeats."""
     view, sizes = t.view(node), t.integers(node, 1, "shape") or []
     missing = len(sizes) - len(view.axes)
     view = View(view.layer, ((),) * max(0, missing) + view.axes)
     sizes = [1] * max(0, -missing) + sizes
-    chosen = {
-        place: np.zeros(size, np.int64)
-        for place, size in enumerate(sizes)
-        if view.shape[place] == 1 and size > 1
-    }
-    return [pick(t, node, view, chosen)]
+    longer = {place: size for place, size in enumerate(sizes) if view.shape[place] == 1 and size > 1}
+    if len(view.axes) > 4 and len(longer) == 1:
+        ((place, size),) = longer.items()
+        return [view.with_axis(place, (Atom(REPEATS, size, 0),), view.layer)]
+    return [pick(t, node, view, {place: np.zeros(size, np.int64) for place, size in longer.items()})]
 
 
 @translates("Tile")

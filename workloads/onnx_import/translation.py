@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
-from workloads.activation_functions import activations
 from workloads.layers import Activation, Input, Layer, Select, Shape
 from workloads.onnx_import.constants import Constant
+from workloads.onnx_import.functions import Elementwise, Source, readings
 from workloads.onnx_import.model_file import OnnxGraph
 from workloads.onnx_import.views import (
     AXES,
@@ -33,21 +33,6 @@ from workloads.onnx_import.views import (
 from workloads.scales import Quantization
 
 Array = NDArray[Any]
-Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
-#: Functions that files write as several operators, and where they are compared with what is written.
-_WRITTEN_OUT = (
-    "sigmoid",
-    "silu",
-    "hard-swish",
-    "gelu",
-    "gelu-tanh",
-    "mish",
-    "hard-sigmoid",
-    "softplus",
-    "softsign",
-)
-_PROBES = np.linspace(-9.0, 9.0, 289)
 
 
 @dataclass(frozen=True)
@@ -91,26 +76,6 @@ class Operator:
         return f"{self.name} ({self.kind})"
 
 
-@dataclass(eq=False)
-class Elementwise:
-    """A function of each element of a view, which becomes a layer when somebody needs its values.
-
-    Files write one function as many operators, so it is looked at as a whole first.
-
-    base : what it is a function of
-    function : what it does to a number
-    layer : makes it of what its last operator reads; raises UnmappableError if no layer does that
-    operators : how many it consists of
-    """
-
-    node: Operator
-    base: View
-    function: Function
-    layer: Callable[[], View]
-    operators: int = 1
-    made: View | None = None
-
-
 class Broken:
     """What a tensor is behind a node that could not be translated."""
 
@@ -119,10 +84,14 @@ Value = View | Constant | Elementwise | Broken
 
 
 class Translation:
-    """Layers, parameters and scales of a network that is being read, and what is known of each tensor."""
+    """Layers, parameters and scales of a network that is being read, and what is known of each tensor.
 
-    def __init__(self, graph: OnnxGraph) -> None:
+    channels : axis of the file's input that is its channels; None leaves that to the first operator that asks
+    """
+
+    def __init__(self, graph: OnnxGraph, channels: int | None = None) -> None:
         self.graph = graph
+        self.channels = channels
         self.layers: list[Layer] = []
         self.parameters: dict[str, dict[str, Callable[[], Array]]] = {}
         self.tensor_scales: dict[str, Quantization] = {}
@@ -138,6 +107,8 @@ class Translation:
             self._input, ((), *((Atom(axis, size),) if size > 1 else () for axis, size in sizes))
         )
         self._shapes: dict[str, Shape] = {}
+        if channels is not None:
+            self._bind([channels], [axis for axis in self.long_axes if axis != channels])
 
     # -- names and layers ------------------------------------------------------------------------------------
 
@@ -158,6 +129,10 @@ class Translation:
         if parameters:
             self.parameters[layer.name] = parameters
         return layer.name
+
+    def layer(self, name: str) -> Layer | None:
+        """Return a layer that was added; None for the input."""
+        return next((layer for layer in self.layers if layer.name == name), None)
 
     def shape(self, layer: str) -> Shape:
         """Return the shape of a layer's tensor, whose input's axes are bound."""
@@ -217,21 +192,73 @@ class Translation:
 
     def made(self, value: Value) -> View:
         """Return a value as a view of a layer, which is made now if it has been waiting."""
-        if isinstance(value, View):
-            return self.resolved(value)
-        assert isinstance(value, Elementwise)
-        if value.made is None:
-            name = _known_function(value.function) if value.operators > 1 else None
+        assert isinstance(value, View | Elementwise)
+        waiting = [value]
+        while waiting:  # not by recursion, as chains may be long
+            function = waiting[-1]
+            if isinstance(function, View) or function.made is not None:
+                waiting.pop()
+                continue
+            registered = function.registered()
+            sources = function.operands if registered is None else (registered[1],)
+            if missing := [each for each in sources if isinstance(each, Elementwise) and each.made is None]:
+                waiting += missing
+                continue
+            views = [self._view_of(each) for each in sources]
             try:
-                value.made = value.layer() if name is None else self.activation(value.node, value.base, name)
+                if registered is None:
+                    function.made = function.layer(views)
+                else:
+                    function.made = self._activation(function.name, views[0], registered[0])
             except UnmappableError as error:
-                error.where = error.where or value.node.label
+                error.where = error.where or function.label
                 raise
-        return self.resolved(value.made)
+        view = self._view_of(value)
+        if view.repeats:
+            raise UnmappableError(
+                f"its input {view.shape} repeats places along an axis beside those of the image",
+                "resize with a Resize, or reshape right behind the Expand",
+            )
+        return view
+
+    def _view_of(self, source: Source) -> View:
+        """Return a value that is there as a view."""
+        view = source.made if isinstance(source, Elementwise) else source
+        assert view is not None
+        return self.resolved(view)
+
+    def function(
+        self,
+        node: Operator,
+        operands: Sequence[Value | float],
+        evaluate: Callable[..., Array],
+        layer: Callable[[Sequence[View]], View],
+    ) -> Elementwise:
+        """Return a function of each element of operands of one shape, which waits for what is behind it.
+
+        evaluate : from the operands' numbers to the result's
+        layer : makes it of views of those operands that are no numbers, if it has to be made as it is
+        raises : UnmappableError for operands that are constants
+        """
+        sources: list[Source | float] = []
+        for operand in operands:
+            if not isinstance(operand, View | Elementwise | int | float):
+                raise UnmappableError("it reads a constant", "fold it into a neighbour before exporting")
+            sources.append(self.resolved(operand) if isinstance(operand, View) else operand)
+        return Elementwise(
+            node.name,
+            node.label,
+            tuple(source for source in sources if not isinstance(source, int | float)),
+            layer,
+            readings(sources, evaluate, self.resolved),
+        )
 
     def activation(self, node: Operator, view: View, function: str, **parameters: float) -> View:
         """Add an elementwise function and return its view."""
-        layer = Activation(name=self.name(node.name), inputs=(view.layer,), function=function, **parameters)
+        return self._activation(node.name, view, function, **parameters)
+
+    def _activation(self, name: str, view: View, function: str, **parameters: float) -> View:
+        layer = Activation(name=self.name(name), inputs=(view.layer,), function=function, **parameters)
         return view.of(self.add(layer))
 
     def integers(self, node: Operator, place: int, attribute: str) -> list[int] | None:
@@ -322,19 +349,27 @@ class Translation:
             for axis in [view.axes[place], *pixels]
         )
         if whole_axes and len(pixels) <= 2:
-            kinds_of = (COLUMNS,) if len(pixels) == 1 else (ROWS, COLUMNS)
-            self._bound = {_number(atom): CHANNELS for atom in view.axes[place]}
-            self._bound |= zip(sorted(_number(atom) for (atom,) in pixels), kinds_of, strict=False)
+            self._bind(map(_number, view.axes[place]), [_number(atom) for (atom,) in pixels])
         if not self._bound:
             self._bind_as_they_come()
         return self.resolved(view)
 
+    @property
+    def long_axes(self) -> list[int]:
+        """The axes of the file's input that have several places."""
+        return [axis for axis, size in enumerate(self.graph.input.shape) if axis and size > 1]
+
+    def _bind(self, channels: Iterable[int], pixels: Sequence[int]) -> None:
+        """Settle which axes of the file's input are channels, and which are rows and columns, in order."""
+        kinds_of = (COLUMNS,) if len(pixels) == 1 else (ROWS, COLUMNS)
+        self._bound = dict.fromkeys(channels, CHANNELS)
+        self._bound |= zip(sorted(pixels), kinds_of, strict=False)
+
     def _bind_as_they_come(self) -> None:
         """Take the input's axes in the order of the file; two without channels are rows and columns."""
-        long = [axis for axis, size in enumerate(self.graph.input.shape) if axis and size > 1] or [1]
         axes = list(range(1, len(self.graph.input.shape)))
         if len(axes) > 3:
-            axes = long
+            axes = self.long_axes or [1]
         if len(axes) > 3:
             raise UnmappableError(
                 f"the network takes {len(axes)} axes beside the batch's", "use images with rows and columns"
@@ -358,15 +393,3 @@ def _text(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return [_text(each) for each in value] if isinstance(value, list) else value
-
-
-def _known_function(function: Function) -> str | None:
-    """Return the name of a registered function that a written-out one equals, None if it is another."""
-    with np.errstate(all="ignore"):
-        written = function(_PROBES)
-        for name in _WRITTEN_OUT:
-            known = activations[name]
-            alpha, beta = (0.0 if each is None else each for each in (known.alpha, known.beta))
-            if np.allclose(written, known.evaluate(_PROBES, alpha, beta), rtol=1e-5, atol=1e-6):
-                return name
-    return None

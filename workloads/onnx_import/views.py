@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 CHANNELS, ROWS, COLUMNS = "channels", "rows", "columns"
 AXES = (CHANNELS, ROWS, COLUMNS)
 
+#: What an atom is that repeats all the others, whose stride is 0.
+REPEATS = "repeats"
+
 
 class UnmappableError(Exception):
     """A node that no layer can stand for; says why, and the smallest edit that would make it fit.
@@ -36,7 +39,8 @@ class UnmappableError(Exception):
 class Atom:
     """A strided part of one axis of a layer's tensor: `size` places, `stride` apart.
 
-    axis : one of `AXES`, or a number for an axis of the network's input as long as nothing has asked for it
+    axis : one of `AXES`, or `REPEATS`, or a number for an axis of the network's input as long as nothing has
+        asked for it
     """
 
     axis: str | int
@@ -62,6 +66,11 @@ class View:
     def shape(self) -> tuple[int, ...]:
         """Shape as the file has it."""
         return tuple(prod(atom.size for atom in axis) for axis in self.axes)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it has places more than once."""
+        return any(atom.axis == REPEATS for axis in self.axes for atom in axis)
 
     def of(self, layer: str) -> View:
         """Return the same view of another layer, whose tensor has the same shape."""

@@ -67,11 +67,11 @@ def _carried(
             through = _products(node, error, weights)
             rounding = np.broadcast_to(weight_steps.reshape(node.groups, 1, -1) / 2, weights.shape)
             bias = weight_steps.reshape(-1, 1, 1) * source_step / 2
-            return through + _products(node, x, rounding) + bias
+            return np.asarray(through + _products(node, x, rounding) + bias)
         case MaxPoolNode():
-            return _windows(node.window, error).max(axis=(-2, -1))
+            return np.asarray(_windows(node.window, error).max(axis=(-2, -1)))
         case AvgPoolNode():
-            return _windows(node.window, error).sum(axis=(-2, -1)) / node.counts
+            return np.asarray(_windows(node.window, error).sum(axis=(-2, -1)) / node.counts)
         case SelectNode():
             for axis, places in enumerate((node.channels, node.rows, node.columns), start=1):
                 if places is not None:
@@ -80,22 +80,22 @@ def _carried(
                     error = error.take(index, axis) * inside
             return error
         case AddNode():
-            return np.sum([error for _, error in operands], axis=0)
+            return np.asarray(np.sum([error for _, error in operands], axis=0))
         case MulNode():
             (a, of_a), (b, of_b) = operands
-            return a * of_b + b * of_a + of_a * of_b
+            return np.asarray(a * of_b + b * of_a + of_a * of_b)
         case ConcatNode():
             return np.concatenate([error for _, error in operands], axis=1)
         case AffineNode():
             assert isinstance(integers, QuantizedAffine)
             factor = np.abs(integers.multiplier.astype(np.float64)) * step / source_step
-            return factor.reshape(-1, 1, 1) * error
+            return np.asarray(factor.reshape(-1, 1, 1) * error)
         case TableNode():
             return _steepest(lambda t: apply_function(node, t), values[0], error) * error
         case SoftmaxNode():  # both the exponential and the sum may be off by a factor of exp(error)
             worst = error.max(axis=1, keepdims=True)
             shares = np.exp(values[0] - values[0].max(axis=1, keepdims=True))
-            return shares / shares.sum(axis=1, keepdims=True) * np.expm1(2 * worst)
+            return np.asarray(shares / shares.sum(axis=1, keepdims=True) * np.expm1(2 * worst))
     raise TypeError(f"no bound for {type(node).__name__}")
 
 
@@ -111,11 +111,8 @@ def _products(node: MatrixNode, maps: Float, weights: Float) -> Float:
     images, channels, height, width = windows.shape[:4]
     rows = windows.reshape(images, node.groups, channels // node.groups, height, width, -1)
     by_group = rows.transpose(0, 3, 4, 1, 5, 2).reshape(images, height, width, node.groups, -1)
-    return (
-        np.einsum("nhwgr,grc->nhwgc", by_group, weights)
-        .reshape(images, height, width, -1)
-        .transpose(0, 3, 1, 2)
-    )
+    products = np.einsum("nhwgr,grc->nhwgc", by_group, weights).reshape(images, height, width, -1)
+    return np.asarray(products.transpose(0, 3, 1, 2))
 
 
 def _windows(window: Window, maps: Float) -> Float:

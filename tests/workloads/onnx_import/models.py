@@ -59,14 +59,17 @@ def imported(made: ModelProto, folder: Path, name: str = "model") -> Network:
 
 
 def runtime_outputs(made: ModelProto, images: Array) -> Array:
-    """Return the file's first output for each image (N, ...), one at a time, as ONNX Runtime computes it."""
+    """Return the file's last output for each image (N, ...), one at a time, as ONNX Runtime computes it."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(made.SerializeToString(), options)
     name = session.get_inputs()[0].name
-    return np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
+    results = [session.run(None, {name: image[None]})[-1] for image in images]
+    if isinstance(results[0], list):  # a map from class to number for each image
+        results = [np.array([[*each.values()] for each in maps]) for maps in results]
+    return np.concatenate(results)
 
 
 def by_runtime(made: ModelProto, images: Array) -> Array:
