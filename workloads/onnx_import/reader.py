@@ -67,9 +67,10 @@ def _translated_graph(graph: OnnxGraph) -> tuple[Translation, list[str]]:
     """
     translation = Translation(graph)
     problems = _translate(translation)
-    long_axes = translation.long_axes
-    if problems and 1 < len(long_axes) <= 3:
-        others = [Translation(graph, channels=axis) for axis in long_axes]
+    axes, long_axes = range(1, len(graph.input.shape)), translation.long_axes
+    if problems and len(axes) > 1:
+        channels = [axis for axis in axes if len({*long_axes} - {axis}) <= 2]
+        others = [Translation(graph, axis) for axis in channels]
         attempts = [(translation, problems), *((each, _translate(each)) for each in others)]
         translation, problems = min(attempts, key=lambda attempt: len(attempt[1]))
     _note_what_is_left_out(translation, graph)

@@ -154,8 +154,13 @@ class Translation:
 
     @property
     def input_order(self) -> list[int]:
-        """The file's axes of the input that are channels, rows and columns, as far as it has them."""
-        return [axis for kind in AXES for axis, bound in self._bound.items() if bound == kind]
+        """The file's axes of the input that are channels, rows and columns, as far as they are long."""
+        return [
+            axis
+            for kind in AXES
+            for axis, bound in self._bound.items()
+            if bound == kind and axis in self.long_axes
+        ]
 
     # -- values ----------------------------------------------------------------------------------------------
 
