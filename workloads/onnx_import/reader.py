@@ -18,7 +18,7 @@ from workloads.onnx_import.functions import Elementwise
 from workloads.onnx_import.model_file import OnnxGraph, read_graph
 from workloads.onnx_import.operators import translators
 from workloads.onnx_import.translation import Broken, Operator, Translation, Value
-from workloads.onnx_import.views import UnmappableError, View, in_order
+from workloads.onnx_import.views import UnmappableError, View, transposition
 from workloads.scales import GivenScales
 
 #: The modules whose translators are registered when they are imported.
@@ -45,17 +45,18 @@ def read_onnx(path: str | Path) -> Network:
         nodes = "1 node" if len(problems) == 1 else f"{len(problems)} nodes"
         raise WorkloadError("\n".join([f"{path}: {nodes} cannot be mapped:", *problems]))
     first = translation.input_layer()
-    if translation.input_order != sorted(translation.input_order):
-        translation.notes.append(
-            f"the input {graph.input.name!r} is taken channels first, in shape {first.shape}, for the file's "
-            f"{graph.input.shape[1:]}"
-        )
     output = translation.made(translation.values[graph.outputs[0]])
-    if not in_order(output.axes):
-        translation.notes.append(
-            f"the output {graph.outputs[0]!r} comes channels first, then rows, then columns, not in the "
-            "file's order of axes"
-        )
+    for which, name, view in (
+        ("input", graph.input.name, translation.made(translation.values[graph.input.name])),
+        ("output", graph.outputs[0], output),
+    ):
+        order = transposition(view.axes)
+        if order is None:
+            translation.notes.append(f"the {which} {name!r} is not in the file's order, but channels first")
+        elif order != tuple(range(len(order))):
+            translation.notes.append(
+                f"the {which} {name!r} is channels first: the file's, with its axes transposed to {order}"
+            )
     return _network(translation, first, output.layer, Path(path).stem)
 
 

@@ -236,7 +236,7 @@ def resize(t: Translation, node: Operator) -> Sequence[Value]:
     for number, axis in enumerate(axes):
         place = axis % len(view.axes)
         old = view.shape[place]
-        scale = scales[number] if scales else sizes[number] / old
+        scale = np.float32(scales[number]) if scales else np.float32(sizes[number]) / np.float32(old)
         new = sizes[number] if sizes else int(np.floor(old * scale))
         chosen[place] = _nearest(node, old, new, scale)
     return [pick(t, node, view, chosen)]
@@ -256,24 +256,27 @@ def _resizing(t: Translation, node: Operator) -> tuple[list[float], list[int]]:
     return scales, sizes
 
 
-def _nearest(node: Operator, old: int, new: int, scale: float) -> Indices:
-    """Return the place of a map that each place of the resized one is nearest to."""
+def _nearest(node: Operator, old: int, new: int, scale: np.float32) -> Indices:
+    """Return the place of a map that each place of the resized one is nearest to.
+
+    In single precision, as runtimes compute: between two places its roundings decide.
+    """
     mode = (
         "asymmetric" if node.kind == "Upsample" else node.get("coordinate_transformation_mode", "half_pixel")
     )
-    x = np.arange(new, dtype=np.float64)
+    x, half = np.arange(new, dtype=np.float32), np.float32(0.5)
     match mode:
         case "asymmetric":
             at = x / scale
         case "half_pixel":
-            at = (x + 0.5) / scale - 0.5
+            at = (x + half) / scale - half
         case "pytorch_half_pixel":
-            at = (x + 0.5) / scale - 0.5 if new > 1 else np.zeros(new)
+            at = (x + half) / scale - half if new > 1 else np.zeros_like(x)
         case "half_pixel_symmetric":
-            adjustment = new / (scale * old)
-            at = old / 2 * (1 - adjustment) + (x + 0.5) / scale - 0.5
+            adjustment = np.float32(new) / (scale * np.float32(old))
+            at = np.float32(old / 2) * (1 - adjustment) + (x + half) / scale - half
         case "align_corners":
-            at = x * (old - 1) / (new - 1) if new > 1 else np.zeros(new)
+            at = x * np.float32(old - 1) / np.float32(new - 1) if new > 1 else np.zeros_like(x)
         case _:
             raise UnmappableError(f"its coordinates are {mode}", "use asymmetric or half_pixel ones")
     rounding = "floor" if node.kind == "Upsample" else node.get("nearest_mode", "round_prefer_floor")

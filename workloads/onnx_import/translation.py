@@ -152,16 +152,6 @@ class Translation:
             sizes[kind] = self.graph.input.shape[axis]
         return Input(name=self._input, shape=(sizes[CHANNELS], sizes[ROWS], sizes[COLUMNS]))
 
-    @property
-    def input_order(self) -> list[int]:
-        """The file's axes of the input that are channels, rows and columns, as far as they are long."""
-        return [
-            axis
-            for kind in AXES
-            for axis, bound in self._bound.items()
-            if bound == kind and axis in self.long_axes
-        ]
-
     # -- values ----------------------------------------------------------------------------------------------
 
     def value(self, node: Operator, place: int) -> Value:

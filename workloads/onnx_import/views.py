@@ -168,8 +168,18 @@ def flat_places(axis: Axis, shape: tuple[int, int, int]) -> NDArray[np.int64]:
     return found
 
 
-def in_order(axes: Iterable[Axis]) -> bool:
-    """Whether elements come channels first, then rows, then columns, each from first to last."""
-    atoms = merged(atom for axis in axes for atom in axis)
-    order = [AXES.index(str(atom.axis)) for atom in atoms]
-    return all(a < b for a, b in pairwise(order)) and all(atom.stride == 1 for atom in atoms)
+def transposition(axes: Sequence[Axis]) -> tuple[int, ...] | None:
+    """Return an order of axes in which elements come channels first, then rows, then columns, each in order.
+
+    That of the file where it is one; None if there is no such order.
+    """
+    as_they_are = range(len(axes))
+    by_kind = sorted(
+        as_they_are, key=lambda place: [(AXES.index(str(a.axis)), -a.stride) for a in axes[place]]
+    )
+    for order in (as_they_are, by_kind):
+        atoms = merged(atom for place in order for atom in axes[place])
+        found = [AXES.index(str(atom.axis)) for atom in atoms]
+        if all(a < b for a, b in pairwise(found)) and all(atom.stride == 1 for atom in atoms):
+            return tuple(order)
+    return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -77,20 +77,16 @@ def by_runtime(made: ModelProto, images: Array) -> Array:
     return runtime_outputs(made, images).reshape(len(images), -1)
 
 
-def channels_first(tensors: Array, shape: Sequence[int]) -> Array:
-    """Return a file's tensors (N, ...) in a layer's `shape` (C, H, W).
+def channels_first(network: Network, which: str, tensors: Array) -> Array:
+    """Return a file's tensors (N, ...) as the network has them (N, C, H, W), by what its notes say.
 
-    Their axes keep their order if that fits, else they take one that does; what is laid out flat is in order.
+    which : "input" or "output"
     """
-    sizes = tensors.shape[1:]
-    long = [size for size in shape if size > 1]
-    orders = [
-        order
-        for order in permutations(range(len(sizes)))
-        if [sizes[axis] for axis in order if sizes[axis] > 1] == long
-    ]
-    order = orders[0] if orders else range(len(sizes))
-    return tensors.transpose(0, *(axis + 1 for axis in order)).reshape(len(tensors), *shape)
+    for note in network.notes:
+        if found := re.match(rf"the {which} .* transposed to \((.*)\)", note):
+            tensors = tensors.transpose([int(axis) for axis in found[1].split(", ")])
+    name = {"input": network.input, "output": network.output}[which]
+    return tensors.reshape(len(tensors), *network.shapes[name])
 
 
 def by_network(network: Network, images: Array) -> Array:

@@ -24,8 +24,8 @@ def test_an_exported_model_gives_what_its_own_library_gives(name: str, tmp_path:
     by_runtime = runtime_outputs(onnx.load(FOLDER / f"{name}.onnx"), inputs)
     np.testing.assert_allclose(by_runtime, outputs, rtol=1e-4, atol=1e-5)
 
-    images = channels_first(inputs, network.input_shape)
-    expected = channels_first(outputs, network.shapes[network.output])
+    images = channels_first(network, "input", inputs)
+    expected = channels_first(network, "output", outputs)
     in_reals = by_network(network, images).reshape(expected.shape)
     if any("LogSoftmax" in note for note in network.notes):  # which is left out
         in_reals -= np.log(np.exp(in_reals).sum(axis=1, keepdims=True))

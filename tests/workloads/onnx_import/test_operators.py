@@ -28,8 +28,8 @@ def test_an_operator_agrees_with_onnx_runtime_in_reals_and_on_the_machine(name: 
     made = CASES[name].model()
     network = imported(made, tmp_path)
     file_images = random_images(CASES[name].shape, images=3)
-    images = channels_first(file_images, network.input_shape)
-    expected = channels_first(runtime_outputs(made, file_images), network.shapes[network.output])
+    images = channels_first(network, "input", file_images)
+    expected = channels_first(network, "output", runtime_outputs(made, file_images))
 
     in_reals = by_network(network, images).reshape(expected.shape)
     np.testing.assert_allclose(in_reals, expected, rtol=1e-5, atol=1e-5)

@@ -37,8 +37,8 @@ def test_a_random_graph_is_what_onnx_runtime_computes(
     made, shape = drawn
     network = read(made)
     file_images = random_images(shape, seed=seed)
-    images = channels_first(file_images, network.input_shape)
-    expected = channels_first(runtime_outputs(made, file_images), network.shapes[network.output])
+    images = channels_first(network, "input", file_images)
+    expected = channels_first(network, "output", runtime_outputs(made, file_images))
     in_reals = by_network(network, images).reshape(expected.shape)
     np.testing.assert_allclose(in_reals, expected, rtol=1e-3, atol=1e-4 * max(1.0, np.abs(expected).max()))
 
