@@ -97,7 +97,7 @@ def _number_or_value(value: Value) -> Value | float:
 @translates("PRelu")
 def parametric_relu(t: Translation, node: Operator) -> Sequence[Value]:
     """Take one slope for all channels."""
-    slope = _known(t, node, 1).scalar()
+    slope = t.parameter(node, 1).scalar()
     if slope is None:
         raise UnmappableError("it has a slope for each channel", "use one slope, or a LeakyRelu")
     return [
@@ -130,7 +130,7 @@ def extreme(t: Translation, node: Operator) -> Sequence[Value]:
 @translates("Pow")
 def power(t: Translation, node: Operator) -> Sequence[Value]:
     """Raise to a constant power; a square is a product."""
-    exponent = _known(t, node, 1).scalar()
+    exponent = t.parameter(node, 1).scalar()
     if exponent is None:
         raise UnmappableError("its exponents differ", "use one exponent")
 
@@ -165,7 +165,7 @@ def log_softmax(t: Translation, node: Operator) -> Sequence[Value]:
 def normalizer(t: Translation, node: Operator) -> Sequence[Value]:
     """Pass on shares, whose sum is 1 already, as scikit-learn's classifiers normalise them once more."""
     view = t.view(node)
-    if node.get("norm", "MAX") != "L1" or not isinstance(t.layer(view.layer), Softmax):
+    if node.get("norm", "MAX") != "L1" or not isinstance(t.layers.get(view.layer), Softmax):
         raise UnmappableError("it divides by a norm of what it reads", "end the network before it")
     return [view]
 
@@ -173,7 +173,7 @@ def normalizer(t: Translation, node: Operator) -> Sequence[Value]:
 def _with_all_channels_behind(t: Translation, node: Operator) -> View:
     """Return what a softmax reads; before version 13 it goes over its axis and all behind it."""
     view = t.view(node)
-    axis = node.get("axis", -1 if t.graph.opset >= 13 else 1) % len(view.axes)
+    axis = view.place(node.get("axis", -1 if t.graph.opset >= 13 else 1))
     if t.graph.opset < 13:
         together = merged(atom for each in view.axes[axis:] for atom in each)
         view = View(view.layer, (*view.axes[:axis], together))
@@ -198,10 +198,3 @@ def _bound(t: Translation, node: Operator, place: int, attribute: str) -> float 
     if value is None or abs(value) >= np.finfo(np.float32).max:
         return None
     return float(value)
-
-
-def _known(t: Translation, node: Operator, place: int) -> Constant:
-    constant = t.constant(node, place)
-    if constant is None:
-        raise UnmappableError(f"it has no input {place}", "give it one")
-    return constant

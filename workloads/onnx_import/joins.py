@@ -62,7 +62,7 @@ def total(t: Translation, node: Operator) -> Sequence[Value]:
 def concatenation(t: Translation, node: Operator) -> Sequence[Value]:
     """Join along channels."""
     views = [t.view(node, place) for place in range(len(node.inputs))]
-    axis = node.get("axis", 1) % len(views[0].axes)
+    axis = views[0].place(node.get("axis", 1))
     views = [t.channels_in_order(node, view, axis) for view in views]
     first = views[0]
     for view in views[1:]:
@@ -90,6 +90,8 @@ def _with_constant(t: Translation, node: Operator, value: Value, constant: Const
         made = t.made(value)
         value = View(made.layer, ((),) * missing + made.axes)
     number = constant.scalar()
+    if not constant.is_finite or (node.kind == "Div" and not first and not constant.array().all()):
+        raise UnmappableError("its constant holds nan, infinity, or a zero to divide by", "train it anew")
     if node.kind == "Div" and first:
         if number is None:
             raise _divides()

@@ -30,7 +30,7 @@ from onnx import (
 )
 
 from simcore.errors import FileError, WorkloadError
-from workloads.onnx_import.constants import MOST_ELEMENTS, Constant
+from workloads.onnx_import.constants import MOST_ELEMENTS, MOST_PIXELS, Constant
 
 #: What protobuf can hold at most.
 MOST_BYTES = 2**31 - 1
@@ -224,7 +224,9 @@ def _constant(tensor: TensorProto, folder: Path, path: str | Path) -> Constant:
         )
     if tensor.data_location == TensorProto.EXTERNAL:
         data = _External.of(tensor, folder, path)
-        return Constant(shape, lambda: _array(data.filled(tensor), path))
+        return Constant(
+            shape, lambda: _finite(_array(data.filled(tensor), path), tensor, path), in_memory=False
+        )
     return Constant(shape, lambda: _array(tensor, path))
 
 
@@ -236,6 +238,13 @@ def _array(tensor: TensorProto, path: str | Path) -> NDArray[Any]:
             f"{path}: tensor {tensor.name!r} does not hold what its shape and type claim ({error}); "
             "export it anew"
         ) from None
+
+
+def _finite(array: NDArray[Any], tensor: TensorProto, path: str | Path) -> NDArray[Any]:
+    """Return an array that holds neither nan nor infinity; FileError for others."""
+    if not Constant.of(array).is_finite:
+        raise FileError(f"{path}: tensor {tensor.name!r} holds nan or infinity; train the network anew")
+    return array
 
 
 @dataclass(frozen=True)
@@ -337,8 +346,11 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
             "with fixed sizes, or set them with onnx.tools.update_model_dims"
         )
     shape = (1, *(size.dim_value for size in sizes))
-    if prod(shape) > MOST_ELEMENTS:
-        raise WorkloadError(f"{path}: input {given.name!r} has {prod(shape)} elements; use a smaller one")
+    if prod(shape) > MOST_PIXELS:
+        raise WorkloadError(
+            f"{path}: input {given.name!r} has {prod(shape)} elements, at most {MOST_PIXELS} are allowed; use "
+            "smaller images"
+        )
     return GraphInput(given.name, shape, batch.dim_value or None)
 
 

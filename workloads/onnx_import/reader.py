@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from workloads.layers import Input, Layer
+from workloads.layers import Input
 from workloads.network import Network
 from workloads.onnx_import import elementwise, joins, matrices, pools, quantised, shapes
 from workloads.onnx_import.constants import Constant, fold
@@ -155,14 +155,13 @@ def _check_shapes(t: Translation, node: Operator, outputs: list[Value]) -> None:
 
 def _network(t: Translation, first: Input, output: str, name: str) -> Network:
     """Return the network of all layers that its output needs."""
-    by_name: dict[str, Layer] = {layer.name: layer for layer in t.layers}
     needed, waiting = {first.name}, [output]
     while waiting:
         layer = waiting.pop()
         if layer not in needed:
             needed.add(layer)
-            waiting += by_name[layer].inputs
-    layers = [first, *(layer for layer in t.layers if layer.name in needed)]
+            waiting += t.layers[layer].inputs
+    layers = [first, *(layer for name, layer in t.layers.items() if name in needed)]
     scales = GivenScales(
         {layer: scale for layer, scale in t.tensor_scales.items() if layer in needed},
         {layer: scale for layer, scale in t.weight_scales.items() if layer in needed},

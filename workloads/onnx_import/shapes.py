@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -25,11 +25,15 @@ from workloads.onnx_import.views import (
     is_whole,
     kinds,
     merged,
+    place_of,
     places,
     whole,
 )
 
 Indices = NDArray[np.int64]
+
+#: Places along one axis of what is picked.
+MOST_PLACES = 2**20
 
 _REAL_TYPES = (1, 10, 11, 16)  # float, float16, double, bfloat16
 
@@ -130,7 +134,7 @@ def squeeze(t: Translation, node: Operator) -> Sequence[Value]:
     axes = t.integers(node, 1, "axes")
     if axes is None:
         axes = [place for place, size in enumerate(view.shape) if size == 1]
-    gone = {axis % len(view.axes) for axis in axes}
+    gone = {view.place(axis) for axis in axes}
     return [View(view.layer, tuple(axis for place, axis in enumerate(view.axes) if place not in gone))]
 
 
@@ -140,7 +144,9 @@ def unsqueeze(t: Translation, node: Operator) -> Sequence[Value]:
     view = t.view(node)
     new = t.integers(node, 1, "axes") or []
     rank = len(view.axes) + len(new)
-    at, left = {axis % rank for axis in new}, list(view.axes)
+    at, left = {place_of(axis, rank) for axis in new}, list(view.axes)
+    if len(at) < len(new):
+        raise UnmappableError(f"it names an axis twice in {new}", "name each once")
     return [View(view.layer, tuple(() if place in at else left.pop(0) for place in range(rank)))]
 
 
@@ -153,9 +159,13 @@ def cut(t: Translation, node: Operator) -> Sequence[Value]:
         raise UnmappableError("it does not say from where to where", "give it starts and ends")
     axes = t.integers(node, 3, "axes") or list(range(len(starts)))
     steps = t.integers(node, 4, "steps") or [1] * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
+        raise UnmappableError(
+            f"it cuts axes {axes} from {starts} to {ends} by {steps}", "give each axis all three, steps not 0"
+        )
     chosen = {}
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        place = axis % len(view.axes)
+        place = view.place(axis)
         chosen[place] = np.arange(view.shape[place])[start:end:step]
     return [pick(t, node, view, chosen)]
 
@@ -164,12 +174,16 @@ def cut(t: Translation, node: Operator) -> Sequence[Value]:
 def split(t: Translation, node: Operator) -> Sequence[Value]:
     """Cut into parts of given sizes, or equal ones."""
     view = t.view(node)
-    place = node.get("axis", 0) % len(view.axes)
+    place = view.place(node.get("axis", 0))
     whole_size, parts = view.shape[place], len(node.outputs)
     sizes = t.integers(node, 1, "split")
     if sizes is None:
         each = -(-whole_size // parts)
         sizes = [min(each, whole_size - each * i) for i in range(parts)]
+    if len(sizes) != parts or sum(sizes) != whole_size or min(sizes) < 0:
+        raise UnmappableError(
+            f"it splits {whole_size} places into {parts} parts of {sizes}", "let the parts add up"
+        )
     ends = np.cumsum(sizes)
     return [
         pick(t, node, view, {place: np.arange(end - size, end)})
@@ -181,10 +195,13 @@ def split(t: Translation, node: Operator) -> Sequence[Value]:
 def gather(t: Translation, node: Operator) -> Sequence[Value]:
     """Take constant places of one axis; a single one leaves the axis out."""
     view, indices = t.view(node), t.constant(node, 1)
-    place = node.get("axis", 0) % len(view.axes)
+    place = view.place(node.get("axis", 0))
     if indices is None or len(indices.shape) > 1:
         raise UnmappableError("it gathers by a table", "gather places of one axis")
-    chosen = indices.array().astype(np.int64).reshape(-1) % view.shape[place]
+    chosen, size = np.array(indices.whole_numbers(), np.int64), view.shape[place]
+    if not ((-size <= chosen) & (chosen < size)).all():
+        raise UnmappableError(f"it gathers {chosen.tolist()} of {size} places", "gather places there are")
+    chosen %= size
     picked = pick(t, node, view, {place: chosen})
     if indices.shape:
         return [picked]
@@ -206,9 +223,12 @@ def pad(t: Translation, node: Operator) -> Sequence[Value]:
         raise UnmappableError(f"it pads with {filled}", "pad with 0")
     if mode not in ("constant", "reflect", "edge", "wrap"):
         raise UnmappableError(f"its mode is {mode!r}", "pad with zeros")
+    if len(pads) != 2 * len(axes):
+        raise UnmappableError(f"it has {len(pads)} pads for {len(axes)} axes", "give two for each axis")
     chosen = {}
     for axis, before, behind in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
-        place = axis % len(view.axes)
+        place = view.place(axis)
+        _check_places(view.shape[place] + max(0, before) + max(0, behind))
         chosen[place] = _padded(view.shape[place], before, behind, mode)
     return [pick(t, node, view, chosen)]
 
@@ -232,13 +252,16 @@ def resize(t: Translation, node: Operator) -> Sequence[Value]:
         raise UnmappableError("it keeps an aspect ratio", "give the sizes themselves")
     axes = node.get("axes") or list(range(len(view.axes)))
     scales, sizes = _resizing(t, node)
+    if len(scales or sizes) != len(axes) or not all(0 < each < np.inf for each in scales or sizes):
+        raise UnmappableError(f"it resizes {len(axes)} axes by {scales or sizes}", "give each a positive one")
     chosen = {}
     for number, axis in enumerate(axes):
-        place = axis % len(view.axes)
+        place = view.place(axis)
         old = view.shape[place]
         scale = np.float32(scales[number]) if scales else np.float32(sizes[number]) / np.float32(old)
         new = sizes[number] if sizes else int(np.floor(old * scale))
-        chosen[place] = _nearest(node, old, new, scale)
+        _check_places(new)
+        chosen[place] = _nearest(t, node, old, new, scale)
     return [pick(t, node, view, chosen)]
 
 
@@ -256,14 +279,16 @@ def _resizing(t: Translation, node: Operator) -> tuple[list[float], list[int]]:
     return scales, sizes
 
 
-def _nearest(node: Operator, old: int, new: int, scale: np.float32) -> Indices:
+def _nearest(t: Translation, node: Operator, old: int, new: int, scale: np.float32) -> Indices:
     """Return the place of a map that each place of the resized one is nearest to.
 
-    In single precision, as runtimes compute: between two places its roundings decide.
+    In single precision, as runtimes compute: between two places its roundings decide. Before version 11 there
+    is nothing to choose.
     """
-    mode = (
-        "asymmetric" if node.kind == "Upsample" else node.get("coordinate_transformation_mode", "half_pixel")
-    )
+    mode = node.get("coordinate_transformation_mode", "half_pixel")
+    rounding = node.get("nearest_mode", "round_prefer_floor")
+    if t.graph.opset < 11:
+        mode, rounding = "asymmetric", "floor" if scale >= 1 else "ceil"
     x, half = np.arange(new, dtype=np.float32), np.float32(0.5)
     match mode:
         case "asymmetric":
@@ -279,14 +304,19 @@ def _nearest(node: Operator, old: int, new: int, scale: np.float32) -> Indices:
             at = x * np.float32(old - 1) / np.float32(new - 1) if new > 1 else np.zeros_like(x)
         case _:
             raise UnmappableError(f"its coordinates are {mode}", "use asymmetric or half_pixel ones")
-    rounding = "floor" if node.kind == "Upsample" else node.get("nearest_mode", "round_prefer_floor")
-    rounded = {
-        "round_prefer_floor": np.ceil(at - 0.5),
-        "round_prefer_ceil": np.floor(at + 0.5),
-        "floor": np.floor(at),
-        "ceil": np.ceil(at),
-    }[rounding]
-    return np.clip(rounded, 0, old - 1).astype(np.int64)
+    nearest = _NEAREST.get(rounding)
+    if nearest is None:
+        raise UnmappableError(f"it rounds by {rounding!r}", "use floor, ceil or one of round_prefer_...")
+    return np.clip(nearest(at), 0, old - 1).astype(np.int64, copy=False)
+
+
+#: How the nearest place is found.
+_NEAREST: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "round_prefer_floor": lambda at: np.ceil(at - np.float32(0.5)),
+    "round_prefer_ceil": lambda at: np.floor(at + np.float32(0.5)),
+    "floor": np.floor,
+    "ceil": np.ceil,
+}
 
 
 @translates("Expand")
@@ -296,6 +326,8 @@ def expand(t: Translation, node: Operator) -> Sequence[Value]:
     missing = len(sizes) - len(view.axes)
     view = View(view.layer, ((),) * max(0, missing) + view.axes)
     sizes = [1] * max(0, -missing) + sizes
+    for size in sizes:
+        _check_places(size)
     longer = {place: size for place, size in enumerate(sizes) if view.shape[place] == 1 and size > 1}
     if len(view.axes) > 4 and len(longer) == 1:
         ((place, size),) = longer.items()
@@ -307,12 +339,24 @@ def expand(t: Translation, node: Operator) -> Sequence[Value]:
 def tile(t: Translation, node: Operator) -> Sequence[Value]:
     """Take all places several times over."""
     view, repeats = t.view(node), t.integers(node, 1, "repeats") or []
+    if len(repeats) != len(view.axes):
+        raise UnmappableError(f"it repeats {len(view.axes)} axes {repeats} times", "give a number for each")
+    for size, times in zip(view.shape, repeats, strict=True):
+        _check_places(size * times)
     chosen = {
         place: np.tile(np.arange(view.shape[place]), times)
         for place, times in enumerate(repeats)
-        if times > 1
+        if times != 1
     }
     return [pick(t, node, view, chosen)]
+
+
+def _check_places(places: int) -> None:
+    """Raise UnmappableError for more places along an axis than a layer could list."""
+    if places > MOST_PLACES:
+        raise UnmappableError(
+            f"it makes an axis of {places} places, at most {MOST_PLACES} are allowed", "make it smaller"
+        )
 
 
 def pick(t: Translation, node: Operator, view: View, chosen: Mapping[int, Indices]) -> View:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from workloads.layers import Activation, Input, Layer, Select, Shape
-from workloads.onnx_import.constants import Constant
+from workloads.onnx_import.constants import MOST_ELEMENTS, MOST_PIXELS, Constant
 from workloads.onnx_import.functions import Elementwise, Source, readings
 from workloads.onnx_import.model_file import OnnxGraph
 from workloads.onnx_import.views import (
@@ -92,7 +94,7 @@ class Translation:
     def __init__(self, graph: OnnxGraph, channels: int | None = None) -> None:
         self.graph = graph
         self.channels = channels
-        self.layers: list[Layer] = []
+        self.layers: dict[str, Layer] = {}
         self.parameters: dict[str, dict[str, Callable[[], Array]]] = {}
         self.tensor_scales: dict[str, Quantization] = {}
         self.weight_scales: dict[str, NDArray[np.float32]] = {}
@@ -107,6 +109,7 @@ class Translation:
             self._input, ((), *((Atom(axis, size),) if size > 1 else () for axis, size in sizes))
         )
         self._shapes: dict[str, Shape] = {}
+        self._unsized: deque[Layer] = deque()
         if channels is not None:
             self._bind([channels], [axis for axis in self.long_axes if axis != channels])
 
@@ -123,25 +126,33 @@ class Translation:
 
     def add(self, layer: Layer, **parameters: Callable[[], Array]) -> str:
         """Add a layer with what gives its parameters, and return its name."""
+        self.layers[layer.name] = layer
+        self._unsized.append(layer)
         if self._bound:
-            self._shapes[layer.name] = layer.output_shape([self.shape(name) for name in layer.inputs])
-        self.layers.append(layer)
+            self._size_layers()
         if parameters:
             self.parameters[layer.name] = parameters
         return layer.name
 
-    def layer(self, name: str) -> Layer | None:
-        """Return a layer that was added; None for the input."""
-        return next((layer for layer in self.layers if layer.name == name), None)
-
     def shape(self, layer: str) -> Shape:
         """Return the shape of a layer's tensor, whose input's axes are bound."""
+        self._size_layers()
+        return self._shapes[layer]
+
+    def _size_layers(self) -> None:
+        """Work out the shapes of all layers that have none yet; none may be too large to think of."""
         if not self._shapes:
             self._shapes[self._input] = self.input_layer().output_shape([])
-        for each in self.layers:
-            if each.name not in self._shapes:
-                self._shapes[each.name] = each.output_shape([self._shapes[name] for name in each.inputs])
-        return self._shapes[layer]
+        while self._unsized:
+            layer = self._unsized.popleft()
+            shape = layer.output_shape([self._shapes[name] for name in layer.inputs])
+            if prod(shape) > MOST_ELEMENTS or prod(shape[1:]) > MOST_PIXELS:
+                raise UnmappableError(
+                    f"it makes a map of {shape[1]} x {shape[2]} pixels of {shape[0]} channels; at most "
+                    f"{MOST_PIXELS} pixels and {MOST_ELEMENTS} elements are allowed",
+                    "use smaller images",
+                )
+            self._shapes[layer.name] = shape
 
     def input_layer(self) -> Input:
         """Return the network's input; its axes are bound as they come if nobody has asked for them."""
@@ -155,7 +166,9 @@ class Translation:
     # -- values ----------------------------------------------------------------------------------------------
 
     def value(self, node: Operator, place: int) -> Value:
-        """Return what an input of a node has become."""
+        """Return what an input of a node has become; UnmappableError if it is left out."""
+        if not node.has_input(place):
+            raise UnmappableError(f"it has no input {place}", "give it one")
         return self.values[node.inputs[place]]
 
     def constant(self, node: Operator, place: int) -> Constant | None:
@@ -172,6 +185,22 @@ class Translation:
                 "make it a constant",
             )
         return value
+
+    def parameter(self, node: Operator, place: int, size: int | None = None) -> Constant:
+        """Return an input of a node that must be a constant of finite numbers, `size` of them if given.
+
+        raises : UnmappableError for any other
+        """
+        constant = self.constant(node, place)
+        if constant is None:
+            raise UnmappableError(f"it has no input {place}", "give it one")
+        if size is not None and constant.size != size:
+            raise UnmappableError(
+                f"its input {node.inputs[place]!r} has shape {constant.shape}", f"give it {size} numbers"
+            )
+        if not constant.is_finite:
+            raise UnmappableError(f"its input {node.inputs[place]!r} holds nan or infinity", "train it anew")
+        return constant
 
     def view(self, node: Operator, place: int = 0) -> View:
         """Return an input of a node as a view of a layer.

@@ -80,9 +80,9 @@ class View:
         """Return the view of another layer with another axis at `place`."""
         return View(layer, (*self.axes[:place], axis, *self.axes[place + 1 :]))
 
-    def axis(self, place: int) -> Axis:
-        """Return the atoms at a place that may count from the end."""
-        return self.axes[place]
+    def place(self, axis: int) -> int:
+        """Return the place of an axis that may count from the end; UnmappableError if it is not there."""
+        return place_of(axis, len(self.axes))
 
     def transposed(self, order: Sequence[int]) -> View:
         """Return the view with its axes in another order."""
@@ -117,6 +117,16 @@ class View:
                 size //= taken
             axes.append(merged(axis))
         return replace(self, axes=tuple(axes))
+
+
+def place_of(axis: int, rank: int) -> int:
+    """Return the place of one of `rank` axes that may count from the end.
+
+    raises : UnmappableError if there is no such axis
+    """
+    if not -rank <= axis < rank:
+        raise UnmappableError(f"it names axis {axis} of {rank}", "use axes from 0 up")
+    return axis % rank
 
 
 def whole(axis: str | int, size: int) -> Axis:

@@ -474,6 +474,9 @@ RESIZING |= {
     ),
     "resize-axes": alone("Resize", "x - s", MAP, {"s": vector(2, 2)}, axes=[2, 3], mode="nearest"),
     "resize-opset10": alone("Resize", "x s", MAP, {"s": vector(1, 1, 2, 3)}, 10, mode="nearest"),
+    "resize-opset10-down": alone(
+        "Resize", "x s", (3, 8, 9), {"s": vector(1, 1, 0.5, 0.3)}, 10, mode="nearest"
+    ),
     "resize-opset11": alone(
         "Resize",
         "x roi s",

@@ -176,8 +176,10 @@ def sliced(g: GraphInDrawing, x: Tensor) -> Tensor:
     return _resized(x, g.add("Slice", " ".join([x.name, *names])), axis, len(places))
 
 
-def padded(g: GraphInDrawing, x: Tensor) -> Tensor:
+def padded(g: GraphInDrawing, x: Tensor) -> Tensor | None:
     axis = g.number(1, len(x.shape))
+    if x.shape[axis - 1] == 1:
+        return None  # an axis of one place might be any
     before, behind = g.number(0, 2), g.number(0, 2)
     size = x.shape[axis - 1]
     modes = ["constant", "edge", "reflect"] if size > 2 else ["constant", "edge"]
