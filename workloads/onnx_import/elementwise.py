@@ -123,6 +123,8 @@ def extreme(t: Translation, node: Operator) -> Sequence[Value]:
     bounds = [value.scalar() for value in values if isinstance(value, Constant)]
     if len(values) != 2 or len(bounds) != 1 or bounds[0] is None:
         raise UnmappableError(f"it takes the {node.kind.lower()} of tensors", "compare with one number only")
+    if math.isnan(bounds[0]):
+        raise UnmappableError("it compares with nan", "export it anew")
     (moving,) = (value for value in values if not isinstance(value, Constant))
     return [_clamp(t, node, moving, *((None, bounds[0]) if node.kind == "Min" else (bounds[0], None)))]
 
@@ -195,6 +197,8 @@ def _bound(t: Translation, node: Operator, place: int, attribute: str) -> float 
     """Return a bound that is an input or, in older files, an attribute; None if it is open."""
     constant = t.constant(node, place)
     value = node.get(attribute) if constant is None else constant.scalar()
+    if value is not None and math.isnan(value):
+        raise UnmappableError(f"its bound {attribute} is nan", "export it anew")
     if value is None or abs(value) >= np.finfo(np.float32).max:
         return None
     return float(value)

@@ -348,8 +348,8 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
     shape = (1, *(size.dim_value for size in sizes))
     if prod(shape) > MOST_PIXELS:
         raise WorkloadError(
-            f"{path}: input {given.name!r} has {prod(shape)} elements, at most {MOST_PIXELS} are allowed; use "
-            "smaller images"
+            f"{path}: input {given.name!r} has {prod(shape)} elements, at most {MOST_PIXELS} are "
+            "allowed; use smaller images"
         )
     return GraphInput(given.name, shape, batch.dim_value or None)
 

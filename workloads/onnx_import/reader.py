@@ -16,7 +16,7 @@ from workloads.onnx_import import elementwise, joins, matrices, pools, quantised
 from workloads.onnx_import.constants import Constant, fold
 from workloads.onnx_import.functions import Elementwise
 from workloads.onnx_import.model_file import OnnxGraph, read_graph
-from workloads.onnx_import.operators import translators
+from workloads.onnx_import.operators import refusals, translators
 from workloads.onnx_import.translation import Broken, Operator, Translation, Value
 from workloads.onnx_import.views import UnmappableError, View, transposition
 from workloads.scales import GivenScales
@@ -126,6 +126,11 @@ def _translated(t: Translation, proto: Any, node: Operator, known: list[Value]) 
     constants = {name: t.values[name] for name in node.inputs if name}
     if proto.domain not in _DOMAINS:
         raise UnmappableError(f"its domain {proto.domain!r} is unknown", "export with standard operators")
+    if node.kind in refusals:
+        raise UnmappableError(*refusals[node.kind])
+    for name, value in node.attributes.items():
+        if isinstance(value, float | list) and node.kind != "Clip" and not np.isfinite(value).all():
+            raise UnmappableError(f"its attribute {name} is {value}", "export it anew")
     only_constants = all(isinstance(value, Constant) for value in known)
     if only_constants and node.kind != "DequantizeLinear":
         return list(fold(proto, constants, t.graph.opset))  # type: ignore[arg-type]
