@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -37,6 +37,9 @@ MOST_BYTES = 2**31 - 1
 
 #: Nodes that a graph may have, functions written out.
 MOST_NODES = 2**16
+
+#: Functions that may call each other in a row.
+MOST_NESTING = 64
 
 #: Elements up to which a constant is shown to shape inference, which may need its values.
 SHOWN_ELEMENTS = 2**10
@@ -123,7 +126,7 @@ def _holds_numbers(kind: TypeProto) -> bool:
 
 def _parsed(path: str | Path) -> ModelProto:
     try:
-        with open(path, "rb") as stream:
+        with open(path, "rb", opener=_opened_at_once) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise FileError(f"cannot read {path}: it is no regular file; give an .onnx file")
@@ -144,6 +147,11 @@ def _parsed(path: str | Path) -> ModelProto:
     return model
 
 
+def _opened_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for whoever may write to a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _broken(path: str | Path, error: Exception) -> FileError:
     return FileError(f"{path} is no intact ONNX file: {_first_line(error)}; export it anew")
 
@@ -155,27 +163,32 @@ def _first_line(error: Exception) -> str:
 
 def _check_bounds(model: ModelProto, path: str | Path) -> None:
     """Refuse what is too large to look at, before the checker looks at it."""
-    nodes = _expanded_nodes(model)
-    if nodes > MOST_NODES:
-        raise FileError(f"{path} has {nodes} nodes, at most {MOST_NODES} are allowed; cut it into parts")
+    if _expanded_nodes(model) > MOST_NODES:
+        raise FileError(
+            f"{path} has more than {MOST_NODES} nodes, or functions in more than {MOST_NESTING} levels; cut "
+            "it into parts"
+        )
     if model.graph.sparse_initializer:
         raise WorkloadError(f"{path} holds sparse tensors; store them as dense ones")
 
 
 def _expanded_nodes(model: ModelProto) -> int:
-    """Return how many nodes there are with all functions written out, which may be very many."""
-    functions = {(each.domain, each.name): each for each in model.functions}
-    known: dict[tuple[str, str], int] = {}
+    """Return how many nodes there are with all functions written out, which may be very many.
 
-    def count(nodes: Any, depth: int) -> int:
-        if depth > len(functions):  # a function that calls itself, which the checker will refuse
-            return MOST_NODES + 1
-        return sum(size((node.domain, node.op_type), depth) for node in nodes)
+    Functions that call themselves, or others too deep, count as too many.
+    """
+    functions = {(each.domain, each.name, each.overload): each for each in model.functions}
+    known: dict[tuple[str, str, str], int] = {}
 
-    def size(key: tuple[str, str], depth: int) -> int:
+    def count(nodes: Iterable[NodeProto], depth: int) -> int:
+        return sum(size((node.domain, node.op_type, node.overload), depth) for node in nodes)
+
+    def size(key: tuple[str, str, str], depth: int) -> int:
         function: FunctionProto | None = functions.get(key)
         if function is None:
             return 1
+        if depth == MOST_NESTING:
+            return MOST_NODES + 1
         if key not in known:
             known[key] = count(function.node, depth + 1)
         return known[key]
@@ -217,6 +230,10 @@ def _of_attribute(attribute: AttributeProto) -> TensorProto | None:
 def _constant(tensor: TensorProto, folder: Path, path: str | Path) -> Constant:
     """Return a tensor that is read when somebody asks for it, its size checked now."""
     shape = tuple(tensor.dims)
+    if tensor.data_type not in onnx.helper.get_all_tensor_dtypes():
+        raise FileError(
+            f"{path}: tensor {tensor.name!r} is of type {tensor.data_type}, which there is not; export it anew"
+        )
     if min(shape, default=0) < 0 or prod(shape) > MOST_ELEMENTS:
         raise FileError(
             f"{path}: tensor {tensor.name!r} claims shape {shape}, at most {MOST_ELEMENTS} elements are "
@@ -279,15 +296,17 @@ class _External:
                 f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}; it must be a regular "
                 "file in the model's folder, not a link"
             )
+        needed = _bytes_of(tensor)
         try:
             offset = int(given.get("offset", 0))
-            length = int(given.get("length", status.st_size - offset))
+            length = int(given.get("length", needed))
         except ValueError:
             offset = length = -1
-        if offset < 0 or length < 0 or offset + length > status.st_size:
+        if offset < 0 or length != needed or offset + length > status.st_size:
             raise FileError(
-                f"{path}: data of tensor {tensor.name!r} is said to be at byte {given.get('offset', 0)} of "
-                f"{location!r}, which has {status.st_size} bytes; export it anew"
+                f"{path}: data of tensor {tensor.name!r}, {needed} bytes, is said to be "
+                f"{given.get('length', needed)} bytes from byte {given.get('offset', 0)} of {location!r}, "
+                f"which has {status.st_size}; export it anew"
             )
         return cls(file, offset, length)
 
@@ -297,6 +316,13 @@ class _External:
             stream.seek(self.offset)
             content = stream.read(self.length)
         return TensorProto(dims=tensor.dims, data_type=tensor.data_type, name=tensor.name, raw_data=content)
+
+
+def _bytes_of(tensor: TensorProto) -> int:
+    """Return how many bytes a tensor's numbers take."""
+    bits = 4 if tensor.data_type in (TensorProto.INT4, TensorProto.UINT4) else 8
+    itemsize: int = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return int(-(-prod(tensor.dims) * itemsize * bits // 8))
 
 
 def _checked(path: str | Path) -> None:
@@ -336,7 +362,7 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
         )
     batch, *sizes = kind.shape.dim
     open_axes = [
-        f"{place} ({size.dim_param or 'unknown'})"
+        f"{place} ({size.dim_param or (size.dim_value if size.HasField('dim_value') else 'unknown')})"
         for place, size in enumerate(sizes, start=1)
         if size.dim_value < 1
     ]
