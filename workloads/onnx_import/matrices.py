@@ -34,7 +34,7 @@ Load = Callable[[], Array]
 
 
 @translates("Conv")
-def convolution(t: Translation, node: Operator) -> Sequence[Value]:
+def plain_convolution(t: Translation, node: Operator) -> Sequence[Value]:
     """Convolve along one or two axes, with any stride, padding, dilation and groups."""
     weight = t.parameter(node, 1)
     bias = t.parameter(node, 2, weight.shape[0]) if node.has_input(2) else None

@@ -232,7 +232,7 @@ def _constant(tensor: TensorProto, folder: Path, path: str | Path) -> Constant:
     shape = tuple(tensor.dims)
     if tensor.data_type not in onnx.helper.get_all_tensor_dtypes():
         raise FileError(
-            f"{path}: tensor {tensor.name!r} is of type {tensor.data_type}, which there is not; export it anew"
+            f"{path}: tensor {tensor.name!r} is of no known type; export it anew"
         )
     if min(shape, default=0) < 0 or prod(shape) > MOST_ELEMENTS:
         raise FileError(
