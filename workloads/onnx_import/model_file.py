@@ -231,9 +231,7 @@ def _constant(tensor: TensorProto, folder: Path, path: str | Path) -> Constant:
     """Return a tensor that is read when somebody asks for it, its size checked now."""
     shape = tuple(tensor.dims)
     if tensor.data_type not in onnx.helper.get_all_tensor_dtypes():
-        raise FileError(
-            f"{path}: tensor {tensor.name!r} is of no known type; export it anew"
-        )
+        raise FileError(f"{path}: tensor {tensor.name!r} is of no known type; export it anew")
     if min(shape, default=0) < 0 or prod(shape) > MOST_ELEMENTS:
         raise FileError(
             f"{path}: tensor {tensor.name!r} claims shape {shape}, at most {MOST_ELEMENTS} elements are "
