@@ -124,7 +124,10 @@ def flatten(t: Translation, node: Operator) -> Sequence[Value]:
 def transpose(t: Translation, node: Operator) -> Sequence[Value]:
     """Take axes in any order."""
     view = t.view(node)
-    return [view.transposed(node.get("perm", list(reversed(range(len(view.axes))))))]
+    order = node.get("perm", list(reversed(range(len(view.axes)))))
+    if sorted(order) != list(range(len(view.axes))):
+        raise UnmappableError(f"it takes axes {order} of {len(view.axes)}", "name each of them once")
+    return [view.transposed(order)]
 
 
 @translates("Squeeze")

@@ -379,6 +379,16 @@ AXES = {
             "v": floats(4, 3, 1, 1),
         },
     ),
+    "channel-shuffle-last": Case(
+        [
+            node("Reshape", "x s", "r"),
+            node("Transpose", "r", "t", perm=[0, 2, 1, 3, 4]),
+            node("Reshape", "t q", "u"),
+            node("Tanh", "u"),
+        ],
+        (4, 2, 5),
+        {"s": whole(1, 2, 2, 2, 5), "q": whole(1, 4, 2, 5)},
+    ),
     "squeeze-and-excitation": Case(
         [
             node("GlobalAveragePool", "x", "g"),
