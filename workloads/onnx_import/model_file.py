@@ -144,7 +144,24 @@ def _parsed(path: str | Path) -> ModelProto:
         raise _broken(path, error) from None
     if not model.graph.node:
         raise FileError(f"{path} holds no graph of ONNX operators; export the network anew")
+    if not all(isinstance(name, str) for name in _names(model)):  # protobuf gives bytes that are no UTF-8
+        raise FileError(f"{path} is no intact ONNX file: a name in it is no text; export it anew")
     return model
+
+
+def _names(model: ModelProto) -> Iterator[Any]:
+    """Yield whatever is called something."""
+    yield from (each.domain for each in model.opset_import)
+    graph = model.graph
+    for named in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        yield named.name
+    for tensor in graph.initializer:
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+    for holder in (graph, *model.functions):
+        yield holder.name
+        for node in holder.node:
+            yield from (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
 
 
 def _opened_at_once(path: str, flags: int) -> int:
