@@ -185,8 +185,24 @@ def _check_bounds(model: ModelProto, path: str | Path) -> None:
             f"{path} has more than {MOST_NODES} nodes, or functions in more than {MOST_NESTING} levels; cut "
             "it into parts"
         )
+    for node in _every_node([*model.graph.node, *(node for each in model.functions for node in each.node)]):
+        parts = [each.i for each in node.attribute if each.name == "num_outputs"]
+        if node.op_type == "Split" and parts not in ([], [len(node.output)]):  # onnx 1.23 ends the process
+            raise FileError(
+                f"{path}: {node.name} (Split) has {len(node.output)} outputs, but num_outputs is {parts[0]}; "
+                "export it anew"
+            )
     if model.graph.sparse_initializer:
         raise WorkloadError(f"{path} holds sparse tensors; store them as dense ones")
+
+
+def _every_node(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Yield nodes, and those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _every_node(graph.node)
 
 
 def _expanded_nodes(model: ModelProto) -> int:

@@ -129,7 +129,7 @@ def _translate(t: Translation) -> list[str]:
         t.values.update(zip(node.outputs, outputs, strict=False))
     if not problems:
         problems += _made(t, t.graph.outputs)
-    return problems
+    return list(dict.fromkeys(problems))  # several nodes may find fault with one before them
 
 
 def _made(t: Translation, outputs: tuple[str, ...]) -> list[str]:

@@ -93,14 +93,14 @@ class Translation:
 
     def __init__(self, graph: OnnxGraph, channels: int | None = None) -> None:
         self.graph = graph
-        self.channels = channels
         self.layers: dict[str, Layer] = {}
         self.parameters: dict[str, dict[str, Callable[[], Array]]] = {}
         self.tensor_scales: dict[str, Quantization] = {}
         self.weight_scales: dict[str, NDArray[np.float32]] = {}
         self.notes: list[str] = []
         self.values: dict[str, Value] = dict(graph.constants)
-        self._names: set[str] = set()
+        #: The last number behind each name that has been wanted.
+        self._names: dict[str, int] = {}
         self._input = self.name(graph.input.name)
         #: Which axis of the input's layer each axis of the file's input is; empty until somebody asks.
         self._bound: dict[int, str] = {}
@@ -118,10 +118,11 @@ class Translation:
     def name(self, wanted: str) -> str:
         """Return a name of a layer like `wanted` that no other layer has."""
         plain = re.sub(r"[^A-Za-z0-9_/-]+", "_", wanted).strip("/_") or "layer"
-        name, number = plain, 2
+        name = plain
         while name in self._names:
-            name, number = f"{plain}-{number}", number + 1
-        self._names.add(name)
+            self._names[plain] += 1
+            name = f"{plain}-{self._names[plain]}"
+        self._names[name] = 1
         return name
 
     def add(self, layer: Layer, **parameters: Callable[[], Array]) -> str:

@@ -199,15 +199,21 @@ def test_all_problems_are_told_at_once_and_none_only_follows_from_another(tmp_pa
             node("GlobalAveragePool", "x", "d"),
             node("Add", "b c", "e"),  # follows
             node("Exp", "d", "f"),
-            node("Mul", "f e"),
+            node("Conv", "f k", "g"),
+            node("Conv", "f k", "h"),
+            node("Sum", "e g h"),
         ],
         ("N", *MAP),
-        {"w": floats(3, 3, 2, 2), "s": vector(1, 1, 1.25, 1.2)},
+        {"w": floats(3, 3, 2, 2), "k": floats(3, 3, 1, 1), "s": vector(1, 1, 1.25, 1.2)},
     )
     with pytest.raises(WorkloadError) as refused:
         imported(made, tmp_path)
     _, *lines = str(refused.value).splitlines()
-    assert [line.split(":")[0] for line in lines] == ["ConvTranspose_a (ConvTranspose)", "Resize_c (Resize)"]
+    assert [line.split(":")[0] for line in lines] == [
+        "ConvTranspose_a (ConvTranspose)",
+        "Resize_c (Resize)",
+        "Exp_f (Exp)",
+    ]
 
 
 def with_input(made: ModelProto, change: Callable[[Any], None]) -> ModelProto:
