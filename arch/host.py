@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from arch.tokens import Pixel, images_of
 from simcore import (
     MOST_CYCLES,
@@ -39,6 +41,7 @@ class Source(Component):
 
     images, pixels : to feed; pixels in one image
     together : pixels that come together each cycle; None is one every `config.pixel_cycles`
+    arrivals : tick before which each image is not there; empty where all are from the start
     begun : images of which a pixel was offered
     accepted : tick in which the first pixel of each image was taken
     """
@@ -53,6 +56,7 @@ class Source(Component):
     images: int = 0
     pixels: int = 0
     together: int | None = None
+    arrivals: Sequence[int] = ()
     begun: int = 0
     accepted: list[int]
 
@@ -60,6 +64,7 @@ class Source(Component):
     def serve(self) -> Process:
         """Offer a pixel, or several; once they are taken, wait until the next ones are there.
 
+        The wait for an image that has not arrived is charged to `wait-resource:arrival`.
         Pixels that come one by one, and for which there is room already, are put ahead: one wake for many.
         """
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
@@ -67,6 +72,8 @@ class Source(Component):
         hold, hold_from = self.feed.hold, self.feed.hold_from
         self.accepted = []
         for image in images_of(self):
+            if self.arrivals and (early := self.arrivals[image] - engine.now) > 0:
+                yield self.waits_for(engine.timeout(early), "arrival")
             self.begun = image + 1
             first = pixel = image * self.pixels
             end = first + self.pixels

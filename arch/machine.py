@@ -19,7 +19,7 @@ from workloads import LoweredNetwork, QuantizedNetwork
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is simulated; none of it may change what is simulated.
+    """How a run is simulated; none of it but `arrivals` may change what is simulated.
 
     engine : `lean`, or `stock` for plain SimPy
     record : keep every interval
@@ -27,6 +27,8 @@ class RunOptions:
     observe : called now and then with the progress
     built : called once when all is built, before cycle 0
     fast_forward : skip whole periods of a run without values once its state repeats
+    arrivals : cycle of the reference clock before which each image is not there; None where all are from the
+        start, as `fast_forward` needs it
     """
 
     engine: EngineName = "lean"
@@ -36,6 +38,7 @@ class RunOptions:
     observe: Callable[[Progress], None] | None = None
     built: Callable[[], None] | None = None
     fast_forward: bool = False
+    arrivals: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,11 +156,13 @@ class Machine(ABC):
     name : as registered, or the preset's
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
+    awaits_arrivals : whether it heeds `RunOptions.arrivals`
     """
 
     Config: ClassVar[type[Config]]
     device_values: ClassVar[bool] = False
     skips_periods: ClassVar[bool] = False
+    awaits_arrivals: ClassVar[bool] = False
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config

@@ -2,7 +2,7 @@
 
 A run is compared with its own multiply-accumulates as float32 matrix products on one thread: a product for
 each layer in the layer's own shape. Times are wall seconds as a run's summary tells them: `wall_s`, which is
-the events alone, and `setup_s`.
+the events alone, and `setup_s`; of a trace, CPU seconds of everything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from time import perf_counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from arch import Dataflow, DataflowConfig, RunOptions, Values
 from benchmarks.compare import Bench, benches
+from traces import Trace, read_trace, write_trace
 from workloads import LoweredNetwork, MatrixNode, lower, networks, quantize
 from workloads.photograph import photo_crops
 
@@ -112,6 +115,19 @@ def run_apart(**options: Any) -> tuple[float, float, float]:
     return float(told[0]), float(told[1]), int(told[2]) / 1024
 
 
+def from_start(through_a_trace: bool) -> float:
+    """Return how long a run without values takes, set-up included [s]; if asked, by way of a trace."""
+    start = process_time()
+    network = networks[NAME]()
+    if through_a_trace:
+        with TemporaryDirectory() as folder:
+            write_trace(Path(folder) / "resnet50.jsonl.gz", Trace(network, (0,)))
+            network = read_trace(Path(folder) / "resnet50.jsonl.gz").network
+    machine = Dataflow(DataflowConfig.parse({"columns_per_weight": SLICES}))
+    machine.simulate(machine.map(lower(network)), 1, None, RunOptions())
+    return process_time() - start
+
+
 def setup() -> tuple[float, float]:
     """Return how long a run with values takes to set up once kernels are loaded, and to simulate [s]."""
     return run_apart(settings=[f"columns_per_weight={SLICES}"], runs=2)[:2]
@@ -180,6 +196,15 @@ for _bench in (
         "cost",
         4,
         lambda: (on_a_mesh("link"), on_a_mesh("ideal")),
+        rounds=3,
+    ),
+    Bench(
+        "resnet50-trace",
+        "ResNet-50, every crossbar a process, values off: captured and replayed against run as it is, set-up "
+        "included",
+        "cost",
+        1.1,
+        lambda: (from_start(through_a_trace=True), from_start(through_a_trace=False)),
         rounds=3,
     ),
     Bench(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imcsim.results import Run, read_run
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
+    from imcsim.workload_traces import capture_trace, trace_info
 
 _HOMES = {
     "EdgeDepths": "imcsim.least_depths",
@@ -30,6 +31,7 @@ _HOMES = {
     "LeastDepths": "imcsim.least_depths",
     "Run": "imcsim.results",
     "UnitTimes": "imcsim.run_record",
+    "capture_trace": "imcsim.workload_traces",
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
     "find_least_depths": "imcsim.least_depths",
@@ -39,6 +41,7 @@ _HOMES = {
     "read_run": "imcsim.results",
     "run": "imcsim.simulate",
     "run_fabric": "imcsim.fabric_run",
+    "trace_info": "imcsim.workload_traces",
 }
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "LeastDepths",
     "Run",
     "UnitTimes",
+    "capture_trace",
     "export_run",
     "exporters",
     "find_least_depths",
@@ -57,6 +61,7 @@ __all__ = [
     "read_run",
     "run",
     "run_fabric",
+    "trace_info",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from arch.device import devices
 from arch.fabric.topology import Topology, fabrics
 from arch.machine import Preset, machines
 from imcsim.plugins import load_plugins
-from imcsim.resolve import Setting, resolve_machine
+from imcsim.resolve import Setting, is_workload_file, resolve_machine, resolve_workload
 from simcore import Component, Config, ConfigError, UnknownNameError, components
 from simcore.registry import near_miss
 from workloads import Network, networks
@@ -64,7 +64,7 @@ def registered_names(
 def describe(
     name: str, plugins: Sequence[str | Path] = (), settings: Sequence[Setting] = ()
 ) -> list[Description]:
-    """Return the descriptions of all that is registered as `name`.
+    """Return the descriptions of all that is registered as `name`, or of the workload that a file holds.
 
     settings : of a machine, as for a run
     raises : UnknownNameError if nothing is; ConfigError for settings that are wrong, or of no machine
@@ -76,7 +76,10 @@ def describe(
     if name in machines:
         found.append(_machine(name, machines[name], settings))
     if name in networks:
-        found.append(_workload(name, networks[name]))
+        found.append(_workload(name, _noun(_doc(networks[name])), networks[name]()))
+    if is_workload_file(name):
+        network = resolve_workload(name).network
+        found.append(_workload(network.name, "\n".join([f"Read from {name}.", *network.notes]), network))
     if name in components:
         found.append(_component(name, components[name]))
     if name in fabrics:
@@ -101,8 +104,7 @@ def _machine(name: str, preset: Preset, settings: Sequence[Setting]) -> Descript
     return Description("machine", name, preset.doc, tuple(s for s in (values, parameters) if s.rows))
 
 
-def _workload(name: str, build: Callable[[], Network]) -> Description:
-    network = build()
+def _workload(name: str, what: str, network: Network) -> Description:
     rows = []
     for layer_name, layer in network.layers.items():
         shape = "x".join(map(str, network.shapes[layer_name]))
@@ -112,7 +114,7 @@ def _workload(name: str, build: Callable[[], Network]) -> Description:
         f"{network.parameter_count:,} weights" if network.has_parameters else "structure only, no weights"
     )
     data = f"data: {network.dataset}" if network.dataset else "no data of its own"
-    doc = f"{_noun(_doc(build))}\n\n{network.macs:,} MACs an image; {weights}; {data}."
+    doc = f"{what}\n\n{network.macs:,} MACs an image; {weights}; {data}."
     layers = Section("Layers", ("layer", "kind", "output", "MACs", "reads"), tuple(rows))
     return Description("workload", name, doc, (layers,))
 

@@ -63,9 +63,16 @@ def _machine_options(required: bool) -> Callable[[F], F]:
 @main.command("run")
 @click.argument("workload")
 @_machine_options(required=False)
-@click.option("--images", type=int, metavar="N", help="How many images, the first of the data.  [default: 1]")
 @click.option(
-    "--values", metavar="ideal|device|off", help="How to compute values, if at all.  [default: ideal]"
+    "--images",
+    type=int,
+    metavar="N",
+    help="How many images, the first of the data.  [default: 1, or as many as a trace asks for]",
+)
+@click.option(
+    "--values",
+    metavar="ideal|device|off",
+    help="How to compute values, if at all.  [default: ideal, or off where weights are unknown]",
 )
 @click.option("--data", metavar="FILE.npz", help="Images to run: `inputs` and, optionally, `labels`.")
 @click.option("--seed", type=int, metavar="N", help="Of all noise; never of weights.  [default: 0]")
@@ -82,7 +89,8 @@ def _machine_options(required: bool) -> Callable[[F], F]:
 def run_command(workload: str, machine: str | None, as_json: bool, out: str | None, **options: Any) -> None:
     """Simulate WORKLOAD on a machine.
 
-    WORKLOAD is a name, or the config.yaml of an earlier run, which needs no --arch.
+    WORKLOAD is a name, a workload trace (.jsonl, .jsonl.gz), a SCALE-Sim topology (.csv), or the config.yaml
+    of an earlier run, which needs no --arch.
     """
     from imcsim.progress_line import ProgressLine
     from imcsim.simulate import run
@@ -218,6 +226,52 @@ def fabric_command(graph: str, load: str, out: str | None, as_json: bool, **opti
     _print(fabric_table(run))
     for path in written:
         click.echo(path)
+
+
+@main.group("trace", cls=CommandGroup)
+def trace_group() -> None:
+    """Write workloads as traces, and look into traces."""
+
+
+@trace_group.command("capture")
+@click.argument("workload")
+@click.option("-o", "--out", required=True, metavar="FILE.jsonl[.gz]", help="Where to write the trace.")
+@click.option("--tensors", is_flag=True, help="Write weights, too, to FILE.safetensors.")
+@click.option("--images", type=int, metavar="N", help="How many requests, all at cycle 0.  [default: 1]")
+@click.option("--data", metavar="FILE.npz", help="Images to write beside the weights.")
+@_plugin_option
+def trace_capture_command(workload: str, plugins: tuple[str, ...] | None, **options: Any) -> None:
+    """Write WORKLOAD as a trace.
+
+    A run of the trace is one of the workload: the same cycles, the same fingerprint.
+    """
+    from imcsim.workload_traces import capture_trace
+
+    capture_trace(workload, plugins=plugins or (), **options)
+
+
+@trace_group.command("info")
+@click.argument("file")
+@_json_option
+def trace_info_command(file: str, as_json: bool) -> None:
+    """Show what is in a trace, once all of it is checked."""
+    from imcsim.workload_traces import trace_info
+
+    info = trace_info(file)
+    if as_json:
+        _print_json(info)
+        return
+    from imcsim.tables import trace_table
+
+    _print(trace_table(info))
+
+
+@trace_group.command("schema")
+def trace_schema_command() -> None:
+    """Print the JSON schema of a trace's lines."""
+    from traces import json_schema
+
+    _print_json(json_schema())
 
 
 @main.command("export")

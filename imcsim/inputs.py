@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
 from simcore.noise import NORMAL_FRACTION_BITS, derive, normal_fixed_reference, stream_key
-from workloads import Network, Shape, datasets, read_data
+from workloads import Dataset, Network, Shape, datasets, read_data
 from workloads.photograph import PHOTOGRAPH, is_picture, photo_crops
 
 CALIBRATION_IMAGES = 16
@@ -32,8 +32,8 @@ class RunInputs:
     origin: str
 
 
-def run_inputs(network: Network, images: int, seed: int, data: str | None) -> RunInputs:
-    """Return the first `images` of a file, else of the network's own data, else what fits its input.
+def run_inputs(network: Network, images: int, seed: int, data: str | Dataset | None) -> RunInputs:
+    """Return the first `images` of a file or other data, else of the network's own, else what fits its input.
 
     A network without data of its own gets crops of the shipped photograph, or seeded noise if it takes no
     picture.
@@ -43,7 +43,10 @@ def run_inputs(network: Network, images: int, seed: int, data: str | None) -> Ru
     if data is None and network.dataset in (None, PHOTOGRAPH):
         fitting = _crops if is_picture(network.input_shape) else _noise
         return fitting(network.input_shape, images, seed)
-    dataset = datasets[str(network.dataset)]() if data is None else read_data(data)
+    if data is None:
+        dataset = datasets[str(network.dataset)]()
+    else:
+        dataset = data if isinstance(data, Dataset) else read_data(data)
     dataset.check_fits(network.name, network.input_shape)
     if images > len(dataset):
         raise WorkloadError(

@@ -93,7 +93,14 @@ def whole(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
-def fingerprint(machine: Machine, network: LoweredNetwork, values: str, seed: int, run: MachineRun) -> str:
+def fingerprint(
+    machine: Machine,
+    network: LoweredNetwork,
+    values: str,
+    seed: int,
+    run: MachineRun,
+    arrivals: tuple[int, ...] | None = None,
+) -> str:
     """Return the digest of what was simulated and of what came out, without any names.
 
     It is equal across engines, orders of starting processes, and with or without a recording.
@@ -110,6 +117,8 @@ def fingerprint(machine: Machine, network: LoweredNetwork, values: str, seed: in
         "completed": run.completed,
         "outputs": None if run.outputs is None else array_digest(run.outputs),
     }
+    if arrivals is not None:
+        content["arrivals"] = arrivals
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,12 @@ from simcore.config import InvalidConfigError
 from simcore.errors import ConfigError, FileError, UnknownNameError
 from simcore.registry import near_miss
 from simcore.settings import assign_all, overlay
-from workloads import Network, networks
+from traces import TRACE_SUFFIXES, Trace, read_trace
+from workloads import Network, networks, read_scale_sim
 
 Setting = str | tuple[str, object]
 
 _YAML = (".yaml", ".yml")
-#: Kinds of files that will be workloads one day, and are told apart from misspelt names until then.
-_LATER = {
-    ".csv": "SCALE-Sim topologies are",
-    ".jsonl": "workload traces are",
-    ".json": "workload traces are",
-    ".trace": "workload traces are",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,40 +40,53 @@ def is_run_file(workload: str | Path | Network) -> bool:
     return not isinstance(workload, Network) and Path(workload).suffix.lower() in _YAML
 
 
-def resolve_network(workload: str | Path | Network) -> Network:
-    """Return the network of a registered name or of a file; a Network stays as it is.
+def is_workload_file(workload: str | Path | Network) -> bool:
+    """Tell whether a workload is a file that holds one, by its name."""
+    return (
+        not isinstance(workload, Network) and str(workload) not in networks and _reader(workload) is not None
+    )
 
-    raises : UnknownNameError, FileError or WorkloadError for what cannot be a workload
+
+def resolve_workload(workload: str | Path | Network) -> Trace:
+    """Return the network of a registered name or a file, and the requests to run it where a file has some.
+
+    raises : UnknownNameError, or FileError for a file that is no workload
     """
     if isinstance(workload, Network):
-        return workload
+        return Trace(workload)
     name = str(workload)
     if name in networks:
-        return networks[name]()
-    suffix = Path(name).suffix.lower()
-    if suffix == ".onnx":
-        return _read_onnx(name)
-    if suffix in _LATER:
-        raise FileError(
-            f"cannot run {name}: {_LATER[suffix]} not supported yet; "
-            f"choose a built-in workload: {', '.join(networks.names())}"
-        )
+        return Trace(networks[name]())
+    if (read := _reader(name)) is not None:
+        return read(name)
+    choices = (
+        f"choose a file that ends in {', '.join(_READERS)}, or a built-in one: {', '.join(networks.names())}"
+    )
     if "/" in name or Path(name).exists():
-        raise FileError(
-            f"cannot run {name}: it is no kind of workload that is known; "
-            f"choose a built-in one: {', '.join(networks.names())}"
-        )
-    return networks[name]()
+        raise FileError(f"cannot run {name}: it is no kind of workload that is known; {choices}")
+    return Trace(networks[name]())
 
 
-def _read_onnx(path: str) -> Network:
+def _reader(workload: str | Path) -> Callable[[str], Trace] | None:
+    return next((read for end, read in _READERS.items() if str(workload).lower().endswith(end)), None)
+
+
+def _read_onnx(path: str) -> Trace:
     try:
         from workloads.onnx_import import read_onnx  # an extra
     except ImportError as error:
         raise ConfigError(
             f"reading {path} needs the onnx package ({error}); install it with pip install 'imcsim[onnx]'"
         ) from None
-    return read_onnx(path)
+    return Trace(read_onnx(path))
+
+
+#: What reads files that are workloads, by how their names end.
+_READERS: Mapping[str, Callable[[str], Trace]] = {
+    **dict.fromkeys(TRACE_SUFFIXES, read_trace),
+    ".csv": lambda path: Trace(read_scale_sim(path)),
+    ".onnx": _read_onnx,
+}
 
 
 def resolve_machine(arch: str | Path | Machine, settings: Sequence[Setting] = ()) -> ResolvedMachine:

@@ -29,12 +29,15 @@ LARGEST_SEED = 2**63 - 1
 class RunConfig(Config):
     """Everything that decides what a run computes; options that only watch it are not here."""
 
-    workload: str = param(unit="", doc="name of a workload")
-    images: int = param(1, ge=1, unit="image", doc="how many to run, the first of the data")
+    workload: str = param(unit="", doc="name of a workload, or a file that holds one")
+    images: int = param(
+        1, ge=1, unit="image", doc="how many to run, the first of the data; left out, those a trace asks for"
+    )
     values: Literal["ideal", "device", "off"] = param(
         "ideal",
         unit="one of",
-        doc="ideal: exact; device: as slices, inputs and converters have it; off: none",
+        doc="ideal: exact; device: as slices, inputs and converters have it; off: none, and so by default "
+        "where weights are unknown",
     )
     seed: int = param(0, ge=0, le=LARGEST_SEED, unit="", doc="of noise; it never changes weights")
     warmup: int = param(0, ge=0, unit="image", doc="first images that metrics leave out")
@@ -60,12 +63,8 @@ class RunFile:
     machine: MachineFile
 
 
-def checked_config(values: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration that `values` write.
-
-    raises : ConfigError for whatever is out of bounds, or does not exist yet
-    """
-    config = RunConfig.parse(values, where="")
+def check_together(config: RunConfig) -> None:
+    """Raise ConfigError where parts of a run do not go together."""
     if config.warmup >= config.images:
         raise ConfigError(
             f"warmup must leave at least one image, got warmup {config.warmup} of {config.images}; "
@@ -76,7 +75,6 @@ def checked_config(values: Mapping[str, Any]) -> RunConfig:
             "values must be off with fast_forward, as images that are skipped would have none, got "
             f"{config.values}; add --values off"
         )
-    return config
 
 
 def read_run_file(path: str | Path, changes: Mapping[str, Any]) -> RunFile:
@@ -104,7 +102,7 @@ def read_run_file(path: str | Path, changes: Mapping[str, Any]) -> RunFile:
     written = {k: v for k, v in machine.items() if k != "extends"}
     machine_file = MachineFile(str(path), machine["extends"], written, lines)
     try:
-        config = checked_config({**values, **changes})
+        config = RunConfig.parse({**values, **changes}, where="")
     except InvalidConfigError as error:
         whole = MachineFile(str(path), "", values, document.lines)
         own = [p for p in error.problems if p.path.partition(".")[0] in changes]

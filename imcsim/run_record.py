@@ -18,6 +18,7 @@ from simcore.steady import FastForward
 SUMMARY_SCHEMA = "imcsim.summary/1"
 #: Keys of a summary that a run finds out, in the order in which they are printed.
 _FOUND = (
+    "notes",
     "inputs",
     "fingerprint",
     "history",

@@ -38,6 +38,8 @@ def report_table(run: Run, folder: str | None) -> RenderableType:
 def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     """Yield label and text of each line."""
     s = run.summary
+    for note in s["notes"]:
+        yield "note", Text(note)
     if s["inputs"] is not None:
         yield "inputs", Text(s["inputs"])
     if s["accuracy"] is not None:

@@ -13,12 +13,14 @@ from imcsim.resolve import (
     ResolvedMachine,
     Setting,
     is_run_file,
+    is_workload_file,
     machine_of_file,
     resolve_machine,
-    resolve_network,
+    resolve_workload,
 )
-from imcsim.run_config import RunConfig, RunFile, checked_config, read_run_file
+from imcsim.run_config import RunConfig, RunFile, check_together, read_run_file
 from simcore import ConfigError
+from traces import Trace
 from workloads import Network
 
 
@@ -27,11 +29,21 @@ class RunRequest:
     """What shall be run.
 
     config : all of it, in a form that a file can hold
+    name : what reports call the workload
+    trace : the network, with the requests and the images that a file brings
+    arrivals : cycle in which each image is there, None where all are from the start
     """
 
     config: RunConfig
-    network: Network
+    name: str
+    trace: Trace
     machine: Machine
+    arrivals: tuple[int, ...] | None
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+        return self.trace.network
 
 
 def resolve_request(
@@ -42,7 +54,7 @@ def resolve_request(
 ) -> RunRequest:
     """Load plugins, then turn names and files into what they stand for.
 
-    workload : a registered name, a Network, or a run's `config.yaml`
+    workload : a registered name, a file, a Network, or a run's `config.yaml`
     arch : a registered name, a file or a Machine; None takes the machine of a `config.yaml`
     settings : of the machine, over everything else
     changes : of the run, by the names of `RunConfig`; None stands for not given
@@ -52,24 +64,68 @@ def resolve_request(
     for name in ("data", "plugins"):  # a file that repeats the run may lie anywhere
         if name in given:
             given[name] = _absolute(given[name])
-    if is_run_file(workload):
-        file = read_run_file(str(workload), given)
-        config = file.config
-        load_plugins(config.plugins)
-        network = resolve_network(config.workload)
-        resolved = _machine_of_run(file, settings) if arch is None else resolve_machine(arch, settings)
-    else:
-        name = workload.name if isinstance(workload, Network) else str(workload)
-        config = checked_config({"workload": name, **given})
-        load_plugins(config.plugins)
-        network = resolve_network(workload)
-        if arch is None:
-            raise ConfigError(
-                "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
-            )
+    file = read_run_file(str(workload), given) if is_run_file(workload) else None
+    config = RunConfig.parse({"workload": _written(workload), **given}, "") if file is None else file.config
+    load_plugins(config.plugins)
+    source = workload if file is None else config.workload
+    trace = resolve_workload(source)
+    config = _settled(config, trace)
+    check_together(config)
+    if arch is not None:
         resolved = resolve_machine(arch, settings)
-    written = {"machine_name": resolved.name, "machine": resolved.written}
-    return RunRequest(config.model_copy(update=written), network, resolved.machine)
+    elif file is not None:
+        resolved = _machine_of_run(file, settings)
+    else:
+        raise ConfigError(
+            "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
+        )
+    _check_bits(trace, resolved)
+    config = config.model_copy(update={"machine_name": resolved.name, "machine": resolved.written})
+    name = trace.network.name if is_workload_file(source) else config.workload
+    return RunRequest(config, name, trace, resolved.machine, _arrivals(trace, config))
+
+
+def _written(workload: str | Path | Network) -> str:
+    """Return what a file that repeats the run, which may lie anywhere, calls a workload."""
+    if isinstance(workload, Network):
+        return workload.name
+    return str(Path(workload).resolve()) if is_workload_file(workload) else str(workload)
+
+
+def _settled(config: RunConfig, trace: Trace) -> RunConfig:
+    """Return a configuration in which what nobody chose is as the workload has it."""
+    own = {
+        "images": len(trace.arrivals) or 1,
+        "values": "ideal" if trace.network.has_parameters else "off",
+    }
+    return config.model_copy(update={k: v for k, v in own.items() if k not in config.model_fields_set})
+
+
+def _check_bits(trace: Trace, resolved: ResolvedMachine) -> None:
+    """Raise ConfigError if an operation asks for other widths than the machine's."""
+    asked = {trace.network.name: trace.bits} | {
+        f"{trace.network.name}.{name}": bits for name, bits in trace.operation_bits.items()
+    }
+    for who, bits in asked.items():
+        for (what, wanted), has in zip(vars(bits).items(), resolved.machine.bits, strict=True):
+            if wanted not in (None, has):
+                raise ConfigError(
+                    f"{who} has {what} {wanted}, but {resolved.name} computes with {has}; "
+                    f"add --set {what}={wanted}"
+                )
+
+
+def _arrivals(trace: Trace, config: RunConfig) -> tuple[int, ...] | None:
+    """Return when the images of a run are there, None if all are from the start."""
+    arrivals = trace.arrivals_of(config.images)
+    if not any(arrivals):
+        return None
+    if config.fast_forward:
+        raise ConfigError(
+            f"fast_forward needs images that are all there from the start, but {trace.network.name} has "
+            f"one that arrives in cycle {arrivals[-1]}; leave out --fast-forward"
+        )
+    return arrivals
 
 
 def _machine_of_run(file: RunFile, settings: Sequence[Setting]) -> ResolvedMachine:

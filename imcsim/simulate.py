@@ -35,6 +35,9 @@ from workloads import (
     quantize,
 )
 
+#: Told of networks of which only the structure is known.
+NO_WEIGHTS = "the workload brings no weights, so no values can be computed"
+
 
 class InterruptedRun(KeyboardInterrupt):
     """Ctrl-C during a run; `run` holds what is known of it, and the message says where that was saved."""
@@ -64,11 +67,12 @@ def run(
 ) -> Run:
     """Simulate a workload on a machine.
 
-    workload : a registered name, a Network, or the `config.yaml` of an earlier run, which needs no `arch`
+    workload : a registered name, a workload trace, a SCALE-Sim topology, a Network, or the `config.yaml` of
+        an earlier run, which needs no `arch`
     arch : a registered name, a YAML file, or a Machine
-    images : how many, the first of the data; 1 unless a `config.yaml` says otherwise
+    images : how many, the first of the data; 1 unless a `config.yaml` or a trace says otherwise
     values : `ideal`, the default, computes them in exact integers; `device` what arrays of real cells, wires
-        and converters return; `off` leaves them out
+        and converters return; `off`, the default where weights are unknown, leaves them out
     settings : parameters of the machine, as "core.adc.bits=6" or as path and value
     seed : of all noise; it never changes weights
     warmup : first images that are kept out of latency, interval, throughput and power
@@ -145,7 +149,12 @@ class _Job:
     def __post_init__(self) -> None:
         self.summary = empty_summary(self.request.config)
         self.lowered = lower(self.request.network)
-        self.summary["macs"] = self.lowered.macs
+        network = self.request.network
+        self.summary |= {
+            "workload": self.request.name,
+            "notes": [*network.notes, *([] if network.has_parameters else [NO_WEIGHTS])],
+            "macs": self.lowered.macs,
+        }
 
     def run(self) -> Run:
         """Map, calibrate, simulate, compare with the references, and add up."""
@@ -179,12 +188,21 @@ class _Job:
             raise ConfigError(
                 f"{config.machine_name} cannot skip what repeats, got fast_forward; leave out --fast-forward"
             )
+        if self.request.arrivals is not None and not machine.awaits_arrivals:
+            raise ConfigError(
+                f"{config.machine_name} has all images from the start, but {self.request.name} tells when "
+                "they arrive; let all requests have cycle 0"
+            )
         placed = machine.map(self.lowered)
         material = self._material()
         values = material.values if material is not None else None
         self._built()
         options = replace(
-            self.options, observe=self._look, built=self._built, fast_forward=config.fast_forward
+            self.options,
+            observe=self._look,
+            built=self._built,
+            fast_forward=config.fast_forward,
+            arrivals=self.request.arrivals,
         )
         try:
             machine_run = machine.simulate(placed, config.images, values, options)
@@ -217,7 +235,8 @@ class _Job:
                 run_inputs(network, config.images, config.seed, config.data)
             return None
         parameters = network.load_parameters()
-        inputs = run_inputs(network, config.images, config.seed, config.data)
+        data = self.request.trace.data if config.data is None else config.data
+        inputs = run_inputs(network, config.images, config.seed, data)
         self.summary["inputs"] = inputs.origin
         quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
         as_codes = quantised.input_quantization.quantize
@@ -236,7 +255,12 @@ class _Job:
         stream = stream_metrics(machine_run, config.warmup)
         self.summary |= {
             "fingerprint": fingerprint(
-                self.request.machine, self.lowered, config.values, config.seed, machine_run
+                self.request.machine,
+                self.lowered,
+                config.values,
+                config.seed,
+                machine_run,
+                self.request.arrivals,
             ),
             "history": history_digest(outcome),
             "cycles": outcome.cycles,

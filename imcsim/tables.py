@@ -58,6 +58,30 @@ def _section(section: Section) -> RenderableType:
     return Group("", Text(section.title, "bold"), "", table)
 
 
+def trace_table(info: Mapping[str, Any]) -> RenderableType:
+    """Return what is in a workload trace."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    shape = "x".join(map(str, info["input"]["shape"]))
+    table.add_row("input", f"{info['input']['name']}, {shape}")
+    kinds = ", ".join(f"{count} {op}" for op, count in info["operations_by_kind"].items())
+    table.add_row("operations", f"{info['operations']:,}: {kinds}")
+    table.add_row("work", f"{info['macs']:,} MACs an image, {info['weights']:,} weights")
+    last = f", the last at cycle {info['last_arrival_cycle']:,}" if info["requests"] else ""
+    table.add_row("requests", f"{info['requests']:,}{last}")
+    if (tensors := info["tensors"]) is not None:
+        held = ["weights"] * tensors["weights"] + [f"{tensors['images']} images"] * bool(tensors["images"])
+        table.add_row("tensors", Text(f"{tensors['file']}: {', '.join(held)}"))
+    asked = {what: value for what, value in info["precisions"].items() if value}
+    table.add_row("precisions", ", ".join(f"{k} {v}" for k, v in asked.items()) or "the machine's")
+    if info["dataset"] is not None:
+        table.add_row("made for", Text(info["dataset"]))
+    for note in info["notes"]:
+        table.add_row("note", Text(note))
+    return Group(Text(info["name"], "bold cyan"), Padding(table, (0, 0, 0, 2)))
+
+
 def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     """Return a mapping as a table of stages, with totals."""
     table = _table(gap=1)  # so that the digits networks fit into 80 columns

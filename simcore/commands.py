@@ -106,6 +106,9 @@ class Engine(Protocol):
     def peek(self) -> Any:
         """Return the tick of the next entry, infinity if there is none."""
 
+    def timeout(self, delay: Any) -> Any:
+        """Return a SimPy event in so many ticks."""
+
     def start(self, generator: Process) -> Wake:
         """Start a process and return its Wake."""
 

@@ -1,4 +1,4 @@
-"""Recorded activity out: what it adds up to, pictures of it, and files that other tools open."""
+"""Workload traces in and out; recorded activity out: what it adds up to, pictures, files for other tools."""
 
 from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
@@ -22,21 +22,29 @@ from traces.timeline import (
     time_in_bins,
     unit_groups,
 )
+from traces.trace_reader import read_trace
+from traces.trace_records import json_schema
+from traces.trace_writer import write_trace
+from traces.workload_trace import TRACE_SUFFIXES, Bits, Trace
 
 __all__ = [
     "CATEGORIES",
+    "TRACE_SUFFIXES",
     "Activity",
     "ArrayUse",
+    "Bits",
     "DrawnChannel",
     "DrawnNode",
     "LayerArrays",
     "LoadPoint",
+    "Trace",
     "UnitGroup",
     "bin_edges",
     "busy_fraction",
     "category_of_states",
     "category_time",
     "category_totals",
+    "json_schema",
     "load_activity",
     "merge_touching",
     "plot_arrays",
@@ -44,6 +52,7 @@ __all__ = [
     "plot_load_latency",
     "plot_timeline",
     "plot_utilisation",
+    "read_trace",
     "save_activity",
     "save_figure",
     "select",
@@ -52,4 +61,5 @@ __all__ = [
     "time_in_bins",
     "unit_groups",
     "write_chrome_trace",
+    "write_trace",
 ]

@@ -56,6 +56,7 @@ from workloads.quantized_nodes import (
     QuantizedSoftmax,
     QuantizedTable,
 )
+from workloads.scale_sim import read_scale_sim
 from workloads.scales import GivenScales, Quantization
 from workloads.window import Window
 from workloads.window_samples import sample_windows
@@ -124,6 +125,7 @@ __all__ = [
     "networks",
     "quantize",
     "read_data",
+    "read_scale_sim",
     "requantize",
     "sample_windows",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,11 @@ def read_data(path: str | Path, budget: int = BUDGET_BYTES) -> Dataset:
     budget : bytes that the file may expand to
     raises : FileError for whatever is wrong with the file
     """
-    arrays = read_npz(path, budget)
+    return dataset_of(read_npz(path, budget), path)
+
+
+def dataset_of(arrays: Mapping[str, NDArray[Any]], path: str | Path) -> Dataset:
+    """Return the images that a file at `path` holds as `read_data` has it; FileError for what is wrong."""
     for name in arrays:
         if name not in ("inputs", "labels"):
             hint = near_miss(name, ["inputs", "labels"])

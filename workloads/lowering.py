@@ -2,7 +2,8 @@
 
 A layer that changes nothing disappears; a factor and an offset for each channel (batch norm) join the matrix
 before them; a clipping joins whatever produces its input; zeros around a map join the convolution behind it.
-All but the first need to be the only reader of what they join, and nothing but a clipping passes a clipping.
+All but the first need to be the only reader of what they join, and nothing but a clipping passes a clipping
+or a scale that the network brings.
 A selection of a selection reads what that one reads. What cannot join becomes a node of its own.
 """
 
@@ -71,7 +72,8 @@ def lower(network: Network) -> LoweredNetwork:
         )
         source = layer.inputs[0]
         before = nodes.get(holder[source]) if readers[source] == 1 else None
-        joined = None if before is None else _join(before, layer)
+        passes = before is not None and _passes_scale(network.scales, source, layer)
+        joined = _join(before, layer) if before is not None and passes else None
         if joined is None:
             inputs = tuple(holder[source] for source in layer.inputs)
             joined = _node(layer, inputs, network.in_shapes(name), network.shapes[name])
@@ -157,6 +159,12 @@ def _past(select: SelectNode, first: Node) -> SelectNode:
         rows=_composed(first.rows, select.rows),
         columns=_composed(first.columns, select.columns),
     )
+
+
+def _passes_scale(scales: GivenScales, source: str, layer: Layer) -> bool:
+    """Whether `layer` gives the same if what it reads is not rounded to a given scale before."""
+    before, behind = scales.tensors.get(source), scales.tensors.get(layer.name)
+    return before is None or (_clip(layer) is not None and behind in (None, before))
 
 
 def _clip(layer: Layer) -> Clip | None:

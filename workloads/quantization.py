@@ -139,9 +139,10 @@ class _Calibration:
 
     def _quantization(self, name: str) -> Quantization:
         """Return how a tensor, all of whose values are observed, is quantised."""
-        if name != self._lowered.input and _keeps_quantization(node := self._lowered[name]):
+        given = self._lowered.scales.tensors.get(name)
+        if name != self._lowered.input and _keeps_quantization(node := self._lowered[name], given):
             return self._tensors[node.inputs[0]]
-        if (given := self._lowered.scales.tensors.get(name)) is not None:
+        if given is not None:
             return given
         if name != self._lowered.input and isinstance(self._lowered[name], SoftmaxNode):
             return Quantization.of_range(0.0, 1.0, self._bits[1])
@@ -180,9 +181,9 @@ def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
         raise WorkloadError(f"{lowered.name} takes finite inputs, got nan or infinity; clean them first")
 
 
-def _keeps_quantization(node: Node) -> bool:
+def _keeps_quantization(node: Node, given: Quantization | None) -> bool:
     if isinstance(node, TableNode):
-        return activations[node.function].clip is not None
+        return given is None and activations[node.function].clip is not None
     return isinstance(node, MaxPoolNode | SelectNode)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 #: Below it float32 loses digits; what is smaller counts as zero.
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+LARGEST_SCALE = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)

@@ -109,11 +109,19 @@ class Window:
 
     def coverage(self, size: Size) -> NDArray[np.int64]:
         """Return how many pixels inside a map of `size` each output pixel reads, (height, width) int64."""
-        inside = np.ones(size, dtype=np.int64)
-        counts = np.zeros(self.output_size(size), dtype=np.int64)
-        for tap in self.taps(inside, 0):
-            counts += tap
-        return counts
+        return np.outer(self._covered(0, size), self._covered(1, size))
+
+    def misses_all(self, size: Size) -> bool:
+        """Tell whether some output pixel reads only padding over a map of `size`."""
+        return not (self._covered(0, size).all() and self._covered(1, size).all())
+
+    def _covered(self, axis: int, size: Size) -> NDArray[np.int64]:
+        """Return how many of the kernel's places along an axis are inside the map, for each of its steps."""
+        step = self.dilation[axis]
+        starts = np.arange(self.output_size(size)[axis]) * self.stride[axis] - self.padding[axis]
+        first = np.maximum(0, -(starts // step))  # the first place that is not before the map
+        behind = np.minimum(self.kernel[axis], (size[axis] - 1 - starts) // step + 1)
+        return np.asarray(np.maximum(0, behind - first), np.int64)
 
     def taps(self, maps: NDArray[Any], fill: float) -> Iterator[NDArray[Any]]:
         """Yield for each kernel position, row by row, the pixels that it reads.

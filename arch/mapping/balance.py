@@ -111,7 +111,7 @@ def within_budget(loads: Mapping[str, Load], cores: int, given: Mapping[str, int
         more = " and those that layers gives" if given else ""
         raise MappingError(
             f"balance.cores={cores} is too few: one copy of each layer{more} takes {least.cores}; "
-            f"set balance.cores to {least.cores} or more"
+            f"set balance.cores to {least.cores} or more, or choose a machine that has as many"
         )
     shortest = max(1, at_interval(loads, 1, given).interval)  # that of the given copies
     intervals = range(shortest, max(shortest, least.interval) + 1)

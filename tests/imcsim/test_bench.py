@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import Bench, benches, measure
 from benchmarks.imagenet import peak, products
+from benchmarks.onnx_files import resnet50_file
 from imcsim.bench_report import _THREADS, bench_json
 from tests.imcsim.command_bench import command, refusal
+from workloads import lower, networks
+from workloads.onnx_import import read_onnx
 
 RESNET50 = {
     "resnet50-array": 20,
@@ -19,6 +23,7 @@ RESNET50 = {
     "resnet50-eight": 9,
     "resnet50-fast-forward": 1.5,
     "resnet50-link": 4,
+    "resnet50-trace": 1.1,
     "resnet50-setup": 2,
     "resnet50-memory": 1,
     "resnet50-memory-eight": 1.1,
@@ -26,6 +31,8 @@ RESNET50 = {
     "vgg16-group": 10,
     "densenet121-memory": 1,
     "vgg16-memory": 1,
+    "onnx-import": 3,
+    "onnx-memory": 4,
 }
 
 
@@ -40,6 +47,15 @@ def counted(*rounds: tuple[float, float], **fields: object) -> Bench:
 def test_costs_of_resnet50_are_bounded(name: str, bound: float) -> None:
     assert (benches[name].figure, benches[name].bound) == ("cost", bound)
     assert benches[name].unit == ("MiB" if "memory" in name else "s")
+
+
+def test_the_onnx_file_of_the_benchmarks_is_resnet50() -> None:
+    network, known = read_onnx(resnet50_file()), networks["resnet50"]()
+    assert lower(network).canonical() == lower(known).canonical()
+    own, expected = network.load_parameters(), known.load_parameters()
+    for layer, name in (("stem", "weight"), ("stage4-block3-conv3-norm", "running_var"), ("fc", "bias")):
+        assert np.array_equal(own[layer][name], expected[layer][name])
+    assert resnet50_file().stat().st_size > 100e6
 
 
 def test_both_sides_are_medians_of_the_rounds_behind_the_first() -> None:

@@ -82,9 +82,6 @@ def test_wrong_input_is_one_line_with_a_next_step(args: list[str], message: str)
 @pytest.mark.parametrize(
     ("workload", "reason"),
     [
-        ("net.onnx", "ONNX files are not supported yet"),
-        ("layers.csv", "SCALE-Sim topologies are not supported yet"),
-        ("work.jsonl", "workload traces are not supported yet"),
         ("some/where.bin", "it is no kind of workload that is known"),
     ],
 )

@@ -43,8 +43,9 @@ def test_a_setting_finds_the_final_kind_wherever_that_is_set() -> None:
 
 def test_structure_alone_runs_without_values_only() -> None:
     with pytest.raises(WorkloadError, match="bare is structure only"):
-        imcsim.run(structure(), "dataflow")
-    run = imcsim.run(structure(), "dataflow", values="off", images=20)
+        imcsim.run(structure(), "dataflow", values="ideal")
+    run = imcsim.run(structure(), "dataflow", images=20)
+    assert run.summary["values"] == "off"
     assert (run.outputs, run.quantised) == (None, None)
     assert run.summary["images"] == 20
 

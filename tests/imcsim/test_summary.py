@@ -34,6 +34,7 @@ ADDED = {
     "clipped_conversions",
     "formulations",
     "fast_forward",
+    "notes",
 }
 
 

@@ -101,7 +101,7 @@ class BareTimeout(Worker):
 class BareEvent(Worker):
     def spend(self) -> Process:
         yield self.work.hold(3)
-        yield self.simulation.engine.timeout(2)  # type: ignore[attr-defined]
+        yield self.simulation.engine.timeout(2)
 
 
 class ForgottenYield(Worker):

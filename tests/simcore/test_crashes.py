@@ -125,7 +125,7 @@ def test_a_helper_that_calls_waits_for_is_refused(engine: EngineName) -> None:
     drain = simulation.parts[-1]
 
     def helper() -> Process:
-        yield drain.waits_for(simulation.engine.timeout(1), "x")  # type: ignore[attr-defined]
+        yield drain.waits_for(simulation.engine.timeout(1), "x")
 
     simulation.engine.start(helper())
     with pytest.raises(WiringError, match="process 'helper' calls waits_for"):

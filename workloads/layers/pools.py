@@ -25,7 +25,7 @@ class _Pool2d(Layer):
         channels, height, width = self._only(inputs)
         window = self.effective_window((height, width))
         pooled = self._slide(window, (height, width))
-        if not window.coverage((height, width)).all():
+        if window.misses_all((height, width)):
             raise self._error(
                 f"padding {self.window.padding} leaves windows without a single pixel of the "
                 f"{height}x{width} input; pad less"

@@ -45,14 +45,14 @@ def plain_convolution(t: Translation, node: Operator) -> Sequence[Value]:
 def quantised_convolution(t: Translation, node: Operator) -> Sequence[Value]:
     """Convolve with the scales of what is read, of weights and of the result."""
     view = t.view(node, 0)
-    give_scale(t, node, view, tensor_scale(t, node, 1, 2))
+    give_scale(t, view, tensor_scale(t, node, 1, 2))
     weight = _dequantised(t, node, 3)
     bias = t.constant(node, 8)
     if bias is not None:
         source = tensor_scale(t, node, 1, 2).scale
         bias = _scaled_bias(bias, source, weight)
     result = convolve(t, node, view, weight, bias)
-    give_scale(t, node, result, tensor_scale(t, node, 6, 7))
+    give_scale(t, result, tensor_scale(t, node, 6, 7))
     return [result]
 
 
@@ -144,13 +144,13 @@ def product(t: Translation, node: Operator) -> Sequence[Value]:
 def quantised_product(t: Translation, node: Operator) -> Sequence[Value]:
     """Multiply with the scales of what is read, of the constant matrix and of the result."""
     view = t.view(node, 0)
-    give_scale(t, node, view, tensor_scale(t, node, 1, 2))
+    give_scale(t, view, tensor_scale(t, node, 1, 2))
     weight = _dequantised(t, node, 3)
     if len(weight.shape) != 2:
         raise UnmappableError(f"its weights have shape {weight.shape}", "use a matrix")
     result = multiply(t, node, view, len(view.axes) - 1, weight.shape[1], lambda: weight.array().T, None)
     _give_weight_scale(t, node, result.layer, weight, axis=1)
-    give_scale(t, node, result, tensor_scale(t, node, 6, 7))
+    give_scale(t, result, tensor_scale(t, node, 6, 7))
     return [result]
 
 

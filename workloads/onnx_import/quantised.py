@@ -29,7 +29,7 @@ _INTEGERS = {
 def quantise(t: Translation, node: Operator) -> Sequence[Value]:
     """Leave a tensor what it is; its scale is taken over."""
     view = t.view(node)
-    give_scale(t, node, view, tensor_scale(t, node, 1, 2))
+    give_scale(t, view, tensor_scale(t, node, 1, 2))
     return [view]
 
 
@@ -38,16 +38,18 @@ def dequantise(t: Translation, node: Operator) -> Sequence[Value]:
     """Pass on integers that are computed; give the real numbers of constant ones."""
     value = t.value(node, 0)
     if not isinstance(value, Constant):
-        return [value]
+        view = t.made(value)
+        give_scale(t, view, tensor_scale(t, node, 1, 2))
+        return [view]
     if node.get("block_size", 0):
         raise UnmappableError(
             "its scales change within a channel (block_size)", "use a scale for each channel"
         )
-    scale, zero = t.constant(node, 1), t.constant(node, 2)
-    if scale is None:
+    steps, zero = t.constant(node, 1), t.constant(node, 2)
+    if steps is None:
         raise UnmappableError("it has no scale", "give it one")
     axis = node.get("axis", 1)
-    return [dequantised(value, scale, zero, axis + len(value.shape) if axis < 0 else axis)]
+    return [dequantised(value, steps, zero, axis + len(value.shape) if axis < 0 else axis)]
 
 
 def dequantised(integers: Constant, scale: Constant, zero: Constant | None, axis: int) -> Constant:
@@ -94,11 +96,15 @@ def tensor_scale(t: Translation, node: Operator, scale_place: int, zero_place: i
     return Quantization(step, offset + shift, bits)
 
 
-def give_scale(t: Translation, node: Operator, view: View, scale: Quantization) -> None:
-    """Take over the scale of a tensor; the first counts."""
+def give_scale(t: Translation, view: View, scale: Quantization) -> None:
+    """Take over the scale of a tensor.
+
+    raises : UnmappableError if it has another one already
+    """
     known = t.tensor_scales.setdefault(view.layer, scale)
     if known != scale:
-        t.notes.append(
-            f"{node.label}: what it reads has a scale already, {known.scale:.6g} for {scale.scale:.6g}; the "
-            "first is kept"
+        raise UnmappableError(
+            f"it takes a scale of {scale.scale:.6g} and zero point {scale.zero} for a tensor that has "
+            f"{known.scale:.6g} and {known.zero}",
+            "use one scale and zero point for each tensor, wherever it is read",
         )

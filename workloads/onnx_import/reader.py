@@ -148,11 +148,17 @@ def _translated(t: Translation, proto: Any, node: Operator, known: list[Value]) 
     """Return what a node's outputs become."""
     constants = {name: t.values[name] for name in node.inputs if name}
     if proto.domain not in _DOMAINS:
-        raise UnmappableError(f"its domain {proto.domain!r} is unknown", "export with standard operators")
+        quantised = ", quantised in the QDQ format" if proto.domain == "com.microsoft" else ""
+        raise UnmappableError(
+            f"its domain {proto.domain!r} is unknown", "export with standard operators" + quantised
+        )
     if node.kind in refusals:
         raise UnmappableError(*refusals[node.kind])
     for name, value in node.attributes.items():
-        if isinstance(value, float | list) and node.kind != "Clip" and not np.isfinite(value).all():
+        numbers = [
+            each for each in (value if isinstance(value, list) else [value]) if isinstance(each, float)
+        ]
+        if node.kind != "Clip" and not np.isfinite(numbers).all():
             raise UnmappableError(f"its attribute {name} is {value}", "export it anew")
     only_constants = all(isinstance(value, Constant) for value in known)
     if only_constants and node.kind != "DequantizeLinear":

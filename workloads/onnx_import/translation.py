@@ -111,7 +111,8 @@ class Translation:
         self._shapes: dict[str, Shape] = {}
         self._unsized: deque[Layer] = deque()
         if channels is not None:
-            self._bind([channels], [axis for axis in self.long_axes if axis != channels])
+            others = [axis for axis in range(1, len(graph.input.shape)) if axis != channels]
+            self._bind([channels], others if len(others) <= 2 else [a for a in others if a in self.long_axes])
 
     # -- names and layers ------------------------------------------------------------------------------------
 
@@ -367,14 +368,14 @@ class Translation:
         if self._bound or not any(isinstance(atom.axis, int) for axis in view.axes for atom in axis):
             return view
         place %= len(view.axes)
-        others = [view.axes[i] for i in range(len(view.axes)) if i != place]
-        pixels = [axis for axis in others if axis]
-        whole_axes = all(
-            len(axis) <= 1 and all(atom.size == self.graph.input.shape[_number(atom)] for atom in axis)
-            for axis in [view.axes[place], *pixels]
-        )
-        if whole_axes and len(pixels) <= 2:
-            self._bind(map(_number, view.axes[place]), [_number(atom) for (atom,) in pixels])
+        sizes = self.graph.input.shape
+        if all(len(axis) <= 1 and all(a.size == sizes[_number(a)] for a in axis) for axis in view.axes):
+            channels = [_number(atom) for atom in view.axes[place]] or [
+                axis for axis, size in enumerate(sizes) if axis and size == 1
+            ]
+            pixels = [axis for axis in range(1, len(sizes)) if axis not in channels[:1]]
+            if len(pixels) <= 2:
+                self._bind(channels[:1], pixels)
         if not self._bound:
             self._bind_as_they_come()
         return self.resolved(view)

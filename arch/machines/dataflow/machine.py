@@ -24,6 +24,7 @@ class Dataflow(Machine):
     config: DataflowConfig
     device_values = True
     skips_periods = True
+    awaits_arrivals = True
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -61,6 +62,7 @@ class Dataflow(Machine):
         )
         chip = simulation.build(DataflowChip, PartConfig())
         chip.lay_out(self.config, placed, images)
+        chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
         outputs = chip.attach(self.config, placed, values) if values is not None else None
         crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
 

@@ -153,18 +153,20 @@ LOADS = {"a": Load(100, 1), "b": Load(50, 3)}
         (
             {"strategy": "budget", "cores": 3},
             {},
-            "balance.cores=3 is too few: one copy of each layer takes 4; set balance.cores to 4 or more",
+            "balance.cores=3 is too few: one copy of each layer takes 4; set balance.cores to 4 or "
+            "more, or choose a machine that has as many",
         ),
         (
             {"cores": 3},
             {},
-            "balance.cores=3 is too few: one copy of each layer takes 4; set balance.cores to 4 or more",
+            "balance.cores=3 is too few: one copy of each layer takes 4; set balance.cores to 4 or "
+            "more, or choose a machine that has as many",
         ),
         (
             {"cores": 5},
             {"b": 2},
             "balance.cores=5 is too few: one copy of each layer and those that layers gives takes 7; "
-            "set balance.cores to 7 or more",
+            "set balance.cores to 7 or more, or choose a machine that has as many",
         ),
         (
             {"strategy": "interval", "interval": 10, "cores": 12},
