@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simcore.errors import WorkloadError
 from workloads.layers import Input, Select
 from workloads.network import Network
-from workloads.onnx_import import elementwise, joins, matrices, pools, quantised, shapes
+from workloads.onnx_import import elementwise, joins, matrices, picking, pools, quantised, shapes
 from workloads.onnx_import.constants import Constant, fold
 from workloads.onnx_import.functions import Elementwise
 from workloads.onnx_import.model_file import OnnxGraph, read_graph
@@ -31,7 +31,7 @@ from workloads.onnx_import.views import (
 from workloads.scales import GivenScales
 
 #: The modules whose translators are registered when they are imported.
-MODULES = (elementwise, joins, matrices, pools, quantised, shapes)
+MODULES = (elementwise, joins, matrices, picking, pools, quantised, shapes)
 
 #: Domains whose operators are known; scikit-learn's models are of the second.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto
+from onnx.reference import ReferenceEvaluator
 
 import imcsim
 from tests.workloads.onnx_import.error_bound import error_bound
@@ -13,6 +16,8 @@ from tests.workloads.onnx_import.models import (
     by_network,
     channels_first,
     imported,
+    model,
+    node,
     random_images,
     runtime_outputs,
 )
@@ -49,3 +54,33 @@ def test_an_operator_agrees_with_onnx_runtime_in_reals_and_on_the_machine(name: 
     assert run.outputs is not None
     assert (np.abs(run.outputs.reshape(expected.shape) - expected) <= bound + 1e-5).all()
     assert bound.max() < 0.005 * np.abs(expected).max() + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "tolerance"),
+    [(TensorProto.DOUBLE, np.float64, 1e-6), (TensorProto.FLOAT16, np.float16, 0.02)],
+)
+def test_numbers_of_other_widths_are_read_as_reals(
+    kind: int, precision: type[np.floating[Any]], tolerance: float, tmp_path: Path
+) -> None:
+    drawn = np.random.default_rng(3)
+    constants = {
+        "w": drawn.normal(size=(4, 3, 2, 2)),
+        "b": drawn.normal(size=4),
+        "k": np.array(1.5),
+        "g": drawn.normal(size=(80, 7)) / 9,
+    }
+    nodes = [
+        node("Conv", "x w b", "c"),
+        node("Mul", "c k", "m"),
+        node("Flatten", "m", "f"),
+        node("Gemm", "f g", "e"),
+        node("Cast", "e", to=TensorProto.FLOAT),
+    ]
+    typed = {name: np.asarray(array, precision) for name, array in constants.items()}
+    made = model(nodes, ("N", 3, 6, 5), typed, kind=kind)
+    images = random_images((3, 6, 5)).astype(precision)
+    # ONNX Runtime has no convolution in these widths
+    results: Any = ReferenceEvaluator(made).run(None, {"x": images})
+    in_reals = by_network(imported(made, tmp_path), images)
+    np.testing.assert_allclose(in_reals, results[0], atol=tolerance)
