@@ -152,8 +152,11 @@ def _filled(node: NodeProto, shape: Constant) -> Constant:
     if min(sizes, default=0) < 0:
         raise UnmappableError(f"it makes a constant of shape {sizes}", "use sizes from 0 up")
     _check_size(node, prod(sizes))
-    given = [numpy_helper.to_array(each.t) for each in node.attribute if each.name == "value"]
-    value = given[0].reshape(-1)[0] if given else np.float32(0.0)
+    value = np.float32(0.0)
+    for given in (each.t for each in node.attribute if each.name == "value"):
+        if tuple(given.dims) != (1,) or given.data_location == TensorProto.EXTERNAL:
+            raise UnmappableError("its value is not one number", "give it one")
+        value = numpy_helper.to_array(given)[0]
     return Constant(sizes, lambda: np.broadcast_to(value, sizes))
 
 

@@ -14,11 +14,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import (
-    AttributeProto,
     FunctionProto,
     GraphProto,
     ModelProto,
@@ -26,11 +23,11 @@ from onnx import (
     TensorProto,
     TypeProto,
     ValueInfoProto,
-    numpy_helper,
 )
 
 from simcore.errors import FileError, WorkloadError
-from workloads.onnx_import.constants import MOST_ELEMENTS, MOST_PIXELS, Constant
+from workloads.onnx_import.constants import MOST_PIXELS, Constant
+from workloads.onnx_import.tensors import constant_of, holds_constant, tensors_of
 
 #: What protobuf can hold at most.
 MOST_BYTES = 2**31 - 1
@@ -92,11 +89,11 @@ def read_graph(path: str | Path) -> OnnxGraph:
     model = _parsed(path)
     _check_bounds(model, path)
     folder = Path(os.path.realpath(path)).parent
-    held = {name: _constant(tensor, folder, path) for name, tensor in _tensors(model.graph)}
+    held = {name: constant_of(tensor, folder, path) for name, tensor in tensors_of(model.graph)}
     _checked(path)
     if model.functions:
         model = _written_out(model, path)
-        held = {name: _constant(tensor, folder, path) for name, tensor in _tensors(model.graph)}
+        held = {name: constant_of(tensor, folder, path) for name, tensor in tensors_of(model.graph)}
     opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST_OPSET:
         raise WorkloadError(
@@ -108,7 +105,7 @@ def read_graph(path: str | Path) -> OnnxGraph:
     names = [each.name for each in model.graph.output]
     real = [each.name for each in model.graph.output if _holds_numbers(each.type)]
     return OnnxGraph(
-        nodes=tuple(node for node in model.graph.node if not _holds_constant(node)),
+        nodes=tuple(node for node in model.graph.node if not holds_constant(node)),
         constants=held,
         input=graph_input,
         outputs=tuple(real),
@@ -229,133 +226,6 @@ def _expanded_nodes(model: ModelProto) -> int:
     return count(model.graph.node, 0)
 
 
-def _holds_constant(node: NodeProto) -> bool:
-    return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
-
-
-def _tensors(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
-    """Yield the name and the tensor of every initializer and of every node that holds a constant."""
-    for tensor in graph.initializer:
-        yield tensor.name, tensor
-    for node in graph.node:
-        if _holds_constant(node) and node.output:
-            for attribute in node.attribute:
-                if (tensor := _of_attribute(attribute)) is not None:
-                    yield node.output[0], tensor
-
-
-def _of_attribute(attribute: AttributeProto) -> TensorProto | None:
-    """Return the tensor that an attribute of a Constant node stands for."""
-    match attribute.name:
-        case "value":
-            return attribute.t
-        case "value_float":
-            return numpy_helper.from_array(np.array(attribute.f, np.float32))
-        case "value_floats":
-            return numpy_helper.from_array(np.array(attribute.floats, np.float32))
-        case "value_int":
-            return numpy_helper.from_array(np.array(attribute.i, np.int64))
-        case "value_ints":
-            return numpy_helper.from_array(np.array(attribute.ints, np.int64))
-    return None
-
-
-def _constant(tensor: TensorProto, folder: Path, path: str | Path) -> Constant:
-    """Return a tensor that is read when somebody asks for it, its size checked now."""
-    shape = tuple(tensor.dims)
-    if tensor.data_type not in onnx.helper.get_all_tensor_dtypes():
-        raise FileError(f"{path}: tensor {tensor.name!r} is of no known type; export it anew")
-    if min(shape, default=0) < 0 or prod(shape) > MOST_ELEMENTS:
-        raise FileError(
-            f"{path}: tensor {tensor.name!r} claims shape {shape}, at most {MOST_ELEMENTS} elements are "
-            "allowed; store it smaller"
-        )
-    if tensor.data_location == TensorProto.EXTERNAL:
-        data = _External.of(tensor, folder, path)
-        return Constant(
-            shape, lambda: _finite(_array(data.filled(tensor), path), tensor, path), in_memory=False
-        )
-    return Constant(shape, lambda: _array(tensor, path))
-
-
-def _array(tensor: TensorProto, path: str | Path) -> NDArray[Any]:
-    try:
-        return numpy_helper.to_array(tensor)
-    except Exception as error:  # whatever does not fit its shape and type
-        raise FileError(
-            f"{path}: tensor {tensor.name!r} does not hold what its shape and type claim ({error}); "
-            "export it anew"
-        ) from None
-
-
-def _finite(array: NDArray[Any], tensor: TensorProto, path: str | Path) -> NDArray[Any]:
-    """Return an array that holds neither nan nor infinity; FileError for others."""
-    if not Constant.of(array).is_finite:
-        raise FileError(f"{path}: tensor {tensor.name!r} holds nan or infinity; train the network anew")
-    return array
-
-
-@dataclass(frozen=True)
-class _External:
-    """Where in a file beside the model a tensor's bytes are."""
-
-    file: Path
-    offset: int
-    length: int
-
-    @classmethod
-    def of(cls, tensor: TensorProto, folder: Path, path: str | Path) -> _External:
-        """Return a tensor's place, checked.
-
-        raises : FileError for places outside the model's folder, behind links, or beyond the file's end
-        """
-        given = {entry.key: entry.value for entry in tensor.external_data}
-        location = given.get("location", "")
-        file = folder / location
-        try:
-            status = os.lstat(file)
-        except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            raise FileError(
-                f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}: {said}; put that "
-                "file beside the model"
-            ) from None
-        inside = os.path.realpath(file) == os.path.join(folder, os.path.normpath(location))
-        outside = os.path.isabs(location) or ".." in Path(location).parts
-        if outside or not inside or not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise FileError(
-                f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}; it must be a regular "
-                "file in the model's folder, not a link"
-            )
-        needed = _bytes_of(tensor)
-        try:
-            offset = int(given.get("offset", 0))
-            length = int(given.get("length", needed))
-        except ValueError:
-            offset = length = -1
-        if offset < 0 or length != needed or offset + length > status.st_size:
-            raise FileError(
-                f"{path}: data of tensor {tensor.name!r}, {needed} bytes, is said to be "
-                f"{given.get('length', needed)} bytes from byte {given.get('offset', 0)} of {location!r}, "
-                f"which has {status.st_size}; export it anew"
-            )
-        return cls(file, offset, length)
-
-    def filled(self, tensor: TensorProto) -> TensorProto:
-        """Return `tensor` with its bytes."""
-        with open(self.file, "rb") as stream:
-            stream.seek(self.offset)
-            content = stream.read(self.length)
-        return TensorProto(dims=tensor.dims, data_type=tensor.data_type, name=tensor.name, raw_data=content)
-
-
-def _bytes_of(tensor: TensorProto) -> int:
-    """Return how many bytes a tensor's numbers take."""
-    bits = 4 if tensor.data_type in (TensorProto.INT4, TensorProto.UINT4) else 8
-    itemsize: int = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    return int(-(-prod(tensor.dims) * itemsize * bits // 8))
-
-
 def _checked(path: str | Path) -> None:
     """Let the onnx package check the file as a whole, shapes and types included."""
     try:
@@ -419,15 +289,15 @@ def _inferred(
     graph.node.extend(
         node
         for node in model.graph.node
-        if not _holds_constant(node) or held[node.output[0]].size <= SHOWN_ELEMENTS
+        if not holds_constant(node) or held[node.output[0]].size <= SHOWN_ELEMENTS
     )
-    kinds = {name: tensor.data_type for name, tensor in _tensors(model.graph)}
+    kinds = {name: tensor.data_type for name, tensor in tensors_of(model.graph)}
     shown = [tensor for tensor in model.graph.initializer if held[tensor.name].size <= SHOWN_ELEMENTS]
     graph.initializer.extend(tensor for tensor in shown if tensor.data_location != TensorProto.EXTERNAL)
     inside = {tensor.name for tensor in graph.initializer}
     (kind,) = (each.type.tensor_type.elem_type for each in model.graph.input if each.name == graph_input.name)
     graph.input.append(onnx.helper.make_tensor_value_info(graph_input.name, kind, graph_input.shape))
-    held_nodes = {node.output[0] for node in graph.node if _holds_constant(node)}
+    held_nodes = {node.output[0] for node in graph.node if holds_constant(node)}
     for name, constant in held.items():
         if name not in held_nodes and (name not in inside or model.ir_version < 4):
             graph.input.append(onnx.helper.make_tensor_value_info(name, kinds[name], constant.shape))

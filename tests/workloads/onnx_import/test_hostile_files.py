@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from imcsim.cli import main
 from simcore.errors import FileError, SimError
@@ -156,6 +156,31 @@ HOSTILE: dict[str, Callable[[], ModelProto]] = {
     "more-dims-than-data": lambda: with_dims(400, 3, 3, 3),
     "zero-dims": lambda: with_dims(0, 3, 3, 3),
     "empty-image": lambda: model([node("Relu", "x")], ("N", 0, 4)),
+    "sparse-constant": Case(
+        [
+            helper.make_node(
+                "Constant",
+                [],
+                ["c"],
+                sparse_value=helper.make_sparse_tensor(
+                    numpy_helper.from_array(floats(1), "v"), numpy_helper.from_array(whole(0), "i"), [3]
+                ),
+            ),
+            node("Mul", "x c"),
+        ],
+        (3,),
+    ).model,
+    "text-constant": Case(
+        [helper.make_node("Constant", [], ["c"], value_string="hello"), node("Mul", "x c")], (3,)
+    ).model,
+    "value-of-many": Case(
+        [
+            node("ConstantOfShape", "s", "c", value=numpy_helper.from_array(floats(5))),
+            node("Mul", "x c"),
+        ],
+        (3,),
+        {"s": whole(3)},
+    ).model,
     "expand-bomb": Case(
         [node("GlobalAveragePool", "x", "g"), node("Expand", "g s")], MAP, {"s": whole(1, 3, 2**40, 1)}
     ).model,
