@@ -191,6 +191,8 @@ def _join_views(t: Translation, node: Operator, views: list[View]) -> View:
     rank = max(len(view.axes) for view in views)
     views = [View(view.layer, ((),) * (rank - len(view.axes)) + view.axes) for view in views]
     views = [t.asked_for(view, 1 if rank > 1 else 0) for view in views]
+    if any(len({view.axes[place] for view in views if view.axes[place]}) > 1 for place in range(rank)):
+        views = [t.places_in_order(f"{node.name}-order", view) for view in views]
     axes = tuple(_common_axis(views, place) for place in range(rank))
     views = [_repeated(t, node, view, axes, views) for view in views]
     layers = tuple(view.layer for view in views)

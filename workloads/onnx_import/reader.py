@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from workloads.layers import Input, Select
+from workloads.layers import Input
 from workloads.network import Network
 from workloads.onnx_import import elementwise, joins, matrices, picking, pools, quantised, shapes
 from workloads.onnx_import.constants import Constant, fold
@@ -19,14 +19,9 @@ from workloads.onnx_import.model_file import OnnxGraph, read_graph
 from workloads.onnx_import.operators import refusals, translators
 from workloads.onnx_import.translation import Broken, Operator, Translation, Value
 from workloads.onnx_import.views import (
-    AXES,
     UnmappableError,
     View,
-    covers,
-    is_whole,
-    places,
     transposition,
-    whole,
 )
 from workloads.scales import GivenScales
 
@@ -54,7 +49,8 @@ def read_onnx(path: str | Path) -> Network:
         nodes = "1 node" if len(problems) == 1 else f"{len(problems)} nodes"
         raise WorkloadError("\n".join([f"{path}: {nodes} cannot be mapped:", *problems]))
     first = translation.input_layer()
-    output = _with_places_in_order(translation, graph.outputs[0])
+    output = translation.made(translation.values[graph.outputs[0]])
+    output = translation.places_in_order(f"{graph.outputs[0]}-order", output)
     for which, name, view in (
         ("input", graph.input.name, translation.made(translation.values[graph.input.name])),
         ("output", graph.outputs[0], output),
@@ -67,20 +63,6 @@ def read_onnx(path: str | Path) -> Network:
                 f"the {which} {name!r} is channels first: the file's, with its axes transposed to {order}"
             )
     return _network(translation, first, output.layer, Path(path).stem)
-
-
-def _with_places_in_order(t: Translation, output: str) -> View:
-    """Return the view of an output, behind a layer that orders the places of shuffled axes."""
-    view = t.made(t.values[output])
-    axes, picked = list(view.axes), {}
-    for kind, size in zip(AXES, t.shape(view.layer), strict=True):
-        for place, axis in enumerate(axes):
-            if axis and covers(axis, kind, size) and not is_whole(axis, size):
-                picked[kind] = tuple(int(index) for index in places(axis))
-                axes[place] = whole(kind, size)
-    if not picked:
-        return view
-    return View(t.add(Select(name=t.name(f"{output}-order"), inputs=(view.layer,), **picked)), tuple(axes))
 
 
 def _translated_graph(graph: OnnxGraph) -> tuple[Translation, list[str]]:

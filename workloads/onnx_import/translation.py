@@ -339,6 +339,19 @@ class Translation:
         layer = Select(name=self.name(f"{node.name}-channels"), inputs=(view.layer,), channels=picked)
         return view.with_axis(place, whole(CHANNELS, len(picked)), self.add(layer))
 
+    def places_in_order(self, name: str, view: View) -> View:
+        """Return a view behind a layer called `name` that orders the places of shuffled axes, if any are."""
+        axes, picked = list(view.axes), {}
+        for kind, size in zip(AXES, self.shape(view.layer), strict=True):
+            for place, axis in enumerate(axes):
+                if axis and covers(axis, kind, size) and not is_whole(axis, size):
+                    picked[kind] = tuple(int(index) for index in places(axis))
+                    axes[place] = whole(kind, size)
+        if not picked:
+            return view
+        layer = Select(name=self.name(name), inputs=(view.layer,), **picked)
+        return View(self.add(layer), tuple(axes))
+
     def pixel_axes(self, view: View, chosen: Sequence[int]) -> list[str]:
         """Return for each of the chosen axes of a view whether it is all rows or all columns.
 

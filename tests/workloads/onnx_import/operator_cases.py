@@ -389,6 +389,18 @@ AXES = {
         (4, 2, 5),
         {"s": whole(1, 2, 2, 2, 5), "q": whole(1, 4, 2, 5)},
     ),
+    "channel-shuffle-and-excitation": Case(
+        [
+            node("Reshape", "x s", "r"),
+            node("Transpose", "r", "t", perm=[0, 2, 1, 3, 4]),
+            node("Reshape", "t q", "u"),
+            node("GlobalAveragePool", "u", "g"),
+            node("Conv", "g w", "e"),
+            node("Mul", "u e"),
+        ],
+        (4, 2, 5),
+        {"s": whole(1, 2, 2, 2, 5), "q": whole(1, 4, 2, 5), "w": floats(4, 4, 1, 1)},
+    ),
     "squeeze-and-excitation": Case(
         [
             node("GlobalAveragePool", "x", "g"),

@@ -273,7 +273,9 @@ def shuffled(g: GraphInDrawing, x: Tensor) -> Tensor | None:
     return replace(x, name=g.add("Reshape", f"{name} {g.integers(0, x.channels, *x.pixels)}"))
 
 
-def nearest(g: GraphInDrawing, x: Tensor) -> Tensor:
+def nearest(g: GraphInDrawing, x: Tensor) -> Tensor | None:
+    if x.last and 1 in x.shape:
+        return None  # an axis of one place might be any
     sizes = tuple(g.number(1, 2 * size) for size in x.pixels)
     shape = (1, *sizes, x.channels) if x.last else (1, x.channels, *sizes)
     name = g.add(
