@@ -17,6 +17,9 @@ from workloads.onnx_import.views import UnmappableError
 #: Elements that a constant which is worked out may have; those of the largest layers that exist fit.
 MOST_ELEMENTS = 2**28
 
+#: Pixels that a map may have, and elements of an image.
+MOST_PIXELS = 2**25
+
 #: Elements up to which a constant that was worked out is kept.
 KEPT_ELEMENTS = 2**16
 
@@ -39,13 +42,20 @@ class Constant:
 
     shape : as the file has it
     scale : of integers that it was dequantised from, None for others
+    in_memory : whether loading it reads no file
     """
 
     def __init__(
-        self, shape: tuple[int, ...], load: Callable[[], NDArray[Any]], scale: Scale | None = None
+        self,
+        shape: tuple[int, ...],
+        load: Callable[[], NDArray[Any]],
+        scale: Scale | None = None,
+        *,
+        in_memory: bool = True,
     ) -> None:
         self.shape = shape
         self.scale = scale
+        self.in_memory = in_memory
         self._load = load
         self._kept: NDArray[Any] | None = None
 
@@ -75,6 +85,15 @@ class Constant:
     def scalar(self) -> float | None:
         """Return its one value, None if it has several."""
         return float(self.array().reshape(-1)[0]) if self.size == 1 else None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it holds neither nan nor infinity; data beside the file is looked at when it is read."""
+        if self._kept is None and not self.in_memory:
+            return True
+        array = self.array()
+        once = array[tuple(slice(1) if step == 0 else slice(None) for step in array.strides)]
+        return not once.size or bool(np.isfinite(once.min()) and np.isfinite(once.max()))
 
     def whole_numbers(self) -> list[int]:
         """Return its values as a list of integers."""
@@ -119,7 +138,8 @@ def _evaluated(node: NodeProto, inputs: Mapping[str, NDArray[Any]], opset: int) 
     graph = helper.make_graph([node], "constant", takes, gives)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     try:
-        return list(ReferenceEvaluator(model).run(None, dict(inputs)))
+        with np.errstate(all="ignore"):  # infinities are looked at where they are used
+            return list(ReferenceEvaluator(model).run(None, dict(inputs)))
     except Exception as error:  # whatever its operators raise
         raise UnmappableError(
             f"its constants cannot be worked out ({error})", "fold constants before exporting"
@@ -132,8 +152,11 @@ def _filled(node: NodeProto, shape: Constant) -> Constant:
     if min(sizes, default=0) < 0:
         raise UnmappableError(f"it makes a constant of shape {sizes}", "use sizes from 0 up")
     _check_size(node, prod(sizes))
-    given = [numpy_helper.to_array(each.t) for each in node.attribute if each.name == "value"]
-    value = given[0].reshape(-1)[0] if given else np.float32(0.0)
+    value = np.float32(0.0)
+    for given in (each.t for each in node.attribute if each.name == "value"):
+        if tuple(given.dims) != (1,) or given.data_location == TensorProto.EXTERNAL:
+            raise UnmappableError("its value is not one number", "give it one")
+        value = numpy_helper.to_array(given)[0]
     return Constant(sizes, lambda: np.broadcast_to(value, sizes))
 
 

@@ -36,8 +36,9 @@ Load = Callable[[], Array]
 @translates("Conv")
 def plain_convolution(t: Translation, node: Operator) -> Sequence[Value]:
     """Convolve along one or two axes, with any stride, padding, dilation and groups."""
-    weight = _weight(t, node, 1)
-    return [convolve(t, node, t.view(node), weight, t.constant(node, 2))]
+    weight = t.parameter(node, 1)
+    bias = t.parameter(node, 2, weight.shape[0]) if node.has_input(2) else None
+    return [convolve(t, node, t.view(node), weight, bias)]
 
 
 @translates("QLinearConv")
@@ -58,14 +59,21 @@ def quantised_convolution(t: Translation, node: Operator) -> Sequence[Value]:
 def convolve(t: Translation, node: Operator, view: View, weight: Constant, bias: Constant | None) -> View:
     """Add a convolution of `view`, whose channels are on axis 1, and return its result."""
     view = t.channels_in_order(node, view, 1)
-    window, axes = window_of(t, node, view, node.get("kernel_shape", weight.shape[2:]))
+    kernel, groups = weight.shape[2:], node.get("group", 1)
+    if list(node.get("kernel_shape", kernel)) != list(kernel) or weight.shape[1] * groups != view.shape[1]:
+        raise UnmappableError(
+            f"its weights {weight.shape} do not fit kernels {node.get('kernel_shape', list(kernel))} over "
+            f"{view.shape[1]} channels in {groups} groups",
+            "export it anew",
+        )
+    window, axes = window_of(t, node, view, kernel)
     outputs = weight.shape[0]
     layer = Conv2d(
         name=t.name(node.name),
         inputs=(view.layer,),
         out_channels=outputs,
         window=window,
-        groups=node.get("group", 1),
+        groups=groups,
         bias=bias is not None,
     )
 
@@ -87,7 +95,7 @@ def general_product(t: Translation, node: Operator) -> Sequence[Value]:
     """Alpha * A B + beta * C for constant B and C; of channels or of whole maps."""
     if node.get("transA", 0):
         raise UnmappableError("it transposes what it reads (transA=1)", "transpose it once more before")
-    weight, bias = _weight(t, node, 1), t.constant(node, 2)
+    weight, bias = t.parameter(node, 1), t.parameter(node, 2) if node.has_input(2) else None
     outputs_last = not node.get("transB", 0)
     alpha, beta = node.get("alpha", 1.0), node.get("beta", 1.0)
     outputs = weight.shape[1 if outputs_last else 0]
@@ -96,6 +104,8 @@ def general_product(t: Translation, node: Operator) -> Sequence[Value]:
         array = weight.array().T if outputs_last else weight.array()
         return array if alpha == 1.0 else array * np.float32(alpha)
 
+    if bias is not None and bias.size not in (1, outputs):
+        raise UnmappableError(f"it adds a constant of shape {bias.shape}", f"give it {outputs} numbers")
     offset = None if bias is None else _spread(bias, outputs, beta)
     result = multiply(t, node, t.view(node), 1, outputs, matrix, offset)
     if alpha == 1.0:
@@ -186,7 +196,9 @@ def batch_norm(t: Translation, node: Operator) -> Sequence[Value]:
     order = places(view.axes[1])
     names = ("weight", "bias", "running_mean", "running_var")
     layer = BatchNorm(name=t.name(node.name), inputs=(view.layer,), eps=node.get("epsilon", 1e-5))
-    vectors = {name: _weight(t, node, place) for place, name in enumerate(names, start=1)}
+    vectors = {name: t.parameter(node, place, len(order)) for place, name in enumerate(names, start=1)}
+    if vectors["running_var"].numbers().min(initial=np.inf) + layer.eps <= 0.0:
+        raise UnmappableError("it divides by the root of a variance that is not positive", "train it anew")
     loads = {key: partial(_vector, constant, order) for key, constant in vectors.items()}
     name = t.add(layer, **loads)
     return [view.of(name)]
@@ -241,16 +253,9 @@ def scaler(t: Translation, node: Operator) -> Sequence[Value]:
     return [view.of(name)]
 
 
-def _weight(t: Translation, node: Operator, place: int) -> Constant:
-    constant = t.constant(node, place)
-    if constant is None:
-        raise UnmappableError(f"it has no input {place}", "give it one")
-    return constant
-
-
 def _matrix_of(t: Translation, node: Operator, place: int) -> Constant:
     """Return a constant operand as a matrix; axes of one place before it are left out."""
-    constant = _weight(t, node, place)
+    constant = t.parameter(node, place)
     if len(constant.shape) < 2 or max(constant.shape[:-2], default=1) > 1:
         raise UnmappableError(f"its weights have shape {constant.shape}", "use one matrix for all pixels")
     shape = constant.shape[-2:]
@@ -289,8 +294,8 @@ def _dequantised(t: Translation, node: Operator, place: int) -> Constant:
     """Return integer weights followed by their scale and zero point in real numbers."""
     from workloads.onnx_import.quantised import dequantised
 
-    scale, zero = _weight(t, node, place + 1), t.constant(node, place + 2)
-    integers = _weight(t, node, place)
+    scale, zero = t.parameter(node, place + 1), t.constant(node, place + 2)
+    integers = t.parameter(node, place)
     axis = 0 if node.kind == "QLinearConv" else len(integers.shape) - 1
     return dequantised(integers, scale, zero, axis)
 

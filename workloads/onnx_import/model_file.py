@@ -8,34 +8,35 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import (
-    AttributeProto,
     FunctionProto,
     GraphProto,
     ModelProto,
     NodeProto,
     TensorProto,
+    TypeProto,
     ValueInfoProto,
-    numpy_helper,
 )
 
 from simcore.errors import FileError, WorkloadError
-from workloads.onnx_import.constants import MOST_ELEMENTS, Constant
+from workloads.onnx_import.constants import MOST_PIXELS, Constant
+from workloads.onnx_import.tensors import constant_of, holds_constant, tensors_of
 
 #: What protobuf can hold at most.
 MOST_BYTES = 2**31 - 1
 
 #: Nodes that a graph may have, functions written out.
 MOST_NODES = 2**16
+
+#: Functions that may call each other in a row.
+MOST_NESTING = 64
 
 #: Elements up to which a constant is shown to shape inference, which may need its values.
 SHOWN_ELEMENTS = 2**10
@@ -88,11 +89,11 @@ def read_graph(path: str | Path) -> OnnxGraph:
     model = _parsed(path)
     _check_bounds(model, path)
     folder = Path(os.path.realpath(path)).parent
-    held = {name: _constant(tensor, folder, path) for name, tensor in _tensors(model.graph)}
+    held = {name: constant_of(tensor, folder, path) for name, tensor in tensors_of(model.graph)}
     _checked(path)
     if model.functions:
         model = _written_out(model, path)
-        held = {name: _constant(tensor, folder, path) for name, tensor in _tensors(model.graph)}
+        held = {name: constant_of(tensor, folder, path) for name, tensor in tensors_of(model.graph)}
     opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST_OPSET:
         raise WorkloadError(
@@ -101,22 +102,28 @@ def read_graph(path: str | Path) -> OnnxGraph:
         )
     graph_input = _only_input(model.graph, held, path)
     inferred = _inferred(model, held, graph_input, path)
-    kinds = {each.name: each.type for each in model.graph.output}
-    real = [name for name, kind in kinds.items() if kind.tensor_type.elem_type in (*_REAL, *_QUANTISED)]
+    names = [each.name for each in model.graph.output]
+    real = [each.name for each in model.graph.output if _holds_numbers(each.type)]
     return OnnxGraph(
-        nodes=tuple(node for node in model.graph.node if not _holds_constant(node)),
+        nodes=tuple(node for node in model.graph.node if not holds_constant(node)),
         constants=held,
         input=graph_input,
         outputs=tuple(real),
-        dropped=tuple(name for name in kinds if name not in real),
+        dropped=tuple(name for name in names if name not in real),
         shapes=inferred,
         opset=opset,
     )
 
 
+def _holds_numbers(kind: TypeProto) -> bool:
+    """Whether a type is a tensor of numbers, or the same as a map for each image, as scikit-learn has it."""
+    tensor, maps = kind.tensor_type, kind.sequence_type.elem_type.map_type
+    return tensor.elem_type in (*_REAL, *_QUANTISED) or maps.value_type.tensor_type.elem_type in _REAL
+
+
 def _parsed(path: str | Path) -> ModelProto:
     try:
-        with open(path, "rb") as stream:
+        with open(path, "rb", opener=_opened_at_once) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise FileError(f"cannot read {path}: it is no regular file; give an .onnx file")
@@ -134,7 +141,29 @@ def _parsed(path: str | Path) -> ModelProto:
         raise _broken(path, error) from None
     if not model.graph.node:
         raise FileError(f"{path} holds no graph of ONNX operators; export the network anew")
+    if not all(isinstance(name, str) for name in _names(model)):  # protobuf gives bytes that are no UTF-8
+        raise FileError(f"{path} is no intact ONNX file: a name in it is no text; export it anew")
     return model
+
+
+def _names(model: ModelProto) -> Iterator[Any]:
+    """Yield whatever is called something."""
+    yield from (each.domain for each in model.opset_import)
+    graph = model.graph
+    for named in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        yield named.name
+    for tensor in graph.initializer:
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+    for holder in (graph, *model.functions):
+        yield holder.name
+        for node in holder.node:
+            yield from (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for whoever may write to a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _broken(path: str | Path, error: Exception) -> FileError:
@@ -148,139 +177,53 @@ def _first_line(error: Exception) -> str:
 
 def _check_bounds(model: ModelProto, path: str | Path) -> None:
     """Refuse what is too large to look at, before the checker looks at it."""
-    nodes = _expanded_nodes(model)
-    if nodes > MOST_NODES:
-        raise FileError(f"{path} has {nodes} nodes, at most {MOST_NODES} are allowed; cut it into parts")
+    if _expanded_nodes(model) > MOST_NODES:
+        raise FileError(
+            f"{path} has more than {MOST_NODES} nodes, or functions in more than {MOST_NESTING} levels; cut "
+            "it into parts"
+        )
+    for node in _every_node([*model.graph.node, *(node for each in model.functions for node in each.node)]):
+        parts = [each.i for each in node.attribute if each.name == "num_outputs"]
+        if node.op_type == "Split" and parts not in ([], [len(node.output)]):  # onnx 1.23 ends the process
+            raise FileError(
+                f"{path}: {node.name} (Split) has {len(node.output)} outputs, but num_outputs is {parts[0]}; "
+                "export it anew"
+            )
     if model.graph.sparse_initializer:
         raise WorkloadError(f"{path} holds sparse tensors; store them as dense ones")
 
 
+def _every_node(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Yield nodes, and those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _every_node(graph.node)
+
+
 def _expanded_nodes(model: ModelProto) -> int:
-    """Return how many nodes there are with all functions written out, which may be very many."""
-    functions = {(each.domain, each.name): each for each in model.functions}
-    known: dict[tuple[str, str], int] = {}
+    """Return how many nodes there are with all functions written out, which may be very many.
 
-    def count(nodes: Any, depth: int) -> int:
-        if depth > len(functions):  # a function that calls itself, which the checker will refuse
-            return MOST_NODES + 1
-        return sum(size((node.domain, node.op_type), depth) for node in nodes)
+    Functions that call themselves, or others too deep, count as too many.
+    """
+    functions = {(each.domain, each.name, each.overload): each for each in model.functions}
+    known: dict[tuple[str, str, str], int] = {}
 
-    def size(key: tuple[str, str], depth: int) -> int:
+    def count(nodes: Iterable[NodeProto], depth: int) -> int:
+        return sum(size((node.domain, node.op_type, node.overload), depth) for node in nodes)
+
+    def size(key: tuple[str, str, str], depth: int) -> int:
         function: FunctionProto | None = functions.get(key)
         if function is None:
             return 1
+        if depth == MOST_NESTING:
+            return MOST_NODES + 1
         if key not in known:
             known[key] = count(function.node, depth + 1)
         return known[key]
 
     return count(model.graph.node, 0)
-
-
-def _holds_constant(node: NodeProto) -> bool:
-    return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
-
-
-def _tensors(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
-    """Yield the name and the tensor of every initializer and of every node that holds a constant."""
-    for tensor in graph.initializer:
-        yield tensor.name, tensor
-    for node in graph.node:
-        if _holds_constant(node) and node.output:
-            for attribute in node.attribute:
-                if (tensor := _of_attribute(attribute)) is not None:
-                    yield node.output[0], tensor
-
-
-def _of_attribute(attribute: AttributeProto) -> TensorProto | None:
-    """Return the tensor that an attribute of a Constant node stands for."""
-    match attribute.name:
-        case "value":
-            return attribute.t
-        case "value_float":
-            return numpy_helper.from_array(np.array(attribute.f, np.float32))
-        case "value_floats":
-            return numpy_helper.from_array(np.array(attribute.floats, np.float32))
-        case "value_int":
-            return numpy_helper.from_array(np.array(attribute.i, np.int64))
-        case "value_ints":
-            return numpy_helper.from_array(np.array(attribute.ints, np.int64))
-    return None
-
-
-def _constant(tensor: TensorProto, folder: Path, path: str | Path) -> Constant:
-    """Return a tensor that is read when somebody asks for it, its size checked now."""
-    shape = tuple(tensor.dims)
-    if min(shape, default=0) < 0 or prod(shape) > MOST_ELEMENTS:
-        raise FileError(
-            f"{path}: tensor {tensor.name!r} claims shape {shape}, at most {MOST_ELEMENTS} elements are "
-            "allowed; store it smaller"
-        )
-    if tensor.data_location == TensorProto.EXTERNAL:
-        data = _External.of(tensor, folder, path)
-        return Constant(shape, lambda: _array(data.filled(tensor), path))
-    return Constant(shape, lambda: _array(tensor, path))
-
-
-def _array(tensor: TensorProto, path: str | Path) -> NDArray[Any]:
-    try:
-        return numpy_helper.to_array(tensor)
-    except Exception as error:  # whatever does not fit its shape and type
-        raise FileError(
-            f"{path}: tensor {tensor.name!r} does not hold what its shape and type claim ({error}); "
-            "export it anew"
-        ) from None
-
-
-@dataclass(frozen=True)
-class _External:
-    """Where in a file beside the model a tensor's bytes are."""
-
-    file: Path
-    offset: int
-    length: int
-
-    @classmethod
-    def of(cls, tensor: TensorProto, folder: Path, path: str | Path) -> _External:
-        """Return a tensor's place, checked.
-
-        raises : FileError for places outside the model's folder, behind links, or beyond the file's end
-        """
-        given = {entry.key: entry.value for entry in tensor.external_data}
-        location = given.get("location", "")
-        file = folder / location
-        try:
-            status = os.lstat(file)
-        except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            raise FileError(
-                f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}: {said}; put that "
-                "file beside the model"
-            ) from None
-        inside = os.path.realpath(file) == os.path.join(folder, os.path.normpath(location))
-        outside = os.path.isabs(location) or ".." in Path(location).parts
-        if outside or not inside or not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise FileError(
-                f"{path}: data of tensor {tensor.name!r} is said to be in {location!r}; it must be a regular "
-                "file in the model's folder, not a link"
-            )
-        try:
-            offset = int(given.get("offset", 0))
-            length = int(given.get("length", status.st_size - offset))
-        except ValueError:
-            offset = length = -1
-        if offset < 0 or length < 0 or offset + length > status.st_size:
-            raise FileError(
-                f"{path}: data of tensor {tensor.name!r} is said to be at byte {given.get('offset', 0)} of "
-                f"{location!r}, which has {status.st_size} bytes; export it anew"
-            )
-        return cls(file, offset, length)
-
-    def filled(self, tensor: TensorProto) -> TensorProto:
-        """Return `tensor` with its bytes."""
-        with open(self.file, "rb") as stream:
-            stream.seek(self.offset)
-            content = stream.read(self.length)
-        return TensorProto(dims=tensor.dims, data_type=tensor.data_type, name=tensor.name, raw_data=content)
 
 
 def _checked(path: str | Path) -> None:
@@ -320,7 +263,7 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
         )
     batch, *sizes = kind.shape.dim
     open_axes = [
-        f"{place} ({size.dim_param or 'unknown'})"
+        f"{place} ({size.dim_param or (size.dim_value if size.HasField('dim_value') else 'unknown')})"
         for place, size in enumerate(sizes, start=1)
         if size.dim_value < 1
     ]
@@ -330,8 +273,11 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
             "with fixed sizes, or set them with onnx.tools.update_model_dims"
         )
     shape = (1, *(size.dim_value for size in sizes))
-    if prod(shape) > MOST_ELEMENTS:
-        raise WorkloadError(f"{path}: input {given.name!r} has {prod(shape)} elements; use a smaller one")
+    if prod(shape) > MOST_PIXELS:
+        raise WorkloadError(
+            f"{path}: input {given.name!r} has {prod(shape)} elements, at most {MOST_PIXELS} are "
+            "allowed; use smaller images"
+        )
     return GraphInput(given.name, shape, batch.dim_value or None)
 
 
@@ -343,15 +289,15 @@ def _inferred(
     graph.node.extend(
         node
         for node in model.graph.node
-        if not _holds_constant(node) or held[node.output[0]].size <= SHOWN_ELEMENTS
+        if not holds_constant(node) or held[node.output[0]].size <= SHOWN_ELEMENTS
     )
-    kinds = {name: tensor.data_type for name, tensor in _tensors(model.graph)}
+    kinds = {name: tensor.data_type for name, tensor in tensors_of(model.graph)}
     shown = [tensor for tensor in model.graph.initializer if held[tensor.name].size <= SHOWN_ELEMENTS]
     graph.initializer.extend(tensor for tensor in shown if tensor.data_location != TensorProto.EXTERNAL)
     inside = {tensor.name for tensor in graph.initializer}
     (kind,) = (each.type.tensor_type.elem_type for each in model.graph.input if each.name == graph_input.name)
     graph.input.append(onnx.helper.make_tensor_value_info(graph_input.name, kind, graph_input.shape))
-    held_nodes = {node.output[0] for node in graph.node if _holds_constant(node)}
+    held_nodes = {node.output[0] for node in graph.node if holds_constant(node)}
     for name, constant in held.items():
         if name not in held_nodes and (name not in inside or model.ir_version < 4):
             graph.input.append(onnx.helper.make_tensor_value_info(name, kinds[name], constant.shape))

@@ -59,9 +59,9 @@ def reduction(t: Translation, node: Operator) -> Sequence[Value]:
     axes = t.integers(node, 1, "axes")
     if axes is None and node.get("noop_with_empty_axes", 0):
         return [view]
-    reduced = sorted(axis % len(view.axes) for axis in (range(len(view.axes)) if axes is None else axes))
-    left = [place for place in range(len(view.axes)) if place not in reduced and view.axes[place]]
-    view = t.asked_for(view, left[0] if left else 1)
+    reduced = sorted(view.place(axis) for axis in (range(len(view.axes)) if axes is None else axes))
+    left = [place for place in range(1, len(view.axes)) if place not in reduced]
+    view = t.asked_for(view, max(left, key=lambda place: len(view.axes[place]), default=1))
     return [_over_pixels(t, node, view, reduced, keep=bool(node.get("keepdims", 1)))]
 
 

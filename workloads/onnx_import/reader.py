@@ -10,18 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from workloads.layers import Input, Layer
+from workloads.layers import Input
 from workloads.network import Network
-from workloads.onnx_import import elementwise, matrices, pools, quantised, shapes
+from workloads.onnx_import import elementwise, joins, matrices, picking, pools, quantised, shapes
 from workloads.onnx_import.constants import Constant, fold
+from workloads.onnx_import.functions import Elementwise
 from workloads.onnx_import.model_file import OnnxGraph, read_graph
-from workloads.onnx_import.operators import translators
-from workloads.onnx_import.translation import Broken, Elementwise, Operator, Translation, Value
-from workloads.onnx_import.views import UnmappableError, View, in_order
+from workloads.onnx_import.operators import refusals, translators
+from workloads.onnx_import.translation import Broken, Operator, Translation, Value
+from workloads.onnx_import.views import (
+    UnmappableError,
+    View,
+    transposition,
+)
 from workloads.scales import GivenScales
 
 #: The modules whose translators are registered when they are imported.
-MODULES = (elementwise, matrices, pools, quantised, shapes)
+MODULES = (elementwise, joins, matrices, picking, pools, quantised, shapes)
 
 #: Domains whose operators are known; scikit-learn's models are of the second.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -36,28 +41,46 @@ def read_onnx(path: str | Path) -> Network:
         mapped
     """
     graph = read_graph(path)
-    translation = Translation(graph)
-    _note_what_is_left_out(translation, graph)
-    problems = _translate(translation, graph)
     if len(graph.outputs) != 1:
         names = ", ".join(graph.outputs) or "none"
-        problems.append(f"the graph must have exactly one output of real numbers, got {names}; keep one")
+        raise WorkloadError(f"{path} must have exactly one output of real numbers, got {names}; keep one")
+    translation, problems = _translated_graph(graph)
     if problems:
         nodes = "1 node" if len(problems) == 1 else f"{len(problems)} nodes"
         raise WorkloadError("\n".join([f"{path}: {nodes} cannot be mapped:", *problems]))
     first = translation.input_layer()
-    if translation.input_order != sorted(translation.input_order):
-        translation.notes.append(
-            f"the input {graph.input.name!r} is taken channels first, in shape {first.shape}, for the file's "
-            f"{graph.input.shape[1:]}"
-        )
     output = translation.made(translation.values[graph.outputs[0]])
-    if not in_order(output.axes):
-        translation.notes.append(
-            f"the output {graph.outputs[0]!r} comes channels first, then rows, then columns, not in the "
-            "file's order of axes"
-        )
+    output = translation.places_in_order(f"{graph.outputs[0]}-order", output)
+    for which, name, view in (
+        ("input", graph.input.name, translation.made(translation.values[graph.input.name])),
+        ("output", graph.outputs[0], output),
+    ):
+        order = transposition(view.axes)
+        if order is None:
+            translation.notes.append(f"the {which} {name!r} is not in the file's order, but channels first")
+        elif order != tuple(range(len(order))):
+            translation.notes.append(
+                f"the {which} {name!r} is channels first: the file's, with its axes transposed to {order}"
+            )
     return _network(translation, first, output.layer, Path(path).stem)
+
+
+def _translated_graph(graph: OnnxGraph) -> tuple[Translation, list[str]]:
+    """Return a graph's translation, and a line for each node that cannot be mapped.
+
+    What an axis of the input is only shows where something asks for it, and zeros around an image, for one,
+    are the same for any. So if that went wrong, each axis is tried as the channels, and the best one counts.
+    """
+    translation = Translation(graph)
+    problems = _translate(translation)
+    axes, long_axes = range(1, len(graph.input.shape)), translation.long_axes
+    if problems and len(axes) > 1:
+        channels = [axis for axis in axes if len({*long_axes} - {axis}) <= 2]
+        others = [Translation(graph, axis) for axis in channels]
+        attempts = [(translation, problems), *((each, _translate(each)) for each in others)]
+        translation, problems = min(attempts, key=lambda attempt: len(attempt[1]))
+    _note_what_is_left_out(translation, graph)
+    return translation, problems
 
 
 def _note_what_is_left_out(t: Translation, graph: OnnxGraph) -> None:
@@ -67,11 +90,11 @@ def _note_what_is_left_out(t: Translation, graph: OnnxGraph) -> None:
         t.notes.append(f"the batch of {graph.input.batch} is taken one image at a time")
 
 
-def _translate(t: Translation, graph: OnnxGraph) -> list[str]:
+def _translate(t: Translation) -> list[str]:
     """Translate every node that an output needs; return what cannot be mapped, a line each."""
     problems: list[str] = []
-    needed = _needed(graph)
-    for proto in graph.nodes:
+    needed = _needed(t.graph)
+    for proto in t.graph.nodes:
         if not needed.intersection(proto.output):
             continue
         node = Operator.of(proto)
@@ -87,8 +110,8 @@ def _translate(t: Translation, graph: OnnxGraph) -> list[str]:
                 problems.append(f"{node.label}: {error}")
         t.values.update(zip(node.outputs, outputs, strict=False))
     if not problems:
-        problems += _made(t, graph.outputs)
-    return problems
+        problems += _made(t, t.graph.outputs)
+    return list(dict.fromkeys(problems))  # several nodes may find fault with one before them
 
 
 def _made(t: Translation, outputs: tuple[str, ...]) -> list[str]:
@@ -111,6 +134,14 @@ def _translated(t: Translation, proto: Any, node: Operator, known: list[Value]) 
         raise UnmappableError(
             f"its domain {proto.domain!r} is unknown", "export with standard operators" + quantised
         )
+    if node.kind in refusals:
+        raise UnmappableError(*refusals[node.kind])
+    for name, value in node.attributes.items():
+        numbers = [
+            each for each in (value if isinstance(value, list) else [value]) if isinstance(each, float)
+        ]
+        if node.kind != "Clip" and not np.isfinite(numbers).all():
+            raise UnmappableError(f"its attribute {name} is {value}", "export it anew")
     only_constants = all(isinstance(value, Constant) for value in known)
     if only_constants and node.kind != "DequantizeLinear":
         return list(fold(proto, constants, t.graph.opset))  # type: ignore[arg-type]
@@ -140,14 +171,13 @@ def _check_shapes(t: Translation, node: Operator, outputs: list[Value]) -> None:
 
 def _network(t: Translation, first: Input, output: str, name: str) -> Network:
     """Return the network of all layers that its output needs."""
-    by_name: dict[str, Layer] = {layer.name: layer for layer in t.layers}
     needed, waiting = {first.name}, [output]
     while waiting:
         layer = waiting.pop()
         if layer not in needed:
             needed.add(layer)
-            waiting += by_name[layer].inputs
-    layers = [first, *(layer for layer in t.layers if layer.name in needed)]
+            waiting += t.layers[layer].inputs
+    layers = [first, *(layer for name, layer in t.layers.items() if name in needed)]
     scales = GivenScales(
         {layer: scale for layer, scale in t.tensor_scales.items() if layer in needed},
         {layer: scale for layer, scale in t.weight_scales.items() if layer in needed},

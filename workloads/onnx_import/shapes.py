@@ -1,12 +1,11 @@
-"""Operators that move axes about, which costs nothing, and those that pick or repeat places along them."""
+"""Operators that move axes about, which costs nothing, and those that pass on what they read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workloads.layers import Select
 from workloads.onnx_import.constants import Constant
@@ -14,19 +13,15 @@ from workloads.onnx_import.operators import translates
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import (
     AXES,
-    CHANNELS,
-    COLUMNS,
-    ROWS,
+    REPEATS,
     UnmappableError,
     View,
-    covers,
     is_whole,
-    kinds,
+    merged,
+    place_of,
     places,
     whole,
 )
-
-Indices = NDArray[np.int64]
 
 _REAL_TYPES = (1, 10, 11, 16)  # float, float16, double, bfloat16
 
@@ -68,7 +63,8 @@ def size(t: Translation, node: Operator) -> Sequence[Value]:
 @translates("Reshape")
 def reshape(t: Translation, node: Operator) -> Sequence[Value]:
     """Take a shape in which 0 keeps an axis and -1 takes what is left."""
-    view = t.view(node)
+    value = t.value(node, 0)
+    view = t.resolved(value) if isinstance(value, View) else t.view(node)
     sizes = t.integers(node, 1, "shape")
     if sizes is None:
         raise UnmappableError("it has no shape", "give it one")
@@ -82,7 +78,25 @@ def reshape(t: Translation, node: Operator) -> Sequence[Value]:
             f"it reshapes {view.shape} to {tuple(sizes)}, which has another number of elements",
             "export it with an open batch axis",
         )
-    return [view.reshaped(sizes)]
+    return [_without_repeats(t, node, view.reshaped(sizes))]
+
+
+def _without_repeats(t: Translation, node: Operator, view: View) -> View:
+    """Return a view whose layer repeats what the view repeats along the rest of the same axis."""
+    if not view.repeats:
+        return view
+    view = t.asked_for(view, 1 if len(view.axes) > 1 else 0)
+    sizes = dict(zip(AXES, t.shape(view.layer), strict=True))
+    axes, picked = list(view.axes), {}
+    for place, axis in enumerate(view.axes):
+        repeated = merged(atom for atom in axis if atom.axis != REPEATS)
+        kind = str(repeated[0].axis) if repeated else REPEATS
+        if repeated != axis and is_whole(repeated, sizes.get(kind, 0)):
+            picked[kind] = tuple(int(index) for index in places(axis))
+            axes[place] = whole(kind, len(picked[kind]))
+    if not picked:
+        return view
+    return View(t.add(Select(name=t.name(node.name), inputs=(view.layer,), **picked)), tuple(axes))
 
 
 @translates("Flatten")
@@ -98,7 +112,10 @@ def flatten(t: Translation, node: Operator) -> Sequence[Value]:
 def transpose(t: Translation, node: Operator) -> Sequence[Value]:
     """Take axes in any order."""
     view = t.view(node)
-    return [view.transposed(node.get("perm", list(reversed(range(len(view.axes))))))]
+    order = node.get("perm", list(reversed(range(len(view.axes)))))
+    if sorted(order) != list(range(len(view.axes))):
+        raise UnmappableError(f"it takes axes {order} of {len(view.axes)}", "name each of them once")
+    return [view.transposed(order)]
 
 
 @translates("Squeeze")
@@ -108,7 +125,7 @@ def squeeze(t: Translation, node: Operator) -> Sequence[Value]:
     axes = t.integers(node, 1, "axes")
     if axes is None:
         axes = [place for place, size in enumerate(view.shape) if size == 1]
-    gone = {axis % len(view.axes) for axis in axes}
+    gone = {view.place(axis) for axis in axes}
     return [View(view.layer, tuple(axis for place, axis in enumerate(view.axes) if place not in gone))]
 
 
@@ -118,221 +135,7 @@ def unsqueeze(t: Translation, node: Operator) -> Sequence[Value]:
     view = t.view(node)
     new = t.integers(node, 1, "axes") or []
     rank = len(view.axes) + len(new)
-    at, left = {axis % rank for axis in new}, list(view.axes)
+    at, left = {place_of(axis, rank) for axis in new}, list(view.axes)
+    if len(at) < len(new):
+        raise UnmappableError(f"it names an axis twice in {new}", "name each once")
     return [View(view.layer, tuple(() if place in at else left.pop(0) for place in range(rank)))]
-
-
-@translates("Slice")
-def cut(t: Translation, node: Operator) -> Sequence[Value]:
-    """Cut along any axes but the batch's, backwards too."""
-    view = t.view(node)
-    starts, ends = t.integers(node, 1, "starts"), t.integers(node, 2, "ends")
-    if starts is None or ends is None:
-        raise UnmappableError("it does not say from where to where", "give it starts and ends")
-    axes = t.integers(node, 3, "axes") or list(range(len(starts)))
-    steps = t.integers(node, 4, "steps") or [1] * len(starts)
-    chosen = {}
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        place = axis % len(view.axes)
-        chosen[place] = np.arange(view.shape[place])[start:end:step]
-    return [pick(t, node, view, chosen)]
-
-
-@translates("Split")
-def split(t: Translation, node: Operator) -> Sequence[Value]:
-    """Cut into parts of given sizes, or equal ones."""
-    view = t.view(node)
-    place = node.get("axis", 0) % len(view.axes)
-    whole_size, parts = view.shape[place], len(node.outputs)
-    sizes = t.integers(node, 1, "split")
-    if sizes is None:
-        each = -(-whole_size // parts)
-        sizes = [min(each, whole_size - each * i) for i in range(parts)]
-    ends = np.cumsum(sizes)
-    return [
-        pick(t, node, view, {place: np.arange(end - size, end)})
-        for size, end in zip(sizes, ends, strict=True)
-    ]
-
-
-@translates("Gather")
-def gather(t: Translation, node: Operator) -> Sequence[Value]:
-    """Take constant places of one axis; a single one leaves the axis out."""
-    view, indices = t.view(node), t.constant(node, 1)
-    place = node.get("axis", 0) % len(view.axes)
-    if indices is None or len(indices.shape) > 1:
-        raise UnmappableError("it gathers by a table", "gather places of one axis")
-    chosen = indices.array().astype(np.int64).reshape(-1) % view.shape[place]
-    picked = pick(t, node, view, {place: chosen})
-    if indices.shape:
-        return [picked]
-    return [View(picked.layer, tuple(axis for i, axis in enumerate(picked.axes) if i != place))]
-
-
-@translates("Pad")
-def pad(t: Translation, node: Operator) -> Sequence[Value]:
-    """Pad with zeros, or with places of the tensor; negative padding cuts."""
-    view = t.view(node)
-    mode = node.get("mode", "constant")
-    pads = t.integers(node, 1, "pads")
-    if pads is None:
-        raise UnmappableError("it does not say how much", "give it pads")
-    axes = t.integers(node, 3, "axes") or list(range(len(view.axes)))
-    value = t.constant(node, 2)
-    filled = node.get("value", 0.0) if value is None else value.scalar()
-    if mode == "constant" and filled != 0.0:
-        raise UnmappableError(f"it pads with {filled}", "pad with 0")
-    if mode not in ("constant", "reflect", "edge", "wrap"):
-        raise UnmappableError(f"its mode is {mode!r}", "pad with zeros")
-    chosen = {}
-    for axis, before, behind in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
-        place = axis % len(view.axes)
-        chosen[place] = _padded(view.shape[place], before, behind, mode)
-    return [pick(t, node, view, chosen)]
-
-
-def _padded(size: int, before: int, behind: int, mode: str) -> Indices:
-    """Return the places of a padded axis, -1 for zeros."""
-    kept = np.arange(max(0, -before), size - max(0, -behind))
-    widths = (max(0, before), max(0, behind))
-    if mode == "constant":
-        return np.pad(kept, widths, constant_values=-1)
-    return np.pad(kept, widths, mode=mode)  # type: ignore[call-overload, no-any-return]
-
-
-@translates("Resize", "Upsample")
-def resize(t: Translation, node: Operator) -> Sequence[Value]:
-    """Take the nearest place."""
-    view = t.view(node)
-    if node.get("mode", "nearest") != "nearest":
-        raise UnmappableError(f"it interpolates ({node.get('mode')})", "resize to the nearest pixel")
-    if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise UnmappableError("it keeps an aspect ratio", "give the sizes themselves")
-    axes = node.get("axes") or list(range(len(view.axes)))
-    scales, sizes = _resizing(t, node)
-    chosen = {}
-    for number, axis in enumerate(axes):
-        place = axis % len(view.axes)
-        old = view.shape[place]
-        scale = scales[number] if scales else sizes[number] / old
-        new = sizes[number] if sizes else int(np.floor(old * scale))
-        chosen[place] = _nearest(node, old, new, scale)
-    return [pick(t, node, view, chosen)]
-
-
-def _resizing(t: Translation, node: Operator) -> tuple[list[float], list[int]]:
-    """Return the scale of each axis, or its new size; the other list is empty."""
-    place = 1 if node.kind == "Upsample" or t.graph.opset < 11 else 2
-    given = t.constant(node, place)
-    scales = [float(each) for each in node.get("scales", [])]
-    if given is not None and given.size:
-        scales = given.numbers().tolist()
-    new = t.constant(node, 3)
-    sizes = new.whole_numbers() if not scales and new is not None else []
-    if not scales and not sizes:
-        raise UnmappableError("it says neither scales nor sizes", "give it one of them")
-    return scales, sizes
-
-
-def _nearest(node: Operator, old: int, new: int, scale: float) -> Indices:
-    """Return the place of a map that each place of the resized one is nearest to."""
-    mode = (
-        "asymmetric" if node.kind == "Upsample" else node.get("coordinate_transformation_mode", "half_pixel")
-    )
-    x = np.arange(new, dtype=np.float64)
-    match mode:
-        case "asymmetric":
-            at = x / scale
-        case "half_pixel":
-            at = (x + 0.5) / scale - 0.5
-        case "pytorch_half_pixel":
-            at = (x + 0.5) / scale - 0.5 if new > 1 else np.zeros(new)
-        case "half_pixel_symmetric":
-            adjustment = new / (scale * old)
-            at = old / 2 * (1 - adjustment) + (x + 0.5) / scale - 0.5
-        case "align_corners":
-            at = x * (old - 1) / (new - 1) if new > 1 else np.zeros(new)
-        case _:
-            raise UnmappableError(f"its coordinates are {mode}", "use asymmetric or half_pixel ones")
-    rounding = "floor" if node.kind == "Upsample" else node.get("nearest_mode", "round_prefer_floor")
-    rounded = {
-        "round_prefer_floor": np.ceil(at - 0.5),
-        "round_prefer_ceil": np.floor(at + 0.5),
-        "floor": np.floor(at),
-        "ceil": np.ceil(at),
-    }[rounding]
-    return np.clip(rounded, 0, old - 1).astype(np.int64)
-
-
-@translates("Expand")
-def expand(t: Translation, node: Operator) -> Sequence[Value]:
-    """Repeat single places."""
-    view, sizes = t.view(node), t.integers(node, 1, "shape") or []
-    missing = len(sizes) - len(view.axes)
-    view = View(view.layer, ((),) * max(0, missing) + view.axes)
-    sizes = [1] * max(0, -missing) + sizes
-    chosen = {
-        place: np.zeros(size, np.int64)
-        for place, size in enumerate(sizes)
-        if view.shape[place] == 1 and size > 1
-    }
-    return [pick(t, node, view, chosen)]
-
-
-@translates("Tile")
-def tile(t: Translation, node: Operator) -> Sequence[Value]:
-    """Take all places several times over."""
-    view, repeats = t.view(node), t.integers(node, 1, "repeats") or []
-    chosen = {
-        place: np.tile(np.arange(view.shape[place]), times)
-        for place, times in enumerate(repeats)
-        if times > 1
-    }
-    return [pick(t, node, view, chosen)]
-
-
-def pick(t: Translation, node: Operator, view: View, chosen: Mapping[int, Indices]) -> View:
-    """Return a view with the chosen places of some axes, -1 for zeros; a layer picks them."""
-    chosen = {
-        place: indices
-        for place, indices in chosen.items()
-        if not np.array_equal(indices, np.arange(view.shape[place]))
-    }
-    if not chosen:
-        return view
-    view = t.asked_for(view, 1 if len(view.axes) > 1 else 0)
-    sizes = dict(zip(AXES, t.shape(view.layer), strict=True))
-    picked: dict[str, tuple[int, ...]] = {}
-    axes = list(view.axes)
-    for place, indices in chosen.items():
-        if not indices.size:
-            raise UnmappableError(f"nothing is left of axis {place} of {view.shape}", "keep something of it")
-        kind = _kind_of(view, place, sizes)
-        at = places(view.axes[place])
-        within = np.where(indices < 0, -1, at[np.maximum(indices, 0)])
-        picked[kind] = tuple(int(index) for index in within)
-        axes[place] = whole(kind, len(indices))
-    layer = Select(name=t.name(node.name), inputs=(view.layer,), **picked)
-    return View(t.add(layer), tuple(axes))
-
-
-def _kind_of(view: View, place: int, sizes: Mapping[str, int]) -> str:
-    """Return which of the layer's axes an axis of a view is; one of a single place is the first that is left.
-
-    raises : UnmappableError if it is a part of one, or of several
-    """
-    axis = view.axes[place]
-    for kind, size in sizes.items():
-        if axis and (is_whole(axis, size) or kind == CHANNELS) and covers(axis, kind, size):
-            return kind
-    if not axis and place:
-        used = {each for other in view.axes for each in kinds(other)}
-        usual = {2: (CHANNELS,), 3: (CHANNELS, COLUMNS), 4: (CHANNELS, ROWS, COLUMNS)}
-        wanted = usual.get(len(view.axes), AXES)[place - 1 : place]
-        for kind in (*wanted, COLUMNS, ROWS, CHANNELS):
-            if sizes[kind] == 1 and kind not in used:
-                return kind
-    raise UnmappableError(
-        f"axis {place} of its input {view.shape} is neither channels nor rows nor columns",
-        "leave the order of axes alone before it",
-    )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
-from workloads.activation_functions import activations
 from workloads.layers import Activation, Input, Layer, Select, Shape
-from workloads.onnx_import.constants import Constant
+from workloads.onnx_import.constants import MOST_ELEMENTS, MOST_PIXELS, Constant
+from workloads.onnx_import.functions import Elementwise, Source, readings
 from workloads.onnx_import.model_file import OnnxGraph
 from workloads.onnx_import.views import (
     AXES,
@@ -33,11 +35,6 @@ from workloads.onnx_import.views import (
 from workloads.scales import Quantization
 
 Array = NDArray[Any]
-Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
-#: Functions that files write as several operators, and where they are compared with what is written.
-_WRITTEN_OUT = ("silu", "hard-swish", "gelu", "gelu-tanh", "mish", "hard-sigmoid", "softplus", "softsign")
-_PROBES = np.linspace(-9.0, 9.0, 289)
 
 
 @dataclass(frozen=True)
@@ -81,26 +78,6 @@ class Operator:
         return f"{self.name} ({self.kind})"
 
 
-@dataclass(eq=False)
-class Elementwise:
-    """A function of each element of a view, which becomes a layer when somebody needs its values.
-
-    Files write one function as many operators, so it is looked at as a whole first.
-
-    base : what it is a function of
-    function : what it does to a number
-    layer : makes it of what its last operator reads; raises UnmappableError if no layer does that
-    operators : how many it consists of
-    """
-
-    node: Operator
-    base: View
-    function: Function
-    layer: Callable[[], View]
-    operators: int = 1
-    made: View | None = None
-
-
 class Broken:
     """What a tensor is behind a node that could not be translated."""
 
@@ -109,17 +86,21 @@ Value = View | Constant | Elementwise | Broken
 
 
 class Translation:
-    """Layers, parameters and scales of a network that is being read, and what is known of each tensor."""
+    """Layers, parameters and scales of a network that is being read, and what is known of each tensor.
 
-    def __init__(self, graph: OnnxGraph) -> None:
+    channels : axis of the file's input that is its channels; None leaves that to the first operator that asks
+    """
+
+    def __init__(self, graph: OnnxGraph, channels: int | None = None) -> None:
         self.graph = graph
-        self.layers: list[Layer] = []
+        self.layers: dict[str, Layer] = {}
         self.parameters: dict[str, dict[str, Callable[[], Array]]] = {}
         self.tensor_scales: dict[str, Quantization] = {}
         self.weight_scales: dict[str, NDArray[np.float32]] = {}
         self.notes: list[str] = []
         self.values: dict[str, Value] = dict(graph.constants)
-        self._names: set[str] = set()
+        #: The last number behind each name that has been wanted.
+        self._names: dict[str, int] = {}
         self._input = self.name(graph.input.name)
         #: Which axis of the input's layer each axis of the file's input is; empty until somebody asks.
         self._bound: dict[int, str] = {}
@@ -128,35 +109,52 @@ class Translation:
             self._input, ((), *((Atom(axis, size),) if size > 1 else () for axis, size in sizes))
         )
         self._shapes: dict[str, Shape] = {}
+        self._unsized: deque[Layer] = deque()
+        if channels is not None:
+            others = [axis for axis in range(1, len(graph.input.shape)) if axis != channels]
+            self._bind([channels], others if len(others) <= 2 else [a for a in others if a in self.long_axes])
 
     # -- names and layers ------------------------------------------------------------------------------------
 
     def name(self, wanted: str) -> str:
         """Return a name of a layer like `wanted` that no other layer has."""
         plain = re.sub(r"[^A-Za-z0-9_/-]+", "_", wanted).strip("/_") or "layer"
-        name, number = plain, 2
+        name = plain
         while name in self._names:
-            name, number = f"{plain}-{number}", number + 1
-        self._names.add(name)
+            self._names[plain] += 1
+            name = f"{plain}-{self._names[plain]}"
+        self._names[name] = 1
         return name
 
     def add(self, layer: Layer, **parameters: Callable[[], Array]) -> str:
         """Add a layer with what gives its parameters, and return its name."""
+        self.layers[layer.name] = layer
+        self._unsized.append(layer)
         if self._bound:
-            self._shapes[layer.name] = layer.output_shape([self.shape(name) for name in layer.inputs])
-        self.layers.append(layer)
+            self._size_layers()
         if parameters:
             self.parameters[layer.name] = parameters
         return layer.name
 
     def shape(self, layer: str) -> Shape:
         """Return the shape of a layer's tensor, whose input's axes are bound."""
+        self._size_layers()
+        return self._shapes[layer]
+
+    def _size_layers(self) -> None:
+        """Work out the shapes of all layers that have none yet; none may be too large to think of."""
         if not self._shapes:
             self._shapes[self._input] = self.input_layer().output_shape([])
-        for each in self.layers:
-            if each.name not in self._shapes:
-                self._shapes[each.name] = each.output_shape([self._shapes[name] for name in each.inputs])
-        return self._shapes[layer]
+        while self._unsized:
+            layer = self._unsized.popleft()
+            shape = layer.output_shape([self._shapes[name] for name in layer.inputs])
+            if prod(shape) > MOST_ELEMENTS or prod(shape[1:]) > MOST_PIXELS:
+                raise UnmappableError(
+                    f"it makes a map of {shape[1]} x {shape[2]} pixels of {shape[0]} channels; at most "
+                    f"{MOST_PIXELS} pixels and {MOST_ELEMENTS} elements are allowed",
+                    "use smaller images",
+                )
+            self._shapes[layer.name] = shape
 
     def input_layer(self) -> Input:
         """Return the network's input; its axes are bound as they come if nobody has asked for them."""
@@ -167,15 +165,12 @@ class Translation:
             sizes[kind] = self.graph.input.shape[axis]
         return Input(name=self._input, shape=(sizes[CHANNELS], sizes[ROWS], sizes[COLUMNS]))
 
-    @property
-    def input_order(self) -> list[int]:
-        """The file's axes of the input that are channels, rows and columns, as far as it has them."""
-        return [axis for kind in AXES for axis, bound in self._bound.items() if bound == kind]
-
     # -- values ----------------------------------------------------------------------------------------------
 
     def value(self, node: Operator, place: int) -> Value:
-        """Return what an input of a node has become."""
+        """Return what an input of a node has become; UnmappableError if it is left out."""
+        if not node.has_input(place):
+            raise UnmappableError(f"it has no input {place}", "give it one")
         return self.values[node.inputs[place]]
 
     def constant(self, node: Operator, place: int) -> Constant | None:
@@ -193,6 +188,22 @@ class Translation:
             )
         return value
 
+    def parameter(self, node: Operator, place: int, size: int | None = None) -> Constant:
+        """Return an input of a node that must be a constant of finite numbers, `size` of them if given.
+
+        raises : UnmappableError for any other
+        """
+        constant = self.constant(node, place)
+        if constant is None:
+            raise UnmappableError(f"it has no input {place}", "give it one")
+        if size is not None and constant.size != size:
+            raise UnmappableError(
+                f"its input {node.inputs[place]!r} has shape {constant.shape}", f"give it {size} numbers"
+            )
+        if not constant.is_finite:
+            raise UnmappableError(f"its input {node.inputs[place]!r} holds nan or infinity", "train it anew")
+        return constant
+
     def view(self, node: Operator, place: int = 0) -> View:
         """Return an input of a node as a view of a layer.
 
@@ -207,21 +218,73 @@ class Translation:
 
     def made(self, value: Value) -> View:
         """Return a value as a view of a layer, which is made now if it has been waiting."""
-        if isinstance(value, View):
-            return self.resolved(value)
-        assert isinstance(value, Elementwise)
-        if value.made is None:
-            name = _known_function(value.function) if value.operators > 1 else None
+        assert isinstance(value, View | Elementwise)
+        waiting = [value]
+        while waiting:  # not by recursion, as chains may be long
+            function = waiting[-1]
+            if isinstance(function, View) or function.made is not None:
+                waiting.pop()
+                continue
+            registered = function.registered()
+            sources = function.operands if registered is None else (registered[1],)
+            if missing := [each for each in sources if isinstance(each, Elementwise) and each.made is None]:
+                waiting += missing
+                continue
+            views = [self._view_of(each) for each in sources]
             try:
-                value.made = value.layer() if name is None else self.activation(value.node, value.base, name)
+                if registered is None:
+                    function.made = function.layer(views)
+                else:
+                    function.made = self._activation(function.name, views[0], registered[0])
             except UnmappableError as error:
-                error.where = error.where or value.node.label
+                error.where = error.where or function.label
                 raise
-        return self.resolved(value.made)
+        view = self._view_of(value)
+        if view.repeats:
+            raise UnmappableError(
+                f"its input {view.shape} repeats places along an axis beside those of the image",
+                "resize with a Resize, or reshape right behind the Expand",
+            )
+        return view
+
+    def _view_of(self, source: Source) -> View:
+        """Return a value that is there as a view."""
+        view = source.made if isinstance(source, Elementwise) else source
+        assert view is not None
+        return self.resolved(view)
+
+    def function(
+        self,
+        node: Operator,
+        operands: Sequence[Value | float],
+        evaluate: Callable[..., Array],
+        layer: Callable[[Sequence[View]], View],
+    ) -> Elementwise:
+        """Return a function of each element of operands of one shape, which waits for what is behind it.
+
+        evaluate : from the operands' numbers to the result's
+        layer : makes it of views of those operands that are no numbers, if it has to be made as it is
+        raises : UnmappableError for operands that are constants
+        """
+        sources: list[Source | float] = []
+        for operand in operands:
+            if not isinstance(operand, View | Elementwise | int | float):
+                raise UnmappableError("it reads a constant", "fold it into a neighbour before exporting")
+            sources.append(self.resolved(operand) if isinstance(operand, View) else operand)
+        return Elementwise(
+            node.name,
+            node.label,
+            tuple(source for source in sources if not isinstance(source, int | float)),
+            layer,
+            readings(sources, evaluate, self.resolved),
+        )
 
     def activation(self, node: Operator, view: View, function: str, **parameters: float) -> View:
         """Add an elementwise function and return its view."""
-        layer = Activation(name=self.name(node.name), inputs=(view.layer,), function=function, **parameters)
+        return self._activation(node.name, view, function, **parameters)
+
+    def _activation(self, name: str, view: View, function: str, **parameters: float) -> View:
+        layer = Activation(name=self.name(name), inputs=(view.layer,), function=function, **parameters)
         return view.of(self.add(layer))
 
     def integers(self, node: Operator, place: int, attribute: str) -> list[int] | None:
@@ -276,6 +339,19 @@ class Translation:
         layer = Select(name=self.name(f"{node.name}-channels"), inputs=(view.layer,), channels=picked)
         return view.with_axis(place, whole(CHANNELS, len(picked)), self.add(layer))
 
+    def places_in_order(self, name: str, view: View) -> View:
+        """Return a view behind a layer called `name` that orders the places of shuffled axes, if any are."""
+        axes, picked = list(view.axes), {}
+        for kind, size in zip(AXES, self.shape(view.layer), strict=True):
+            for place, axis in enumerate(axes):
+                if axis and covers(axis, kind, size) and not is_whole(axis, size):
+                    picked[kind] = tuple(int(index) for index in places(axis))
+                    axes[place] = whole(kind, size)
+        if not picked:
+            return view
+        layer = Select(name=self.name(name), inputs=(view.layer,), **picked)
+        return View(self.add(layer), tuple(axes))
+
     def pixel_axes(self, view: View, chosen: Sequence[int]) -> list[str]:
         """Return for each of the chosen axes of a view whether it is all rows or all columns.
 
@@ -312,19 +388,27 @@ class Translation:
             ]
             pixels = [axis for axis in range(1, len(sizes)) if axis not in channels[:1]]
             if len(pixels) <= 2:
-                kinds_of = (COLUMNS,) if len(pixels) == 1 else (ROWS, COLUMNS)
-                self._bound = dict.fromkeys(channels[:1], CHANNELS)
-                self._bound |= zip(pixels, kinds_of, strict=False)
+                self._bind(channels[:1], pixels)
         if not self._bound:
             self._bind_as_they_come()
         return self.resolved(view)
 
+    @property
+    def long_axes(self) -> list[int]:
+        """The axes of the file's input that have several places."""
+        return [axis for axis, size in enumerate(self.graph.input.shape) if axis and size > 1]
+
+    def _bind(self, channels: Iterable[int], pixels: Sequence[int]) -> None:
+        """Settle which axes of the file's input are channels, and which are rows and columns, in order."""
+        kinds_of = (COLUMNS,) if len(pixels) == 1 else (ROWS, COLUMNS)
+        self._bound = dict.fromkeys(channels, CHANNELS)
+        self._bound |= zip(sorted(pixels), kinds_of, strict=False)
+
     def _bind_as_they_come(self) -> None:
         """Take the input's axes in the order of the file; two without channels are rows and columns."""
-        long = [axis for axis, size in enumerate(self.graph.input.shape) if axis and size > 1] or [1]
         axes = list(range(1, len(self.graph.input.shape)))
         if len(axes) > 3:
-            axes = long
+            axes = self.long_axes or [1]
         if len(axes) > 3:
             raise UnmappableError(
                 f"the network takes {len(axes)} axes beside the batch's", "use images with rows and columns"
@@ -348,15 +432,3 @@ def _text(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return [_text(each) for each in value] if isinstance(value, list) else value
-
-
-def _known_function(function: Function) -> str | None:
-    """Return the name of a registered function that a written-out one equals, None if it is another."""
-    with np.errstate(all="ignore"):
-        written = function(_PROBES)
-        for name in _WRITTEN_OUT:
-            known = activations[name]
-            alpha, beta = (0.0 if each is None else each for each in (known.alpha, known.beta))
-            if np.allclose(written, known.evaluate(_PROBES, alpha, beta), rtol=1e-5, atol=1e-6):
-                return name
-    return None

@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 CHANNELS, ROWS, COLUMNS = "channels", "rows", "columns"
 AXES = (CHANNELS, ROWS, COLUMNS)
 
+#: What an atom is that repeats all the others, whose stride is 0.
+REPEATS = "repeats"
+
 
 class UnmappableError(Exception):
     """A node that no layer can stand for; says why, and the smallest edit that would make it fit.
@@ -36,7 +39,8 @@ class UnmappableError(Exception):
 class Atom:
     """A strided part of one axis of a layer's tensor: `size` places, `stride` apart.
 
-    axis : one of `AXES`, or a number for an axis of the network's input as long as nothing has asked for it
+    axis : one of `AXES`, or `REPEATS`, or a number for an axis of the network's input as long as nothing has
+        asked for it
     """
 
     axis: str | int
@@ -63,6 +67,11 @@ class View:
         """Shape as the file has it."""
         return tuple(prod(atom.size for atom in axis) for axis in self.axes)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it has places more than once."""
+        return any(atom.axis == REPEATS for axis in self.axes for atom in axis)
+
     def of(self, layer: str) -> View:
         """Return the same view of another layer, whose tensor has the same shape."""
         return replace(self, layer=layer)
@@ -71,9 +80,9 @@ class View:
         """Return the view of another layer with another axis at `place`."""
         return View(layer, (*self.axes[:place], axis, *self.axes[place + 1 :]))
 
-    def axis(self, place: int) -> Axis:
-        """Return the atoms at a place that may count from the end."""
-        return self.axes[place]
+    def place(self, axis: int) -> int:
+        """Return the place of an axis that may count from the end; UnmappableError if it is not there."""
+        return place_of(axis, len(self.axes))
 
     def transposed(self, order: Sequence[int]) -> View:
         """Return the view with its axes in another order."""
@@ -108,6 +117,16 @@ class View:
                 size //= taken
             axes.append(merged(axis))
         return replace(self, axes=tuple(axes))
+
+
+def place_of(axis: int, rank: int) -> int:
+    """Return the place of one of `rank` axes that may count from the end.
+
+    raises : UnmappableError if there is no such axis
+    """
+    if not -rank <= axis < rank:
+        raise UnmappableError(f"it names axis {axis} of {rank}", "use axes from 0 up")
+    return axis % rank
 
 
 def whole(axis: str | int, size: int) -> Axis:
@@ -159,8 +178,18 @@ def flat_places(axis: Axis, shape: tuple[int, int, int]) -> NDArray[np.int64]:
     return found
 
 
-def in_order(axes: Iterable[Axis]) -> bool:
-    """Whether elements come channels first, then rows, then columns, each from first to last."""
-    atoms = merged(atom for axis in axes for atom in axis)
-    order = [AXES.index(str(atom.axis)) for atom in atoms]
-    return all(a < b for a, b in pairwise(order)) and all(atom.stride == 1 for atom in atoms)
+def transposition(axes: Sequence[Axis]) -> tuple[int, ...] | None:
+    """Return an order of axes in which elements come channels first, then rows, then columns, each in order.
+
+    That of the file where it is one; None if there is no such order.
+    """
+    as_they_are = range(len(axes))
+    by_kind = sorted(
+        as_they_are, key=lambda place: [(AXES.index(str(a.axis)), -a.stride) for a in axes[place]]
+    )
+    for order in (as_they_are, by_kind):
+        atoms = merged(atom for place in order for atom in axes[place])
+        found = [AXES.index(str(atom.axis)) for atom in atoms]
+        if all(a < b for a, b in pairwise(found)) and all(atom.stride == 1 for atom in atoms):
+            return tuple(order)
+    return None

@@ -8,6 +8,9 @@ from workloads.onnx_import.translation import Operator, Translation
 from workloads.onnx_import.views import COLUMNS, ROWS, UnmappableError, View
 from workloads.window import Window
 
+#: Pixels of padding on one side.
+MOST_PADDING = 2**12
+
 
 def window_of(t: Translation, node: Operator, view: View, kernel: Sequence[int]) -> tuple[Window, list[str]]:
     """Return a node's window, and which of rows and columns each of its axes is.
@@ -22,7 +25,17 @@ def window_of(t: Translation, node: Operator, view: View, kernel: Sequence[int])
     kinds = t.pixel_axes(view, range(2, len(view.axes)))
     ones = [1] * len(kernel)
     strides, dilations = node.get("strides", ones), node.get("dilations", ones)
+    if not len(strides) == len(dilations) == len(kernel) or min(*strides, *dilations, *kernel) < 1:
+        raise UnmappableError(
+            f"its window {list(kernel)} has strides {strides} and dilations {dilations}",
+            "give each axis one of each, from 1 up",
+        )
     before, behind = _pads(node, view.shape[2:], kernel, strides, dilations)
+    if len(before) != len(kernel) or len(behind) != len(kernel) or max(*before, *behind) > MOST_PADDING:
+        raise UnmappableError(
+            f"its window {list(kernel)} has pads {before} and {behind}",
+            f"give each axis both, at most {MOST_PADDING} pixels",
+        )
 
     def sides(values: Sequence[int], default: int) -> tuple[int, int]:
         by_kind = dict(zip(kinds, values, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,35 @@ def imported(made: ModelProto, folder: Path, name: str = "model") -> Network:
     return read_onnx(path)
 
 
-def by_runtime(made: ModelProto, images: Array) -> Array:
-    """Return what ONNX Runtime gives for each image (N, ...), one at a time."""
+def runtime_outputs(made: ModelProto, images: Array) -> Array:
+    """Return the file's last output for each image (N, ...), one at a time, as ONNX Runtime computes it."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(made.SerializeToString(), options)
     name = session.get_inputs()[0].name
-    return np.stack([session.run(None, {name: image[None]})[0].reshape(-1) for image in images])
+    results = [session.run(None, {name: image[None]})[-1] for image in images]
+    if isinstance(results[0], list):  # a map from class to number for each image
+        results = [np.array([[*each.values()] for each in maps]) for maps in results]
+    return np.concatenate(results)
+
+
+def by_runtime(made: ModelProto, images: Array) -> Array:
+    """Return what ONNX Runtime gives for each image (N, ...), laid out flat."""
+    return runtime_outputs(made, images).reshape(len(images), -1)
+
+
+def channels_first(network: Network, which: str, tensors: Array) -> Array:
+    """Return a file's tensors (N, ...) as the network has them (N, C, H, W), by what its notes say.
+
+    which : "input" or "output"
+    """
+    for note in network.notes:
+        if found := re.match(rf"the {which} .* transposed to \((.*)\)", note):
+            tensors = tensors.transpose([int(axis) for axis in found[1].split(", ")])
+    name = {"input": network.input, "output": network.output}[which]
+    return tensors.reshape(len(tensors), *network.shapes[name])
 
 
 def by_network(network: Network, images: Array) -> Array:

@@ -1,0 +1,36 @@
+"""What PyTorch's two exporters, Keras and scikit-learn write, kept as small files with their own results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import imcsim
+from tests.workloads.onnx_import.models import by_network, channels_first, runtime_outputs
+from workloads.onnx_import import read_onnx
+
+FOLDER = Path(__file__).parent / "exported"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.onnx"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_exported_model_gives_what_its_own_library_gives(name: str, tmp_path: Path) -> None:
+    network = read_onnx(FOLDER / f"{name}.onnx")
+    with np.load(FOLDER / f"{name}.npz") as kept:
+        inputs, outputs = kept["inputs"], kept["outputs"]
+    by_runtime = runtime_outputs(onnx.load(FOLDER / f"{name}.onnx"), inputs)
+    np.testing.assert_allclose(by_runtime, outputs, rtol=1e-4, atol=1e-5)
+
+    images = channels_first(network, "input", inputs)
+    expected = channels_first(network, "output", outputs)
+    in_reals = by_network(network, images).reshape(expected.shape)
+    if any("LogSoftmax" in note for note in network.notes):  # which is left out
+        in_reals -= np.log(np.exp(in_reals).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(in_reals, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+    np.savez(tmp_path / "images.npz", inputs=images)
+    run = imcsim.run(network, arch="dataflow", images=len(images), data=tmp_path / "images.npz")
+    assert run.summary["outputs_match_golden"] is True
