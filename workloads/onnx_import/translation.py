@@ -377,6 +377,8 @@ class Translation:
 
     def asked_for(self, view: View, place: int) -> View:
         """Return a resolved view; the input's axes are bound now, `place` to channels if that can be."""
+        if not -len(view.axes) <= place < len(view.axes):
+            raise UnmappableError(f"its input {view.shape} has no axis {place}", "keep the batch axis")
         view = self.resolved(view)
         if self._bound or not any(isinstance(atom.axis, int) for axis in view.axes for atom in axis):
             return view

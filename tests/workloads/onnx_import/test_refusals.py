@@ -31,6 +31,10 @@ REFUSALS: dict[str, tuple[Case, str]] = {
         Case([node("Relu", "x", "w"), node("Conv", "x w")], (1, 3, 3)),
         "its input 'w' is computed while the network runs; make it a constant",
     ),
+    "no-channels": (
+        Case([node("Squeeze", "x a", "v"), node("LRN", "v", size=3)], (4,), {"a": np.array([0])}),
+        "its input (4,) has no axis 1; keep the batch axis",
+    ),
     "transposed-convolution": (
         alone("ConvTranspose", "x w", MAP, {"w": floats(3, 2, 2, 2)}),
         "no layer stands for this operator; compute it outside the network",
