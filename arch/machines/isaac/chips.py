@@ -100,15 +100,19 @@ class IsaacChips(Component):
     def _add_meters(self) -> None:
         """Add what costs energy or area and takes no time of its own; unused tiles have their area, too."""
         budgets, chips = Budgets(self.settings), self.placed.chips
+        crossing: list[tuple[Layer, int]] = []
         for layer in self.layers.values():
             size = layer.stage.shape[0] * self.settings.value_bytes
             readers = [s.name for s in self.placed.stages for o in s.operands if o.source == layer.stage.name]
-            routers = sum(self.timing.way(layer.stage.name, reader).routers for reader in readers)
-            layer.add_meters(self.settings.flits(size) * routers)
+            ways = [self.timing.way(layer.stage.name, reader) for reader in readers]
+            layer.add_meters(self.settings.flits(size) * sum(way.routers for way in ways))
+            crossing.append((layer, size * sum(way.chips for way in ways)))
         for row in (*IMA, *TILE):
             meter: Meter = self.add(meter_of(FAMILIES.get(row, row)), f"chips.{row}", PartConfig())
             meter.mm2 = budgets.of_chip(row).mm2 * chips
         links = self.add(meter_of("hypertransport"), "chips.hypertransport", PartConfig())
+        links.counted = lambda: sum(layer.digital.pixels * size for layer, size in crossing)
+        links.charge("byte", 0.0)  # its power does not follow what it does
         links.watts, links.mm2 = budgets.links.mw * chips / 1e3, budgets.links.mm2 * chips
 
     def attach(self, values: Values) -> RunValues:

@@ -54,6 +54,12 @@ def map_network(config: IsaacConfig, network: LoweredNetwork) -> IsaacMap:
     return _Plan(config, network).map()
 
 
+def copies_by_rule(config: IsaacConfig, network: LoweredNetwork) -> Mapping[str, int]:
+    """Return the copies of each layer that the rule asks for, whatever the chips hold."""
+    plan = _Plan(config, network)
+    return plan.copies(plan.rule_interval)
+
+
 class _Plan:
     """The search for the most copies that fit."""
 
@@ -103,19 +109,23 @@ class _Plan:
         By the rule copies are proportional to a layer's windows, one of the last layer; a layer that feeds a
         stride gives as many windows as its reader needs.
         """
-        last = next(reversed(self.loads.values()), None)
-        if last is None:
-            return least
-        intervals = range(last.steps, max(load.steps for load in self.loads.values()) + 1)
-
-        def copies(interval: int) -> Mapping[str, int]:
-            return at_interval(self.loads, interval, self.given).copies
-
-        shortest = bisect_left(intervals, True, key=lambda i: self._tiles_of_arrays(copies(i)) <= tiles)
+        intervals = range(
+            self.rule_interval, max((load.steps for load in self.loads.values()), default=0) + 1
+        )
+        shortest = bisect_left(intervals, True, key=lambda i: self._tiles_of_arrays(self.copies(i)) <= tiles)
         for interval in intervals[shortest:]:  # most often the first: eDRAM rarely needs tiles of its own
-            if (layout := self._layout(copies(interval))).tiles <= tiles:
+            if (layout := self._layout(self.copies(interval))).tiles <= tiles:
                 return layout
         return least
+
+    @property
+    def rule_interval(self) -> int:
+        """Windows of the last layer, which the rule gives one copy."""
+        return next(reversed(self.loads.values())).steps if self.loads else 0
+
+    def copies(self, interval: int) -> Mapping[str, int]:
+        """Return the copies of each layer with which none takes more steps than an interval."""
+        return at_interval(self.loads, interval, self.given).copies
 
     def _tiles_of_arrays(self, copies: Mapping[str, int]) -> int:
         """Return the tiles that arrays need, those of each layer in tiles of their own."""
