@@ -63,12 +63,15 @@ class Layer(Component):
         self.fetches: list[dict[int, InputFetch]] = []
         self.arrays: list[list[IsaacArrays]] = []
         self.adders: list[ShiftAdd] = []
-        if not self.copies:
-            self.connect(self.memory.window_out, self.digital.sums_in)
-        else:
+        if self.copies:
             self._add_copies()
-        # Held by port, fetch, input register, arrays, adder and the way to the digital unit; and sent pixels.
-        self.registers = (8 + self._sum_cycles) * max(len(self.copies), 1) + 4
+            # Held on the way to a fetch, there, in input register, arrays and adder, and on the ways behind.
+            self.registers = (8 + self._sum_cycles) * len(self.copies)
+        else:
+            ready = 1 + int(timing.per_cycle) // self.digital.finish_cycles  # in a cycle, and one under way
+            self.connect(self.memory.window_out, self.digital.sums_in, depth=ready)
+            self.registers = ready + 2
+        self.registers += 4  # pixels in the digital unit, and where they leave it
 
     @property
     def _sum_cycles(self) -> int:

@@ -15,7 +15,7 @@ from tests.arch.dataflow_bench import quantized, tangles
 from tests.arch.isaac.isaac_bench import bench, convolution, isaac_settings, mlp, placed_if_any, starts
 from tests.arch.test_dataflow import drawn, same
 from tests.strategies import NetworkCase, networks
-from workloads import Conv2d, Network, Window, lower
+from workloads import Conv2d, Input, Layer, Linear, MaxPool2d, Network, Window, lower
 
 #: Ticks: the digital clock of 1.2 GHz ticks 120 times in a cycle of 100 ns.
 CYCLE = 120
@@ -87,6 +87,20 @@ def test_more_values_than_sigmoid_units_and_links_take_in_a_cycle_take_another()
 def test_partial_sums_of_a_further_tile_take_a_cycle_more() -> None:
     one, two = (bench(mlp(rows * 128, 16)).run() for rows in (96, 97))
     assert cycles(two)[0] - cycles(one)[0] == 1
+
+
+def test_a_pool_takes_as_many_windows_in_a_cycle_as_its_unit_can() -> None:
+    """64 windows of 4 pixels take 256 digital cycles of one unit; of 9 units in the way of 16 cycles, none."""
+    layers: list[Layer] = [
+        Input(name="image", shape=(1, 16, 16)),
+        Conv2d(name="conv", out_channels=1, window=Window.square(1)),
+        MaxPool2d(name="pool", window=Window.square(2, stride=2)),
+        Linear(name="fc", out_features=1),
+    ]
+    for channels, interval in ((1, 16), (9, ceil(9 * 256 / CYCLE))):
+        layers[1] = Conv2d(name="conv", out_channels=channels, window=Window.square(1))
+        machine = {"tile": {"sigmoid_units": 32, "imas": 64}}  # one tile, one pool unit
+        assert np.diff(cycles(bench(Network("pooled", layers), machine).run(4)))[-1] == interval
 
 
 # -- eDRAM and bus -------------------------------------------------------------------------------------------
