@@ -7,20 +7,33 @@ from collections.abc import Sequence
 from arch.converters import ADC
 from arch.crossbar import AnalogCrossbar
 from arch.machines.isaac.configuration import IsaacADCConfig, IsaacArrayConfig
-from simcore import components
+from simcore import Process, components, process
 
 
 @components.register("isaac-array")
 class IsaacArrays(AnalogCrossbar):
     """Arrays in lock-step, each with a converter that follows its reads one cycle behind.
 
-    Timing: one operation takes a cycle for each bit of the inputs; the converter's lag is the way to the
-    shift-and-add.
+    Timing: one operation takes a cycle for each bit of the inputs, and begins where a cycle does, as its
+    inputs come then; the converter's lag is the way to the shift-and-add.
     Energy: of all cells of an array for each cycle, used or not. Its area is the chip's.
+
+    digital_cycles : of its clock, in one cycle
     """
 
     Config = IsaacArrayConfig
     config: IsaacArrayConfig
+
+    digital_cycles: int = 1
+
+    @process
+    def serve(self) -> Process:
+        """Take a window, drive all bits of it, hand the sums on."""
+        cycles = self.config.product_cycles(self.streaming) * self.digital_cycles
+        relay = self.relay(self.mvm, self.window_in, self.sums_out)
+        window = yield relay.get()
+        while True:
+            window = yield relay.next(cycles, window)
 
     @property
     def array_cycles(self) -> int:

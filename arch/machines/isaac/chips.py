@@ -82,7 +82,7 @@ class IsaacChips(Component):
     @property
     def _write_cycles(self) -> int:
         """Digital cycles of the pipeline's stage in which results are written."""
-        return int(self.settings.tile.write_cycles * self.timing.per_cycle)
+        return self.settings.tile.write_cycles * self.settings.digital_cycles
 
     def _share_edrams(self) -> None:
         """Let all that reads or writes in a tile take turns on its eDRAM."""

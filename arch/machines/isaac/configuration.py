@@ -241,6 +241,11 @@ class IsaacConfig(Config):
         """Period of the reference clock [s]."""
         return Fraction(str(self.cycle_ns)) / 10**9
 
+    @property
+    def digital_cycles(self) -> int:
+        """Cycles of the digital clock in one of the reference clock."""
+        return int(self.cycle * self.digital_hz)
+
     # -- speed of digital parts, in cycles of their clock ----------------------------------------------------
 
     def edram_cycles(self, size: int) -> int:
@@ -261,6 +266,16 @@ class IsaacConfig(Config):
     def hypertransport_cycles(self, size: int) -> int:
         """Return the cycles in which so many bytes go from chip to chip, over one link."""
         return ceil(size * self.digital_hz / (Fraction(str(self.hypertransport.gb_per_s)) * 10**9))
+
+    @model_validator(mode="after")
+    def _clocks_fit(self) -> Self:
+        ratio = self.cycle * self.digital_hz
+        if ratio.denominator != 1:
+            raise ValueError(
+                f"has cycle_ns {self.cycle_ns:g} and digital_ghz {self.digital_ghz:g}, which makes "
+                f"{float(ratio):g} digital cycles in a cycle; choose them so that it is a whole number"
+            )
+        return self
 
     @model_validator(mode="after")
     def _arrays_can_do_it(self) -> Self:

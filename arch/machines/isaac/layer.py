@@ -26,7 +26,8 @@ _LINE_BUFFERS = ActivationMemoryConfig(
     window="whole-window", column_cycles=0, byte_energy_pj=0.0, area_mm2_per_kib=0.0
 )
 
-#: Clock domains; arrays are in the reference clock.
+#: Clock domains. Windows are chosen and results counted where a cycle of arrays begins, the reference clock's;
+#: all processes in between count digital cycles, of which it has a whole number.
 ARRAYS, DIGITAL = "array", "digital"
 
 
@@ -66,9 +67,9 @@ class Layer(Component):
         if self.copies:
             self._add_copies()
             # Held on the way to a fetch, there, in input register, arrays and adder, and on the ways behind.
-            self.registers = (8 + self._sum_cycles) * len(self.copies)
+            self.registers = (9 + self._sum_cycles) * len(self.copies)
         else:
-            ready = 1 + int(timing.per_cycle) // self.digital.finish_cycles  # in a cycle, and one under way
+            ready = 1 + config.digital_cycles // self.digital.finish_cycles  # in a cycle, and one under way
             self.connect(self.memory.window_out, self.digital.sums_in, depth=ready)
             self.registers = ready + 2
         self.registers += 4  # pixels in the digital unit, and where they leave it
@@ -100,17 +101,18 @@ class Layer(Component):
         """Add the copies, which take windows in turn, and whose sums are collected in the same order."""
         for number, copy in enumerate(self.copies):
             self._add_copy(f"copy[{number}]", copy)
-        memory, ima = self.memory, self.settings.ima
+        memory, ima, cycle = self.memory, self.settings.ima, self.settings.digital_cycles
         readers = [[fetch.window_in for fetch in fetches.values()] for fetches in self.fetches]
         if len(readers) == 1:
             for reader in readers[0]:
                 self.connect(memory.window_out, reader)
         else:
             self.deal(memory.window_out, readers)
-        way = {"depth": 1 + self._sum_cycles, "latency": self._sum_cycles}
+        way = {"depth": 1 + self._sum_cycles, "latency": self._sum_cycles * cycle}
         for arrays, adder in zip(self.arrays, self.adders, strict=True):
-            adder.cycles = ima.shift_add_cycles
-            self.gather([a.sums_out for a in arrays], adder.sums_in, latency=ima.adc_cycles)
+            adder.cycles = ima.shift_add_cycles * cycle
+            # Two, as converters are still at the last operation when the next one begins.
+            self.gather([a.sums_out for a in arrays], adder.sums_in, depth=2, latency=ima.adc_cycles * cycle)
         if len(self.adders) == 1:
             self.connect(self.adders[0].sums_out, self.digital.sums_in, **way)
         else:
@@ -123,6 +125,7 @@ class Layer(Component):
             fetch = self.add(InputFetch, f"{name}.fetch[{tile}]", PartConfig(), clock=DIGITAL)
             fetch.cycles = self.timing.fetch_cycles(sites)
             fetch.size = self.timing.input_bytes(sites)
+            fetch.stage = self.settings.digital_cycles
             fetches[tile] = fetch
             for path, blocks in self._groups(sites):
                 part = self._add_arrays(f"{name}.{path}", blocks)
@@ -130,7 +133,7 @@ class Layer(Component):
                 arrays.append(part)
         self.fetches.append(fetches)
         self.arrays.append(arrays)
-        self.adders.append(self.add(ShiftAdd, f"{name}.shift-add", PartConfig()))
+        self.adders.append(self.add(ShiftAdd, f"{name}.shift-add", PartConfig(), clock=DIGITAL))
 
     def _groups(self, sites: list[Site]) -> list[tuple[str, tuple[Block, ...]]]:
         """Return the arrays that are one process, each with its name."""
@@ -143,7 +146,9 @@ class Layer(Component):
         ]
 
     def _add_arrays(self, name: str, blocks: tuple[Block, ...]) -> IsaacArrays:
-        arrays = self.add(chosen(self.settings.array, IsaacArrays), name, self.settings.array)
+        kind = chosen(self.settings.array, IsaacArrays)
+        arrays = self.add(kind, name, self.settings.array, clock=DIGITAL)
+        arrays.digital_cycles = self.settings.digital_cycles
         arrays.blocks = blocks
         arrays.encoding, arrays.streaming = self.settings.encoding, self.settings.streaming
         return arrays

@@ -163,7 +163,7 @@ class _Plan:
         pixels = self.network.input_shape[1] * self.network.input_shape[2]
         interval = max((load.steps_on(copies[name]) for name, load in self.loads.items()), default=1)
         step = self.config.interval
-        incoming = int(step * timing.per_cycle) // timing.input_cycles(self.network.input_shape[0])
+        incoming = step * self.config.digital_cycles // timing.input_cycles(self.network.input_shape[0])
         pace = Pace(
             {s.name: -(-timing.latency_cycles(s) // step) for s in self.stages},
             {s.name: copies.get(s.name) or timing.windows_together(s) for s in self.stages},

@@ -13,10 +13,12 @@ from simcore import Component, In, Operation, Out, Process, Shared, process
 class InputFetch(Component):
     """Copies the inputs of one copy's arrays in one tile from eDRAM to their input registers.
 
-    eDRAM and bus are one resource of the tile, which all of its layers and copies take turns on. The next
-    operation's inputs are read while the arrays drive the present ones.
+    eDRAM and bus are one resource of the tile, which all of its layers and copies take turns on. The inputs
+    are in the registers where the next cycle begins; those of the next operation are read while the arrays
+    drive the present ones.
 
     cycles, size : of one window: digital cycles, and bytes
+    stage : digital cycles of one cycle
     """
 
     family = "buffer"
@@ -25,18 +27,22 @@ class InputFetch(Component):
     window_out = Out(Window, doc="windows in the input registers")
     edram = Shared(doc="eDRAM and bus of the tile")
     read = Operation(doc="reading the inputs of one operation")
+    latch = Operation(doc="the rest of the cycle in which they were read")
 
     cycles: int = 0
     size: int = 0
+    stage: int = 1
 
     @process
     def serve(self) -> Process:
-        """Take a window, wait for eDRAM and bus, read, hand the window on."""
+        """Take a window, wait for eDRAM and bus, read, hand the window on where a cycle begins."""
+        engine, stage = self.simulation.engine, self.stage
         while True:
             window = yield self.window_in.get()
             yield self.edram.acquire()
             yield self.read.hold(self.cycles)
             self.edram.release()
+            yield self.latch.hold(-engine.now % stage)
             yield self.window_out.put(window)
 
 

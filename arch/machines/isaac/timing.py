@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil
 
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, Site, Way, input_elements, longest_way
@@ -25,14 +23,9 @@ class Timing:
     homes: Mapping[str, str]
     places: Mapping[str, Place]
 
-    @property
-    def per_cycle(self) -> Fraction:
-        """Digital cycles in a cycle."""
-        return self.config.cycle * self.config.digital_hz
-
     def in_cycles(self, digital: int) -> int:
         """Return the cycles in which so many digital ones are over."""
-        return ceil(digital / self.per_cycle)
+        return -(-digital // self.config.digital_cycles)
 
     def input_cycles(self, channels: int) -> int:
         """Return the digital cycles from one input pixel to the next, by all links of a chip."""
@@ -98,7 +91,7 @@ class Timing:
 
     def windows_together(self, stage: Stage) -> int:
         """Return the windows that a stage without arrays takes while arrays do an operation."""
-        together = int(self.config.interval * self.per_cycle) // self.finish_cycles(stage)
+        together = self.config.interval * self.config.digital_cycles // self.finish_cycles(stage)
         return min(max(together, 1), stage.steps)
 
     def latency_cycles(self, stage: Stage) -> int:
