@@ -58,13 +58,12 @@ class IsaacChips(Component):
     def _connect(self) -> None:
         """Let pixels go from stage to stage, into the eDRAM of each reader."""
         for layer in self.layers.values():
-            for operand, write, port in zip(
-                layer.stage.operands, layer.writes, layer.memory.pixel_in, strict=True
+            for buffer, write, port in zip(
+                layer.memory.buffers, layer.writes, layer.memory.pixel_in, strict=True
             ):
-                depth = self.placed.depths[layer.stage.name, layer.memory.pixel_in.index(port)]
-                self._send(operand.source, layer.stage, write)
-                behind = 0 if operand.source not in self.layers else self._write_cycles
-                self.connect(write.pixel_out, port, depth, behind)
+                self._send(buffer.source, layer.stage, write)
+                behind = self._write_cycles if buffer.source in self.layers else 0
+                self.connect(write.pixel_out, port, buffer.depth, behind)
         last = self.layers[self.placed.stages[-1].name]
         self.connect(last.digital.pixel_out, self.sink.pixel_in, None, self._write_cycles)
 

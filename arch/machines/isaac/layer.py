@@ -26,8 +26,8 @@ _LINE_BUFFERS = ActivationMemoryConfig(
     window="whole-window", column_cycles=0, byte_energy_pj=0.0, area_mm2_per_kib=0.0
 )
 
-#: Clock domains. Windows are chosen and results counted where a cycle of arrays begins, the reference clock's;
-#: all processes in between count digital cycles, of which it has a whole number.
+#: Clock domains. Windows are chosen and results counted where a cycle of arrays begins, the reference clock.
+#: All processes in between count digital cycles, a whole number of which are one.
 ARRAYS, DIGITAL = "array", "digital"
 
 

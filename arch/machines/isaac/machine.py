@@ -21,6 +21,7 @@ from simcore import PartConfig, Simulation, clock
 from workloads import LoweredNetwork
 
 
+@register_machine("isaac-ce", "the same by the name of its design point, the densest for its area")
 @register_machine("isaac", "tiles of bit-serial arrays with eDRAM, at a mesh: ISAAC-CE (Shafiee et al. 2016)")
 class Isaac(Machine):
     """Layers pinned to tiles of bit-serial arrays, pixels streamed through all of them at once."""
