@@ -12,7 +12,7 @@ from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.layer import DIGITAL, Layer
 from arch.machines.isaac.plan import IsaacMap
 from arch.machines.isaac.table import IMA, TILE
-from arch.machines.isaac.tile import Meter, ResultWrite, Tile, meter_of
+from arch.machines.isaac.tile_parts import Meter, ResultWrite, Tile, meter_of
 from arch.machines.isaac.timing import Timing
 from arch.mapping.stages import Stage
 from simcore import Component, PartConfig

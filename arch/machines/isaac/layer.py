@@ -13,7 +13,7 @@ from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Site
 from arch.machines.isaac.plan import IsaacMap
-from arch.machines.isaac.tile import InputFetch, Meter, ResultWrite, ShiftAdd, meter_of
+from arch.machines.isaac.tile_parts import InputFetch, Meter, ResultWrite, ShiftAdd, meter_of
 from arch.machines.isaac.timing import Timing
 from arch.mapping.stages import Join, Stage
 from arch.mapping.tiling import Block
