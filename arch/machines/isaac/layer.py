@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
@@ -15,11 +14,10 @@ from arch.machines.isaac.floor_plan import Copy, Site
 from arch.machines.isaac.plan import IsaacMap
 from arch.machines.isaac.tile_parts import InputFetch, Meter, ResultWrite, ShiftAdd, meter_of
 from arch.machines.isaac.timing import Timing
-from arch.mapping.stages import Join, Stage
+from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block
 from arch.parts import chosen
 from simcore import Component, PartConfig
-from workloads import AvgPoolNode, MaxPoolNode
 
 #: Windows are picked in no time: reading them is what `InputFetch` does.
 _LINE_BUFFERS = ActivationMemoryConfig(
@@ -56,10 +54,12 @@ class Layer(Component):
         ]
         self.memory = self.add(ActivationMemory, "memory", _LINE_BUFFERS)
         self.memory.lay_out(stage, buffers, images)
-        self.writes = [self._add_write(place, port) for place, port in enumerate(self.memory.pixel_in)]
-        self.digital = self.add(DigitalUnit, "digital", self._digital_config(), clock=DIGITAL)
+        self.writes = [self._add_write(place) for place in range(len(buffers))]
+        units = timing.units(stage)
+        each = DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=units.pj, area_mm2=0.0)
+        self.digital = self.add(DigitalUnit, "digital", each, clock=DIGITAL)
         self.digital.lay_out(stage, None, 1)
-        self.digital.sharing = timing.units(stage)
+        self.digital.sharing = units.number
         self.copies = placed.copies(stage.name)
         self.fetches: list[dict[int, InputFetch]] = []
         self.arrays: list[list[IsaacArrays]] = []
@@ -79,17 +79,7 @@ class Layer(Component):
         """Cycles in which partial sums go on from tile to tile."""
         return self.timing.sum_cycles(self.copies)
 
-    def _digital_config(self) -> DigitalUnitConfig:
-        """Return the units that do the stage's head: pool units, adders or sigmoid units."""
-        tile, head = self.settings.tile, self.stage.head
-        pj = tile.sigmoid_pj
-        if isinstance(head, MaxPoolNode):
-            pj = tile.pool_pj
-        elif isinstance(head, AvgPoolNode | Join):
-            pj = tile.adder_pj
-        return DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=pj, area_mm2=0.0)
-
-    def _add_write(self, place: int, target: Any) -> ResultWrite:
+    def _add_write(self, place: int) -> ResultWrite:
         channels = self.stage.operands[place].shape[0]
         write = self.add(ResultWrite, f"write[{place}]", PartConfig(), clock=DIGITAL)
         write.lay_out(len(self.timing.tiles(self.stage.name)))

@@ -42,7 +42,9 @@ class InputFetch(Component):
             yield self.edram.acquire()
             yield self.read.hold(self.cycles)
             self.edram.release()
-            yield self.latch.hold(-engine.now % stage)
+            yield self.latch.hold(
+                -engine.now % stage
+            )  # a tick is a digital cycle, as that is the fastest clock
             yield self.window_out.put(window)
 
 

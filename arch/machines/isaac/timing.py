@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, Site, Way, input_elements, longest_way
@@ -12,6 +13,16 @@ from workloads import AvgPoolNode, MaxPoolNode
 
 #: Bytes of a partial sum on its way from tile to tile, assumed.
 _SUM_BYTES = 4
+
+
+class DigitalUnits(NamedTuple):
+    """Max-pool units, adders or sigmoid units of some tiles.
+
+    pj : energy of a value [pJ]
+    """
+
+    number: int
+    pj: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +70,14 @@ class Timing:
         """Return the tiles that a stage is done in."""
         return self.places[self.homes[stage]].tiles
 
-    def units(self, stage: Stage) -> int:
+    def units(self, stage: Stage) -> DigitalUnits:
         """Return the digital units that share the channels of a stage's pixels."""
         tiles, tile = len(self.tiles(stage.name)), self.config.tile
         if isinstance(stage.head, MaxPoolNode):
-            return tile.pool_units * tiles
+            return DigitalUnits(tile.pool_units * tiles, tile.pool_pj)
         if isinstance(stage.head, AvgPoolNode | Join):
-            return tiles  # the adder of each
-        return tile.sigmoid_units * tiles
+            return DigitalUnits(tiles, tile.adder_pj)
+        return DigitalUnits(tile.sigmoid_units * tiles, tile.sigmoid_pj)
 
     def way(self, sender: str, reader: str) -> Way:
         """Return the way from one stage to another."""
@@ -87,7 +98,7 @@ class Timing:
         head, passes = stage.head, 1
         if isinstance(head, MaxPoolNode | AvgPoolNode) and not stage.accumulates:
             passes = head.window.positions
-        return passes * -(-head.shape[0] // self.units(stage))
+        return passes * -(-head.shape[0] // self.units(stage).number)
 
     def windows_together(self, stage: Stage) -> int:
         """Return the windows that a stage without arrays takes while arrays do an operation."""

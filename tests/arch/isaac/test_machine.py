@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from arch import MachineRun
 from arch.machines.isaac import Budgets, IsaacConfig
+from simcore import ConfigError
 from tests.arch.dataflow_bench import quantized, tangles
 from tests.arch.isaac.isaac_bench import bench, convolution, isaac_settings, mlp, placed_if_any, starts
 from tests.arch.test_dataflow import drawn, same
@@ -246,14 +247,19 @@ def test_area_is_that_of_whole_chips_whatever_lies_on_them() -> None:
 
 
 def test_what_goes_from_chip_to_chip_takes_longer_and_each_has_its_links() -> None:
-    network = mlp(784, 512, 512, 10)
-    one = bench(network).run()
-    several = bench(network, {"tiles": 2, "hypertransport": {"gb_per_s": 0.64}})
-    assert several.placed.chips == 3
-    run = several.run()
-    # Of 512 values two tiles send 512 bytes each at 0.64 GB/s: 800 ns, eight cycles; ways are within a cycle.
-    assert cycles(run)[0] - cycles(one)[0] > 0
-    sent = run.outcome.energy.actions["chips.hypertransport"]["byte"]
-    assert sent > 0
+    """32 bytes take 600 digital cycles at 0.064 GB/s, and 12 cycles of 1 GHz through both meshes."""
+    network = mlp(16, 16, 16)
+    assert cycles(bench(network).run()) == [1 + 2 * 22]
+    two = bench(network, {"tiles": 1, "hypertransport": {"gb_per_s": 0.064}})
+    assert two.placed.chips == 2
+    run = two.run()
+    behind = 8 + 600 + ceil(12 * 1.2)  # two sigmoid units, HyperTransport, mesh
+    assert cycles(run) == [1 + 20 + ceil(behind / CYCLE) + 1 + 22]
+    assert run.outcome.energy.actions["chips.hypertransport"] == {"byte": 32}
     watts = run.outcome.energy.by_component["hypertransport"] / run.outcome.seconds
-    assert watts == pytest.approx(3 * 10.4)
+    assert watts == pytest.approx(2 * 10.4)
+
+
+def test_clocks_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cycle_ns 33\.4 and digital_ghz 1\.2, which makes 40\.08 digital"):
+        bench(mlp(4, 4), {"cycle_ns": 33.4})
