@@ -49,6 +49,8 @@ class IsaacChips(Component):
                 Layer, f"layer[{stage.name}]", PartConfig(), layer=stage.name
             )
             layer.lay_out(config, placed, self.timing, stage, images)
+            readers = [s.name for s in placed.stages for o in s.operands if o.source == stage.name]
+            layer.add_links(sum(self.timing.way(stage.name, reader).routers > 0 for reader in readers))
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images, self.sink.pixels = images, placed.stages[-1].pixels
         self._connect()
@@ -73,10 +75,13 @@ class IsaacChips(Component):
             self.connect(self.source.pixel_out, write.pixel_in)
             return
         layer = self.layers[sender]
-        cycles = self.timing.way_cycles(layer.stage, reader.name)
-        under_way = 1 + cycles // max(1, layer.digital.finish_cycles)
+        cycles, gap, out = self.timing.way_cycles(layer.stage, reader.name), 1, layer.digital.pixel_out
+        if cycles and layer.links is not None:
+            gap, out = layer.links.cycles, layer.links.pixel_out
+            cycles = max(cycles - gap, 0)
+        under_way = 1 + cycles // max(gap, layer.digital.finish_cycles)
         layer.registers += under_way
-        self.connect(layer.digital.pixel_out, write.pixel_in, under_way, cycles)
+        self.connect(out, write.pixel_in, under_way, cycles)
 
     @property
     def _write_cycles(self) -> int:

@@ -260,8 +260,11 @@ class IsaacConfig(Config):
     def mesh_cycles(self, routers: int, flits: int) -> int:
         """Return the cycles until a packet has passed so many routers, which no other one holds up."""
         mesh = self.mesh
-        link_cycles = routers * mesh.router_cycles + (routers + 1) * mesh.link_cycles + flits - 1
-        return ceil(Fraction(link_cycles) * self.digital_hz / (Fraction(str(mesh.link_ghz)) * 10**9))
+        return self.link_cycles(routers * mesh.router_cycles + (routers + 1) * mesh.link_cycles + flits - 1)
+
+    def link_cycles(self, cycles: int) -> int:
+        """Return the digital cycles in which so many of the mesh are over."""
+        return ceil(cycles * self.digital_hz / (Fraction(str(self.mesh.link_ghz)) * 10**9))
 
     def hypertransport_cycles(self, size: int) -> int:
         """Return the cycles in which so many bytes go from chip to chip, over one link."""

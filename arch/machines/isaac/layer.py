@@ -12,7 +12,7 @@ from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Site
 from arch.machines.isaac.plan import IsaacMap
-from arch.machines.isaac.tile_parts import InputFetch, Meter, ResultWrite, ShiftAdd, meter_of
+from arch.machines.isaac.tile_parts import InputFetch, Meter, ResultWrite, ShiftAdd, TileLinks, meter_of
 from arch.machines.isaac.timing import Timing
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block
@@ -40,8 +40,11 @@ class Layer(Component):
     fetches : of each copy, by tile
     arrays : of each copy
     writes : into its buffers, one for each operand
+    links : by which its pixels leave, None if nobody reads them elsewhere
     registers : windows that may be between memory and the end of the digital unit
     """
+
+    links: TileLinks | None = None
 
     def lay_out(
         self, config: IsaacConfig, placed: IsaacMap, timing: Timing, stage: Stage, images: int
@@ -78,6 +81,14 @@ class Layer(Component):
     def _sum_cycles(self) -> int:
         """Cycles in which partial sums go on from tile to tile."""
         return self.timing.sum_cycles(self.copies)
+
+    def add_links(self, readers: int) -> None:
+        """Add the links by which pixels leave the layer's tiles, to so many readers elsewhere."""
+        if readers:
+            self.links = self.add(TileLinks, "links", PartConfig(), clock=DIGITAL)
+            self.links.cycles = self.timing.send_cycles(self.stage, readers)
+            self.connect(self.digital.pixel_out, self.links.pixel_in)
+            self.registers += 2
 
     def _add_write(self, place: int) -> ResultWrite:
         channels = self.stage.operands[place].shape[0]

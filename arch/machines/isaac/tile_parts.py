@@ -79,6 +79,30 @@ class ResultWrite(Component):
             yield self.pixel_out.put(pixel)
 
 
+class TileLinks(Component):
+    """The links from a layer's tiles into the mesh, sharing the flits of a pixel, one each a cycle.
+
+    cycles : of one pixel, digital
+    """
+
+    family = "link"
+
+    pixel_in = In(Pixel, doc="finished pixels")
+    pixel_out = Out(Pixel, doc="pixels in the mesh")
+    send = Operation(doc="flits of one pixel, to all its readers")
+
+    cycles: int = 0
+
+    @process
+    def serve(self) -> Process:
+        """Take a pixel, send its flits, one after the other."""
+        cycles = self.cycles
+        relay = self.relay(self.send, self.pixel_in, self.pixel_out)
+        pixel = yield relay.get()
+        while True:
+            pixel = yield relay.next(cycles, pixel)
+
+
 class ShiftAdd(Component):
     """Ends an operation of one copy: the last shift-and-adds, partial sums of its arrays, output register.
 

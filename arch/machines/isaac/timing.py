@@ -93,6 +93,11 @@ class Timing:
         """Return the digital cycles of a pixel from one stage to another."""
         return self.way(sender.name, reader).cycles(self.config, self.packet_bytes(sender))
 
+    def send_cycles(self, sender: Stage, readers: int) -> int:
+        """Return the digital cycles for which links of a stage's tiles take a pixel, a copy a reader."""
+        flits = readers * self.config.flits(sender.shape[0] * self.config.value_bytes)
+        return self.config.link_cycles(-(-flits // len(self.tiles(sender.name))))
+
     def finish_cycles(self, stage: Stage) -> int:
         """Return the digital cycles of a stage's head for one step."""
         head, passes = stage.head, 1

@@ -141,6 +141,19 @@ def test_reads_of_a_tile_never_overlap() -> None:
     assert (start[1:] >= (start + duration)[:-1]).all()
 
 
+@pytest.mark.parametrize("bits", [1, 2])
+def test_narrow_links_set_the_interval_and_hold_up_the_layer_in_front(bits: int) -> None:
+    """Each of 64 pixels of 128 bytes takes the one link of its tile for its flits, at 1 GHz."""
+    layers: list[Layer] = [Input(name="image", shape=(64, 8, 8))]
+    layers += [Conv2d(name=f"conv{i}", out_channels=64, window=Window.square(1)) for i in range(2)]
+    copies = {f"conv{i}": {"replication": 16} for i in range(2)}
+    run = bench(Network("two", layers), {"layers": copies, "mesh": {"link_bits": bits}}).run(3)
+    assert np.diff(run.completed) == pytest.approx([64 * ceil(1024 // bits * 1.2)] * 2, rel=0.01)
+    accounts = {account.path: account.ticks for account in run.outcome.accounts}
+    assert accounts["layer[conv0].links"]["busy:send"] > 0.9 * run.outcome.makespan
+    assert accounts["layer[conv0].digital"]["blocked-output:pixel_out"] > 0.5 * run.outcome.makespan
+
+
 # -- whole networks ------------------------------------------------------------------------------------------
 
 
