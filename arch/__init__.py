@@ -42,6 +42,7 @@ from arch.machine import (
     register_machine,
 )
 from arch.machines.dataflow import Dataflow, DataflowConfig
+from arch.machines.isaac import Isaac, IsaacADC, IsaacArrays, IsaacConfig
 from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding
@@ -80,6 +81,10 @@ __all__ = [
     "HTree",
     "Hypercube",
     "IRDropConfig",
+    "Isaac",
+    "IsaacADC",
+    "IsaacArrays",
+    "IsaacConfig",
     "JobCore",
     "JobCoreConfig",
     "Key",

@@ -91,6 +91,12 @@ class MachineRun:
     arrays: ArrayReport | None = None
 
 
+def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:
+    """Return pixels (images x pixels, channels) as images (n, channels, height, width) of a shape."""
+    channels, height, width = shape
+    return pixels.reshape(-1, height * width, channels).transpose(0, 2, 1).reshape(-1, *shape)
+
+
 @dataclass(frozen=True)
 class MapRow:
     """One stage of a mapping, for `imcsim map`: figures of one row of its table.

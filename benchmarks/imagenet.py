@@ -38,10 +38,10 @@ import gc, json, sys
 from pathlib import Path
 import imcsim
 options = json.loads(sys.argv[1])
-network = options.pop("name", "resnet50")
+network, machine = options.pop("name", "resnet50"), options.pop("arch", "dataflow")
 for _ in range(options.pop("runs", 1)):
     gc.collect()  # the last machine is not the next one's to free
-    summary = imcsim.run(network, "dataflow", record=False, **options).summary
+    summary = imcsim.run(network, machine, record=False, **options).summary
 peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
 print(summary["setup_s"], summary["wall_s"], peak)
 """

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from imcsim.dataflow_targets import published_dataflow
+from imcsim.isaac_targets import published_isaac
 from imcsim.targets import Target
 from simcore import ModelError, Registry
 
@@ -19,6 +20,7 @@ Validation = Callable[[], Iterator[Target]]
 
 validations: Registry[Validation] = Registry("validation")
 validations.register("dataflow")(published_dataflow)
+validations.register("isaac")(published_isaac)
 
 
 def validate(name: str) -> list[Target]:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
-from imcsim.targets import Target
+from imcsim.targets import Kind, Target
 from imcsim.validation import validate, validations
 from tests.imcsim.command_bench import command, refusal
 
@@ -22,6 +23,22 @@ def test_the_dataflow_machine_equals_its_worked_example_and_all_totals() -> None
     assert {t.id.partition(".")[0] for t in targets if t.kind != "exact"} == {"A1", "A10"}
     assert {t.kind for t in targets if t.id.startswith("A10.")} == {"report"}
     assert {t.tolerance for t in targets if t.id.startswith("A1.64core")} == {0.02}
+
+
+def test_isaac_equals_its_table_and_its_operation_and_explains_what_others_quote() -> None:
+    targets = validate("isaac")
+    assert [t.id for t in targets if t.gates and not t.holds] == []
+    rows = {kind: {t.id.partition(".")[0] for t in targets if t.kind == kind} for kind in get_args(Kind)}
+    assert rows == {
+        "exact": {"I1", "I2", "I3", "I5", "I8", "I9", "I13"},
+        "band": {"I4", "I6", "I7"},
+        "trend": {"I9", "I10", "I11"},
+        "report": {"I4", "I12", "I14"},
+    }
+    assert all(t.holds for t in targets if t.kind == "trend")
+    quoted = next(t for t in targets if t.id == "I4.PE-quoted")
+    assert (quoted.published, quoted.kind) == (380.7, "report")
+    assert "627.5" in quoted.what
 
 
 @pytest.fixture

@@ -12,16 +12,14 @@ from arch.array_parts import ArrayParts
 from arch.core import Core
 from arch.fabric.network import Network, StageEntry
 from arch.host import Sink, Source
-from arch.machine import ArrayReport, Values
+from arch.machine import Values
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap, pixel_bytes
 from arch.parts import chosen
 from simcore import Component, PartConfig
-from simcore.carried import CarriedBuffer
-from workloads import QuantizedMatrix, sample_windows
 
 if TYPE_CHECKING:  # its kernels load when values are computed
-    from arch.values import StageValues
+    from arch.run_values import RunValues
 
 
 class DataflowChip(Component):
@@ -35,7 +33,6 @@ class DataflowChip(Component):
         self.source.pixels = network.input_shape[1] * network.input_shape[2]
         self.source.together = config.input_pixels_per_cycle
         self.cores: dict[str, Core] = {}
-        self.values: list[StageValues] = []
         core_kind = chosen(config.core, Core)
         for stage in placed.stages:
             core = self.add(core_kind, f"core[{stage.name}]", config.core, layer=stage.name)
@@ -119,82 +116,30 @@ class DataflowChip(Component):
             core.links.readers += 1
             self.connect(core.digital.pixel_out, target, depth, latency + core.digital.latency_cycles)
 
-    def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> np.ndarray[Any, Any]:
-        """Give every part its values; return where outputs go, (images x pixels, channels) int32.
+    def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> RunValues:
+        """Give every part its values, and return them.
 
         raises : MappingError for weights that the cells cannot hold
         """
-        from arch.array_values import layer_products
-        from arch.pixel_memory import memory_of
-        from arch.values import StageValues
+        from arch.run_values import RunValues
 
         parts = ArrayParts(config.encoding, config.core.crossbar, config.core.adc, values.seed)
-        samples = {}
-        if values.device and config.core.adc.range == "calibrated":
-            known = values.codes if values.calibration is None else values.calibration
-            windows = {s.name: s.matrix.window for s in placed.stages if s.matrix is not None}
-            samples = sample_windows(values.network, known, windows)
-        images, channels = values.codes.shape[:2]
-        pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
-        registers = {placed.network.input: pixels.reshape(-1, channels)}
-        under_way: dict[str, np.ndarray[Any, Any]] = {}
+        run = RunValues(placed.stages, placed.network.input, values, parts)
         for stage in placed.stages:
             core = self.cores[stage.name]
-            sources = [
-                (under_way if isinstance(port.channel, CarriedBuffer) else registers)[o.source]
-                for o, port in zip(stage.operands, core.memory.pixel_in, strict=True)
-            ]
-            memories = [
-                memory_of(o, b.depth, source, lambda channel=port.channel: channel.freed, values.network)  # type: ignore[misc]
-                for source, o, b, port in zip(
-                    sources, stage.operands, core.memory.buffers, core.memory.pixel_in, strict=True
-                )
-            ]
-            for port, memory in zip(core.memory.pixel_in, memories, strict=True):
-                port.channel.store = memory.store
-            quantized = values.network.nodes[stage.name]
-            if isinstance(quantized, QuantizedMatrix):
-                config.encoding.check_weights(quantized.weights, stage.name)
-            arrays: list[Any] = []
-            if values.device and stage.matrix is not None:
-                blocks, copies = placed.tilings[stage.name].blocks, placed.replication.get(stage.name, 1)
-                seen = samples.get(stage.name)
-                arrays = layer_products(stage.matrix, values.network, blocks, parts, copies, seen)
-            work = StageValues(stage, values.network, memories, core.registers, arrays)
-            self.values.append(work)
-            core.memory.capture = work.capture
-            core.digital.finish = work.finish
+            tiling = placed.tilings.get(stage.name)
+            blocks, copies = tiling.blocks if tiling else (), placed.replication.get(stage.name, 1)
+            work = run.attach(stage, core.memory, core.digital, core.registers, blocks, copies)
             for number, replica in enumerate(core.replicas):
                 held = [block for crossbar in replica for block in crossbar.blocks]
                 meter = work.meter(number, held, config.encoding, config.streaming)
                 replica[0].multiply = meter.ahead_of(work.multiplier(number, held))
                 for crossbar in replica:
                     crossbar.charge = partial(meter.charge, crossbar.blocks)
-            registers[stage.name] = work.output
             if stage.name in self.entries:
-                most = min(self.entries[stage.name].most_under_way, images * stage.pixels)
-                under_way[stage.name] = _carried_values(self.entries[stage.name], work.output, most)
-        last = placed.stages[-1]
-        result = np.zeros((images * last.pixels, last.shape[0]), np.int32)
-        register = registers[last.name]
-
-        def collect(pixel: int) -> None:
-            result[pixel] = register[pixel % len(register)]
-
-        self.sink.pixel_in.store = collect  # type: ignore[attr-defined]
-        return result
-
-    def array_report(self) -> ArrayReport:
-        """Return what all arrays did with device values."""
-        layers = [(work, work.arrays[0]) for work in self.values if work.arrays]
-        return ArrayReport(
-            conversions=sum(work.products * arrays.conversions for work, arrays in layers),
-            clipped=sum(work.clipped for work, _ in layers),
-            formulations={
-                work.stage.name: (arrays.formulation.method, arrays.formulation.reason)
-                for work, arrays in layers
-            },
-        )
+                most = min(self.entries[stage.name].most_under_way, len(values.codes) * stage.pixels)
+                run.under_way[stage.name] = _carried_values(self.entries[stage.name], work.output, most)
+        return run
 
 
 def _network(fidelity: str) -> type[Network]:

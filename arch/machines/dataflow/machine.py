@@ -6,7 +6,15 @@ from fractions import Fraction
 
 from arch.array_parts import ArrayParts
 from arch.device_report import values_report
-from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values, register_machine
+from arch.machine import (
+    Machine,
+    MachineRun,
+    NetworkMap,
+    RunOptions,
+    Values,
+    images_of_pixels,
+    register_machine,
+)
 from arch.machines.dataflow.chip import DataflowChip
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap, map_network
@@ -63,7 +71,8 @@ class Dataflow(Machine):
         chip = simulation.build(DataflowChip, PartConfig())
         chip.lay_out(self.config, placed, images)
         chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
-        outputs = chip.attach(self.config, placed, values) if values is not None else None
+        computed = chip.attach(self.config, placed, values) if values is not None else None
+        outputs = computed.collect(chip.sink, placed.stages[-1]) if computed is not None else None
         crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
 
         def macs() -> int:
@@ -77,7 +86,6 @@ class Dataflow(Machine):
         if options.built is not None:
             options.built()
         outcome = simulation.run()
-        shape = placed.stages[-1].shape
         accepted, completed = chip.source.accepted, chip.sink.completed
         if outcome.fast_forward is not None:
             accepted, completed = map(outcome.fast_forward.unrolled, (accepted, completed))
@@ -85,14 +93,12 @@ class Dataflow(Machine):
             outcome=outcome,
             accepted=accepted,
             completed=completed,
-            outputs=None
-            if outputs is None
-            else outputs.reshape(images, -1, shape[0]).transpose(0, 2, 1).reshape(images, *shape),
+            outputs=None if outputs is None else images_of_pixels(outputs, placed.stages[-1].shape),
             macs=macs(),
             peaks={
                 port.path: peak
                 for core in chip.cores.values()
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
-            arrays=chip.array_report() if values is not None and values.device else None,
+            arrays=computed.array_report() if computed is not None and computed.values.device else None,
         )

@@ -1,0 +1,75 @@
+"""Arrays with their converters: one process for all that an IMA holds of a layer's copy, or one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arch.converters import ADC
+from arch.crossbar import AnalogCrossbar
+from arch.machines.isaac.configuration import IsaacADCConfig, IsaacArrayConfig
+from simcore import Process, components, process
+
+
+@components.register("isaac-array")
+class IsaacArrays(AnalogCrossbar):
+    """Arrays in lock-step, each with a converter that follows its reads one cycle behind.
+
+    Timing: one operation takes a cycle for each bit of the inputs, and begins where a cycle does, as its
+    inputs come then; the converter's lag is the way to the shift-and-add.
+    Energy: of all cells of an array for each cycle, used or not. Its area is the chip's.
+
+    digital_cycles : of its clock, in one cycle
+    """
+
+    Config = IsaacArrayConfig
+    config: IsaacArrayConfig
+
+    digital_cycles: int = 1
+
+    @process
+    def serve(self) -> Process:
+        """Take a window, drive all bits of it, hand the sums on."""
+        cycles = self.config.product_cycles(self.streaming) * self.digital_cycles
+        relay = self.relay(self.mvm, self.window_in, self.sums_out)
+        window = yield relay.get()
+        while True:
+            window = yield relay.next(cycles, window)
+
+    @property
+    def array_cycles(self) -> int:
+        """Cycles that its arrays were busy, each counted."""
+        return self.mvm.count * self.config.product_cycles(self.streaming) * self.arrays
+
+    def actions(self) -> dict[str, int]:
+        """Add cycles of arrays."""
+        return {"mvm": self.mvm.count, "array cycle": self.array_cycles}
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of a cycle of an array [J]."""
+        config = self.config
+        return {"array cycle": config.rows * config.cols * config.cell_energy_fj * 1e-15}
+
+    def area(self) -> float:
+        """Return nothing: arrays are there whether a layer lies on them or not."""
+        return 0.0
+
+
+@components.register("isaac-adc")
+class IsaacADC(ADC):
+    """The converters of a layer's arrays, which count with them: each column in each cycle.
+
+    arrays : that they convert for
+    """
+
+    Config = IsaacADCConfig
+    config: IsaacADCConfig
+
+    arrays: Sequence[IsaacArrays] = ()
+
+    def actions(self) -> dict[str, int]:
+        """Add conversions."""
+        return {"conversion": sum(a.array_cycles * a.config.cols for a in self.arrays)}
+
+    def area(self) -> float:
+        """Return nothing: converters are there as arrays are."""
+        return 0.0

@@ -1,0 +1,209 @@
+"""A layer on its tiles: line buffers in eDRAM, copies of its arrays, and the units that finish its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer
+from arch.digital_unit import DigitalUnit, DigitalUnitConfig
+from arch.machines.isaac.arrays import IsaacADC, IsaacArrays
+from arch.machines.isaac.budgets import Budgets
+from arch.machines.isaac.configuration import IsaacConfig
+from arch.machines.isaac.floor_plan import Copy, Site
+from arch.machines.isaac.plan import IsaacMap
+from arch.machines.isaac.tile_parts import InputFetch, Meter, ResultWrite, ShiftAdd, TileLinks, meter_of
+from arch.machines.isaac.timing import Timing
+from arch.mapping.stages import Stage
+from arch.mapping.tiling import Block
+from arch.parts import chosen
+from simcore import Component, PartConfig
+
+#: Windows are picked in no time: reading them is what `InputFetch` does.
+_LINE_BUFFERS = ActivationMemoryConfig(
+    window="whole-window", column_cycles=0, byte_energy_pj=0.0, area_mm2_per_kib=0.0
+)
+
+#: Clock domains. Windows are chosen and results counted where a cycle of arrays begins, the reference clock.
+#: All processes in between count digital cycles, a whole number of which are one.
+ARRAYS, DIGITAL = "array", "digital"
+
+
+class Layer(Component):
+    """One stage of the pipeline.
+
+    An operation of a copy: its inputs are read from eDRAM in each of its tiles and copied to the IMAs, which
+    drive them bit by bit; converters follow a cycle behind; shift-and-adds end it, the sigmoid units finish
+    the pixel, and it is written to the eDRAM of those who read it. A stage without weights does the same with
+    units of its tiles only.
+
+    fetches : of each copy, by tile
+    arrays : of each copy
+    writes : into its buffers, one for each operand
+    links : by which its pixels leave, None if nobody reads them elsewhere
+    registers : windows that may be between memory and the end of the digital unit
+    """
+
+    links: TileLinks | None = None
+
+    def lay_out(
+        self, config: IsaacConfig, placed: IsaacMap, timing: Timing, stage: Stage, images: int
+    ) -> None:
+        """Build the parts."""
+        self.settings, self.timing, self.stage = config, timing, stage
+        buffers = [
+            Buffer(o.source, placed.depths[stage.name, place], o.shape[0] * config.value_bytes)
+            for place, o in enumerate(stage.operands)
+        ]
+        self.memory = self.add(ActivationMemory, "memory", _LINE_BUFFERS)
+        self.memory.lay_out(stage, buffers, images)
+        self.writes = [self._add_write(place) for place in range(len(buffers))]
+        units = timing.units(stage)
+        each = DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=units.pj, area_mm2=0.0)
+        self.digital = self.add(DigitalUnit, "digital", each, clock=DIGITAL)
+        self.digital.lay_out(stage, None, 1)
+        self.digital.sharing = units.number
+        self.copies = placed.copies(stage.name)
+        self.fetches: list[dict[int, InputFetch]] = []
+        self.arrays: list[list[IsaacArrays]] = []
+        self.adders: list[ShiftAdd] = []
+        if self.copies:
+            self._add_copies()
+            # Held on the way to a fetch, there, in input register, arrays and adder, and on the ways behind.
+            self.registers = (9 + self._sum_cycles) * len(self.copies)
+        else:
+            ready = 1 + config.digital_cycles // self.digital.finish_cycles  # in a cycle, and one under way
+            self.connect(self.memory.window_out, self.digital.sums_in, depth=ready)
+            self.registers = ready + 2
+        self.registers += 4  # pixels in the digital unit, and where they leave it
+
+    @property
+    def _sum_cycles(self) -> int:
+        """Cycles in which partial sums go on from tile to tile."""
+        return self.timing.sum_cycles(self.copies)
+
+    def add_links(self, readers: int) -> None:
+        """Add the links by which pixels leave the layer's tiles, to so many readers elsewhere."""
+        if readers:
+            self.links = self.add(TileLinks, "links", PartConfig(), clock=DIGITAL)
+            self.links.cycles = self.timing.send_cycles(self.stage, readers)
+            self.connect(self.digital.pixel_out, self.links.pixel_in)
+            self.registers += 2
+
+    def _add_write(self, place: int) -> ResultWrite:
+        channels = self.stage.operands[place].shape[0]
+        write = self.add(ResultWrite, f"write[{place}]", PartConfig(), clock=DIGITAL)
+        write.lay_out(len(self.timing.tiles(self.stage.name)))
+        write.cycles = self.timing.write_cycles(channels)
+        write.size = channels * self.settings.value_bytes
+        return write
+
+    def _add_copies(self) -> None:
+        """Add the copies, which take windows in turn, and whose sums are collected in the same order."""
+        for number, copy in enumerate(self.copies):
+            self._add_copy(f"copy[{number}]", copy)
+        memory, ima, cycle = self.memory, self.settings.ima, self.settings.digital_cycles
+        readers = [[fetch.window_in for fetch in fetches.values()] for fetches in self.fetches]
+        if len(readers) == 1:
+            for reader in readers[0]:
+                self.connect(memory.window_out, reader)
+        else:
+            self.deal(memory.window_out, readers)
+        way = {"depth": 1 + self._sum_cycles, "latency": self._sum_cycles * cycle}
+        for arrays, adder in zip(self.arrays, self.adders, strict=True):
+            adder.cycles = ima.shift_add_cycles * cycle
+            # Two, as converters are still at the last operation when the next one begins.
+            self.gather([a.sums_out for a in arrays], adder.sums_in, depth=2, latency=ima.adc_cycles * cycle)
+        if len(self.adders) == 1:
+            self.connect(self.adders[0].sums_out, self.digital.sums_in, **way)
+        else:
+            self.collect([[adder.sums_out] for adder in self.adders], self.digital.sums_in, **way)
+
+    def _add_copy(self, name: str, copy: Copy) -> None:
+        """Add a copy's arrays, what reads their inputs in each tile, and what ends an operation."""
+        fetches, arrays = {}, []
+        for tile, sites in copy.by_tile.items():
+            fetch = self.add(InputFetch, f"{name}.fetch[{tile}]", PartConfig(), clock=DIGITAL)
+            fetch.cycles = self.timing.fetch_cycles(sites)
+            fetch.size = self.timing.input_bytes(sites)
+            fetch.stage = self.settings.digital_cycles
+            fetches[tile] = fetch
+            for path, blocks in self._groups(sites):
+                part = self._add_arrays(f"{name}.{path}", blocks)
+                self.connect(fetch.window_out, part.window_in)
+                arrays.append(part)
+        self.fetches.append(fetches)
+        self.arrays.append(arrays)
+        self.adders.append(self.add(ShiftAdd, f"{name}.shift-add", PartConfig(), clock=DIGITAL))
+
+    def _groups(self, sites: list[Site]) -> list[tuple[str, tuple[Block, ...]]]:
+        """Return the arrays that are one process, each with its name."""
+        if self.settings.detail == "group":
+            return [(f"ima[{site.ima}]", site.blocks) for site in sites]
+        return [
+            (f"ima[{site.ima}].array[{block.row},{block.col}]", (block,))
+            for site in sites
+            for block in site.blocks
+        ]
+
+    def _add_arrays(self, name: str, blocks: tuple[Block, ...]) -> IsaacArrays:
+        kind = chosen(self.settings.array, IsaacArrays)
+        arrays = self.add(kind, name, self.settings.array, clock=DIGITAL)
+        arrays.digital_cycles = self.settings.digital_cycles
+        arrays.blocks = blocks
+        arrays.encoding, arrays.streaming = self.settings.encoding, self.settings.streaming
+        return arrays
+
+    # -- what it costs ---------------------------------------------------------------------------------------
+
+    def add_meters(self, flits: int) -> None:
+        """Add the parts that count with others.
+
+        flits : that a pixel makes routers pass, on all its ways
+        """
+        digital, size = self.digital, self.stage.shape[0] * self.settings.value_bytes
+        self._meter("edram", "buffer", self._bytes_moved)
+        self._meter("bus", "bus", self._bytes_moved)
+        if not self.copies:
+            self._meter("router", "router", lambda: digital.pixels * flits)
+            return
+        array = self.settings.array
+        adc = self.add(chosen(self.settings.adc, IsaacADC), "adc", self.settings.adc)
+        adc.arrays = [part for arrays in self.arrays for part in arrays]
+        self._meter("dac", "dac", lambda: array.rows * self.array_cycles)
+        self._meter("sample-hold", "sample-hold", lambda: array.cols * self.array_cycles)
+        self._meter("shift-add", "shift-add", lambda: array.cols * self.array_cycles)
+        self._meter("input-register", "register", lambda: self.array_cycles)
+        self._meter("output-register", "register", lambda: self.array_cycles)
+        self._meter("tile-register", "register", lambda: digital.pixels * size)
+        additions = [copy.additions("ima") for copy in self.copies]
+        self._meter("tile-adder", "digital", partial(self._of_operations, additions))
+        sums = [self.timing.sum_flits(copy) for copy in self.copies]
+        self._meter("router", "router", lambda: digital.pixels * flits + self._of_operations(sums))
+
+    def _meter(self, row: str, family: str, counted: Callable[[], int]) -> None:
+        meter: Meter = self.add(meter_of(family), row, PartConfig())
+        meter.counted = counted
+        meter.charge(row, Budgets(self.settings).energies[row])
+
+    @property
+    def array_cycles(self) -> int:
+        """Cycles that its arrays were busy, each counted."""
+        return sum(part.array_cycles for arrays in self.arrays for part in arrays)
+
+    def macs(self) -> int:
+        """Return the multiply-accumulates that its arrays did."""
+        return sum(part.macs() for arrays in self.arrays for part in arrays)
+
+    def _of_operations(self, each: list[int]) -> int:
+        """Return the sum over all operations of what one of each copy makes."""
+        return sum(adder.work.count * n for adder, n in zip(self.adders, each, strict=True))
+
+    def _bytes_moved(self) -> int:
+        """Return the bytes read from and written to the layer's eDRAM."""
+        read = sum(fetch.read.count * fetch.size for fetches in self.fetches for fetch in fetches.values())
+        return read + self._windows_read() + sum(write.write.count * write.size for write in self.writes)
+
+    def _windows_read(self) -> int:
+        """Return the bytes that a stage without arrays reads."""
+        return 0 if self.copies else self.memory.actions()["byte read"]

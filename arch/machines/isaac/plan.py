@@ -1,0 +1,230 @@
+"""From a network to copies, places and buffers: what the machine is built by."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.machines.isaac.configuration import IsaacConfig
+from arch.machines.isaac.floor_plan import Copy, Place, laid_out
+from arch.machines.isaac.timing import Timing
+from arch.mapping.balance import Load, at_interval, one_each
+from arch.mapping.buffers import Pace, least_depths
+from arch.mapping.layer_graph import homes_of_stages
+from arch.mapping.stages import Stage, stages_of
+from arch.mapping.tiling import tile
+from simcore import MappingError
+from simcore.registry import near_miss
+from workloads import LoweredNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class IsaacMap(NetworkMap):
+    """Stages, where they lie, and how deep their buffers are [pixel].
+
+    chips : there are
+    replication : copies of each layer with weights
+    homes : the stage in whose tiles each one is done
+    places : of stages that are at home in tiles of their own
+    """
+
+    chips: int
+    stages: tuple[Stage, ...]
+    depths: Mapping[tuple[str, int], int]
+    replication: Mapping[str, int]
+    homes: Mapping[str, str]
+    places: Mapping[str, Place]
+
+    def tiles(self, stage: str) -> range:
+        """Return the tiles that a stage is done in."""
+        return self.places[self.homes[stage]].tiles
+
+    def copies(self, stage: str) -> tuple[Copy, ...]:
+        """Return the copies of a stage's arrays."""
+        return self.places[stage].copies if stage in self.replication else ()
+
+
+def map_network(config: IsaacConfig, network: LoweredNetwork) -> IsaacMap:
+    """Give every stage its copies, tiles and buffers.
+
+    raises : MappingError for a network without layers, or one that the chips do not hold
+    """
+    return _Plan(config, network).map()
+
+
+def copies_by_rule(config: IsaacConfig, network: LoweredNetwork) -> Mapping[str, int]:
+    """Return the copies of each layer that the rule asks for, whatever the chips hold."""
+    plan = _Plan(config, network)
+    return plan.copies(plan.rule_interval)
+
+
+class _Plan:
+    """The search for the most copies that fit."""
+
+    def __init__(self, config: IsaacConfig, network: LoweredNetwork) -> None:
+        self.config, self.network = config, network
+        self.stages = stages_of(network)
+        if not self.stages:
+            raise MappingError(
+                f"{network.name} has no layers, so there is nothing to map; give it at least one"
+            )
+        matrices = {s.name: s.matrix for s in self.stages if s.matrix is not None}
+        for name in config.layers:
+            if name not in matrices:
+                raise MappingError(
+                    f"layers.{name}: {network.name} has no layer with weights of that name; "
+                    f"{near_miss(name, list(matrices))}"
+                )
+        array, columns = config.array, config.encoding.columns_per_weight
+        self.tilings = {n: tile(matrix, array.rows, array.cols, columns) for n, matrix in matrices.items()}
+        self.homes = homes_of_stages(self.stages)
+        self.loads = {
+            s.name: Load(s.steps, len(self.tilings[s.name].blocks))
+            for s in self.stages
+            if s.name in self.tilings
+        }
+        self.given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
+
+    def map(self) -> IsaacMap:
+        """Return the mapping with the most copies that the chips hold."""
+        config = self.config
+        least = self._layout(one_each(self.loads, self.given).copies)
+        needed = -(-least.tiles // config.tiles)
+        chips = needed if config.chips == "auto" else config.chips
+        if chips < needed:
+            raise MappingError(
+                f"chips={chips} has {chips * config.tiles} tiles, but one copy of each layer of "
+                f"{self.network.name}{' and those that layers gives' if self.given else ''} takes "
+                f"{least.tiles}, of which arrays fill {self._tiles_of_arrays(least.copies)} and eDRAM needs "
+                f"the others; set chips to {needed} or auto, or take more tiles a chip"
+            )
+        layout = least if config.replication == "none" else self._most_copies(chips * config.tiles, least)
+        return self._mapped(chips, layout)
+
+    def _most_copies(self, tiles: int, least: _Layout) -> _Layout:
+        """Return the copies of the rule, scaled down by the smallest factor with which they fit.
+
+        By the rule copies are proportional to a layer's windows, one of the last layer; a layer that feeds a
+        stride gives as many windows as its reader needs.
+        """
+        intervals = range(
+            self.rule_interval, max((load.steps for load in self.loads.values()), default=0) + 1
+        )
+        shortest = bisect_left(intervals, True, key=lambda i: self._tiles_of_arrays(self.copies(i)) <= tiles)
+        for interval in intervals[shortest:]:  # most often the first: eDRAM rarely needs tiles of its own
+            if (layout := self._layout(self.copies(interval))).tiles <= tiles:
+                return layout
+        return least
+
+    @property
+    def rule_interval(self) -> int:
+        """Windows of the last layer, which the rule gives one copy."""
+        return next(reversed(self.loads.values())).steps if self.loads else 0
+
+    def copies(self, interval: int) -> Mapping[str, int]:
+        """Return the copies of each layer with which none takes more steps than an interval."""
+        return at_interval(self.loads, interval, self.given).copies
+
+    def _tiles_of_arrays(self, copies: Mapping[str, int]) -> int:
+        """Return the tiles that arrays need, those of each layer in tiles of their own."""
+        each = self.config.arrays_per_tile
+        return sum(-(-load.cores * copies[name] // each) for name, load in self.loads.items())
+
+    def _layout(self, copies: Mapping[str, int]) -> _Layout:
+        """Return places and depths with so many copies of each layer."""
+        arrays = dict.fromkeys(self.homes.values(), 1)
+        for name, load in self.loads.items():
+            arrays[name] = -(-load.cores * copies[name] // self.config.arrays_per_tile)
+        depths = self._depths(copies, self._places(copies, arrays))
+        held = dict.fromkeys(arrays, 0)
+        for stage in self.stages:
+            for number, operand in enumerate(stage.operands):
+                size = operand.shape[0] * self.config.value_bytes
+                held[self.homes[stage.name]] += depths[stage.name, number] * size
+        edram = self.config.tile.edram_kib * 1024
+        tiles = {home: max(least, -(-held[home] // edram)) for home, least in arrays.items()}
+        return _Layout(copies, depths, self._places(copies, tiles))
+
+    def _places(self, copies: Mapping[str, int], tiles: Mapping[str, int]) -> dict[str, Place]:
+        """Return where each layer lies, one behind the other."""
+        places, first = {}, 0
+        for home, count in tiles.items():
+            blocks = self.tilings[home].blocks if home in self.tilings else ()
+            placed = laid_out(self.config, blocks, copies[home], first) if blocks else ()
+            places[home] = Place(range(first, first + count), placed)
+            first += count
+        return places
+
+    def _depths(self, copies: Mapping[str, int], places: Mapping[str, Place]) -> dict[tuple[str, int], int]:
+        """Return the fewest slots of each buffer that keep the pipeline at its pace."""
+        timing = Timing(self.config, self.stages, self.homes, places)
+        pixels = self.network.input_shape[1] * self.network.input_shape[2]
+        interval = max((load.steps_on(copies[name]) for name, load in self.loads.items()), default=1)
+        step = self.config.interval
+        incoming = step * self.config.digital_cycles // timing.input_cycles(self.network.input_shape[0])
+        pace = Pace(
+            {s.name: -(-timing.latency_cycles(s) // step) for s in self.stages},
+            {s.name: copies.get(s.name) or timing.windows_together(s) for s in self.stages},
+            max(1, min(incoming, -(-pixels // interval))),
+        )
+        return least_depths(self.stages, self.network.input, pixels, pace)
+
+    def _mapped(self, chips: int, layout: _Layout) -> IsaacMap:
+        rows = tuple(self._row(stage, layout) for stage in self.stages)
+        steps = max((load.steps_on(layout.copies[name]) for name, load in self.loads.items()), default=0)
+        timing = Timing(self.config, self.stages, self.homes, layout.places)
+        channels, height, width = self.network.input_shape
+        incoming = timing.in_cycles(height * width * timing.input_cycles(channels))
+        return IsaacMap(
+            self.network,
+            rows,
+            chips,
+            tuple(self.stages),
+            layout.depths,
+            layout.copies,
+            self.homes,
+            layout.places,
+            interval=PredictedInterval(steps, steps * self.config.interval, incoming),
+            tilings=self.tilings,
+        )
+
+    def _row(self, stage: Stage, layout: _Layout) -> MapRow:
+        """Return the mapping's figures of one stage."""
+        tiling, matrix = self.tilings.get(stage.name), stage.matrix
+        copies = layout.copies.get(stage.name, 1)
+        buffers = (
+            (o.source, depth, depth * o.shape[0] * self.config.value_bytes)
+            for o, depth in zip(
+                stage.operands,
+                (layout.depths[stage.name, place] for place in range(len(stage.operands))),
+                strict=True,
+            )
+        )
+        return MapRow(
+            stage=stage.name,
+            work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
+            shape=stage.shape,
+            rows=matrix.rows if matrix is not None else None,
+            cols=matrix.cols_per_group if matrix is not None else None,
+            copies=copies,
+            arrays=len(tiling.blocks) * copies if tiling else 0,
+            utilisation=tiling.utilisation if tiling else None,
+            steps=stage.steps,
+            buffers=tuple(buffers),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """Copies of each layer, depths of buffers, and places."""
+
+    copies: Mapping[str, int]
+    depths: dict[tuple[str, int], int]
+    places: dict[str, Place]
+
+    @property
+    def tiles(self) -> int:
+        """Tiles in all."""
+        return sum(len(place.tiles) for place in self.places.values())

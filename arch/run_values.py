@@ -1,0 +1,108 @@
+"""The values of one run: what the stages of a pipeline compute on, and where its outputs go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.activation_memory import ActivationMemory
+from arch.array_parts import ArrayParts
+from arch.array_values import layer_products
+from arch.digital_unit import DigitalUnit
+from arch.host import Sink
+from arch.machine import ArrayReport, Values
+from arch.mapping.stages import Stage
+from arch.mapping.tiling import Block
+from arch.pixel_memory import memory_of
+from arch.values import StageValues
+from simcore.carried import CarriedBuffer
+from workloads import QuantizedMatrix, sample_windows
+
+Codes = NDArray[Any]
+
+
+class RunValues:
+    """Values of all stages, attached one by one in their order.
+
+    under_way : pixels that a timed fabric carries, by their sender, to be set behind each stage's `attach`
+    works : of the stages so far
+    """
+
+    def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
+        self.values, self.parts = values, parts
+        self.works: list[StageValues] = []
+        self.under_way: dict[str, Codes] = {}
+        self._samples: Mapping[str, Codes] = {}
+        if values.device and parts.adc.range == "calibrated":
+            known = values.codes if values.calibration is None else values.calibration
+            windows = {s.name: s.matrix.window for s in stages if s.matrix is not None}
+            self._samples = sample_windows(values.network, known, windows)
+        images, channels = values.codes.shape[:2]
+        pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
+        self._registers = {source: pixels.reshape(-1, channels)}
+
+    def attach(
+        self,
+        stage: Stage,
+        memory: ActivationMemory,
+        digital: DigitalUnit,
+        slots: int,
+        blocks: Sequence[Block],
+        copies: int,
+    ) -> StageValues:
+        """Give a stage's memory and digital unit their values; return its work, for its arrays.
+
+        slots : windows that may be between memory and digital unit
+        blocks, copies : what the arrays of one copy hold, and copies
+        raises : MappingError for weights that the cells cannot hold
+        """
+        sources = [
+            (self.under_way if isinstance(port.channel, CarriedBuffer) else self._registers)[o.source]
+            for o, port in zip(stage.operands, memory.pixel_in, strict=True)
+        ]
+        operands = zip(sources, stage.operands, memory.buffers, memory.pixel_in, strict=True)
+        memories = [
+            memory_of(o, b.depth, source, lambda channel=port.channel: channel.freed, self.values.network)  # type: ignore[misc]
+            for source, o, b, port in operands
+        ]
+        for port, pixels in zip(memory.pixel_in, memories, strict=True):
+            port.channel.store = pixels.store
+        quantized = self.values.network.nodes[stage.name]
+        if isinstance(quantized, QuantizedMatrix):
+            self.parts.encoding.check_weights(quantized.weights, stage.name)
+        arrays: list[Any] = []
+        if self.values.device and stage.matrix is not None:
+            seen = self._samples.get(stage.name)
+            arrays = layer_products(stage.matrix, self.values.network, blocks, self.parts, copies, seen)
+        work = StageValues(stage, self.values.network, memories, slots, arrays)
+        self.works.append(work)
+        memory.capture = work.capture
+        digital.finish = work.finish
+        self._registers[stage.name] = work.output
+        return work
+
+    def collect(self, sink: Sink, last: Stage) -> NDArray[np.int32]:
+        """Let the last stage's pixels be collected; return where, (images x pixels, channels)."""
+        result = np.zeros((len(self.values.codes) * last.pixels, last.shape[0]), np.int32)
+        register = self._registers[last.name]
+
+        def collect(pixel: int) -> None:
+            result[pixel] = register[pixel % len(register)]
+
+        sink.pixel_in.store = collect  # type: ignore[attr-defined]
+        return result
+
+    def array_report(self) -> ArrayReport:
+        """Return what all arrays did with device values."""
+        layers = [(work, work.arrays[0]) for work in self.works if work.arrays]
+        return ArrayReport(
+            conversions=sum(work.products * arrays.conversions for work, arrays in layers),
+            clipped=sum(work.clipped for work, _ in layers),
+            formulations={
+                work.stage.name: (arrays.formulation.method, arrays.formulation.reason)
+                for work, arrays in layers
+            },
+        )
