@@ -5,12 +5,14 @@ values. The registry of machines is `arch.machine.machines`: `arch.machines` is 
 """
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig
+from arch.arrays.device import DeviceModel, check_device, device_part, devices
+from arch.arrays.device_config import DeviceConfig, PCMConfig, RRAMConfig
+from arch.arrays.ir_drop import IRDropConfig
+from arch.arrays.readout import Readout, ReadoutConfig
 from arch.cam import CAM, CAMConfig, Entry, Key, Match, PriorityEncoder, PriorityEncoderConfig, WritableCAM
 from arch.converters import ADC, ADCConfig, ColumnADC, SharedADC, SharedADCConfig
 from arch.core import Core, CoreConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
-from arch.device import DeviceModel, check_device, device_part, devices
-from arch.device_config import DeviceConfig, PCMConfig, RRAMConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
 from arch.fabric.edge_list import EdgeList
 from arch.fabric.graphs import AllToAll, Bus, Chain, HTree, Hypercube, ParallelPrism, Ring
@@ -18,7 +20,6 @@ from arch.fabric.grids import ConcentratedMesh, Mesh, Torus
 from arch.fabric.placement_config import PlacementConfig
 from arch.fabric.topology import Topology, fabrics
 from arch.host import Sink, Source, SourceConfig
-from arch.ir_drop import IRDropConfig
 from arch.job_core import (
     JobCore,
     JobCoreConfig,
@@ -48,7 +49,6 @@ from arch.mapping.core_order import order_of_least_reach, order_within, with_rel
 from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
-from arch.readout import Readout, ReadoutConfig
 from arch.tokens import Pixel, Sums, Token, Window
 
 __all__ = [

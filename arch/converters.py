@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from arch.arrays.readout import ReadoutConfig
+from arch.arrays.transfer import WIDEST_LSB
 from arch.cost import ADC_AREA, CONVERSION
 from arch.crossbar import AnalogCrossbar
-from arch.readout import ReadoutConfig
 from arch.tokens import Sums
-from arch.transfer import WIDEST_LSB
 from simcore import (
     MOST_CYCLES,
     Component,

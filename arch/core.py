@@ -7,16 +7,16 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer, DirectMemory
+from arch.arrays.encoding import Encoding
+from arch.arrays.streaming import Streaming
 from arch.converters import ADC, ADCConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
-from arch.encoding import Encoding
 from arch.links import Links, LinksConfig
 from arch.mapping.adjacent_pixels import AdjacentPixels
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block, Tiling
 from arch.parts import chosen
-from arch.streaming import Streaming
 from simcore import MOST_CYCLES, Component, MappingError, PartConfig, component_part, components, param
 
 Detail = Literal["array", "group"]

@@ -7,14 +7,14 @@ from typing import Self
 
 from pydantic import model_validator
 
-from arch.cell_charge import mean_charge, mean_read_charge
+from arch.arrays.cell_charge import mean_charge, mean_read_charge
+from arch.arrays.device import device_part
+from arch.arrays.device_config import DeviceConfig
+from arch.arrays.encoding import Encoding, Signs
+from arch.arrays.ir_drop import IRDropConfig
+from arch.arrays.streaming import Form, Sign, Streaming
 from arch.cost import ARRAY_AREA, CELL_READ
-from arch.device import device_part
-from arch.device_config import DeviceConfig
-from arch.encoding import Encoding, Signs
-from arch.ir_drop import IRDropConfig
 from arch.mapping.tiling import Block
-from arch.streaming import Form, Sign, Streaming
 from arch.tokens import Sums, Window
 from simcore import (
     MOST_CYCLES,
@@ -131,7 +131,7 @@ class AnalogCrossbar(Component):
     Timing: a product occupies the array for `start_cycles` and `config.product_cycles`; nothing overlaps
     inside it.
     Values: exact integer products, or what cells, slices, streaming, wires and converters make of them; see
-    `arch.array_values`.
+    `arch.arrays.array_values`.
     Energy: by the charge through the cells, that of the values where there are any, else at average activity.
 
     blocks : the weights that its arrays hold
@@ -141,7 +141,8 @@ class AnalogCrossbar(Component):
         None on the others, and in a run without values
     dropped : tells the multiply-accumulates of its first products that belong to no pixel, as some at the end
         of a row do where a step gives several; None where all belong to one
-    charge : tells what went through the cells so far, see `arch.cell_charge`; None in a run without values
+    charge : tells what went through the cells so far, see `arch.arrays.cell_charge`; None in a run without
+        values
     """
 
     Config = AnalogCrossbarConfig

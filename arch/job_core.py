@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Reads
+from arch.arrays.streaming import Streaming
 from arch.core import Core, CoreConfig
 from arch.mapping.tiling import Block
-from arch.streaming import Streaming
 from arch.tokens import Sums, Window
 from simcore import (
     MOST_CYCLES,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.activation_memory import ActivationMemory
-from arch.array_parts import ArrayParts
-from arch.array_values import layer_products
+from arch.arrays.array_parts import ArrayParts
+from arch.arrays.array_values import layer_products
 from arch.digital_unit import DigitalUnit
 from arch.host import Sink
 from arch.machine import ArrayReport, Values

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.analog_product import AnalogProduct
-from arch.array_values import Product
-from arch.cell_charge import drives, row_conductances
-from arch.charge_meter import ChargeMeter
-from arch.encoding import Encoding
+from arch.arrays.analog_product import AnalogProduct
+from arch.arrays.array_values import Product
+from arch.arrays.cell_charge import drives, row_conductances
+from arch.arrays.charge_meter import ChargeMeter
+from arch.arrays.encoding import Encoding
+from arch.arrays.streaming import Streaming
 from arch.mapping.adjacent_pixels import AdjacentPixels, step_weights
 from arch.mapping.stages import Join, Stage
 from arch.mapping.tiling import Block
 from arch.pixel_memory import Codes, PixelMemory, PixelRegister
-from arch.streaming import Streaming
 from simcore import BrokenLawError
 from simcore.kernels.integer_mvm import multiply_block, multiply_channels, multiply_window
 from simcore.kernels.requantize import (

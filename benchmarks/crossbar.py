@@ -23,14 +23,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arch import DeviceConfig, IRDropConfig, ReadoutConfig, devices
-from arch.analog_cells import Physics
-from arch.analog_product import AnalogProduct
-from arch.array_parts import Placement
-from arch.array_product import ArrayProduct
-from arch.device_config import ReadNoiseConfig
-from arch.encoding import Encoding
-from arch.streaming import Streaming
-from arch.transfer import Transfer
+from arch.arrays.analog_cells import Physics
+from arch.arrays.analog_product import AnalogProduct
+from arch.arrays.array_parts import Placement
+from arch.arrays.array_product import ArrayProduct
+from arch.arrays.device_config import ReadNoiseConfig
+from arch.arrays.encoding import Encoding
+from arch.arrays.streaming import Streaming
+from arch.arrays.transfer import Transfer
 from benchmarks.compare import Bench, benches, cpu_times
 from simcore.noise import stream_key
 

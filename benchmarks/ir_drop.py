@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch import IRDropConfig
-from arch.ir_drop import attenuate, droop, solve_network, wire_load
+from arch.arrays.ir_drop import attenuate, droop, solve_network, wire_load
 from traces.figure_style import BUSY_COLOURS, CATEGORY_COLOURS, FAINT, MARGIN, new_figure, save_figure, style
 
 if TYPE_CHECKING:

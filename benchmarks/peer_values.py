@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch import DeviceConfig, IRDropConfig, PCMConfig, ReadoutConfig, RRAMConfig, devices
-from arch.analog_cells import Physics
-from arch.analog_product import AnalogProduct
-from arch.array_parts import Placement
-from arch.array_product import ArrayProduct
-from arch.device import FLICKER, NORMAL_UNIT, DeviceModel, row_keys
-from arch.encoding import Encoding
-from arch.streaming import Streaming
-from arch.transfer import Transfer
+from arch.arrays.analog_cells import Physics
+from arch.arrays.analog_product import AnalogProduct
+from arch.arrays.array_parts import Placement
+from arch.arrays.array_product import ArrayProduct
+from arch.arrays.device import FLICKER, NORMAL_UNIT, DeviceModel, row_keys
+from arch.arrays.encoding import Encoding
+from arch.arrays.streaming import Streaming
+from arch.arrays.transfer import Transfer
 from benchmarks.cell_effects import Effects
 from simcore.noise import normal_fixed_reference, stream_key
 from workloads.scales import Quantization

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arch.device import devices
+from arch.arrays.device import devices
 from arch.fabric.topology import Topology, fabrics
 from arch.machine import Preset, machines
 from imcsim.plugins import load_plugins

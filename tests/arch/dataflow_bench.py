@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from arch import Dataflow, DataflowConfig, MachineRun, RunOptions, Values
 from arch.activation_memory import Reads
+from arch.arrays.streaming import Form, Sign
 from arch.machines.dataflow import DataflowMap
-from arch.streaming import Form, Sign
 from tests.strategies import NetworkCase
 from workloads import (
     Add,

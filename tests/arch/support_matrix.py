@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 
 from arch import ColumnADC, MachineRun
-from arch.encoding import Signs
+from arch.arrays.encoding import Signs
 from simcore import ConfigError, components
 from tests.arch.dataflow_bench import Quantized, bench, quantized
 from tests.strategies import NetworkCase, random_parameters

@@ -7,7 +7,7 @@ import pytest
 
 import arch  # registers the built-in components
 from arch.activation_memory import Buffer
-from arch.encoding import Encoding
+from arch.arrays.encoding import Encoding
 from arch.mapping.stages import stages_of
 from arch.mapping.tiling import tile
 from imcsim.testing import check_component

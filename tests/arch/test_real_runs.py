@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import imcsim
-from arch.array_parts import ArrayParts, Placement, array_converters
-from arch.streaming import Streaming
+from arch.arrays.array_parts import ArrayParts, Placement, array_converters
+from arch.arrays.streaming import Streaming
 from simcore import ConfigError
 from tests.arch.dataflow_bench import Quantized, bench
 from tests.arch.support_matrix import EFFECTS, matrix, run, settings, small_layer

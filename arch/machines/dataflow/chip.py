@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arch.activation_memory import Buffer
-from arch.array_parts import ArrayParts
+from arch.arrays.array_parts import ArrayParts
 from arch.core import Core
 from arch.fabric.network import Network, StageEntry
 from arch.host import Sink, Source

@@ -6,14 +6,14 @@ from typing import Self
 
 from pydantic import field_validator, model_validator
 
+from arch.arrays.encoding import Encoding
+from arch.arrays.streaming import Streaming
 from arch.core import CoreConfig, Detail
-from arch.encoding import Encoding
 from arch.fabric.configuration import FabricConfig
 from arch.host import SourceConfig
 from arch.mapping.balance import BalanceConfig
 from arch.mapping.buffers import BufferRule
 from arch.mapping.tiling import RowSplit
-from arch.streaming import Streaming
 from simcore import Config, ConfigError, component_part, param
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from arch.array_parts import ArrayParts
+from arch.arrays.array_parts import ArrayParts
 from arch.host import Sink, Source, SourceConfig
 from arch.machine import Values
 from arch.machines.isaac.budgets import Budgets

@@ -8,12 +8,12 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from arch.arrays.encoding import Encoding, Signs
+from arch.arrays.streaming import Form, Streaming
 from arch.converters import ADCConfig, Range
 from arch.core import Detail
 from arch.crossbar import AnalogCrossbarConfig
-from arch.encoding import Encoding, Signs
 from arch.machines.isaac.table import CYCLE_NS, DIGITAL_GHZ, HYPERTRANSPORT, IMA, TILE
-from arch.streaming import Form, Streaming
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 _TABLE = "power over actions of a busy cycle (Shafiee et al., ISCA 2016)"

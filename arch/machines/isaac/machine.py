@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from arch.array_parts import ArrayParts
-from arch.device_report import values_report
+from arch.arrays.array_parts import ArrayParts
+from arch.arrays.device_report import values_report
 from arch.machine import (
     Machine,
     MachineRun,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from arch.encoding import Encoding
+from arch.arrays.encoding import Encoding
+from arch.arrays.transfer import bits_for
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.table import HYPERTRANSPORT, IMA, TILE
-from arch.transfer import bits_for
 
 CE = Budgets(IsaacConfig())
 

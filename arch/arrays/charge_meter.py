@@ -24,7 +24,7 @@ class ChargeMeter:
     """What wordlines of one replica were driven with so far, by element of the window.
 
     windows : (slots, elements) int16 or int32, code - zero, where window k lies in row k mod slots
-    drives : (codes,) int64, what a code drives a wordline with; see `arch.cell_charge`
+    drives : (codes,) int64, what a code drives a wordline with; see `arch.arrays.cell_charge`
     row_conductances : tells what an array's cells conduct on each wordline, (rows,) int64 [2^-8 level], none
         below 0; may be replaced until the run ends, where cells are not what their levels say
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arch.streaming import Phase, Streaming
+from arch.arrays.streaming import Phase, Streaming
 from simcore import ConfigError
 
 streamings = st.builds(

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.device_config import DeviceConfig, PCMConfig, RRAMConfig
+from arch.arrays.device_config import DeviceConfig, PCMConfig, RRAMConfig
 from simcore import ConfigError, ModelError, PartConfig, Registry, part
 from simcore.noise import (
     NORMAL_FRACTION_BITS,
@@ -188,7 +188,7 @@ def normals(keys: Integers, bitlines: int) -> NDArray[np.int32]:
 
 @devices.register("generic")
 class GenericDevice(DeviceModel):
-    """Programming error, retention, drift and 1/f noise, by the laws of `arch.device_config`.
+    """Programming error, retention, drift and 1/f noise, by the laws of `arch.arrays.device_config`.
 
     Everything that depends on the level alone is a table, made by the C library's functions: their last bit
     may depend on the platform, far below 2^-8 of a level. Per cell only sums, products and `exponential` are

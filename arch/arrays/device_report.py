@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from arch.array_parts import ArrayParts, largest_of_any
-from arch.encoding import Encoding
-from arch.streaming import Streaming
+from arch.arrays.array_parts import ArrayParts, largest_of_any
+from arch.arrays.encoding import Encoding
+from arch.arrays.streaming import Streaming
 
 #: Rows that are looked at where a machine has more.
 MOST_ROWS = 1024

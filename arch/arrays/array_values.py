@@ -7,9 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from arch.analog_product import AnalogProduct
-from arch.array_parts import ArrayParts, Placement, array_converters
-from arch.array_product import ArrayProduct
+from arch.arrays.analog_product import AnalogProduct
+from arch.arrays.array_parts import ArrayParts, Placement, array_converters
+from arch.arrays.array_product import ArrayProduct
 from arch.mapping.adjacent_pixels import step_weights
 from arch.mapping.tiling import Block
 from simcore.noise import stream_key

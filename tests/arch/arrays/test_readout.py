@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from arch import DeviceConfig, IRDropConfig, Readout, ReadoutConfig, devices
-from arch.device_config import ReadNoiseConfig
-from arch.ir_drop import droop
-from arch.readout import inl_curve
-from arch.transfer import Transfer
+from arch.arrays.device_config import ReadNoiseConfig
+from arch.arrays.ir_drop import droop
+from arch.arrays.readout import inl_curve
+from arch.arrays.transfer import Transfer
 from simcore import ConfigError
 from simcore.noise import derive, stream_key
 from tests.normal_samples import assert_independent, assert_normal, assert_tails, assert_uncorrelated

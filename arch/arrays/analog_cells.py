@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.device import DeviceModel
-from arch.encoding import UNIT, Encoded, Encoding
-from arch.ir_drop import IRDropConfig, attenuate
-from arch.readout import ReadoutConfig
+from arch.arrays.device import DeviceModel
+from arch.arrays.encoding import UNIT, Encoded, Encoding
+from arch.arrays.ir_drop import IRDropConfig, attenuate
+from arch.arrays.readout import ReadoutConfig
 
 Ints = NDArray[Any]
 Sense = Callable[[NDArray[np.float32]], NDArray[np.float32]]

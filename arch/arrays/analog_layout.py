@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.analog_cells import Cells, Physics, bit_form, recombination
-from arch.bit_planes import cut, in_words, joined, whole_lines, widest_block, words_of
-from arch.encoding import Encoded
-from arch.readout import Readout
+from arch.arrays.analog_cells import Cells, Physics, bit_form, recombination
+from arch.arrays.bit_planes import cut, in_words, joined, whole_lines, widest_block, words_of
+from arch.arrays.encoding import Encoded
+from arch.arrays.readout import Readout
 from simcore.kernels.analog_read import BLOCK_COLUMNS, NO_CELLS
 from simcore.kernels.bit_serial import pack_levels
 

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import MachineRun
-from arch.encoding import Encoding, Signs
+from arch.arrays.encoding import Encoding, Signs
+from arch.arrays.streaming import Form, Sign
 from arch.machines.dataflow import DataflowChip
-from arch.streaming import Form, Sign
 from simcore import ConfigError, MappingError, PartConfig, Simulation, clock
+from tests.arch.arrays.naive_arrays import Converter, array_returns, cells_of, waves
 from tests.arch.dataflow_bench import Quantized, bench, quantized
-from tests.arch.naive_arrays import Converter, array_returns, cells_of, waves
 from tests.strategies import NetworkCase, networks, random_parameters
 from workloads import Conv2d, Input, Layer, MatrixNode, Network, Window, datasets, lower
 from workloads import networks as shipped

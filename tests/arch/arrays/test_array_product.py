@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from arch.array_parts import Placement, largest_sums
-from arch.array_product import ArrayProduct, Method
-from arch.encoding import Encoding, Signs
-from arch.streaming import Streaming
-from arch.transfer import Transfer
+from arch.arrays.array_parts import Placement, largest_sums
+from arch.arrays.array_product import ArrayProduct, Method
+from arch.arrays.encoding import Encoding, Signs
+from arch.arrays.streaming import Streaming
+from arch.arrays.transfer import Transfer
 from simcore import ConfigError, MappingError
-from tests.arch.array_layers import Layer, layers
-from tests.arch.naive_arrays import Converter, array_returns, exact_products
+from tests.arch.arrays.array_layers import Layer, layers
+from tests.arch.arrays.naive_arrays import Converter, array_returns, exact_products
 
 Array = NDArray[Any]
 METHODS: tuple[Method, ...] = ("bit planes", "product and errors")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arch.encoding import UNIT, Encoding, Signs
-from arch.transfer import bits_for
+from arch.arrays.encoding import UNIT, Encoding, Signs
+from arch.arrays.transfer import bits_for
 from simcore import ConfigError, MappingError
 
 SIGNS: tuple[Signs, ...] = ("signed", "differential", "offset", "flip")

@@ -10,12 +10,12 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from arch.array_parts import Placement
-from arch.array_product import ArrayProduct, Method
-from arch.encoding import Encoding, Signs
-from arch.streaming import Form, Sign, Streaming
-from arch.transfer import Transfer
-from tests.arch.naive_arrays import exact_products
+from arch.arrays.array_parts import Placement
+from arch.arrays.array_product import ArrayProduct, Method
+from arch.arrays.encoding import Encoding, Signs
+from arch.arrays.streaming import Form, Sign, Streaming
+from arch.arrays.transfer import Transfer
+from tests.arch.arrays.naive_arrays import exact_products
 
 Array = NDArray[Any]
 

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.analog_cells import Physics
+from arch.arrays.analog_cells import Physics
+from arch.arrays.device import devices
+from arch.arrays.encoding import Encoding
+from arch.arrays.streaming import Streaming
+from arch.arrays.transfer import Transfer, sum_range
 from arch.converters import ADC, ADCConfig
 from arch.crossbar import AnalogCrossbarConfig
-from arch.device import devices
-from arch.encoding import Encoding
 from arch.parts import chosen
-from arch.streaming import Streaming
-from arch.transfer import Transfer, sum_range
 from simcore import ConfigError
 
 Ints = NDArray[Any]

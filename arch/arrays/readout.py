@@ -2,7 +2,7 @@
 
 No two converters are equal: gain and offset are drawn once an array, a number each bitline, and all share a
 curve of integral nonlinearity. Noise in time is new at every read. Halves are rounded up, as by the ideal
-converter of `arch.transfer`. What the converters do in time, and what they cost, is in `arch.converters`.
+converter of `arch.arrays.transfer`. What converters do in time, and what they cost, is in `arch.converters`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from arch.device import NORMAL_UNIT, DeviceModel
-from arch.ir_drop import IRDropConfig, droop
+from arch.arrays.device import NORMAL_UNIT, DeviceModel
+from arch.arrays.ir_drop import IRDropConfig, droop
 from simcore import Config, ConfigError, param
 from simcore.noise import derive, normal_fixed_reference
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import MachineRun
-from arch.cell_charge import (
+from arch.arrays.cell_charge import (
     drives,
     mean_charge,
     mean_drive,
@@ -23,12 +23,12 @@ from arch.cell_charge import (
     row_levels,
     weight_conductances,
 )
-from arch.charge_meter import ChargeMeter
-from arch.encoding import Encoding, Signs
+from arch.arrays.charge_meter import ChargeMeter
+from arch.arrays.encoding import Encoding, Signs
+from arch.arrays.streaming import Form, Sign, Streaming
 from arch.mapping.tiling import Block, Patch, tile
-from arch.streaming import Form, Sign, Streaming
+from tests.arch.arrays.naive_arrays import cells_of, waves
 from tests.arch.dataflow_bench import Quantized, bench, chain, quantized
-from tests.arch.naive_arrays import cells_of, waves
 from tests.arch.pipeline_recurrence import phases_of
 from tests.strategies import NetworkCase, random_parameters
 from workloads import Conv2d, Input, Layer, MatrixNode, Network, Window

@@ -1,8 +1,8 @@
 """What all arrays of a layer return for a window when cells, wires and converters are real.
 
 Cells have the conductances that their device model programs, less what the wires take; every read of a
-bitline has noise of its own and goes through a converter of its own. This is `arch.array_product` with all
-that it leaves out; where nothing is real, both return the same, as long as sums stay below 2^24 levels.
+bitline has noise of its own and goes through a converter of its own. This is `arch.arrays.array_product` with
+all that it leaves out; where nothing is real, both return the same, as long as sums stay below 2^24 levels.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.analog_cells import Physics, program
-from arch.analog_layout import Layout
-from arch.array_parts import Placement, code_range, row_groups, within_64_bits
-from arch.array_product import Formulation
-from arch.device import UNIT as LEVEL_UNIT
-from arch.encoding import Encoding
-from arch.readout import Readout
-from arch.streaming import Streaming
-from arch.transfer import Transfer
+from arch.arrays.analog_cells import Physics, program
+from arch.arrays.analog_layout import Layout
+from arch.arrays.array_parts import Placement, code_range, row_groups, within_64_bits
+from arch.arrays.array_product import Formulation
+from arch.arrays.device import UNIT as LEVEL_UNIT
+from arch.arrays.encoding import Encoding
+from arch.arrays.readout import Readout
+from arch.arrays.streaming import Streaming
+from arch.arrays.transfer import Transfer
 from simcore.kernels.analog_read import read_blocks, recombine_codes
 from simcore.kernels.device_noise import add_nonlinearity
 from simcore.noise import derive

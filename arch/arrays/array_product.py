@@ -7,7 +7,7 @@ to the same numbers, of which `formulation` tells the one taken and why:
 - `product and errors`: that, and for the bitlines that can, what their conversion changes;
 - `bit planes`: all bitlines by counting ones.
 
-Real cells are read by their `conductances`: see `arch.analog_product`.
+Real cells are read by their `conductances`: see `arch.arrays.analog_product`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.array_parts import Placement, code_range, row_groups, within_64_bits
-from arch.bit_planes import cut, in_words, joined, whole_lines, widest_block, words_of
-from arch.encoding import UNIT, Encoding
-from arch.streaming import Streaming
-from arch.transfer import Transfer, sum_range
+from arch.arrays.array_parts import Placement, code_range, row_groups, within_64_bits
+from arch.arrays.bit_planes import cut, in_words, joined, whole_lines, widest_block, words_of
+from arch.arrays.encoding import UNIT, Encoding
+from arch.arrays.streaming import Streaming
+from arch.arrays.transfer import Transfer, sum_range
 from simcore import ConfigError, MappingError
 from simcore.kernels.bit_serial import multiply_bit_planes, pack_levels
 from simcore.kernels.integer_mvm import multiply_block, multiply_window

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from arch import IRDropConfig
-from arch.ir_drop import attenuate, droop, solve_network
+from arch.arrays.ir_drop import attenuate, droop, solve_network
 from simcore import ConfigError
 
 Array = NDArray[Any]

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.device import FRACTION_BITS
-from arch.encoding import Encoding
-from arch.streaming import Streaming
+from arch.arrays.device import FRACTION_BITS
+from arch.arrays.encoding import Encoding
+from arch.arrays.streaming import Streaming
 
 Ints = NDArray[Any]
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from arch import DeviceConfig, DeviceModel, PCMConfig, RRAMConfig, check_device, device_part, devices
-from arch.device import PCM, UNIT, exponential, row_keys
-from arch.device_config import (
+from arch.arrays.device import PCM, UNIT, exponential, row_keys
+from arch.arrays.device_config import (
     DriftConfig,
     FlickerConfig,
     ProgrammingConfig,

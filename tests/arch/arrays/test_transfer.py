@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arch.encoding import Encoding
-from arch.transfer import Transfer, bits_for
+from arch.arrays.encoding import Encoding
+from arch.arrays.transfer import Transfer, bits_for
 from simcore import ConfigError
 
 

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from arch import DeviceConfig, DeviceModel, IRDropConfig, ReadoutConfig, devices
-from arch.analog_cells import Physics, bit_form
-from arch.analog_product import CELLS, CONVERTERS, READS, AnalogProduct
-from arch.array_parts import Placement
-from arch.encoding import UNIT, Encoding
-from arch.ir_drop import attenuate
-from arch.readout import Readout
-from arch.streaming import Streaming
-from arch.transfer import Transfer
+from arch.arrays.analog_cells import Physics, bit_form
+from arch.arrays.analog_product import CELLS, CONVERTERS, READS, AnalogProduct
+from arch.arrays.array_parts import Placement
+from arch.arrays.encoding import UNIT, Encoding
+from arch.arrays.ir_drop import attenuate
+from arch.arrays.readout import Readout
+from arch.arrays.streaming import Streaming
+from arch.arrays.transfer import Transfer
 from simcore import ModelError
 from simcore.noise import derive, stream_key
-from tests.arch.array_layers import Layer, layers
+from tests.arch.arrays.array_layers import Layer, layers
 from tests.normal_samples import CONFIDENT, assert_independent, assert_normal
 
 Array = NDArray[Any]

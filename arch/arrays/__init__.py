@@ -1,0 +1,1 @@
+"""What arrays compute: how weights lie in cells, inputs reach wordlines, and sums come back as numbers."""
