@@ -326,7 +326,7 @@ def test_a_small_class_is_a_device_model() -> None:
 
 
 def test_the_documented_model_works_as_it_stands() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "devices.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "devices.md").read_text(encoding="utf-8")
     exec(page.split("```python\n")[1].split("```")[0], {"__name__": __name__})
     sample = devices["uneven"](DeviceConfig(), 2).program(full(2), KEY) * UNIT
     assert_normal(sample, 2.0, 0.05, ROUNDING)
