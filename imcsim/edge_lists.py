@@ -19,6 +19,7 @@ from typing import Any
 
 from imcsim.strict_yaml import LARGEST
 from simcore.errors import FileError
+from simcore.files import read_text
 
 _LINE = re.compile(r"\s*(\d{1,9})(?:\s*,\s*|\s+)(\d{1,9})\s*", re.ASCII)
 
@@ -29,7 +30,7 @@ def read_edge_list(path: str | Path) -> list[list[int]]:
     raises : FileError, with a line for each that is no channel, or if the file cannot be read
     """
     edges, problems = [], []
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path, LARGEST, "an edge list").splitlines(), start=1):
         content = line.partition("#")[0]
         if match := _LINE.fullmatch(content):
             edges.append([int(match[1]), int(match[2])])
@@ -51,19 +52,3 @@ def with_edge_lists(values: Mapping[str, Any], folder: str | Path = ".") -> dict
     if isinstance(topology, dict) and isinstance(topology.get("edges"), str):
         topology["edges"] = read_edge_list(Path(folder) / topology["edges"])
     return read
-
-
-def _read_text(path: str | Path) -> str:
-    """Return the text of a file, of which no more is read than may be."""
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise FileError(f"cannot read {path}: {reason}; name a file with a channel a line") from None
-    if len(content) > LARGEST:
-        raise FileError(f"cannot read {path}: it is larger than {LARGEST} bytes; is it an edge list?")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FileError(f"cannot read {path}: it is not UTF-8 text; is it an edge list?") from None

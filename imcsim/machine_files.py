@@ -21,6 +21,7 @@ from typing import Any
 from imcsim.strict_yaml import LARGEST, YamlError, YamlProblem, read_yaml
 from simcore.config import InvalidConfigError, Problem
 from simcore.errors import ConfigError, FileError
+from simcore.files import read_text
 from simcore.registry import near_miss
 
 
@@ -51,7 +52,7 @@ def read_machine_file(path: str | Path, machines: Sequence[str]) -> MachineFile:
 
     raises : FileError, with a line for each problem, if the file cannot be read or is not what it should be
     """
-    document = read_yaml(_read_text(path), str(path))
+    document = read_yaml(read_text(path, LARGEST, "a machine file"), str(path))
     values = document.value
     choices = f"name the machine to start from: {', '.join(machines)}"
     if not isinstance(values, dict):
@@ -100,20 +101,3 @@ def _located(problem: Problem, file: MachineFile | None, settings: Collection[st
     if any(f"{problem.path}.".startswith(f"{path}.") for path in settings):
         return replace(problem, source="--set")
     return replace(problem, source=problem.source or (file.position(problem.path) if file else ""))
-
-
-def _read_text(path: str | Path) -> str:
-    """Return the text of a file, of which no more is read than may be."""
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise FileError(f"cannot read {path}: {reason}; name a built-in machine or a YAML file") from None
-    if len(content) > LARGEST:
-        raise FileError(f"cannot read {path}: it is larger than {LARGEST} bytes; is it a machine file?")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise FileError(f"{path}:{line} - is not UTF-8 text; save it as UTF-8") from None

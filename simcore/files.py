@@ -1,4 +1,4 @@
-"""Writing files whole or not at all: whatever goes wrong, a reader sees the old content or all of the new."""
+"""Files: text is read up to a bound, and what is written is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,6 +22,27 @@ _NEXT_STEP = {
     errno.ENOTDIR: "choose a path whose parent is a folder",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
+
+
+def read_text(path: str | Path, most: int, kind: str) -> str:
+    """Return the text of a file, of which no more than `most` bytes are read.
+
+    kind : what it should be, with its article
+    raises : FileError for a file that cannot be read, is longer, or is no UTF-8
+    """
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(most + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FileError(f"cannot read {path}: {reason}; name {kind}") from None
+    if len(content) > most:
+        raise FileError(f"cannot read {path}: it is larger than {most} bytes; is it {kind}?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise FileError(f"{path}:{line} - is not UTF-8 text; is it {kind}?") from None
 
 
 def write_atomically(path: str | Path, writer: Callable[[BinaryIO], object]) -> None:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simcore.errors import FileError, WorkloadError
+from simcore.files import read_text
 from workloads.layers import Conv2d, Input, Layer, Places, Select, Shape
 from workloads.limits import MOST_ALONG_AN_AXIS, bounded_shape
 from workloads.network import Network
@@ -88,7 +89,8 @@ def read_scale_sim(path: str | Path) -> Network:
 
     raises : FileError, with a line for each cell that is wrong, or if it is no topology file
     """
-    lines = [(n, line.partition("#")[0]) for n, line in enumerate(_text(path).splitlines(), start=1)]
+    text = read_text(path, MOST_BYTES, "a SCALE-Sim topology")
+    lines = [(n, line.partition("#")[0]) for n, line in enumerate(text.splitlines(), start=1)]
     table = [
         (f"{path}:{n}", [cell.strip() for cell in line.split(",")]) for n, line in lines if line.strip(" \t,")
     ]
@@ -222,19 +224,3 @@ def _name(written: str, taken: set[str]) -> str:
 def _by(shape: Shape) -> str:
     """Return a shape as SCALE-Sim has it: height, width, channels."""
     return f"{shape[1]}x{shape[2]}x{shape[0]}"
-
-
-def _text(path: str | Path) -> str:
-    """Return the text of a file, of which no more is read than may be."""
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise FileError(f"cannot read {path}: {reason}; name a SCALE-Sim topology") from None
-    if len(content) > MOST_BYTES:
-        raise FileError(f"cannot read {path}: it is larger than {MOST_BYTES} bytes; is it a topology?")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FileError(f"cannot read {path}: it is not UTF-8 text; is it a SCALE-Sim topology?") from None

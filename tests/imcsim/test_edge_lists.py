@@ -62,10 +62,10 @@ def test_every_line_that_is_no_channel_is_told(file: Path) -> None:
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     missing = tmp_path / "no-such"
     assert refusal("map", "digits-mlp", "--arch", "dataflow", *KIND, f"fabric.topology.edges={missing}") == (
-        f"cannot read {missing}: No such file or directory; name a file with a channel a line"
+        f"cannot read {missing}: No such file or directory; name an edge list"
     )
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
-    with pytest.raises(FileError, match="it is not UTF-8 text; is it an edge list"):
+    with pytest.raises(FileError, match=":1 - is not UTF-8 text; is it an edge list"):
         read_edge_list(tmp_path / "bytes")
 
 

@@ -56,7 +56,7 @@ def test_a_file_gives_its_machine_and_values(file: Path) -> None:
         (b"\nextends: issac", ":2:1 extends - no machine is called 'issac'; did you mean 'isaac'?"),
         (b"extends: [a]", ":1:1 extends - no machine is called ['a']; known: dataflow, isaac"),
         (b"extends: isaac\nextends: isaac", ":2:1 extends - is written twice, first in line 1; keep one"),
-        (b"a: 1\nb: \xff", ":2 - is not UTF-8 text; save it as UTF-8"),
+        (b"a: 1\nb: \xff", ":2 - is not UTF-8 text; is it a machine file?"),
     ],
 )
 def test_a_file_that_is_no_machine_file_is_refused(file: Path, content: bytes, message: str) -> None:
@@ -67,9 +67,7 @@ def test_a_file_that_is_no_machine_file_is_refused(file: Path, content: bytes, m
 
 
 def test_a_file_that_cannot_be_read_is_an_error_with_a_next_step(file: Path) -> None:
-    with pytest.raises(
-        FileError, match=r"No such file or directory; name a built-in machine or a YAML file$"
-    ):
+    with pytest.raises(FileError, match=r"No such file or directory; name a machine file$"):
         read_machine_file(file, MACHINES)
     with pytest.raises(FileError, match="Is a directory"):
         read_machine_file(file.parent, MACHINES)

@@ -201,7 +201,7 @@ def test_what_is_no_topology_is_refused(lines: tuple[str, ...], message: str, tm
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe", "it is not UTF-8 text"), (b"\n" * (2**20 + 1), "it is larger than 1048576 bytes")],
+    [(b"\xff\xfe", ":1 - is not UTF-8 text"), (b"\n" * (2**20 + 1), "it is larger than 1048576 bytes")],
 )
 def test_what_is_no_text_is_not_read(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(content)

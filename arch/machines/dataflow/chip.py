@@ -14,7 +14,8 @@ from arch.fabric.network import Network, StageEntry
 from arch.host import Sink, Source
 from arch.machine import Values
 from arch.machines.dataflow.configuration import DataflowConfig
-from arch.machines.dataflow.plan import DataflowMap, pixel_bytes
+from arch.machines.dataflow.plan import DataflowMap
+from arch.mapping.map_rows import pixel_bytes
 from arch.parts import chosen
 from simcore import Component, PartConfig
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from arch.digital_unit import step_passes
 from arch.fabric.graphs import AllToAll
 from arch.fabric.interconnect import Interconnect
-from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.machine import NetworkMap, PredictedInterval
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.mapping.balance import Load, balanced
 from arch.mapping.buffers import (
@@ -21,6 +21,7 @@ from arch.mapping.buffers import (
     needed_depths,
 )
 from arch.mapping.layer_graph import graph_of_stages, homes_of_stages
+from arch.mapping.map_rows import map_row
 from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.mapping.stages import Stage, stages_of, with_pixels_per_step
 from arch.mapping.tiling import Tiling, tile
@@ -111,7 +112,7 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         allow_undersized=config.buffers.allow_undersized,
     )
     rows = tuple(
-        _row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
+        map_row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
         for s in stages
     )
     interval = PredictedInterval(
@@ -209,37 +210,3 @@ def _latency_steps(config: DataflowConfig, tiling: Tiling | None, step: int, hop
         cycles += core.passage(config.streaming, tiling.blocks)
         cycles += (tiling.row_blocks - 1) * core.partial_sum_cycles
     return -(-cycles // step)
-
-
-def pixel_bytes(channels: int, bits: int) -> int:
-    """Return the bytes of a pixel with so many channels."""
-    return -(-channels * bits // 8)
-
-
-def _row(
-    stage: Stage,
-    tiling: Tiling | None,
-    copies: int,
-    depths: dict[tuple[str, int], int | None],
-    bits: int,
-) -> MapRow:
-    """Return the mapping's figures of one stage."""
-    matrix = stage.matrix
-    buffers = []
-    for place, operand in enumerate(stage.operands):
-        depth = depths[stage.name, place]
-        size = None if depth is None else depth * pixel_bytes(operand.shape[0], bits)
-        buffers.append((operand.source, depth, size))
-    return MapRow(
-        stage=stage.name,
-        work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
-        shape=stage.shape,
-        rows=matrix.rows if matrix is not None else None,
-        cols=matrix.cols_per_group if matrix is not None else None,
-        copies=copies,
-        arrays=len(tiling.blocks) * copies if tiling else 0,
-        utilisation=tiling.utilisation if tiling else None,
-        steps=stage.steps,
-        pixels_per_step=stage.pixels_per_step,
-        buffers=tuple(buffers),
-    )

@@ -6,13 +6,14 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.machine import NetworkMap, PredictedInterval
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, laid_out
 from arch.machines.isaac.timing import Timing
 from arch.mapping.balance import Load, at_interval, one_each
 from arch.mapping.buffers import Pace, least_depths
 from arch.mapping.layer_graph import homes_of_stages
+from arch.mapping.map_rows import map_row
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import tile
 from simcore import MappingError
@@ -172,7 +173,11 @@ class _Plan:
         return least_depths(self.stages, self.network.input, pixels, pace)
 
     def _mapped(self, chips: int, layout: _Layout) -> IsaacMap:
-        rows = tuple(self._row(stage, layout) for stage in self.stages)
+        bits = self.config.activation_bits
+        rows = tuple(
+            map_row(s, self.tilings.get(s.name), layout.copies.get(s.name, 1), layout.depths, bits)
+            for s in self.stages
+        )
         steps = max((load.steps_on(layout.copies[name]) for name, load in self.loads.items()), default=0)
         timing = Timing(self.config, self.stages, self.homes, layout.places)
         channels, height, width = self.network.input_shape
@@ -188,31 +193,6 @@ class _Plan:
             layout.places,
             interval=PredictedInterval(steps, steps * self.config.interval, incoming),
             tilings=self.tilings,
-        )
-
-    def _row(self, stage: Stage, layout: _Layout) -> MapRow:
-        """Return the mapping's figures of one stage."""
-        tiling, matrix = self.tilings.get(stage.name), stage.matrix
-        copies = layout.copies.get(stage.name, 1)
-        buffers = (
-            (o.source, depth, depth * o.shape[0] * self.config.value_bytes)
-            for o, depth in zip(
-                stage.operands,
-                (layout.depths[stage.name, place] for place in range(len(stage.operands))),
-                strict=True,
-            )
-        )
-        return MapRow(
-            stage=stage.name,
-            work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
-            shape=stage.shape,
-            rows=matrix.rows if matrix is not None else None,
-            cols=matrix.cols_per_group if matrix is not None else None,
-            copies=copies,
-            arrays=len(tiling.blocks) * copies if tiling else 0,
-            utilisation=tiling.utilisation if tiling else None,
-            steps=stage.steps,
-            buffers=tuple(buffers),
         )
 
 

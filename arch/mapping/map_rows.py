@@ -1,0 +1,43 @@
+"""What `imcsim map` tells of each stage, on any machine that streams pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from arch.machine import MapRow
+from arch.mapping.stages import Stage
+from arch.mapping.tiling import Tiling
+
+
+def pixel_bytes(channels: int, bits: int) -> int:
+    """Return the bytes of a pixel with so many channels."""
+    return -(-channels * bits // 8)
+
+
+def map_row(
+    stage: Stage,
+    tiling: Tiling | None,
+    copies: int,
+    depths: Mapping[tuple[str, int], int | None],
+    bits: int,
+) -> MapRow:
+    """Return the mapping's figures of one stage."""
+    matrix = stage.matrix
+    buffers = []
+    for place, operand in enumerate(stage.operands):
+        depth = depths[stage.name, place]
+        size = None if depth is None else depth * pixel_bytes(operand.shape[0], bits)
+        buffers.append((operand.source, depth, size))
+    return MapRow(
+        stage=stage.name,
+        work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
+        shape=stage.shape,
+        rows=matrix.rows if matrix is not None else None,
+        cols=matrix.cols_per_group if matrix is not None else None,
+        copies=copies,
+        arrays=len(tiling.blocks) * copies if tiling else 0,
+        utilisation=tiling.utilisation if tiling else None,
+        steps=stage.steps,
+        pixels_per_step=stage.pixels_per_step,
+        buffers=tuple(buffers),
+    )
