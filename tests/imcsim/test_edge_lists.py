@@ -45,7 +45,7 @@ def test_a_machine_file_names_a_file_beside_it_and_a_run_keeps_the_list(file: Pa
 def test_what_is_written_is_read(edges: list[tuple[int, int]]) -> None:
     text = "".join(f"{a} {b}\n" for a, b in edges)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("imcsim.edge_lists._read_text", lambda path: text)
+        patch.setattr("imcsim.edge_lists.read_text", lambda *_: text)
         assert read_edge_list("any") == [[a, b] for a, b in edges]
 
 
