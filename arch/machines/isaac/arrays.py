@@ -35,6 +35,10 @@ class IsaacArrays(AnalogCrossbar):
         while True:
             window = yield relay.next(cycles, window)
 
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return nothing: an operation is like any other."""
+        return ()
+
     @property
     def array_cycles(self) -> int:
         """Cycles that its arrays were busy, each counted."""
