@@ -40,7 +40,8 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
     clock = run.outcome.reference
     tick = float(clock.period / clock.ticks)
     completed = run.completed[warmup:]
-    latencies = [(c - a) * tick for a, c in zip(run.accepted[warmup:], completed, strict=True)]
+    # an image whose outputs need none of its pixels may be done before it comes
+    latencies = [max(c - a, 0) * tick for a, c in zip(run.accepted[warmup:], completed, strict=True)]
     gaps = [after - before for before, after in pairwise(completed)]
     window = (run.outcome.makespan - (run.completed[warmup - 1] if warmup else 0)) * tick
     return StreamMetrics(

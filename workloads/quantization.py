@@ -59,6 +59,9 @@ CALIBRATION_ELEMENTS = 2**26
 #: Digits behind the point of a softmax's exponentials.
 EXPONENT_BITS = 30
 
+#: Largest value of a tensor; half of what single precision holds, so that no scale is infinite.
+LARGEST_VALUE = float(np.finfo(np.float32).max) / 2
+
 #: Multiply-accumulates of an image up to which a calibration is done in double precision.
 DOUBLE_PRECISION_MACS = 2**28
 
@@ -131,11 +134,20 @@ class _Calibration:
         return QuantizedNetwork(lowered, weight_bits, activation_bits, self._tensors, nodes)
 
     def _run(self, inputs: NDArray[Any], folded: Folding | None = None) -> Iterator[tuple[str, NDArray[Any]]]:
-        return float_tensors(self._lowered, self._parameters, inputs, self._precision, folded)
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # what is too large is refused where it is observed
+            yield from float_tensors(self._lowered, self._parameters, inputs, self._precision, folded)
 
     def _observe(self, name: str, values: NDArray[Any]) -> None:
-        self._low[name] = min(self._low[name], float(values.min()))
-        self._high[name] = max(self._high[name], float(values.max()))
+        low, high = float(values.min()), float(values.max())
+        if not max(-low, high) <= LARGEST_VALUE:  # nan is refused, too
+            raise WorkloadError(
+                f"{self._lowered.name}.{name} takes values from {low:g} to {high:g} on the calibration "
+                f"inputs, at most {LARGEST_VALUE:g} are allowed; scale weights or inputs down"
+            )
+        self._low[name] = min(self._low[name], low)
+        self._high[name] = max(self._high[name], high)
 
     def _quantization(self, name: str) -> Quantization:
         """Return how a tensor, all of whose values are observed, is quantised."""

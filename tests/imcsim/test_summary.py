@@ -143,6 +143,12 @@ def test_metrics_of_a_stream_are_those_worked_out_by_hand() -> None:
     assert stream.throughput == pytest.approx(1 / float(40 * TICK))
 
 
+def test_an_image_whose_outputs_need_none_of_its_pixels_has_no_latency() -> None:
+    stream = stream_metrics(machine_run([0, 60], [10, 40], 60), warmup=0)
+    assert (stream.latency["first"], stream.latency["max"]) == (float(10 * TICK), float(10 * TICK))
+    assert stream.latency["mean"] == pytest.approx(float(5 * TICK))
+
+
 def test_a_warmup_leaves_the_first_images_out_of_all_times_and_rates() -> None:
     run = machine_run(ACCEPTED, COMPLETED, MAKESPAN)
     stream = stream_metrics(run, warmup=2)

@@ -241,3 +241,20 @@ def test_weights_in_parts_equal_weights_at_once(monkeypatch: pytest.MonkeyPatch)
             assert np.array_equal(node.bias, other.bias)
     for name, codes in golden(parts, images).items():
         assert np.array_equal(codes, outputs[name])
+
+
+@pytest.mark.parametrize("weight", [1e30, 1e200, np.inf])
+def test_values_that_no_scale_can_hold_are_refused_with_their_layer(weight: float) -> None:
+    net = Network(
+        "net",
+        [
+            Input(name="image", shape=(1, 2, 2)),
+            Conv2d(name="large", out_channels=1, window=Window.square(1), bias=False),
+            Conv2d(name="larger", out_channels=1, window=Window.square(1), bias=False),
+        ],
+    )
+    parameters = {name: {"weight": np.full((1, 1, 1, 1), weight)} for name in ("large", "larger")}
+    with pytest.raises(
+        WorkloadError, match=r"net\.larger? takes values from .* scale weights or inputs"
+    ):
+        quantize(lower(net), parameters, np.ones((1, 1, 2, 2)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -128,7 +128,26 @@ def fold(node: NodeProto, inputs: Mapping[str, Constant], opset: int) -> list[Co
     else:
         _check_size(node, _largest(inputs.values()))
     results = _evaluated(node, {name: constant.array() for name, constant in inputs.items()}, opset)
-    return [Constant.of(np.asarray(result)) for result in results]
+    folded = [Constant.of(np.asarray(result)) for result in results]
+    for constant in folded:
+        constant.scale = _moved_scale(node, inputs)
+    return folded
+
+
+def _moved_scale(node: NodeProto, inputs: Mapping[str, Constant]) -> Scale | None:
+    """Return the scale of a constant that a node only moves about; None where it has none any more."""
+    scale = inputs[node.input[0]].scale if node.input and node.input[0] else None
+    if scale is None or node.op_type not in ("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"):
+        return None
+    if scale.axis is None or node.op_type == "Identity":
+        return scale
+    if node.op_type != "Transpose":
+        return None
+    order = list(reversed(range(len(inputs[node.input[0]].shape))))
+    for each in node.attribute:
+        if each.name == "perm":
+            order = list(each.ints)
+    return replace(scale, axis=order.index(scale.axis))
 
 
 def _evaluated(node: NodeProto, inputs: Mapping[str, NDArray[Any]], opset: int) -> list[Any]:

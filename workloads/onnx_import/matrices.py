@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workloads.layers import Affine, BatchNorm, Conv2d, Linear, LocalResponseNorm, Softmax
 from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.operators import translates
-from workloads.onnx_import.quantised import give_scale, tensor_scale
+from workloads.onnx_import.quantised import dequantised, give_scale, tensor_scale
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import (
     CHANNELS,
@@ -30,6 +30,9 @@ from workloads.onnx_import.windows import window_of
 from workloads.window import Window
 
 Array = NDArray[Any]
+
+#: What is said, once a file, of weights that no cell holds as they are.
+_ANEW = "weights with zero points, or without one scale for each output channel, are quantised anew"
 Load = Callable[[], Array]
 
 
@@ -130,6 +133,7 @@ def product(t: Translation, node: Operator) -> Sequence[Value]:
     if len(view.axes) < 2:
         raise UnmappableError(f"it reads a tensor of shape {view.shape}", "keep the batch axis")
     place = len(view.axes) - (1 if outputs_last else 2)
+    one_output = len(t.parameter(node, constant_side).shape) == 1
 
     def matrix() -> Array:
         array = weight.array().reshape(weight.shape)
@@ -137,6 +141,8 @@ def product(t: Translation, node: Operator) -> Sequence[Value]:
 
     result = multiply(t, node, view, place, outputs, matrix, None)
     _give_weight_scale(t, node, result.layer, weight, axis=1 if outputs_last else 0)
+    if one_output:
+        return [View(result.layer, (*result.axes[:place], *result.axes[place + 1 :]))]
     return [result]
 
 
@@ -254,8 +260,13 @@ def scaler(t: Translation, node: Operator) -> Sequence[Value]:
 
 
 def _matrix_of(t: Translation, node: Operator, place: int) -> Constant:
-    """Return a constant operand as a matrix; axes of one place before it are left out."""
+    """Return a constant operand as a matrix; axes of one place before it are left out.
+
+    A vector behind what it multiplies is a matrix of one column.
+    """
     constant = t.parameter(node, place)
+    if place == 1 and len(constant.shape) == 1:
+        return Constant((constant.size, 1), lambda: constant.array().reshape(-1, 1))
     if len(constant.shape) < 2 or max(constant.shape[:-2], default=1) > 1:
         raise UnmappableError(f"its weights have shape {constant.shape}", "use one matrix for all pixels")
     shape = constant.shape[-2:]
@@ -292,8 +303,6 @@ def _placed(vector: Array, order: NDArray[np.int64]) -> Array:
 
 def _dequantised(t: Translation, node: Operator, place: int) -> Constant:
     """Return integer weights followed by their scale and zero point in real numbers."""
-    from workloads.onnx_import.quantised import dequantised
-
     scale, zero = t.parameter(node, place + 1), t.constant(node, place + 2)
     integers = t.parameter(node, place)
     axis = 0 if node.kind == "QLinearConv" else len(integers.shape) - 1
@@ -313,9 +322,7 @@ def _give_weight_scale(t: Translation, node: Operator, layer: str, weight: Const
     if given is None:
         return
     if given.axis not in (None, axis) or given.zero.any():
-        t.notes.append(
-            f"{node.label}: its weights' scales or zero points are not one for each output channel and 0, so "
-            "they are quantised anew"
-        )
+        if not any(note.startswith(_ANEW) for note in t.notes):
+            t.notes.append(f"{_ANEW}, the first of {node.label}")
         return
     t.weight_scales[layer] = np.broadcast_to(given.scale, weight.shape[axis]).astype(np.float32)

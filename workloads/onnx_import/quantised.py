@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from workloads.onnx_import.constants import Constant, Scale
 from workloads.onnx_import.operators import translates
@@ -28,8 +29,9 @@ _INTEGERS = {
 @translates("QuantizeLinear")
 def quantise(t: Translation, node: Operator) -> Sequence[Value]:
     """Leave a tensor what it is; its scale is taken over."""
-    view = t.view(node)
-    give_scale(t, view, tensor_scale(t, node, 1, 2))
+    view, kind = t.view(node), node.get("output_dtype", 0)
+    without_zero = TensorProto.DataType.Name(kind).lower() if kind else "uint8"
+    give_scale(t, view, tensor_scale(t, node, 1, 2, without_zero))
     return [view]
 
 
@@ -39,7 +41,11 @@ def dequantise(t: Translation, node: Operator) -> Sequence[Value]:
     value = t.value(node, 0)
     if not isinstance(value, Constant):
         view = t.made(value)
-        give_scale(t, view, tensor_scale(t, node, 1, 2))
+        known = t.tensor_scales.get(view.layer)
+        # without a zero point its integers are of the kind that they were made
+        signed = known is not None and known.zero == 2 ** (known.bits - 1)
+        without_zero = None if known is None else f"{'' if signed else 'u'}int{known.bits}"
+        give_scale(t, view, tensor_scale(t, node, 1, 2, without_zero))
         return [view]
     if node.get("block_size", 0):
         raise UnmappableError(
@@ -77,15 +83,20 @@ def dequantised(integers: Constant, scale: Constant, zero: Constant | None, axis
     return Constant(integers.shape, load, known)
 
 
-def tensor_scale(t: Translation, node: Operator, scale_place: int, zero_place: int) -> Quantization:
+def tensor_scale(
+    t: Translation, node: Operator, scale_place: int, zero_place: int, without_zero: str | None = None
+) -> Quantization:
     """Return how the codes of a whole tensor stand for real numbers, in unsigned ones.
 
+    without_zero : kind of integers where no zero point tells it, None if nothing does
     raises : UnmappableError for scales that differ within it, and for integers that no machine has
     """
     scale, zero = t.constant(node, scale_place), t.constant(node, zero_place)
     if scale is None or scale.size != 1:
         raise UnmappableError("it scales each channel of an activation", "use one scale for a whole tensor")
-    kind = "uint8" if zero is None else str(zero.array().dtype)
+    kind = without_zero if zero is None else str(zero.array().dtype)
+    if kind is None:
+        raise UnmappableError("nothing tells the kind of its integers", "give it a zero point")
     if kind not in _INTEGERS:
         raise UnmappableError(f"it makes codes of {kind}", "use 8 or 16 bit")
     bits, shift = _INTEGERS[kind]

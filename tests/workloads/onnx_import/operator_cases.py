@@ -96,6 +96,7 @@ PRODUCTS = {
     "gemm-no-bias": alone("Gemm", "x w", (5,), {"w": floats(5, 4)}),
     "matmul": alone("MatMul", "x w", (5,), {"w": floats(5, 4)}),
     "matmul-tokens": alone("MatMul", "x w", (6, 5), {"w": floats(5, 4)}),
+    "matmul-vector": alone("MatMul", "x w", (6, 5), {"w": floats(5)}),
     "matmul-left": alone("MatMul", "w x", (6, 5), {"w": floats(4, 6)}),
     "matmul-pixels": alone("MatMul", "x w", (2, 3, 5), {"w": floats(1, 5, 4)}),
     "batch-norm": alone(

@@ -12,12 +12,23 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 import imcsim
 from simcore.errors import WorkloadError
 from tests.workloads.onnx_import.models import Array, by_runtime, imported, model, node, random_images
-from workloads import Conv2d, Linear, Network, QuantizedNetwork, golden_outputs, lower, quantize
+from workloads import (
+    Conv2d,
+    Linear,
+    Network,
+    Quantization,
+    QuantizedMatrix,
+    QuantizedNetwork,
+    golden_outputs,
+    lower,
+    quantize,
+)
 
 SCALES = st.integers(1, 50).map(lambda thousandths: thousandths / 997.0)
 
@@ -253,7 +264,42 @@ def test_weights_with_zero_points_are_quantised_anew_and_that_is_said(tmp_path: 
     )
     network = imported(made, tmp_path)
     assert network.scales.weights == {}
-    assert [note.partition(":")[0] for note in network.notes] == ["MatMul_c (MatMul)", "MatMul_g (MatMul)"]
+    (note,) = network.notes  # once for both matrices
+    assert note.startswith("weights with zero points")
+    assert note.endswith("are quantised anew, the first of MatMul_c (MatMul)")
+
+
+def test_weights_that_are_transposed_keep_their_scale(tmp_path: Path) -> None:
+    constants: dict[str, Any] = {
+        "s": np.float32(0.5),
+        "z": np.uint8(3),
+        "w": np.arange(-6, 6).reshape(3, 4).astype(np.int8),
+        "ws": np.array([0.5, 0.25, 2.0], np.float32),
+    }
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        node("DequantizeLinear", "w ws", "v", axis=0),
+        node("Transpose", "v", "t"),
+        node("MatMul", "d t"),
+    ]
+    network = imported(model(nodes, ("N", 4), constants), tmp_path)
+    (scales,) = network.scales.weights.values()
+    assert scales.tolist() == [0.5, 0.25, 2.0]
+    own = quantised(network, random_images((4, 1, 1)))
+    (matrix,) = (each for each in own.nodes.values() if isinstance(each, QuantizedMatrix))
+    assert np.array_equal(matrix.weights[0].T, constants["w"])
+
+
+@pytest.mark.parametrize(("kind", "zero"), [(TensorProto.INT8, 128), (TensorProto.UINT8, 0), (0, 0)])
+def test_without_a_zero_point_the_type_of_the_codes_tells_it(kind: int, zero: int, tmp_path: Path) -> None:
+    nodes = [
+        node("QuantizeLinear", "x s", "q", **({"output_dtype": kind} if kind else {})),
+        node("DequantizeLinear", "q s", "d"),
+        node("Relu", "d"),
+    ]
+    network = imported(model(nodes, ("N", 4), {"s": np.array(0.5, np.float32)}), tmp_path)
+    assert network.scales.tensors[network.input] == Quantization(0.5, zero, 8)
 
 
 def test_operators_of_the_runtime_alone_are_refused_with_the_way_out(tmp_path: Path) -> None:
