@@ -254,7 +254,5 @@ def test_values_that_no_scale_can_hold_are_refused_with_their_layer(weight: floa
         ],
     )
     parameters = {name: {"weight": np.full((1, 1, 1, 1), weight)} for name in ("large", "larger")}
-    with pytest.raises(
-        WorkloadError, match=r"net\.larger? takes values from .* scale weights or inputs"
-    ):
+    with pytest.raises(WorkloadError, match=r"net\.larger? takes values from .* scale weights or inputs"):
         quantize(lower(net), parameters, np.ones((1, 1, 2, 2)))
