@@ -89,8 +89,8 @@ def _machine_options(required: bool) -> Callable[[F], F]:
 def run_command(workload: str, machine: str | None, as_json: bool, out: str | None, **options: Any) -> None:
     """Simulate WORKLOAD on a machine.
 
-    WORKLOAD is a name, a workload trace (.jsonl, .jsonl.gz), a SCALE-Sim topology (.csv), or the config.yaml
-    of an earlier run, which needs no --arch.
+    WORKLOAD is a name, an ONNX file (.onnx), a workload trace (.jsonl, .jsonl.gz), a SCALE-Sim topology
+    (.csv), or the config.yaml of an earlier run, which needs no --arch.
     """
     from imcsim.progress_line import ProgressLine
     from imcsim.simulate import run
@@ -164,7 +164,10 @@ def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple
 def map_command(
     workload: str, machine: str | None, as_json: bool, draw: str | None, images: int | None, **options: Any
 ) -> None:
-    """Show how WORKLOAD is placed on a machine."""
+    """Show how WORKLOAD is placed on a machine.
+
+    WORKLOAD is as for `imcsim run`.
+    """
     from imcsim.least_depths import depths_json, depths_table, least_depths_of
     from imcsim.run_request import resolve_request
     from imcsim.tables import map_json, map_table
@@ -243,7 +246,8 @@ def trace_group() -> None:
 def trace_capture_command(workload: str, plugins: tuple[str, ...] | None, **options: Any) -> None:
     """Write WORKLOAD as a trace.
 
-    A run of the trace is one of the workload: the same cycles, the same fingerprint.
+    WORKLOAD is as for `imcsim run`, but no config.yaml. A run of the trace is one of the workload: the same
+    cycles, the same fingerprint.
     """
     from imcsim.workload_traces import capture_trace
 

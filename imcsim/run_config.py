@@ -18,9 +18,10 @@ from typing import Any, Literal
 import yaml
 
 from imcsim.machine_files import MachineFile, located
-from imcsim.strict_yaml import YamlError, read_yaml
+from imcsim.strict_yaml import LARGEST, YamlError, read_yaml
 from simcore.config import Config, InvalidConfigError, param
 from simcore.errors import ConfigError, FileError
+from simcore.files import read_text
 
 SCHEMA = "imcsim.run/1"
 LARGEST_SEED = 2**63 - 1
@@ -83,11 +84,7 @@ def read_run_file(path: str | Path, changes: Mapping[str, Any]) -> RunFile:
     changes : settings that replace the file's
     raises : FileError if it cannot be read or is no run's, ConfigError for what is wrong in it
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise FileError(f"cannot read {path}: {reason}; name a workload or a run's config.yaml") from None
+    text = read_text(path, LARGEST, "a workload or a run's config.yaml")
     document = read_yaml(text, str(path))
     values = document.value
     if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:

@@ -67,8 +67,8 @@ def run(
 ) -> Run:
     """Simulate a workload on a machine.
 
-    workload : a registered name, a workload trace, a SCALE-Sim topology, a Network, or the `config.yaml` of
-        an earlier run, which needs no `arch`
+    workload : a registered name, an ONNX file, a workload trace, a SCALE-Sim topology, a Network, or the
+        `config.yaml` of an earlier run, which needs no `arch`
     arch : a registered name, a YAML file, or a Machine
     images : how many, the first of the data; 1 unless a `config.yaml` or a trace says otherwise
     values : `ideal`, the default, computes them in exact integers; `device` what arrays of real cells, wires
@@ -81,7 +81,7 @@ def run(
         with `values` off
     out : directory to write the results to
     plugins : Python files to import first
-    data : .npz file with `inputs` and, optionally, `labels`
+    data : .npz file with `inputs` and, optionally, `labels`, see `workloads.read_data`
     record : keep every interval, for `Run.activity` and pictures
     shuffle : seed of a random order of starting processes, which changes nothing
     observe : called now and then with the progress

@@ -1,10 +1,11 @@
-"""Files: text is read up to a bound, and what is written is there whole or not at all."""
+"""Files: only regular ones are read, text up to a bound; what is written is there whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -24,18 +25,38 @@ _NEXT_STEP = {
 }
 
 
+def open_regular(path: str | Path, kind: str) -> BinaryIO:
+    """Return a stream of a file's bytes; never waits for whoever may write to a pipe, but refuses it.
+
+    kind : what it should be, with its article
+    raises : FileError for what cannot be opened, and for a folder, a pipe or a device
+    """
+    try:
+        stream = open(path, "rb", opener=_opened_at_once)  # noqa: SIM115  -- the caller's to close
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FileError(f"cannot read {path}: {reason}; name {kind}") from None
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise FileError(f"cannot read {path}: it is no regular file; name {kind}")
+    return stream
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_text(path: str | Path, most: int, kind: str) -> str:
     """Return the text of a file, of which no more than `most` bytes are read.
 
     kind : what it should be, with its article
     raises : FileError for a file that cannot be read, is longer, or is no UTF-8
     """
-    try:
-        with open(path, "rb") as stream:
+    with open_regular(path, kind) as stream:
+        try:
             content = stream.read(most + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise FileError(f"cannot read {path}: {reason}; name {kind}") from None
+        except OSError as error:
+            raise FileError(f"cannot read {path}: {error.strerror}; name {kind}") from None
     if len(content) > most:
         raise FileError(f"cannot read {path}: it is larger than {most} bytes; is it {kind}?")
     try:

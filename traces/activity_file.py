@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from simcore.activity import CATEGORIES, Activity, category
 from simcore.errors import FileError
-from simcore.files import write_atomically
+from simcore.files import open_regular, write_atomically
 
 FORMAT = "imcsim.activity/1"
 
@@ -59,7 +59,10 @@ def load_activity(path: str | Path) -> Activity:
     raises : FileError if the file is missing, cut off, damaged, of another kind, or contradicts itself
     """
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        with (
+            open_regular(path, "the activity of a run") as stream,
+            np.load(stream, allow_pickle=False) as arrays,
+        ):
             if "format" not in arrays or str(arrays["format"]) != FORMAT:
                 raise _refusal(path, f"expected the format {FORMAT!r}, got {arrays.get('format', 'none')}")
             activity = Activity(

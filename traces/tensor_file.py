@@ -1,8 +1,7 @@
 """The numbers of a workload trace, in a safetensors file beside it: weights, images, labels.
 
-Weights are called `layer.parameter`; `inputs` (images, channels, height, width) and `labels` are as in a file
-for `--data`. Nothing in it can be run, its header is checked before numbers are read, and equal arrays give
-equal bytes.
+Weights are called `layer.parameter`; `inputs` and `labels` are as in a file for `--data`. Nothing in
+it can be run, its header is checked before numbers are read, and equal arrays give equal bytes.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from simcore.errors import FileError, SimError
+from simcore.files import open_regular
 from simcore.registry import near_miss
 from traces.tensor_file import TensorFile, check_fit
 from traces.trace_records import (
@@ -48,9 +49,7 @@ def read_trace(path: str | Path) -> Trace:
     """
     path = Path(path)
     try:
-        if not path.is_file():
-            raise FileError(f"cannot read {path}: there is no such file; check its name")
-        with open(path, "rb") as raw:
+        with open_regular(path, "a workload trace") as raw:
             packed = path.suffix.lower() == ".gz"
             return parse_trace(cast(BinaryIO, gzip.open(raw)) if packed else raw, path)
     except (OSError, EOFError, zlib.error, ValueError) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import permutations
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,23 @@ class Dataset:
         if self.inputs.shape[1:] != input_shape:
             raise WorkloadError(
                 f"{network} takes images of shape {input_shape} (channels, height, width), "
-                f"got {self.inputs.shape[1:]} from {self.name}; reshape the data or choose another network"
+                f"got {self.inputs.shape[1:]} from {self.name}; {_remedy(self.inputs.shape[1:], input_shape)}"
             )
+
+
+def _remedy(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Return what to do with images of a shape, so that they have another one and keep their pixels."""
+    if [size for size in given if size > 1] == [size for size in wanted if size > 1]:
+        return f"reshape the data to (images, {', '.join(map(str, wanted))})"
+    if given[1] == wanted[1] == 1:  # sequences, which may be given without a height
+        given, wanted = given[::2], wanted[::2]
+    for order in permutations(range(len(given))):
+        if tuple(given[axis] for axis in order) == wanted:
+            sizes, axes = ", ".join(map(str, given)), ", ".join(str(1 + axis) for axis in order)
+            return f"transpose the data, (images, {sizes}), by (0, {axes})"
+    if prod(given) == prod(wanted):
+        return "bring the data into this shape, or choose another network"
+    return "choose other data or another network"
 
 
 #: Data that networks may name, read when called.
@@ -77,8 +94,8 @@ def digit_inputs(images: NDArray[Any]) -> NDArray[np.float32]:
 def read_data(path: str | Path, budget: int = BUDGET_BYTES) -> Dataset:
     """Return a user's images.
 
-    path : an .npz file with `inputs`, (images, channels, height, width) or (images, elements), any real
-        numbers, and, optionally, integer `labels`, one an image
+    path : an .npz file with `inputs`, (images, channels, height, width), (images, channels, length) or
+        (images, elements), any real numbers, and, optionally, integer `labels`, one an image
     budget : bytes that the file may expand to
     raises : FileError for whatever is wrong with the file
     """
@@ -106,15 +123,17 @@ def accuracy(outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:
 def _checked_inputs(inputs: NDArray[Any], path: str | Path) -> NDArray[np.float32]:
     if inputs.dtype.kind not in "buif":
         raise FileError(f"{path}: inputs must be real numbers, got {inputs.dtype}; convert them")
-    if inputs.ndim not in (2, 4) or not inputs.size:
+    if inputs.ndim not in (2, 3, 4) or not inputs.size:
         raise FileError(
-            f"{path}: inputs must be (images, channels, height, width) or (images, elements), none empty, "
-            f"got {inputs.shape}; reshape them"
+            f"{path}: inputs must be (images, channels, height, width), (images, channels, length) or "
+            f"(images, elements), none empty, got {inputs.shape}; bring them into such a shape"
         )
     limit = np.finfo(np.float32).max
     if not (np.abs(inputs.astype(np.float64)) <= limit).all():
         raise FileError(f"{path}: inputs must be finite single-precision numbers; remove nan and infinity")
-    return inputs.reshape(*inputs.shape, *(1,) * (4 - inputs.ndim)).astype(np.float32)
+    images, channels, *pixels = inputs.shape
+    height, width = [1, 1, *pixels][-2:]
+    return inputs.reshape(images, channels, height, width).astype(np.float32)
 
 
 def _checked_labels(labels: NDArray[Any], images: int, path: str | Path) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import FileError
-from simcore.files import write_atomically
+from simcore.files import open_regular, write_atomically
 
 #: Bytes that an archive may expand to, unless its reader says otherwise.
 BUDGET_BYTES = 2**31
@@ -32,7 +32,7 @@ def read_npz(path: str | Path, budget: int = BUDGET_BYTES) -> dict[str, NDArray[
     raises : FileError for whatever is wrong with the file
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path, "an .npz file") as stream, zipfile.ZipFile(stream) as archive:
             total = sum(entry.file_size for entry in archive.infolist())
             if total > budget:
                 raise FileError(f"{path} expands to {total} bytes, at most {budget} are allowed; split it")

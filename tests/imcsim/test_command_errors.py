@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,27 @@ def test_data_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     )
     assert refusal(*MLP, "--data", tmp_path / "none.npz").startswith("cannot read")
     assert refusal(*MLP, "--data", tmp_path / "none.npz", *OFF).startswith("cannot read")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pipe.csv", ["run", "{}", "--arch", "dataflow"]),
+        ("pipe.jsonl", ["run", "{}", "--arch", "dataflow"]),
+        ("pipe.npz", [*MLP, "--data", "{}"]),
+        ("pipe.yaml", ["run", "digits-mlp", "--arch", "{}"]),
+        ("config.yaml", ["run", "{}"]),
+        (
+            "pipe.txt",
+            [*MLP, "--set", "fabric.topology.kind=edge-list", "--set", "fabric.topology.edges={}"],
+        ),
+    ],
+)
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path, name: str, words: list[str]) -> None:
+    pipe = tmp_path / name
+    os.mkfifo(pipe)
+    message = refusal(*(word.replace("{}", str(pipe)) for word in words))
+    assert f"cannot read {pipe}: it is no regular file; name a" in message
 
 
 @pytest.mark.parametrize("content", ["", '{"schema": "else"}', "[1]", "{"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def test_run_says_where_its_files_are(tmp_path: Path) -> None:
     folder = tmp_path / ("a-name-longer-than-a-line-" * 4)
     text = "".join("\n".join(lines_of(*MLP, "--values", "off", "--out", folder)).split())
     assert f"imcsimexport{folder}--topng" in text
+
+
+def test_help_tells_of_every_kind_of_file_that_a_refusal_offers() -> None:
+    offered = refusal("run", "./none", "--arch", "dataflow").partition("ends in ")[2].partition(", or a ")[0]
+    told = " ".join(lines_of("run", "--help"))
+    assert len(offered.split(", ")) >= 4
+    assert [
+        end for end in (*offered.split(", "), "config.yaml") if not re.search(rf"[( ]{end}\b", told)
+    ] == []
 
 
 def test_list_names_everything_that_is_registered() -> None:

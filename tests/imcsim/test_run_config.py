@@ -45,5 +45,5 @@ def test_changes_go_over_what_the_file_says_and_take_the_blame(tmp_path: Path) -
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_bytes(b"\xff")
-    with pytest.raises(FileError, match="it is not UTF-8 text; name a workload"):
+    with pytest.raises(FileError, match=":1 - is not UTF-8 text; is it a workload"):
         read_run_file(file, {})

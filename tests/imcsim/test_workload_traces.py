@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -283,12 +284,35 @@ def test_several_wrong_rows_of_a_topology_are_told_at_once(tmp_path: Path) -> No
 
 
 def blocks(language: str) -> list[str]:
-    """Return the listings of the documentation in a language."""
-    return [
-        text.removeprefix(f"{language}\n")
-        for text in DOCS.read_text().split("```")
-        if text.startswith(language)
-    ]
+    """Return the listings of the documentation in a language, "" for those that are in none."""
+    listings = DOCS.read_text().split("```")[1::2]
+    return [text.removeprefix(f"{language}\n") for text in listings if text.startswith(f"{language}\n")]
+
+
+def test_the_commands_in_the_documentation_end_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = blocks("")[0].splitlines()
+    assert len(commands) == 3
+    for line in commands:
+        result = command(*line.split()[1:])
+        assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_the_topologies_in_the_documentation_run_and_the_note_is_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, layers, products, note = blocks("")
+    words = re.search("`(imcsim run alexnet.csv .*?)`", DOCS.read_text())
+    assert words is not None
+    for topology, macs in (
+        (layers, 55 * 55 * 11 * 11 * 3 * 96 + 27 * 27 * 5 * 5 * 96 * 256),
+        (products, 197 * 2304 * 768),
+    ):
+        Path("alexnet.csv").write_text(topology)
+        assert printed(*words[1].split()[1:])["macs"] == macs
+    Path("alexnet.csv").write_text(layers)
+    assert note in command(*words[1].split()[1:]).stdout
 
 
 def test_the_trace_in_the_documentation_runs(tmp_path: Path) -> None:

@@ -8,11 +8,33 @@ from typing import BinaryIO
 import pytest
 
 from simcore.errors import FileError
-from simcore.files import write_atomically
+from simcore.files import open_regular, read_text, write_atomically
 
 
 def write_hello(stream: BinaryIO) -> None:
     stream.write(b"hello")
+
+
+def test_a_regular_file_is_read_through_links_too(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"hello")
+    (tmp_path / "link").symlink_to("real")
+    assert read_text(tmp_path / "link", 5, "a greeting") == "hello"
+    with open_regular(str(tmp_path / "real"), "a greeting") as stream:
+        assert stream.read() == b"hello"
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, reason in (
+        (tmp_path / "pipe", "it is no regular file"),
+        (Path("/dev/zero"), "it is no regular file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "absent", "No such file or directory"),
+        (Path("zero\0byte"), "embedded null byte"),
+    ):
+        with pytest.raises(FileError) as refused:
+            open_regular(path, "a greeting")
+        assert str(refused.value) == f"cannot read {path}: {reason}; name a greeting"
 
 
 def test_file_holds_what_was_written_and_nothing_else_is_left(tmp_path: Path) -> None:

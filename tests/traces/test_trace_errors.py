@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import random
 import tracemalloc
 from pathlib import Path
@@ -169,10 +170,21 @@ def test_bytes_that_are_no_trace_cost_little(name: str, content: bytes, message:
     assert peak < 2**25
 
 
-@pytest.mark.parametrize("name", ["none.jsonl", "folder.jsonl", "zero\0byte.jsonl"])
-def test_what_is_no_file_is_not_read(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("none.jsonl", "No such file or directory"),
+        ("folder.jsonl", "Is a directory"),
+        ("pipe.jsonl", "it is no regular file"),
+        ("pipe.jsonl.gz", "it is no regular file"),
+        ("zero\0byte.jsonl", "embedded null byte"),
+    ],
+)
+def test_what_is_no_file_is_not_read(name: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(FileError, match=r"^cannot read .*; check it"):
+    for pipe in ("pipe.jsonl", "pipe.jsonl.gz"):
+        os.mkfifo(tmp_path / pipe)
+    with pytest.raises(FileError, match=rf"^cannot read .*: {reason}; name a workload trace$"):
         read_trace(tmp_path / name)
 
 

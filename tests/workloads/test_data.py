@@ -40,6 +40,12 @@ def test_vectors_become_maps_of_one_pixel_and_labels_may_be_missing(tmp_path: Pa
     assert data.first(2).labels is None
 
 
+def test_sequences_become_maps_of_one_row(tmp_path: Path) -> None:
+    sequences = np.arange(30).reshape(2, 3, 5)
+    data = read_data(saved(tmp_path, inputs=sequences))
+    assert np.array_equal(data.inputs, sequences[:, :, None, :])
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -48,7 +54,10 @@ def test_vectors_become_maps_of_one_pixel_and_labels_may_be_missing(tmp_path: Pa
             {"inputs": IMAGES, "label": np.arange(2)},
             "array 'label', which nothing reads; did you mean 'labels'?",
         ),
-        ({"inputs": IMAGES[0]}, r"inputs must be \(images, .* got \(3, 2, 2\); reshape them"),
+        (
+            {"inputs": IMAGES[0, 0, 0]},
+            r"inputs must be \(images, .* got \(2,\); bring them into such a shape",
+        ),
         ({"inputs": IMAGES[:0]}, r"none empty, got \(0, 3, 2, 2\)"),
         ({"inputs": IMAGES.astype(str)}, "inputs must be real numbers, got <U"),
         ({"inputs": IMAGES * 1j}, "inputs must be real numbers, got complex128"),
@@ -140,6 +149,44 @@ def test_data_must_fit_the_network_and_the_request() -> None:
     assert np.array_equal(data.first(1).inputs, data.inputs[:1])
     with pytest.raises(WorkloadError, match="mine holds 2 images, got a request for 3; ask for fewer"):
         data.first(3)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "order"),
+    [
+        ((2, 8, 9, 3), (3, 8, 9), (0, 3, 1, 2)),
+        ((2, 8, 8, 3), (3, 8, 8), (0, 3, 1, 2)),  # the one that does not mirror
+        ((2, 3, 9, 8), (3, 8, 9), (0, 1, 3, 2)),
+        ((2, 1, 32, 9), (9, 1, 32), (0, 3, 1, 2)),
+        ((2, 32, 9), (9, 1, 32), (0, 2, 1)),
+    ],
+)
+def test_images_whose_axes_are_in_another_order_are_to_be_transposed(
+    tmp_path: Path, given: tuple[int, ...], wanted: tuple[int, int, int], order: tuple[int, ...]
+) -> None:
+    inputs = np.zeros(given)
+    with pytest.raises(WorkloadError) as refused:
+        read_data(saved(tmp_path, inputs=inputs)).check_fits("net", wanted)
+    sizes = ", ".join(map(str, given[1:]))
+    assert str(refused.value).endswith(f"; transpose the data, (images, {sizes}), by {order}")
+    read_data(saved(tmp_path, inputs=inputs.transpose(order))).check_fits("net", wanted)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "remedy"),
+    [
+        ((2, 8, 9), (1, 8, 9), "reshape the data to (images, 1, 8, 9)"),
+        ((2, 72), (1, 1, 72), "reshape the data to (images, 1, 1, 72)"),
+        ((2, 72), (1, 8, 9), "bring the data into this shape, or choose another network"),
+        ((2, 3, 8, 9), (1, 8, 9), "choose other data or another network"),
+    ],
+)
+def test_only_images_that_keep_the_order_of_their_pixels_are_to_be_reshaped(
+    tmp_path: Path, given: tuple[int, ...], wanted: tuple[int, int, int], remedy: str
+) -> None:
+    with pytest.raises(WorkloadError) as refused:
+        read_data(saved(tmp_path, inputs=np.zeros(given))).check_fits("net", wanted)
+    assert str(refused.value).endswith(f"; {remedy}")
 
 
 def test_accuracy_is_the_share_of_largest_outputs_at_the_label() -> None:
