@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.activation_functions import activations
+from workloads.activation_functions import activations, apply_clip
 from workloads.layers import Clamp, Mul, Softmax
 from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.operators import translates
@@ -185,12 +185,12 @@ def _with_all_channels_behind(t: Translation, node: Operator) -> View:
 
 
 def _clamp(t: Translation, node: Operator, value: Value, low: float | None, high: float | None) -> Value:
-    bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+    bounds = [bound for bound in (low, high) if bound is not None]
 
     def layer(views: Sequence[View]) -> View:
         return views[0].of(t.add(Clamp(name=t.name(node.name), inputs=(views[0].layer,), low=low, high=high)))
 
-    return t.function(node, [value], lambda x: np.clip(x, *bounds), layer)
+    return t.function(node, [value, *bounds], lambda x, *_: apply_clip(x, (low, high)), layer)
 
 
 def _bound(t: Translation, node: Operator, place: int, attribute: str) -> float | None:

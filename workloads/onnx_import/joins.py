@@ -181,7 +181,7 @@ def _joined(t: Translation, node: Operator, values: Sequence[Value]) -> Value:
 
     if len(values) == 2:
         together = t.function(node, values, _COMBINE[node.kind], layer)
-        if together.readings:
+        if together.sources:
             return together
     return layer([t.made(value) for value in values])
 

@@ -15,7 +15,7 @@ from onnx import NodeProto, helper
 
 from workloads.layers import Activation, Input, Layer, Select, Shape
 from workloads.onnx_import.constants import MOST_ELEMENTS, MOST_PIXELS, Constant
-from workloads.onnx_import.functions import Elementwise, Source, readings
+from workloads.onnx_import.functions import Elementwise, Source, sources
 from workloads.onnx_import.model_file import OnnxGraph
 from workloads.onnx_import.views import (
     AXES,
@@ -225,12 +225,12 @@ class Translation:
             if isinstance(function, View) or function.made is not None:
                 waiting.pop()
                 continue
-            registered = function.registered()
-            sources = function.operands if registered is None else (registered[1],)
-            if missing := [each for each in sources if isinstance(each, Elementwise) and each.made is None]:
+            registered = function.registered
+            read = function.operands if registered is None else (registered[1],)
+            if missing := [each for each in read if isinstance(each, Elementwise) and each.made is None]:
                 waiting += missing
                 continue
-            views = [self._view_of(each) for each in sources]
+            views = [self._view_of(each) for each in read]
             try:
                 if registered is None:
                     function.made = function.layer(views)
@@ -266,18 +266,13 @@ class Translation:
         layer : makes it of views of those operands that are no numbers, if it has to be made as it is
         raises : UnmappableError for operands that are constants
         """
-        sources: list[Source | float] = []
+        inputs: list[Source | float] = []
         for operand in operands:
             if not isinstance(operand, View | Elementwise | int | float):
                 raise UnmappableError("it reads a constant", "fold it into a neighbour before exporting")
-            sources.append(self.resolved(operand) if isinstance(operand, View) else operand)
-        return Elementwise(
-            node.name,
-            node.label,
-            tuple(source for source in sources if not isinstance(source, int | float)),
-            layer,
-            readings(sources, evaluate, self.resolved),
-        )
+            inputs.append(self.resolved(operand) if isinstance(operand, View) else operand)
+        known = sources(inputs, self.resolved)
+        return Elementwise(node.name, node.label, tuple(inputs), evaluate, layer, known)
 
     def activation(self, node: Operator, view: View, function: str, **parameters: float) -> View:
         """Add an elementwise function and return its view."""
