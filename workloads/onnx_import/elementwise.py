@@ -175,7 +175,7 @@ def normalizer(t: Translation, node: Operator) -> Sequence[Value]:
 def _with_all_channels_behind(t: Translation, node: Operator) -> View:
     """Return what a softmax reads; before version 13 it goes over its axis and all behind it."""
     view = t.view(node)
-    axis = view.place(node.get("axis", -1 if t.graph.opset >= 13 else 1))
+    axis = t.image_axis(view, node.get("axis", -1 if t.graph.opset >= 13 else 1))
     if t.graph.opset < 13:
         together = merged(atom for each in view.axes[axis:] for atom in each)
         view = View(view.layer, (*view.axes[:axis], together))

@@ -163,7 +163,7 @@ def _values(function: Elementwise, source: Source, at: Float) -> dict[Source, Fl
 
 
 def _signs(values: Mapping[Source, Float]) -> Float:
-    """Return the signs of all values, and of what is left of them when a number that they meet is taken off."""
+    """Return the signs of all values, and of their differences from the numbers that they meet."""
     levels = [*values.values()]
     for function in values:
         if isinstance(function, Elementwise):

@@ -62,7 +62,7 @@ def total(t: Translation, node: Operator) -> Sequence[Value]:
 def concatenation(t: Translation, node: Operator) -> Sequence[Value]:
     """Join along channels."""
     views = [t.view(node, place) for place in range(len(node.inputs))]
-    axis = views[0].place(node.get("axis", 1))
+    axis = t.image_axis(views[0], node.get("axis", 1))
     views = [t.channels_in_order(node, view, axis) for view in views]
     first = views[0]
     for view in views[1:]:

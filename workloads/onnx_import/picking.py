@@ -48,6 +48,8 @@ def cut(t: Translation, node: Operator) -> Sequence[Value]:
     chosen = {}
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         place = view.place(axis)
+        if place > 0 or (start, step) != (0, 1) or end < (t.graph.input.batch or MOST_PLACES):
+            place = t.image_axis(view, axis)
         chosen[place] = np.arange(view.shape[place])[start:end:step]
     return [pick(t, node, view, chosen)]
 
@@ -56,7 +58,7 @@ def cut(t: Translation, node: Operator) -> Sequence[Value]:
 def split(t: Translation, node: Operator) -> Sequence[Value]:
     """Cut into parts of given sizes, or equal ones."""
     view = t.view(node)
-    place = view.place(node.get("axis", 0))
+    place = t.image_axis(view, node.get("axis", 0))
     whole_size, parts = view.shape[place], len(node.outputs)
     sizes = t.integers(node, 1, "split")
     if sizes is None:
@@ -77,7 +79,7 @@ def split(t: Translation, node: Operator) -> Sequence[Value]:
 def gather(t: Translation, node: Operator) -> Sequence[Value]:
     """Take constant places of one axis; a single one leaves the axis out."""
     view, indices = t.view(node), t.constant(node, 1)
-    place = view.place(node.get("axis", 0))
+    place = t.image_axis(view, node.get("axis", 0))
     if indices is None or len(indices.shape) > 1:
         raise UnmappableError("it gathers by a table", "gather places of one axis")
     chosen, size = np.array(indices.whole_numbers(), np.int64), view.shape[place]

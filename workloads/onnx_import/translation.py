@@ -282,6 +282,19 @@ class Translation:
         layer = Activation(name=self.name(name), inputs=(view.layer,), function=function, **parameters)
         return view.of(self.add(layer))
 
+    def image_axis(self, view: View, axis: int) -> int:
+        """Return the place of an axis along which a node reduces, picks or joins.
+
+        raises : UnmappableError for the batch's, unless the file is for one image only
+        """
+        place = view.place(axis)
+        if place == 0 and not view.axes[0] and self.graph.input.batch != 1:
+            raise UnmappableError(
+                "it works along the batch axis, but a run takes one image at a time",
+                "leave the batch alone, or export it for a batch of 1",
+            )
+        return place
+
     def integers(self, node: Operator, place: int, attribute: str) -> list[int] | None:
         """Return whole numbers that newer files give as an input and older ones as an attribute."""
         if (constant := self.constant(node, place)) is not None:

@@ -220,6 +220,48 @@ def test_all_problems_are_told_at_once_and_none_only_follows_from_another(tmp_pa
     ]
 
 
+ALONG_THE_BATCH = {
+    "mean": [node("ReduceMean", "x zero")],
+    "mean-of-pixels-too": [node("ReduceMean", "x pixels")],
+    "mean-of-all": [node("ReduceMean", "x")],
+    "maximum": [node("ReduceMax", "x zero")],
+    "cut": [node("Slice", "x zero one zero")],
+    "cut-from-behind": [node("Slice", "x minus most zero minus")],
+    "taken": [node("Gather", "x zero", axis=0)],
+    "split": [node("Split", "x", "y", axis=0, num_outputs=1)],
+    "shares": [node("Softmax", "x", axis=0)],
+    "joined": [node("Relu", "x", "r"), node("Concat", "x r", axis=0)],
+    "flattened": [node("Flatten", "x", axis=0)],
+}
+AXES = {
+    "zero": whole(0),
+    "one": whole(1),
+    "minus": whole(-1),
+    "most": whole(-(2**62)),
+    "pixels": whole(0, 2, 3),
+}
+
+
+@pytest.mark.parametrize("batch", ["N", 4])
+@pytest.mark.parametrize("name", ALONG_THE_BATCH)
+def test_what_works_along_the_batch_is_refused_for_more_than_one_image(
+    name: str, batch: str | int, tmp_path: Path
+) -> None:
+    with pytest.raises(WorkloadError, match="it works along the batch axis, but a run takes one image"):
+        imported(model(ALONG_THE_BATCH[name], (batch, 1, 4, 5), AXES), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mean", "mean-of-pixels-too", "cut", "taken", "split"])
+def test_in_a_file_for_one_image_the_batch_is_an_axis_like_any(name: str, tmp_path: Path) -> None:
+    imported(model(ALONG_THE_BATCH[name], (1, 3, 4, 5), AXES), tmp_path)
+
+
+@pytest.mark.parametrize("batch", ["N", 4])
+def test_all_images_of_the_batch_may_be_cut_out(batch: str | int, tmp_path: Path) -> None:
+    ends = AXES | {"most": whole(2**62)}
+    assert imported(model([node("Slice", "x zero most zero")], (batch, *MAP), ends), tmp_path)
+
+
 def with_input(made: ModelProto, change: Callable[[Any], None]) -> ModelProto:
     change(made.graph.input[0].type.tensor_type)
     return made
