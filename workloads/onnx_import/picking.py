@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.layers import Select
-from workloads.onnx_import.operators import translates
+from workloads.onnx_import.operators import checks_attributes, translates
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import (
     AXES,
@@ -92,6 +92,16 @@ def gather(t: Translation, node: Operator) -> Sequence[Value]:
     return [View(picked.layer, tuple(axis for i, axis in enumerate(picked.axes) if i != place))]
 
 
+@checks_attributes("Pad")
+def check_padding(node: Operator) -> None:
+    """Pad with zeros or with what is there."""
+    mode, value = node.get("mode", "constant"), node.get("value", 0.0)
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        raise UnmappableError(f"its mode is {mode!r}", "pad with zeros")
+    if mode == "constant" and value != 0.0:
+        raise UnmappableError(f"it pads with {value}", "pad with 0")
+
+
 @translates("Pad")
 def pad(t: Translation, node: Operator) -> Sequence[Value]:
     """Pad with zeros, or with places of the tensor; negative padding cuts."""
@@ -102,11 +112,8 @@ def pad(t: Translation, node: Operator) -> Sequence[Value]:
         raise UnmappableError("it does not say how much", "give it pads")
     axes = t.integers(node, 3, "axes") or list(range(len(view.axes)))
     value = t.constant(node, 2)
-    filled = node.get("value", 0.0) if value is None else value.scalar()
-    if mode == "constant" and filled != 0.0:
-        raise UnmappableError(f"it pads with {filled}", "pad with 0")
-    if mode not in ("constant", "reflect", "edge", "wrap"):
-        raise UnmappableError(f"its mode is {mode!r}", "pad with zeros")
+    if mode == "constant" and value is not None and value.scalar() != 0.0:
+        raise UnmappableError(f"it pads with {value.scalar()}", "pad with 0")
     if len(pads) != 2 * len(axes):
         raise UnmappableError(f"it has {len(pads)} pads for {len(axes)} axes", "give two for each axis")
     chosen = {}
@@ -126,14 +133,19 @@ def _padded(size: int, before: int, behind: int, mode: str) -> Indices:
     return np.pad(kept, widths, mode=mode)  # type: ignore[call-overload, no-any-return]
 
 
-@translates("Resize", "Upsample")
-def resize(t: Translation, node: Operator) -> Sequence[Value]:
-    """Take the nearest place."""
-    view = t.view(node)
+@checks_attributes("Resize", "Upsample")
+def check_resizing(node: Operator) -> None:
+    """Take the nearest place, by sizes or factors as they are given."""
     if node.get("mode", "nearest") != "nearest":
         raise UnmappableError(f"it interpolates ({node.get('mode')})", "resize to the nearest pixel")
     if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise UnmappableError("it keeps an aspect ratio", "give the sizes themselves")
+
+
+@translates("Resize", "Upsample")
+def resize(t: Translation, node: Operator) -> Sequence[Value]:
+    """Take the nearest place."""
+    view = t.view(node)
     axes = node.get("axes") or list(range(len(view.axes)))
     scales, sizes = _resizing(t, node)
     if len(scales or sizes) != len(axes) or not all(0 < each < np.inf for each in scales or sizes):

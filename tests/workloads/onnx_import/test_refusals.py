@@ -220,6 +220,56 @@ def test_all_problems_are_told_at_once_and_none_only_follows_from_another(tmp_pa
     ]
 
 
+def test_what_is_refused_whatever_it_reads_is_told_behind_other_problems_too(tmp_path: Path) -> None:
+    made = model(
+        [
+            node("ConvTranspose", "x w", "a"),
+            node("InstanceNormalization", "a s s", "b"),
+            node("LpNormalization", "b", "c"),
+            node("Resize", "c - z", "d", mode="cubic"),
+            node("Pad", "d p", "e", mode="mirror"),
+            node("Exp", "e", "f"),  # may be a part of a known function
+            node("Relu", "f", "g"),
+        ],
+        ("N", *MAP),
+        {
+            "w": floats(3, 3, 2, 2),
+            "s": floats(3),
+            "z": vector(1, 1, 2, 2),
+            "p": whole(0, 0, 1, 1, 0, 0, 1, 1),
+        },
+    )
+    with pytest.raises(WorkloadError) as refused:
+        imported(made, tmp_path)
+    _, *lines = str(refused.value).splitlines()
+    assert [line.split("_")[0] for line in lines] == [
+        "ConvTranspose",
+        "InstanceNormalization",
+        "LpNormalization",
+        "Resize",
+        "Pad",
+    ]
+
+
+def test_a_layout_that_does_not_help_hides_no_problem(tmp_path: Path) -> None:
+    made = model(
+        [
+            node("Conv", "x w", "a"),
+            node("ConvTranspose", "a t", "b"),
+            node("Exp", "a", "c"),
+            node("Conv", "c w", "d"),
+            node("GlobalAveragePool", "b", "e"),
+            node("Add", "d e"),
+        ],
+        ("N", 3, 6, 6),
+        {"w": floats(3, 3, 1, 1), "t": floats(3, 3, 2, 2)},
+    )
+    with pytest.raises(WorkloadError) as refused:
+        imported(made, tmp_path)
+    _, *lines = str(refused.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["ConvTranspose_b (ConvTranspose)", "Exp_c (Exp)"]
+
+
 ALONG_THE_BATCH = {
     "mean": [node("ReduceMean", "x zero")],
     "mean-of-pixels-too": [node("ReduceMean", "x pixels")],
