@@ -66,6 +66,7 @@ class OnnxGraph:
     shapes : of tensors, as far as shape inference tells; for a batch of one image
     outputs : names of those of real numbers
     dropped : names of the outputs of other types
+    integers : names of the input and the outputs that the file has as integers
     """
 
     nodes: tuple[NodeProto, ...]
@@ -75,6 +76,7 @@ class OnnxGraph:
     dropped: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
     opset: int
+    integers: frozenset[str]
 
 
 _REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -112,6 +114,11 @@ def read_graph(path: str | Path) -> OnnxGraph:
         dropped=tuple(name for name in names if name not in real),
         shapes=inferred,
         opset=opset,
+        integers=frozenset(
+            each.name
+            for each in (*model.graph.input, *model.graph.output)
+            if each.type.tensor_type.elem_type in _QUANTISED
+        ),
     )
 
 
@@ -281,6 +288,20 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
     return GraphInput(given.name, shape, batch.dim_value or None)
 
 
+def _completed(model: ModelProto) -> ModelProto:
+    """Return a model with the shapes that inference finds.
+
+    It knows no type behind most of scikit-learn's operators, which then is no reason to refuse: the shapes
+    that it finds all the same are those of their operands.
+    """
+    try:
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        if "ai.onnx.ml" not in {node.domain for node in model.graph.node} or "have type" not in str(error):
+            raise
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
 def _inferred(
     model: ModelProto, held: Mapping[str, Constant], graph_input: GraphInput, path: str | Path
 ) -> dict[str, tuple[int, ...]]:
@@ -308,7 +329,7 @@ def _inferred(
         graph.output.append(bare)
     small = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
     try:
-        found = onnx.shape_inference.infer_shapes(small, strict_mode=True, data_prop=True).graph
+        found = _completed(small).graph
     except Exception as error:
         raise WorkloadError(
             f"{path}: shapes do not fit for a batch of one image: {_first_line(error)}; export it with an "

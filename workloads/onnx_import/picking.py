@@ -102,6 +102,17 @@ def check_padding(node: Operator) -> None:
         raise UnmappableError(f"it pads with {value}", "pad with 0")
 
 
+@translates("ArrayFeatureExtractor")
+def features(t: Translation, node: Operator) -> Sequence[Value]:
+    """Take constant places of the last axis."""
+    view, indices = t.view(node), t.parameter(node, 1)
+    place, chosen = len(view.axes) - 1, np.array(indices.whole_numbers(), np.int64)
+    size = view.shape[place]
+    if not place or not ((chosen >= 0) & (chosen < size)).all():
+        raise UnmappableError(f"it takes {chosen.tolist()} of {size} places", "take places there are")
+    return [pick(t, node, view, {place: chosen})]
+
+
 @translates("Pad")
 def pad(t: Translation, node: Operator) -> Sequence[Value]:
     """Pad with zeros, or with places of the tensor; negative padding cuts."""

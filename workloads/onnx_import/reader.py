@@ -63,7 +63,26 @@ def read_onnx(path: str | Path) -> Network:
             translation.notes.append(
                 f"the {which} {name!r} is channels first: the file's, with its axes transposed to {order}"
             )
+    for which, name, layer in (
+        ("input", graph.input.name, first.name),
+        ("output", graph.outputs[0], output.layer),
+    ):
+        if name in graph.integers:
+            translation.notes.append(
+                _note_on_integers(which, name, are_codes=layer in translation.tensor_scales)
+            )
     return _network(translation, first, output.layer, Path(path).stem)
+
+
+def _note_on_integers(which: str, name: str, *, are_codes: bool) -> str:
+    """Return what a network takes or gives where the file has integers."""
+    if not are_codes:
+        return f"the {which} {name!r} holds integers in the file: runs have the same numbers as real ones"
+    verb = "take" if which == "input" else "give"
+    return (
+        f"the {which} {name!r} holds codes in the file: runs {verb} the real numbers that they stand for, "
+        "(code - zero point) * scale"
+    )
 
 
 def _translated_graph(graph: OnnxGraph) -> tuple[Translation, list[str]]:
