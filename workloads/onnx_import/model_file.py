@@ -26,7 +26,8 @@ from onnx import (
 )
 
 from simcore.errors import FileError, WorkloadError
-from workloads.onnx_import.constants import MOST_PIXELS, Constant
+from workloads.limits import MOST_ALONG_AN_AXIS, MOST_ELEMENTS
+from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.tensors import constant_of, holds_constant, tensors_of
 
 #: What protobuf can hold at most.
@@ -280,10 +281,10 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
             "with fixed sizes, or set them with onnx.tools.update_model_dims"
         )
     shape = (1, *(size.dim_value for size in sizes))
-    if prod(shape) > MOST_PIXELS:
+    if max(shape) > MOST_ALONG_AN_AXIS or prod(shape) > MOST_ELEMENTS:
         raise WorkloadError(
-            f"{path}: input {given.name!r} has {prod(shape)} elements, at most {MOST_PIXELS} are "
-            "allowed; use smaller images"
+            f"{path}: input {given.name!r} is of shape {shape}, at most {MOST_ALONG_AN_AXIS} places along an "
+            f"axis and {MOST_ELEMENTS} elements are allowed; use smaller images"
         )
     return GraphInput(given.name, shape, batch.dim_value or None)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.layers import Select
+from workloads.limits import MOST_ALONG_AN_AXIS
 from workloads.onnx_import.operators import checks_attributes, translates
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import (
@@ -28,9 +29,6 @@ from workloads.onnx_import.views import (
 
 Indices = NDArray[np.int64]
 
-#: Places along one axis of what is picked.
-MOST_PLACES = 2**20
-
 
 @translates("Slice")
 def cut(t: Translation, node: Operator) -> Sequence[Value]:
@@ -48,7 +46,7 @@ def cut(t: Translation, node: Operator) -> Sequence[Value]:
     chosen = {}
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         place = view.place(axis)
-        if place > 0 or (start, step) != (0, 1) or end < (t.graph.input.batch or MOST_PLACES):
+        if place > 0 or (start, step) != (0, 1) or end < (t.graph.input.batch or MOST_ALONG_AN_AXIS):
             place = t.image_axis(view, axis)
         chosen[place] = np.arange(view.shape[place])[start:end:step]
     return [pick(t, node, view, chosen)]
@@ -260,9 +258,10 @@ def tile(t: Translation, node: Operator) -> Sequence[Value]:
 
 def _check_places(places: int) -> None:
     """Raise UnmappableError for more places along an axis than a layer could list."""
-    if places > MOST_PLACES:
+    if places > MOST_ALONG_AN_AXIS:
         raise UnmappableError(
-            f"it makes an axis of {places} places, at most {MOST_PLACES} are allowed", "make it smaller"
+            f"it makes an axis of {places} places, at most {MOST_ALONG_AN_AXIS} are allowed",
+            "make it smaller",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from workloads.onnx_import.constants import Constant, fold
 from workloads.onnx_import.functions import Elementwise
 from workloads.onnx_import.model_file import OnnxGraph, read_graph
 from workloads.onnx_import.operators import checks, refusals, translators
-from workloads.onnx_import.translation import Broken, Operator, Translation, Value
+from workloads.onnx_import.translation import LONGEST_NAME, Broken, Operator, Translation, Value
 from workloads.onnx_import.views import (
     UnmappableError,
     View,
@@ -31,6 +32,9 @@ MODULES = (elementwise, joins, matrices, picking, pools, quantised, shapes)
 
 #: Domains whose operators are known; scikit-learn's models are of the second.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+
+#: A name that a message does not hold in full.
+_LONG_WORD = rf"(\S{{{LONGEST_NAME}}})\S{{8,}}"
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 
@@ -134,7 +138,8 @@ def _translate(t: Translation) -> list[str]:
         t.values.update(zip(node.outputs, outputs, strict=False))
     if not problems:
         problems += _made(t, t.graph.outputs)
-    return list(dict.fromkeys(problems))  # several nodes may find fault with one before them
+    shortened = [re.sub(_LONG_WORD, r"\1...", problem) for problem in problems]
+    return list(dict.fromkeys(shortened))  # several nodes may find fault with one before them
 
 
 def _made(t: Translation, outputs: tuple[str, ...]) -> list[str]:
@@ -146,6 +151,8 @@ def _made(t: Translation, outputs: tuple[str, ...]) -> list[str]:
             t.made(t.values[name])
     except UnmappableError as error:
         return [f"{error.where or name}: {error}"]
+    except WorkloadError as error:
+        return [str(error)]
     return []
 
 

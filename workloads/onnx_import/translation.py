@@ -6,7 +6,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from workloads.layers import Activation, Input, Layer, Select, Shape
-from workloads.onnx_import.constants import MOST_ELEMENTS, MOST_PIXELS, Constant
+from workloads.limits import bounded_shape
+from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.functions import Elementwise, Source, sources
 from workloads.onnx_import.model_file import OnnxGraph
 from workloads.onnx_import.views import (
@@ -36,6 +36,9 @@ from workloads.scales import Quantization
 
 Array = NDArray[Any]
 
+#: Characters that are kept of a node's name.
+LONGEST_NAME = 200
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -56,8 +59,9 @@ class Operator:
     def of(cls, node: NodeProto) -> Operator:
         """Return a node in Python's types."""
         attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        name = node.name or (node.output[0] if node.output else node.op_type)
         return cls(
-            node.name or (node.output[0] if node.output else node.op_type),
+            name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}...",
             node.op_type,
             tuple(node.input),
             tuple(node.output),
@@ -118,7 +122,7 @@ class Translation:
 
     def name(self, wanted: str) -> str:
         """Return a name of a layer like `wanted` that no other layer has."""
-        plain = re.sub(r"[^A-Za-z0-9_/-]+", "_", wanted).strip("/_") or "layer"
+        plain = re.sub(r"[^A-Za-z0-9_/-]+", "_", wanted[:LONGEST_NAME]).strip("/_") or "layer"
         name = plain
         while name in self._names:
             self._names[plain] += 1
@@ -142,19 +146,13 @@ class Translation:
         return self._shapes[layer]
 
     def _size_layers(self) -> None:
-        """Work out the shapes of all layers that have none yet; none may be too large to think of."""
+        """Work out the shapes of all layers that have none yet; none may be out of bounds."""
         if not self._shapes:
-            self._shapes[self._input] = self.input_layer().output_shape([])
+            self._shapes[self._input] = bounded_shape(self.input_layer(), [], before=0)
         while self._unsized:
             layer = self._unsized.popleft()
-            shape = layer.output_shape([self._shapes[name] for name in layer.inputs])
-            if prod(shape) > MOST_ELEMENTS or prod(shape[1:]) > MOST_PIXELS:
-                raise UnmappableError(
-                    f"it makes a map of {shape[1]} x {shape[2]} pixels of {shape[0]} channels; at most "
-                    f"{MOST_PIXELS} pixels and {MOST_ELEMENTS} elements are allowed",
-                    "use smaller images",
-                )
-            self._shapes[layer.name] = shape
+            in_shapes = [self._shapes[name] for name in layer.inputs]
+            self._shapes[layer.name] = bounded_shape(layer, in_shapes, before=len(self._shapes))
 
     def input_layer(self) -> Input:
         """Return the network's input; its axes are bound as they come if nobody has asked for them."""

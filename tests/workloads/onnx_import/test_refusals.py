@@ -404,7 +404,8 @@ MODELS: dict[str, tuple[ModelProto, str]] = {
     ),
     "too-large": (
         relu(("N", 3, 2**20, 2**20)),
-        "input 'x' has 3298534883328 elements, at most 33554432 are allowed; use smaller images",
+        "input 'x' is of shape (1, 3, 1048576, 1048576), at most 1048576 places along an axis and 4294967296 "
+        "elements are allowed; use smaller images",
     ),
 }
 
