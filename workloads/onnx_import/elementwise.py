@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from workloads.activation_functions import activations, apply_clip
 from workloads.layers import Clamp, Mul, Softmax
 from workloads.onnx_import.constants import Constant
-from workloads.onnx_import.operators import translates
+from workloads.onnx_import.operators import checks_attributes, translates
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import UnmappableError, View, merged
 
@@ -22,6 +22,7 @@ _FUNCTIONS: dict[str, tuple[str, dict[str, float]]] = {
     "Relu": ("relu", {}),
     "LeakyRelu": ("leaky-relu", {"alpha": 0.01}),
     "Elu": ("elu", {"alpha": 1.0}),
+    "Celu": ("elu", {"alpha": 1.0}),
     "Selu": ("selu", {"alpha": 1.67326319217681884765625, "beta": 1.05070102214813232421875}),
     "Sigmoid": ("sigmoid", {}),
     "HardSigmoid": ("hard-sigmoid", {"alpha": 0.2, "beta": 0.5}),
@@ -52,6 +53,13 @@ _PARTS: dict[str, Callable[..., Float]] = {
     "LessOrEqual": np.less_equal,
     "Where": np.where,
 }
+
+
+@checks_attributes("Celu")
+def check_celu(node: Operator) -> None:
+    """Take the one that is an Elu."""
+    if node.get("alpha", 1.0) != 1.0:
+        raise UnmappableError(f"its alpha is {node.get('alpha'):g}", "use an alpha of 1, or an Elu")
 
 
 @translates(*_FUNCTIONS)

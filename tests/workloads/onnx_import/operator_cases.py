@@ -122,7 +122,18 @@ PRODUCTS = {
 FUNCTIONS = {
     kind.lower(): alone(kind, "x", MAP)
     for kind in (
-        *("Relu", "LeakyRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus"),
+        *(
+            "Relu",
+            "LeakyRelu",
+            "Elu",
+            "Celu",
+            "Selu",
+            "Sigmoid",
+            "HardSigmoid",
+            "HardSwish",
+            "Tanh",
+            "Softplus",
+        ),
         *("Softsign", "Mish", "Gelu", "Abs", "Erf", "Neg"),
     )
 }

@@ -88,6 +88,10 @@ REFUSALS: dict[str, tuple[Case, str]] = {
         Case([node("Conv", "x w", "y"), node("Div", "x y", "z")], MAP, POINT),
         "it divides by what is computed while the network runs; multiply instead",
     ),
+    "celu": (
+        alone("Celu", "x", MAP, alpha=0.5),
+        "its alpha is 0.5; use an alpha of 1, or an Elu",
+    ),
     "slopes": (
         alone("PRelu", "x s", MAP, {"s": floats(3, 1, 1)}),
         "it has a slope for each channel; use one slope, or a LeakyRelu",
