@@ -45,6 +45,9 @@ _SAMPLES = np.array([-1.0, 2.0])
 #: How often a gap between two numbers is halved in which something reaches zero or a constant.
 _HALVINGS = 32
 
+#: Numbers to compare at; what needs more, as it goes to and fro, counts as another function.
+_MOST_NUMBERS = 2**13
+
 #: Registered functions that files write out.
 _WRITTEN_OUT = (
     "sigmoid",
@@ -127,6 +130,8 @@ class Elementwise:
                 return None
             name = _WRITTEN_OUT[int(alike.argmax())]
             at = self._turns(source)
+            if at.size > _MOST_NUMBERS:
+                return None
             values = _values(self, source, at)[self]
             return name if _alike(at, values, _evaluated(name, at)).all() else None
 
@@ -137,6 +142,8 @@ class Elementwise:
             signs = _signs(_values(self, source, at))
             before, behind = signs[:, :-1], signs[:, 1:]
             turns = ((before != behind) & ~np.isnan(before + behind)).any(axis=0)
+            if at.size > _MOST_NUMBERS:
+                break
             at = np.unique(np.concatenate([at, (at[:-1][turns] + at[1:][turns]) / 2]))
         return at
 

@@ -72,6 +72,18 @@ DIFFERENT = {
         ],
         {"a": number(5000), "b": number(0.25), "c": number(50)},
     ),
+    "noise": (
+        [
+            *(
+                node("Exp", "x", "e"),
+                node("Add", "e a", "f"),
+                node("Sub", "f e", "h"),
+                node("Sub", "h a", "i"),
+            ),
+            *(node("Mul", "i c", "k"), node("Add", "s k", "y")),
+        ],
+        {"a": number(1.0), "c": number(1e-38)},
+    ),
     "infinite": (
         [node("Less", "x a", "l"), node("Where", "l c s")],
         {"a": number(-90), "c": number(-np.inf)},
