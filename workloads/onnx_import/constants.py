@@ -14,11 +14,8 @@ from onnx.reference import ReferenceEvaluator
 
 from workloads.onnx_import.views import UnmappableError
 
-#: Elements that a constant which is worked out may have; those of the largest layers that exist fit.
-MOST_ELEMENTS = 2**28
-
-#: Pixels that a map may have, and elements of an image.
-MOST_PIXELS = 2**25
+#: Elements that a constant may have; those of the largest layers that exist fit.
+MOST_NUMBERS = 2**28
 
 #: Elements up to which a constant that was worked out is kept.
 KEPT_ELEMENTS = 2**16
@@ -183,7 +180,7 @@ def _growth(node: NodeProto, inputs: list[Constant]) -> int:
     """Return how many elements an operator gives whose result may be larger than what it reads."""
     if node.op_type == "Range":
         start, limit, delta = (float(each.array().reshape(-1)[0]) for each in inputs)
-        return max(0, int(np.ceil((limit - start) / delta))) if delta else MOST_ELEMENTS + 1
+        return max(0, int(np.ceil((limit - start) / delta))) if delta else MOST_NUMBERS + 1
     sizes = [max(abs(size), 1) for size in inputs[1].whole_numbers()]
     return int(prod(sizes) * (inputs[0].size if node.op_type == "Tile" else 1))
 
@@ -199,8 +196,8 @@ def _largest(inputs: Iterable[Constant]) -> int:
 
 
 def _check_size(node: NodeProto, elements: int) -> None:
-    if elements > MOST_ELEMENTS:
+    if elements > MOST_NUMBERS:
         raise UnmappableError(
-            f"it makes a constant of {elements} elements, at most {MOST_ELEMENTS} are allowed",
+            f"it makes a constant of {elements} elements, at most {MOST_NUMBERS} are allowed",
             "store less",
         )

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.activation_functions import activations
+from workloads.activation_functions import activations, apply_clip
 from workloads.layers import Clamp, Mul, Softmax
 from workloads.onnx_import.constants import Constant
-from workloads.onnx_import.operators import translates
+from workloads.onnx_import.operators import checks_attributes, translates
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import UnmappableError, View, merged
 
@@ -22,6 +22,7 @@ _FUNCTIONS: dict[str, tuple[str, dict[str, float]]] = {
     "Relu": ("relu", {}),
     "LeakyRelu": ("leaky-relu", {"alpha": 0.01}),
     "Elu": ("elu", {"alpha": 1.0}),
+    "Celu": ("elu", {"alpha": 1.0}),
     "Selu": ("selu", {"alpha": 1.67326319217681884765625, "beta": 1.05070102214813232421875}),
     "Sigmoid": ("sigmoid", {}),
     "HardSigmoid": ("hard-sigmoid", {"alpha": 0.2, "beta": 0.5}),
@@ -52,6 +53,13 @@ _PARTS: dict[str, Callable[..., Float]] = {
     "LessOrEqual": np.less_equal,
     "Where": np.where,
 }
+
+
+@checks_attributes("Celu")
+def check_celu(node: Operator) -> None:
+    """Take the one that is an Elu."""
+    if node.get("alpha", 1.0) != 1.0:
+        raise UnmappableError(f"its alpha is {node.get('alpha'):g}", "use an alpha of 1, or an Elu")
 
 
 @translates(*_FUNCTIONS)
@@ -175,7 +183,7 @@ def normalizer(t: Translation, node: Operator) -> Sequence[Value]:
 def _with_all_channels_behind(t: Translation, node: Operator) -> View:
     """Return what a softmax reads; before version 13 it goes over its axis and all behind it."""
     view = t.view(node)
-    axis = view.place(node.get("axis", -1 if t.graph.opset >= 13 else 1))
+    axis = t.image_axis(view, node.get("axis", -1 if t.graph.opset >= 13 else 1))
     if t.graph.opset < 13:
         together = merged(atom for each in view.axes[axis:] for atom in each)
         view = View(view.layer, (*view.axes[:axis], together))
@@ -185,12 +193,12 @@ def _with_all_channels_behind(t: Translation, node: Operator) -> View:
 
 
 def _clamp(t: Translation, node: Operator, value: Value, low: float | None, high: float | None) -> Value:
-    bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+    bounds = [bound for bound in (low, high) if bound is not None]
 
     def layer(views: Sequence[View]) -> View:
         return views[0].of(t.add(Clamp(name=t.name(node.name), inputs=(views[0].layer,), low=low, high=high)))
 
-    return t.function(node, [value], lambda x: np.clip(x, *bounds), layer)
+    return t.function(node, [value, *bounds], lambda x, *_: apply_clip(x, (low, high)), layer)
 
 
 def _bound(t: Translation, node: Operator, place: int, attribute: str) -> float | None:

@@ -62,7 +62,7 @@ def total(t: Translation, node: Operator) -> Sequence[Value]:
 def concatenation(t: Translation, node: Operator) -> Sequence[Value]:
     """Join along channels."""
     views = [t.view(node, place) for place in range(len(node.inputs))]
-    axis = views[0].place(node.get("axis", 1))
+    axis = t.image_axis(views[0], node.get("axis", 1))
     views = [t.channels_in_order(node, view, axis) for view in views]
     first = views[0]
     for view in views[1:]:
@@ -181,7 +181,7 @@ def _joined(t: Translation, node: Operator, values: Sequence[Value]) -> Value:
 
     if len(values) == 2:
         together = t.function(node, values, _COMBINE[node.kind], layer)
-        if together.readings:
+        if together.sources:
             return together
     return layer([t.made(value) for value in values])
 

@@ -26,7 +26,8 @@ from onnx import (
 )
 
 from simcore.errors import FileError, WorkloadError
-from workloads.onnx_import.constants import MOST_PIXELS, Constant
+from workloads.limits import MOST_ALONG_AN_AXIS, MOST_ELEMENTS
+from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.tensors import constant_of, holds_constant, tensors_of
 
 #: What protobuf can hold at most.
@@ -66,6 +67,7 @@ class OnnxGraph:
     shapes : of tensors, as far as shape inference tells; for a batch of one image
     outputs : names of those of real numbers
     dropped : names of the outputs of other types
+    integers : names of the input and the outputs that the file has as integers
     """
 
     nodes: tuple[NodeProto, ...]
@@ -75,6 +77,7 @@ class OnnxGraph:
     dropped: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
     opset: int
+    integers: frozenset[str]
 
 
 _REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -112,6 +115,11 @@ def read_graph(path: str | Path) -> OnnxGraph:
         dropped=tuple(name for name in names if name not in real),
         shapes=inferred,
         opset=opset,
+        integers=frozenset(
+            each.name
+            for each in (*model.graph.input, *model.graph.output)
+            if each.type.tensor_type.elem_type in _QUANTISED
+        ),
     )
 
 
@@ -273,12 +281,26 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
             "with fixed sizes, or set them with onnx.tools.update_model_dims"
         )
     shape = (1, *(size.dim_value for size in sizes))
-    if prod(shape) > MOST_PIXELS:
+    if max(shape) > MOST_ALONG_AN_AXIS or prod(shape) > MOST_ELEMENTS:
         raise WorkloadError(
-            f"{path}: input {given.name!r} has {prod(shape)} elements, at most {MOST_PIXELS} are "
-            "allowed; use smaller images"
+            f"{path}: input {given.name!r} is of shape {shape}, at most {MOST_ALONG_AN_AXIS} places along an "
+            f"axis and {MOST_ELEMENTS} elements are allowed; use smaller images"
         )
     return GraphInput(given.name, shape, batch.dim_value or None)
+
+
+def _completed(model: ModelProto) -> ModelProto:
+    """Return a model with the shapes that inference finds.
+
+    It knows no type behind most of scikit-learn's operators, which then is no reason to refuse: the shapes
+    that it finds all the same are those of their operands.
+    """
+    try:
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        if "ai.onnx.ml" not in {node.domain for node in model.graph.node} or "have type" not in str(error):
+            raise
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
 
 
 def _inferred(
@@ -308,7 +330,7 @@ def _inferred(
         graph.output.append(bare)
     small = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
     try:
-        found = onnx.shape_inference.infer_shapes(small, strict_mode=True, data_prop=True).graph
+        found = _completed(small).graph
     except Exception as error:
         raise WorkloadError(
             f"{path}: shapes do not fit for a batch of one image: {_first_line(error)}; export it with an "

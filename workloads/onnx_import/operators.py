@@ -11,6 +11,9 @@ Translator = Callable[[Translation, Operator], Sequence[Value]]
 #: Translators by operator; each returns what the node's outputs become.
 translators: dict[str, Translator] = {}
 
+#: What looks at a node's attributes alone, by operator; each raises UnmappableError.
+checks: dict[str, list[Callable[[Operator], None]]] = {}
+
 _ANEW = ("it computes its statistics anew for each image", "train with BatchNormalization instead")
 _STATE = ("it keeps a state from step to step", "use convolutions over the sequence instead")
 _CHOICE = (
@@ -33,5 +36,16 @@ def translates(*kinds: str) -> Callable[[Translator], Translator]:
     def remember(translator: Translator) -> Translator:
         translators.update(dict.fromkeys(kinds, translator))
         return translator
+
+    return remember
+
+
+def checks_attributes(*kinds: str) -> Callable[[Callable[[Operator], None]], Callable[[Operator], None]]:
+    """Return a decorator for what refuses some operators whatever they read."""
+
+    def remember(check: Callable[[Operator], None]) -> Callable[[Operator], None]:
+        for kind in kinds:
+            checks.setdefault(kind, []).append(check)
+        return check
 
     return remember

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.layers import Select
-from workloads.onnx_import.operators import translates
+from workloads.limits import MOST_ALONG_AN_AXIS
+from workloads.onnx_import.operators import checks_attributes, translates
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import (
     AXES,
@@ -28,9 +29,6 @@ from workloads.onnx_import.views import (
 
 Indices = NDArray[np.int64]
 
-#: Places along one axis of what is picked.
-MOST_PLACES = 2**20
-
 
 @translates("Slice")
 def cut(t: Translation, node: Operator) -> Sequence[Value]:
@@ -48,6 +46,8 @@ def cut(t: Translation, node: Operator) -> Sequence[Value]:
     chosen = {}
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         place = view.place(axis)
+        if place > 0 or (start, step) != (0, 1) or end < (t.graph.input.batch or MOST_ALONG_AN_AXIS):
+            place = t.image_axis(view, axis)
         chosen[place] = np.arange(view.shape[place])[start:end:step]
     return [pick(t, node, view, chosen)]
 
@@ -56,7 +56,7 @@ def cut(t: Translation, node: Operator) -> Sequence[Value]:
 def split(t: Translation, node: Operator) -> Sequence[Value]:
     """Cut into parts of given sizes, or equal ones."""
     view = t.view(node)
-    place = view.place(node.get("axis", 0))
+    place = t.image_axis(view, node.get("axis", 0))
     whole_size, parts = view.shape[place], len(node.outputs)
     sizes = t.integers(node, 1, "split")
     if sizes is None:
@@ -77,7 +77,7 @@ def split(t: Translation, node: Operator) -> Sequence[Value]:
 def gather(t: Translation, node: Operator) -> Sequence[Value]:
     """Take constant places of one axis; a single one leaves the axis out."""
     view, indices = t.view(node), t.constant(node, 1)
-    place = view.place(node.get("axis", 0))
+    place = t.image_axis(view, node.get("axis", 0))
     if indices is None or len(indices.shape) > 1:
         raise UnmappableError("it gathers by a table", "gather places of one axis")
     chosen, size = np.array(indices.whole_numbers(), np.int64), view.shape[place]
@@ -90,6 +90,27 @@ def gather(t: Translation, node: Operator) -> Sequence[Value]:
     return [View(picked.layer, tuple(axis for i, axis in enumerate(picked.axes) if i != place))]
 
 
+@checks_attributes("Pad")
+def check_padding(node: Operator) -> None:
+    """Pad with zeros or with what is there."""
+    mode, value = node.get("mode", "constant"), node.get("value", 0.0)
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        raise UnmappableError(f"its mode is {mode!r}", "pad with zeros")
+    if mode == "constant" and value != 0.0:
+        raise UnmappableError(f"it pads with {value}", "pad with 0")
+
+
+@translates("ArrayFeatureExtractor")
+def features(t: Translation, node: Operator) -> Sequence[Value]:
+    """Take constant places of the last axis."""
+    view, indices = t.view(node), t.parameter(node, 1)
+    place, chosen = len(view.axes) - 1, np.array(indices.whole_numbers(), np.int64)
+    size = view.shape[place]
+    if not place or not ((chosen >= 0) & (chosen < size)).all():
+        raise UnmappableError(f"it takes {chosen.tolist()} of {size} places", "take places there are")
+    return [pick(t, node, view, {place: chosen})]
+
+
 @translates("Pad")
 def pad(t: Translation, node: Operator) -> Sequence[Value]:
     """Pad with zeros, or with places of the tensor; negative padding cuts."""
@@ -100,11 +121,8 @@ def pad(t: Translation, node: Operator) -> Sequence[Value]:
         raise UnmappableError("it does not say how much", "give it pads")
     axes = t.integers(node, 3, "axes") or list(range(len(view.axes)))
     value = t.constant(node, 2)
-    filled = node.get("value", 0.0) if value is None else value.scalar()
-    if mode == "constant" and filled != 0.0:
-        raise UnmappableError(f"it pads with {filled}", "pad with 0")
-    if mode not in ("constant", "reflect", "edge", "wrap"):
-        raise UnmappableError(f"its mode is {mode!r}", "pad with zeros")
+    if mode == "constant" and value is not None and value.scalar() != 0.0:
+        raise UnmappableError(f"it pads with {value.scalar()}", "pad with 0")
     if len(pads) != 2 * len(axes):
         raise UnmappableError(f"it has {len(pads)} pads for {len(axes)} axes", "give two for each axis")
     chosen = {}
@@ -124,14 +142,19 @@ def _padded(size: int, before: int, behind: int, mode: str) -> Indices:
     return np.pad(kept, widths, mode=mode)  # type: ignore[call-overload, no-any-return]
 
 
-@translates("Resize", "Upsample")
-def resize(t: Translation, node: Operator) -> Sequence[Value]:
-    """Take the nearest place."""
-    view = t.view(node)
+@checks_attributes("Resize", "Upsample")
+def check_resizing(node: Operator) -> None:
+    """Take the nearest place, by sizes or factors as they are given."""
     if node.get("mode", "nearest") != "nearest":
         raise UnmappableError(f"it interpolates ({node.get('mode')})", "resize to the nearest pixel")
     if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise UnmappableError("it keeps an aspect ratio", "give the sizes themselves")
+
+
+@translates("Resize", "Upsample")
+def resize(t: Translation, node: Operator) -> Sequence[Value]:
+    """Take the nearest place."""
+    view = t.view(node)
     axes = node.get("axes") or list(range(len(view.axes)))
     scales, sizes = _resizing(t, node)
     if len(scales or sizes) != len(axes) or not all(0 < each < np.inf for each in scales or sizes):
@@ -235,9 +258,10 @@ def tile(t: Translation, node: Operator) -> Sequence[Value]:
 
 def _check_places(places: int) -> None:
     """Raise UnmappableError for more places along an axis than a layer could list."""
-    if places > MOST_PLACES:
+    if places > MOST_ALONG_AN_AXIS:
         raise UnmappableError(
-            f"it makes an axis of {places} places, at most {MOST_PLACES} are allowed", "make it smaller"
+            f"it makes an axis of {places} places, at most {MOST_ALONG_AN_AXIS} are allowed",
+            "make it smaller",
         )
 
 

@@ -59,7 +59,7 @@ def reduction(t: Translation, node: Operator) -> Sequence[Value]:
     axes = t.integers(node, 1, "axes")
     if axes is None and node.get("noop_with_empty_axes", 0):
         return [view]
-    reduced = sorted(view.place(axis) for axis in (range(len(view.axes)) if axes is None else axes))
+    reduced = sorted(t.image_axis(view, axis) for axis in (range(len(view.axes)) if axes is None else axes))
     left = [place for place in range(1, len(view.axes)) if place not in reduced]
     view = t.asked_for(view, max(left, key=lambda place: len(view.axes[place]), default=1))
     return [_over_pixels(t, node, view, reduced, keep=bool(node.get("keepdims", 1)))]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import NodeProto
 
 from simcore.errors import WorkloadError
 from workloads.layers import Input
@@ -16,8 +18,8 @@ from workloads.onnx_import import elementwise, joins, matrices, picking, pools, 
 from workloads.onnx_import.constants import Constant, fold
 from workloads.onnx_import.functions import Elementwise
 from workloads.onnx_import.model_file import OnnxGraph, read_graph
-from workloads.onnx_import.operators import refusals, translators
-from workloads.onnx_import.translation import Broken, Operator, Translation, Value
+from workloads.onnx_import.operators import checks, refusals, translators
+from workloads.onnx_import.translation import LONGEST_NAME, Broken, Operator, Translation, Value
 from workloads.onnx_import.views import (
     UnmappableError,
     View,
@@ -30,6 +32,9 @@ MODULES = (elementwise, joins, matrices, picking, pools, quantised, shapes)
 
 #: Domains whose operators are known; scikit-learn's models are of the second.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+
+#: A name that a message does not hold in full.
+_LONG_WORD = rf"(\S{{{LONGEST_NAME}}})\S{{8,}}"
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 
@@ -62,23 +67,44 @@ def read_onnx(path: str | Path) -> Network:
             translation.notes.append(
                 f"the {which} {name!r} is channels first: the file's, with its axes transposed to {order}"
             )
+    for which, name, layer in (
+        ("input", graph.input.name, first.name),
+        ("output", graph.outputs[0], output.layer),
+    ):
+        if name in graph.integers:
+            translation.notes.append(
+                _note_on_integers(which, name, are_codes=layer in translation.tensor_scales)
+            )
     return _network(translation, first, output.layer, Path(path).stem)
+
+
+def _note_on_integers(which: str, name: str, *, are_codes: bool) -> str:
+    """Return what a network takes or gives where the file has integers."""
+    if not are_codes:
+        return f"the {which} {name!r} holds integers in the file: runs have the same numbers as real ones"
+    verb = "take" if which == "input" else "give"
+    return (
+        f"the {which} {name!r} holds codes in the file: runs {verb} the real numbers that they stand for, "
+        "(code - zero point) * scale"
+    )
 
 
 def _translated_graph(graph: OnnxGraph) -> tuple[Translation, list[str]]:
     """Return a graph's translation, and a line for each node that cannot be mapped.
 
     What an axis of the input is only shows where something asks for it, and zeros around an image, for one,
-    are the same for any. So if that went wrong, each axis is tried as the channels, and the best one counts.
+    are the same for any. So if that went wrong, each axis is tried as the channels, which
+    counts if all goes well then.
     """
     translation = Translation(graph)
     problems = _translate(translation)
     axes, long_axes = range(1, len(graph.input.shape)), translation.long_axes
     if problems and len(axes) > 1:
         channels = [axis for axis in axes if len({*long_axes} - {axis}) <= 2]
-        others = [Translation(graph, axis) for axis in channels]
-        attempts = [(translation, problems), *((each, _translate(each)) for each in others)]
-        translation, problems = min(attempts, key=lambda attempt: len(attempt[1]))
+        for other in (Translation(graph, axis) for axis in channels):
+            if not _translate(other):
+                translation, problems = other, []
+                break
     _note_what_is_left_out(translation, graph)
     return translation, problems
 
@@ -100,18 +126,20 @@ def _translate(t: Translation) -> list[str]:
         node = Operator.of(proto)
         known = [t.values[name] for name in node.inputs if name]
         outputs: list[Value] = [Broken() for _ in node.outputs]
-        if not any(isinstance(value, Broken) for value in known):
-            try:
+        try:
+            _check_operator(proto, node, known)
+            if not any(isinstance(value, Broken) for value in known):
                 outputs = list(_translated(t, proto, node, known))
                 _check_shapes(t, node, outputs)
-            except UnmappableError as error:
-                problems.append(f"{error.where or node.label}: {error}")
-            except WorkloadError as error:
-                problems.append(f"{node.label}: {error}")
+        except UnmappableError as error:
+            problems.append(f"{error.where or node.label}: {error}")
+        except WorkloadError as error:
+            problems.append(f"{node.label}: {error}")
         t.values.update(zip(node.outputs, outputs, strict=False))
     if not problems:
         problems += _made(t, t.graph.outputs)
-    return list(dict.fromkeys(problems))  # several nodes may find fault with one before them
+    shortened = [re.sub(_LONG_WORD, r"\1...", problem) for problem in problems]
+    return list(dict.fromkeys(shortened))  # several nodes may find fault with one before them
 
 
 def _made(t: Translation, outputs: tuple[str, ...]) -> list[str]:
@@ -123,12 +151,13 @@ def _made(t: Translation, outputs: tuple[str, ...]) -> list[str]:
             t.made(t.values[name])
     except UnmappableError as error:
         return [f"{error.where or name}: {error}"]
+    except WorkloadError as error:
+        return [str(error)]
     return []
 
 
-def _translated(t: Translation, proto: Any, node: Operator, known: list[Value]) -> list[Value]:
-    """Return what a node's outputs become."""
-    constants = {name: t.values[name] for name in node.inputs if name}
+def _check_operator(proto: NodeProto, node: Operator, known: Sequence[Value]) -> None:
+    """Raise UnmappableError for what no layer stands for whatever it reads."""
     if proto.domain not in _DOMAINS:
         quantised = ", quantised in the QDQ format" if proto.domain == "com.microsoft" else ""
         raise UnmappableError(
@@ -142,13 +171,20 @@ def _translated(t: Translation, proto: Any, node: Operator, known: list[Value]) 
         ]
         if node.kind != "Clip" and not np.isfinite(numbers).all():
             raise UnmappableError(f"its attribute {name} is {value}", "export it anew")
-    only_constants = all(isinstance(value, Constant) for value in known)
-    if only_constants and node.kind != "DequantizeLinear":
-        return list(fold(proto, constants, t.graph.opset))  # type: ignore[arg-type]
-    translator = translators.get(node.kind)
-    if translator is None:
+    if all(isinstance(value, Constant) for value in known):
+        return
+    if node.kind not in translators:
         raise UnmappableError("no layer stands for this operator", "compute it outside the network")
-    return list(translator(t, node))
+    for check in checks.get(node.kind, ()):
+        check(node)
+
+
+def _translated(t: Translation, proto: NodeProto, node: Operator, known: Sequence[Value]) -> list[Value]:
+    """Return what a node's outputs become."""
+    constants = {name: t.values[name] for name in node.inputs if name}
+    if all(isinstance(value, Constant) for value in known) and node.kind != "DequantizeLinear":
+        return list(fold(proto, constants, t.graph.opset))  # type: ignore[arg-type]
+    return list(translators[node.kind](t, node))
 
 
 def _needed(graph: OnnxGraph) -> set[str]:

@@ -105,6 +105,8 @@ def flatten(t: Translation, node: Operator) -> Sequence[Value]:
     view = t.view(node)
     axis = node.get("axis", 1)
     axis += len(view.axes) if axis < 0 else 0
+    if axis == 0:
+        t.image_axis(view, 0)
     return [view.reshaped((prod(view.shape[:axis]), prod(view.shape[axis:])))]
 
 

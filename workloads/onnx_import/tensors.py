@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helper
 
 from simcore.errors import FileError, WorkloadError
-from workloads.onnx_import.constants import MOST_ELEMENTS, Constant
+from workloads.onnx_import.constants import MOST_NUMBERS, Constant
 
 
 def holds_constant(node: NodeProto) -> bool:
@@ -64,9 +64,9 @@ def constant_of(tensor: TensorProto, folder: Path, path: str | Path) -> Constant
     shape = tuple(tensor.dims)
     if tensor.data_type not in onnx.helper.get_all_tensor_dtypes():
         raise FileError(f"{path}: tensor {tensor.name!r} is of no known type; export it anew")
-    if min(shape, default=0) < 0 or prod(shape) > MOST_ELEMENTS:
+    if min(shape, default=0) < 0 or prod(shape) > MOST_NUMBERS:
         raise FileError(
-            f"{path}: tensor {tensor.name!r} claims shape {shape}, at most {MOST_ELEMENTS} elements are "
+            f"{path}: tensor {tensor.name!r} claims shape {shape}, at most {MOST_NUMBERS} elements are "
             "allowed; store it smaller"
         )
     if tensor.data_location == TensorProto.EXTERNAL:

@@ -6,7 +6,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from workloads.layers import Activation, Input, Layer, Select, Shape
-from workloads.onnx_import.constants import MOST_ELEMENTS, MOST_PIXELS, Constant
-from workloads.onnx_import.functions import Elementwise, Source, readings
+from workloads.limits import bounded_shape
+from workloads.onnx_import.constants import Constant
+from workloads.onnx_import.functions import Elementwise, Source, sources
 from workloads.onnx_import.model_file import OnnxGraph
 from workloads.onnx_import.views import (
     AXES,
@@ -35,6 +35,9 @@ from workloads.onnx_import.views import (
 from workloads.scales import Quantization
 
 Array = NDArray[Any]
+
+#: Characters that are kept of a node's name.
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,9 @@ class Operator:
     def of(cls, node: NodeProto) -> Operator:
         """Return a node in Python's types."""
         attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        name = node.name or (node.output[0] if node.output else node.op_type)
         return cls(
-            node.name or (node.output[0] if node.output else node.op_type),
+            name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}...",
             node.op_type,
             tuple(node.input),
             tuple(node.output),
@@ -118,7 +122,7 @@ class Translation:
 
     def name(self, wanted: str) -> str:
         """Return a name of a layer like `wanted` that no other layer has."""
-        plain = re.sub(r"[^A-Za-z0-9_/-]+", "_", wanted).strip("/_") or "layer"
+        plain = re.sub(r"[^A-Za-z0-9_/-]+", "_", wanted[:LONGEST_NAME]).strip("/_") or "layer"
         name = plain
         while name in self._names:
             self._names[plain] += 1
@@ -142,19 +146,13 @@ class Translation:
         return self._shapes[layer]
 
     def _size_layers(self) -> None:
-        """Work out the shapes of all layers that have none yet; none may be too large to think of."""
+        """Work out the shapes of all layers that have none yet; none may be out of bounds."""
         if not self._shapes:
-            self._shapes[self._input] = self.input_layer().output_shape([])
+            self._shapes[self._input] = bounded_shape(self.input_layer(), [], before=0)
         while self._unsized:
             layer = self._unsized.popleft()
-            shape = layer.output_shape([self._shapes[name] for name in layer.inputs])
-            if prod(shape) > MOST_ELEMENTS or prod(shape[1:]) > MOST_PIXELS:
-                raise UnmappableError(
-                    f"it makes a map of {shape[1]} x {shape[2]} pixels of {shape[0]} channels; at most "
-                    f"{MOST_PIXELS} pixels and {MOST_ELEMENTS} elements are allowed",
-                    "use smaller images",
-                )
-            self._shapes[layer.name] = shape
+            in_shapes = [self._shapes[name] for name in layer.inputs]
+            self._shapes[layer.name] = bounded_shape(layer, in_shapes, before=len(self._shapes))
 
     def input_layer(self) -> Input:
         """Return the network's input; its axes are bound as they come if nobody has asked for them."""
@@ -225,12 +223,12 @@ class Translation:
             if isinstance(function, View) or function.made is not None:
                 waiting.pop()
                 continue
-            registered = function.registered()
-            sources = function.operands if registered is None else (registered[1],)
-            if missing := [each for each in sources if isinstance(each, Elementwise) and each.made is None]:
+            registered = function.registered
+            read = function.operands if registered is None else (registered[1],)
+            if missing := [each for each in read if isinstance(each, Elementwise) and each.made is None]:
                 waiting += missing
                 continue
-            views = [self._view_of(each) for each in sources]
+            views = [self._view_of(each) for each in read]
             try:
                 if registered is None:
                     function.made = function.layer(views)
@@ -266,18 +264,13 @@ class Translation:
         layer : makes it of views of those operands that are no numbers, if it has to be made as it is
         raises : UnmappableError for operands that are constants
         """
-        sources: list[Source | float] = []
+        inputs: list[Source | float] = []
         for operand in operands:
             if not isinstance(operand, View | Elementwise | int | float):
                 raise UnmappableError("it reads a constant", "fold it into a neighbour before exporting")
-            sources.append(self.resolved(operand) if isinstance(operand, View) else operand)
-        return Elementwise(
-            node.name,
-            node.label,
-            tuple(source for source in sources if not isinstance(source, int | float)),
-            layer,
-            readings(sources, evaluate, self.resolved),
-        )
+            inputs.append(self.resolved(operand) if isinstance(operand, View) else operand)
+        known = sources(inputs, self.resolved)
+        return Elementwise(node.name, node.label, tuple(inputs), evaluate, layer, known)
 
     def activation(self, node: Operator, view: View, function: str, **parameters: float) -> View:
         """Add an elementwise function and return its view."""
@@ -286,6 +279,19 @@ class Translation:
     def _activation(self, name: str, view: View, function: str, **parameters: float) -> View:
         layer = Activation(name=self.name(name), inputs=(view.layer,), function=function, **parameters)
         return view.of(self.add(layer))
+
+    def image_axis(self, view: View, axis: int) -> int:
+        """Return the place of an axis along which a node reduces, picks or joins.
+
+        raises : UnmappableError for the batch's, unless the file is for one image only
+        """
+        place = view.place(axis)
+        if place == 0 and not view.axes[0] and self.graph.input.batch != 1:
+            raise UnmappableError(
+                "it works along the batch axis, but a run takes one image at a time",
+                "leave the batch alone, or export it for a batch of 1",
+            )
+        return place
 
     def integers(self, node: Operator, place: int, attribute: str) -> list[int] | None:
         """Return whole numbers that newer files give as an input and older ones as an attribute."""

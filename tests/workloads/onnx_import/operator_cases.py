@@ -123,7 +123,18 @@ PRODUCTS = {
 FUNCTIONS = {
     kind.lower(): alone(kind, "x", MAP)
     for kind in (
-        *("Relu", "LeakyRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus"),
+        *(
+            "Relu",
+            "LeakyRelu",
+            "Elu",
+            "Celu",
+            "Selu",
+            "Sigmoid",
+            "HardSigmoid",
+            "HardSwish",
+            "Tanh",
+            "Softplus",
+        ),
         *("Softsign", "Mish", "Gelu", "Abs", "Erf", "Neg"),
     )
 }
@@ -296,7 +307,9 @@ AXES = {
         {"s": whole(1, -1), "e": whole(9, -9999), "a": whole(2, 3), "t": whole(2, -2)},
     ),
     "slice-channels": alone("Slice", "x s e a", (3, 6, 7), {"s": whole(1), "e": whole(3), "a": whole(-3)}),
-    "slice-all-axes": alone("Slice", "x s e", (3, 6, 7), {"s": whole(0, 1, 2, 0), "e": whole(1, 3, 6, 5)}),
+    "slice-all-axes": alone(
+        "Slice", "x s e", (3, 6, 7), {"s": whole(0, 1, 2, 0), "e": whole(2**31, 3, 6, 5)}
+    ),
     "slice-opset9-attributes": alone("Slice", "x", (3, 6, 7), {}, 9, starts=[0, 1], ends=[2, 3], axes=[1, 2]),
     "slice-far-end": alone(
         "Slice", "x s e a", (3, 6, 7), {"s": whole(-4), "e": whole(2**63 - 1), "a": whole(3)}

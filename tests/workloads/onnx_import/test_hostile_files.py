@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from imcsim.cli import main
-from simcore.errors import FileError, SimError
+from simcore.errors import FileError, SimError, WorkloadError
 from tests.workloads.onnx_import.damage import damaged_bytes, damaged_models
 from tests.workloads.onnx_import.models import imported, model, node
 from tests.workloads.onnx_import.operator_cases import CASES, MAP, Case, alone, floats, whole
-from workloads import lower
+from workloads import limits, lower
 from workloads.onnx_import import model_file, read_onnx
 
 #: What reading a small file may take, importing onnx aside.
@@ -254,10 +254,41 @@ def test_functions_are_written_out(tmp_path: Path) -> None:
     assert len(network.layers) - 1 == 3**5
 
 
-def test_a_long_chain_of_functions_needs_no_recursion(tmp_path: Path) -> None:
-    names = ["x", *(f"t{i}" for i in range(3000))]
+def test_a_long_chain_of_functions_needs_neither_recursion_nor_time(tmp_path: Path) -> None:
+    names = ["x", *(f"t{i}" for i in range(12_000))]
     chain = [node("Tanh", a, b) for a, b in pairwise(names)]
-    assert len(imported(model(chain, ("N", 3)), tmp_path).layers) == 3001
+    begin = time.perf_counter()
+    assert len(imported(model(chain, ("N", 3)), tmp_path).layers) == 12_001
+    assert time.perf_counter() - begin < MOST_SECONDS
+
+
+def test_bounds_are_those_of_every_network_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {"w": np.ones((1, 1, 1, 1), np.float32)}
+    wide = model([node("Conv", "x w", pads=[2**11] * 4)], ("N", 1, 8, 8), weights)
+    with pytest.raises(WorkloadError, match="Conv_y: a layer may have 4194304 pixels at most, got 16842816"):
+        imported(wide, tmp_path)
+    with pytest.raises(WorkloadError, match="x: a layer may have 4194304 pixels at most, got 16777216"):
+        imported(model([node("Relu", "x")], ("N", 1, 2**12, 2**12)), tmp_path)
+    monkeypatch.setattr(limits, "MOST_LAYERS", 30)
+    names = ["x", *(f"t{i}" for i in range(30))]
+    chain = [node("Tanh", a, b) for a, b in pairwise(names)]
+    assert len(imported(model(chain[:29], ("N", 3)), tmp_path).layers) == 30
+    with pytest.raises(WorkloadError, match="a network may have 30 layers at most; split it"):
+        imported(model(chain, ("N", 3)), tmp_path)
+
+
+def test_long_names_are_cut_and_stay_different(tmp_path: Path) -> None:
+    names = ["x", *("n" * 50_000 + end for end in "abc")]
+    chain = [helper.make_node("Tanh", [a], [b]) for a, b in pairwise(names)]
+    network = imported(model(chain, ("N", 3)), tmp_path)
+    assert len(network.layers) == 4
+    assert max(map(len, network.layers)) < 210
+    chain[1] = helper.make_node("Conv", [names[1], names[1]], [names[2]])
+    with pytest.raises(WorkloadError, match=r"nnn\.\.\. is computed while the network runs") as refused:
+        imported(model(chain, ("N", 3, 1, 1)), tmp_path)
+    assert len(str(refused.value)) < 1000
 
 
 def test_a_constant_of_one_value_is_never_written_out(tmp_path: Path) -> None:

@@ -12,12 +12,20 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 import imcsim
 from simcore.errors import WorkloadError
-from tests.workloads.onnx_import.models import Array, by_runtime, imported, model, node, random_images
+from tests.workloads.onnx_import.models import (
+    Array,
+    by_network,
+    by_runtime,
+    imported,
+    model,
+    node,
+    random_images,
+)
 from workloads import (
     Conv2d,
     Linear,
@@ -320,3 +328,38 @@ def test_codes_that_are_read_with_another_scale_than_they_were_made_with_are_ref
         WorkloadError, match=r"scale of 0.25 and zero point 3 for a tensor that has 0.5 and 3; use"
     ):
         imported(model(nodes, ("N", 4), constants), tmp_path)
+
+
+def test_codes_at_the_ends_of_a_network_are_the_real_numbers_they_stand_for(tmp_path: Path) -> None:
+    constants: dict[str, Any] = {
+        "s": np.float32(0.02),
+        "z": np.uint8(120),
+        "w": np.full((2, 3, 1, 1), 0.5, np.float32),
+    }
+    nodes = [
+        node("DequantizeLinear", "x s z", "d"),
+        node("Conv", "d w", "c"),
+        node("QuantizeLinear", "c s z"),
+    ]
+    made = model(nodes, ("N", 3, 2, 2), constants, kind=TensorProto.UINT8)
+    made.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.UINT8, ["N", 2, 2, 2]))
+    network = imported(made, tmp_path)
+    assert network.notes == (
+        "the input 'x' holds codes in the file: runs take the real numbers that they stand for, "
+        "(code - zero point) * scale",
+        "the output 'y' holds codes in the file: runs give the real numbers that they stand for, "
+        "(code - zero point) * scale",
+    )
+    codes = np.random.default_rng(0).integers(100, 140, (2, 3, 2, 2)).astype(np.uint8)
+    expected = (by_runtime(made, codes).astype(np.float64) - 120) * 0.02
+    images = ((codes.astype(np.float64) - 120) * 0.02).astype(np.float32)
+    np.testing.assert_allclose(dequantised(quantised(network, images), images), expected, atol=0.0201)
+
+
+def test_an_input_of_integers_that_is_only_cast_is_the_numbers_themselves(tmp_path: Path) -> None:
+    made = model([node("Cast", "x", "c", to=1), node("Relu", "c")], ("N", 3), kind=TensorProto.UINT8)
+    network = imported(made, tmp_path)
+    assert network.notes == (
+        "the input 'x' holds integers in the file: runs have the same numbers as real ones",
+    )
+    assert by_network(network, np.full((1, 3, 1, 1), 200.0)).tolist() == [[200.0] * 3]

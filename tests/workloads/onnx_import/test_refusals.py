@@ -88,6 +88,10 @@ REFUSALS: dict[str, tuple[Case, str]] = {
         Case([node("Conv", "x w", "y"), node("Div", "x y", "z")], MAP, POINT),
         "it divides by what is computed while the network runs; multiply instead",
     ),
+    "celu": (
+        alone("Celu", "x", MAP, alpha=0.5),
+        "its alpha is 0.5; use an alpha of 1, or an Elu",
+    ),
     "slopes": (
         alone("PRelu", "x s", MAP, {"s": floats(3, 1, 1)}),
         "it has a slope for each channel; use one slope, or a LeakyRelu",
@@ -220,6 +224,98 @@ def test_all_problems_are_told_at_once_and_none_only_follows_from_another(tmp_pa
     ]
 
 
+def test_what_is_refused_whatever_it_reads_is_told_behind_other_problems_too(tmp_path: Path) -> None:
+    made = model(
+        [
+            node("ConvTranspose", "x w", "a"),
+            node("InstanceNormalization", "a s s", "b"),
+            node("LpNormalization", "b", "c"),
+            node("Resize", "c - z", "d", mode="cubic"),
+            node("Pad", "d p", "e", mode="mirror"),
+            node("Exp", "e", "f"),  # may be a part of a known function
+            node("Relu", "f", "g"),
+        ],
+        ("N", *MAP),
+        {
+            "w": floats(3, 3, 2, 2),
+            "s": floats(3),
+            "z": vector(1, 1, 2, 2),
+            "p": whole(0, 0, 1, 1, 0, 0, 1, 1),
+        },
+    )
+    with pytest.raises(WorkloadError) as refused:
+        imported(made, tmp_path)
+    _, *lines = str(refused.value).splitlines()
+    assert [line.split("_")[0] for line in lines] == [
+        "ConvTranspose",
+        "InstanceNormalization",
+        "LpNormalization",
+        "Resize",
+        "Pad",
+    ]
+
+
+def test_a_layout_that_does_not_help_hides_no_problem(tmp_path: Path) -> None:
+    made = model(
+        [
+            node("Conv", "x w", "a"),
+            node("ConvTranspose", "a t", "b"),
+            node("Exp", "a", "c"),
+            node("Conv", "c w", "d"),
+            node("GlobalAveragePool", "b", "e"),
+            node("Add", "d e"),
+        ],
+        ("N", 3, 6, 6),
+        {"w": floats(3, 3, 1, 1), "t": floats(3, 3, 2, 2)},
+    )
+    with pytest.raises(WorkloadError) as refused:
+        imported(made, tmp_path)
+    _, *lines = str(refused.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["ConvTranspose_b (ConvTranspose)", "Exp_c (Exp)"]
+
+
+ALONG_THE_BATCH = {
+    "mean": [node("ReduceMean", "x zero")],
+    "mean-of-pixels-too": [node("ReduceMean", "x pixels")],
+    "mean-of-all": [node("ReduceMean", "x")],
+    "maximum": [node("ReduceMax", "x zero")],
+    "cut": [node("Slice", "x zero one zero")],
+    "cut-from-behind": [node("Slice", "x minus most zero minus")],
+    "taken": [node("Gather", "x zero", axis=0)],
+    "split": [node("Split", "x", "y", axis=0, num_outputs=1)],
+    "shares": [node("Softmax", "x", axis=0)],
+    "joined": [node("Relu", "x", "r"), node("Concat", "x r", axis=0)],
+    "flattened": [node("Flatten", "x", axis=0)],
+}
+AXES = {
+    "zero": whole(0),
+    "one": whole(1),
+    "minus": whole(-1),
+    "most": whole(-(2**62)),
+    "pixels": whole(0, 2, 3),
+}
+
+
+@pytest.mark.parametrize("batch", ["N", 4])
+@pytest.mark.parametrize("name", ALONG_THE_BATCH)
+def test_what_works_along_the_batch_is_refused_for_more_than_one_image(
+    name: str, batch: str | int, tmp_path: Path
+) -> None:
+    with pytest.raises(WorkloadError, match="it works along the batch axis, but a run takes one image"):
+        imported(model(ALONG_THE_BATCH[name], (batch, 1, 4, 5), AXES), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mean", "mean-of-pixels-too", "cut", "taken", "split"])
+def test_in_a_file_for_one_image_the_batch_is_an_axis_like_any(name: str, tmp_path: Path) -> None:
+    imported(model(ALONG_THE_BATCH[name], (1, 3, 4, 5), AXES), tmp_path)
+
+
+@pytest.mark.parametrize("batch", ["N", 4])
+def test_all_images_of_the_batch_may_be_cut_out(batch: str | int, tmp_path: Path) -> None:
+    ends = AXES | {"most": whole(2**62)}
+    assert imported(model([node("Slice", "x zero most zero")], (batch, *MAP), ends), tmp_path)
+
+
 def with_input(made: ModelProto, change: Callable[[Any], None]) -> ModelProto:
     change(made.graph.input[0].type.tensor_type)
     return made
@@ -312,7 +408,8 @@ MODELS: dict[str, tuple[ModelProto, str]] = {
     ),
     "too-large": (
         relu(("N", 3, 2**20, 2**20)),
-        "input 'x' has 3298534883328 elements, at most 33554432 are allowed; use smaller images",
+        "input 'x' is of shape (1, 3, 1048576, 1048576), at most 1048576 places along an axis and 4294967296 "
+        "elements are allowed; use smaller images",
     ),
 }
 
