@@ -323,7 +323,7 @@ def validate_command(name: str | None, as_json: bool) -> None:
 def bench_command(name: str | None, as_json: bool) -> None:
     """Measure how fast the simulator is: ratios of two things measured in turn.
 
-    NAME is one benchmark; without it all are measured, which takes about five minutes.
+    NAME is one benchmark; without it all are measured, which takes about six minutes.
     """
     from imcsim.bench_report import bench_json, bench_table, run_benches
 
