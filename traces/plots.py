@@ -68,7 +68,9 @@ def plot_timeline(
         if crowded.any():
             edges = bin_edges(0, part.makespan, frame.pixels // _COLUMN)
             _draw_shares(axes, rows, _bands(part, rows, crowded), rows.time(part, edges, kinds), kinds)
-            below += f"  ·  where crowded, heights are shares of {np.diff(edges).max() / ticks:,.0f} cycles"
+            width = np.diff(edges).max() / ticks
+            shown = f"{width:,.0f}" if width >= 1 else f"{width:.1g}"
+            below += f"  ·  where crowded, heights are shares of {shown} cycles"
         rows.label(axes)
         _time_axes(axes, activity.clock_hz)
         frame.title(workload, machine, below)
