@@ -7,7 +7,6 @@ anything is allocated for them, and data beside it must lie in its folder, witho
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -26,6 +25,7 @@ from onnx import (
 )
 
 from simcore.errors import FileError, WorkloadError
+from simcore.files import open_regular
 from workloads.limits import MOST_ALONG_AN_AXIS, MOST_ELEMENTS
 from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.tensors import constant_of, holds_constant, tensors_of
@@ -130,19 +130,14 @@ def _holds_numbers(kind: TypeProto) -> bool:
 
 
 def _parsed(path: str | Path) -> ModelProto:
-    try:
-        with open(path, "rb", opener=_opened_at_once) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise FileError(f"cannot read {path}: it is no regular file; give an .onnx file")
-            if status.st_size > MOST_BYTES:
-                raise FileError(
-                    f"{path} has {status.st_size} bytes, at most {MOST_BYTES} are allowed; save its tensors "
-                    "as external data"
-                )
-            content = stream.read()
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}; check its name and rights") from None
+    with open_regular(path, "an .onnx file") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > MOST_BYTES:
+            raise FileError(
+                f"{path} has {size} bytes, at most {MOST_BYTES} are allowed; save its tensors as external "
+                "data"
+            )
+        content = stream.read()
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's decoder has errors of several kinds
@@ -167,11 +162,6 @@ def _names(model: ModelProto) -> Iterator[Any]:
         for node in holder.node:
             yield from (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output)
             yield from (attribute.name for attribute in node.attribute)
-
-
-def _opened_at_once(path: str, flags: int) -> int:
-    """Open a file without waiting for whoever may write to a pipe."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _broken(path: str | Path, error: Exception) -> FileError:

@@ -74,7 +74,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "pipe.onnx")
     with pytest.raises(FileError, match=r"cannot read .*: Is a directory"):
         read_onnx(tmp_path / "folder.onnx")
-    with pytest.raises(FileError, match=r"it is no regular file; give an \.onnx file"):
+    with pytest.raises(FileError, match=r"it is no regular file; name an \.onnx file"):
         read_onnx(tmp_path / "pipe.onnx")
     with pytest.raises(FileError, match=r"cannot read .*: No such file or directory"):
         read_onnx(tmp_path / "missing.onnx")
