@@ -77,12 +77,22 @@ datasets: Registry[Callable[[], Dataset]] = Registry("dataset")
 @datasets.register("digits")
 def digits_test_split() -> Dataset:
     """Return the test split of the handwritten digits, 360 images of 8x8 pixels in [0, 1]."""
-    arrays = read_npz(ASSETS / "digits-test.npz")
+    return _digits("digits", "test")
+
+
+@datasets.register("digits-train")
+def digits_training_split() -> Dataset:
+    """Return the other 1437 images of the handwritten digits, which networks may be trained on."""
+    return _digits("digits-train", "train")
+
+
+def _digits(name: str, split: str) -> Dataset:
+    arrays = read_npz(ASSETS / f"digits-{split}.npz")
     return Dataset(
-        name="digits",
+        name=name,
         inputs=digit_inputs(arrays["images"]),
         labels=arrays["labels"].astype(np.int64),
-        origin="scikit-learn's copy of the UCI optical recognition of handwritten digits, test split",
+        origin=f"scikit-learn's copy of the UCI optical recognition of handwritten digits, {split} split",
     )
 
 

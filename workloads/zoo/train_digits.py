@@ -1,4 +1,4 @@
-"""Train the digits networks and write their weights and test images: `python -m workloads.zoo.train_digits`.
+"""Train the digits networks and write their weights and all images: `python -m workloads.zoo.train_digits`.
 
 Needs the `train` extra (PyTorch and scikit-learn). One thread and fixed seeds: on one machine two runs write
 the same bytes. Of the 1797 images that scikit-learn distributes, the first 360 of a seeded permutation are
@@ -42,7 +42,7 @@ def split(images: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def main(folder: Path = ASSETS) -> None:
-    """Train every network and write weights and test images to `folder`."""
+    """Train every network and write weights and images to `folder`."""
     import torch
     from sklearn.datasets import load_digits
 
@@ -50,14 +50,15 @@ def main(folder: Path = ASSETS) -> None:
     torch.use_deterministic_algorithms(True)
     data = load_digits()
     train, test = split(len(data.images))
-    write_npz(
-        folder / "digits-test.npz",
-        {
-            "images": data.images[test].astype(np.uint8),
-            "labels": data.target[test].astype(np.uint8),
-            "index": test.astype(np.int16),  # place of each image in scikit-learn's array
-        },
-    )
+    for name, part in (("train", train), ("test", test)):
+        write_npz(
+            folder / f"digits-{name}.npz",
+            {
+                "images": data.images[part].astype(np.uint8),
+                "labels": data.target[part].astype(np.uint8),
+                "index": part.astype(np.int16),  # place of each image in scikit-learn's array
+            },
+        )
     inputs = digit_inputs(data.images)
     for name in NAMES:
         network = networks[name]()

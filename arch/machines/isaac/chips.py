@@ -12,9 +12,10 @@ from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.layer import DIGITAL, Layer
 from arch.machines.isaac.plan import IsaacMap
 from arch.machines.isaac.table import IMA, TILE
-from arch.machines.isaac.tile_parts import Meter, ResultWrite, Tile, meter_of
+from arch.machines.isaac.tile_parts import ResultWrite, Tile
 from arch.machines.isaac.timing import Timing
 from arch.mapping.stages import Stage
+from arch.meter import Meter, meter_of
 from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed

@@ -12,10 +12,11 @@ from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Site
 from arch.machines.isaac.plan import IsaacMap
-from arch.machines.isaac.tile_parts import InputFetch, Meter, ResultWrite, ShiftAdd, TileLinks, meter_of
+from arch.machines.isaac.tile_parts import InputFetch, ResultWrite, ShiftAdd, TileLinks
 from arch.machines.isaac.timing import Timing
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block
+from arch.meter import Meter, meter_of
 from arch.parts import chosen
 from simcore import Component, PartConfig
 
