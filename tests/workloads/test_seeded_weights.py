@@ -85,7 +85,7 @@ def test_structure_alone_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(*_: object) -> None:
         raise AssertionError("drew a weight")
 
-    monkeypatch.setattr(seeded_weights, "_Stream", draw)
+    monkeypatch.setattr(seeded_weights, "WeightStream", draw)
     network = networks["vgg16"]()
     assert network.has_parameters
     assert lower(network).macs == network.macs
