@@ -65,7 +65,7 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     spread = f", p50 {latency['p50']}, p99 {latency['p99']}, at most {latency['max']}"
     yield "latency", latency["first"] + ("" if few else f" first{spread}")
     interval = s["initiation_interval_cycles"]
-    every = "" if interval is None else f", one every {interval:,} cycles"
+    every = "" if interval is None else f", one every {_number(interval)} cycles"
     rate = s["throughput_per_s"]
     rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
     warmup = f", {s['warmup']} of {s['images']} images left out" if s["warmup"] else ""
@@ -124,6 +124,10 @@ def _causes(units: Sequence[UnitTimes]) -> RenderableType:
     for cause in top_causes(units):
         table.add_row(f"{cause.share:.1%}", Text(cause.where), Text(cause.why))
     return table
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if value == int(value) else f"{value:,.2f}"
 
 
 def _si(value: float, unit: str, digits: int = 4) -> str:

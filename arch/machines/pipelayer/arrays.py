@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from arch.converters import ADC
 from arch.crossbar import AnalogCrossbar
 from arch.machines.pipelayer.configuration import CounterConfig, SpikingArrayConfig
+from arch.mapping.tiling import Block
 from simcore import Counter, Process, components, process
 
 
@@ -58,30 +59,61 @@ class SpikingArrays(AnalogCrossbar):
     @property
     def weight_products(self) -> int:
         """Products of an input and a weight's part in one array."""
-        return self.windows.count * self.of_block * sum(block.cells for block in self.blocks)
+        return self._of_windows(lambda block: block.cells)
 
     def macs(self) -> int:
         """Return the multiply-accumulates done, to which each array of a block makes its part."""
         return self.weight_products // self.encoding.columns_per_weight
 
+    @property
+    def counts(self) -> int:
+        """Counts of bitlines: one in each time slot."""
+        turns = self.config.turns
+        return self._of_windows(lambda block: block.cols * turns(block.rows)) * self._slots
+
     def actions(self) -> dict[str, int]:
-        """Add time slots of rows."""
-        rows = self.of_block * sum(block.rows for block in self.blocks)
-        slots = len(self.streaming.phases) * self.config.turns(self.config.rows)
-        return {"mvm": self.mvm.count, "row slot": self.windows.count * rows * slots}
+        """Add time slots of rows, and of cells."""
+        return {
+            "mvm": self.mvm.count,
+            "row slot": self._of_windows(lambda block: block.rows) * self._slots,
+            "cell read": self._of_windows(lambda block: block.rows * block.cols) * self._slots,
+        }
 
     def action_energy(self) -> dict[str, float]:
-        """Return the energy of a row's driver in a time slot [J]."""
-        return {"row slot": self.config.spike_pj * 1e-12}
+        """Return the energy of a row's driver, and of a cell, in a time slot [J]."""
+        config = self.config
+        return {"row slot": config.spike_pj * 1e-12, "cell read": config.cell_energy_fj * 1e-15}
 
     def area(self) -> float:
         """Return nothing: arrays are there whether a layer lies on them or not."""
         return 0.0
 
+    @property
+    def _slots(self) -> int:
+        """Time slots in which a row is driven for a window."""
+        return len(self.streaming.phases)
+
+    def _of_windows(self, each: Callable[[Block], int]) -> int:
+        """Return what all windows made, of which each made so much in one array of a block."""
+        return self.windows.count * self.of_block * sum(map(each, self.blocks))
+
 
 @components.register("spike-counter")
 class SpikeCounter(ADC):
-    """What counts the spikes of a bitline: no time of its own, as it counts while the wordlines spike."""
+    """What counts the spikes of the bitlines of a layer's arrays, as they spike: no time of its own.
+
+    arrays : that it counts for
+    """
 
     Config = CounterConfig
     config: CounterConfig
+
+    arrays: Sequence[SpikingArrays] = ()
+
+    def actions(self) -> dict[str, int]:
+        """Add conversions: counts of a bitline in a time slot."""
+        return {"conversion": sum(arrays.counts for arrays in self.arrays)}
+
+    def area(self) -> float:
+        """Return nothing: counters are there as arrays are."""
+        return 0.0

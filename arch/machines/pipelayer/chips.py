@@ -35,7 +35,7 @@ class PipeLayerChips(Component):
         if one_by_one:
             self.connect(self.outputs.done_out, self.inputs.done_in)
         meter: Meter = self.add(meter_of("chip"), "chips", PartConfig())
-        meter.mm2 = config.chip_mm2 * placed.chips
+        meter.mm2 = config.chip_area_mm2 * placed.chips
 
     def _layer(self, name: str) -> Layer:
         """Build a layer, with what its readers hold of its results."""

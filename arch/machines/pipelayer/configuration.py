@@ -38,9 +38,9 @@ class SpikingArrayConfig(AnalogCrossbarConfig):
         "bit-serial", unit="one of", doc="how wordlines carry an input; weighted spikes, one for each bit"
     )
     cell_energy_fj: float = param(
-        0.0, ge=0, unit="fJ", doc="energy of one cell in one read; inside spike_pj, the published figure"
+        0.0, ge=0, unit="fJ", doc="energy of one cell in a time slot, besides spike_pj; inside that, assumed"
     )
-    area_mm2: float = param(0.0, ge=0, unit="mm2", doc="area of one array; inside that of the chip")
+    area_mm2: float = param(0.0, ge=0, unit="mm2", doc="area of one array, besides chip_mm2; inside that")
     spike_pj: float = param(
         READ_PJ,
         ge=0,
@@ -66,8 +66,10 @@ class CounterConfig(ADCConfig):
         doc="what the charge of a spike, the LSB, follows from; full: sums of any weights; LSB 1 if the "
         "counter has bits for them",
     )
-    energy_pj: float = param(0.0, ge=0, unit="pJ", doc="energy of a count; inside that of reads, assumed")
-    area_mm2: float = param(0.0, ge=0, unit="mm2", doc="area of one; inside that of the chip")
+    energy_pj: float = param(
+        0.0, ge=0, unit="pJ", doc="energy of a count, besides array.spike_pj; inside that, assumed"
+    )
+    area_mm2: float = param(0.0, ge=0, unit="mm2", doc="area of one, besides chip_mm2; inside that")
 
 
 class MemoryConfig(Config):
@@ -153,6 +155,12 @@ class PipeLayerConfig(Config):
     def arrays_per_block(self) -> int:
         """Arrays that hold the slices and signs of the same weights."""
         return self.encoding.columns_per_weight
+
+    @property
+    def chip_area_mm2(self) -> float:
+        """Area of one chip [mm2], with what is given for single parts."""
+        arrays = self.blocks * self.arrays_per_block
+        return self.chip_mm2 + arrays * (self.array.area_mm2 + self.array.cols * self.counter.area_mm2)
 
     # -- time ------------------------------------------------------------------------------------------------
 

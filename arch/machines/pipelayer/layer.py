@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arch.machines.pipelayer.arrays import SpikingArrays
+from arch.machines.pipelayer.arrays import SpikeCounter, SpikingArrays
 from arch.machines.pipelayer.configuration import PipeLayerConfig
 from arch.machines.pipelayer.parts import MemorySubarrays, Sequencer
 from arch.machines.pipelayer.schedule import LayerPlan
@@ -35,7 +35,10 @@ class Layer(Component):
         self.memory.write_nj = config.memory.write_nj
         self.arrays = self._arrays()
         for arrays in self.arrays:
-            self.connect(self.sequencer.step_out, arrays.window_in)
+            self.connect(self.sequencer.step_out, arrays.window_in, depth=plan.steps)
+        if blocks:
+            counter = self.add(chosen(config.counter, SpikeCounter), "counter", config.counter)
+            counter.arrays = self.arrays
         self.gather([arrays.sums_out for arrays in self.arrays], self.memory.sums_in)
         self.connect(self.memory.room_out, self.sequencer.room_in)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from arch.tokens import Image, Sums, Window, images_of
 from simcore import Component, In, Operation, Out, Process, process
+from simcore.commands import DONE
 
 
 class BeatComponent(Component):
@@ -33,7 +34,7 @@ class BeatComponent(Component):
 
 
 class Sequencer(BeatComponent):
-    """Begins a layer's images, and drives its arrays step by step.
+    """Begins a layer's images: its arrays then take all steps of one, as soon as they can.
 
     steps : of an image
     begun : tick in which each image was begun
@@ -57,8 +58,8 @@ class Sequencer(BeatComponent):
 
     @process
     def serve(self) -> Process:
-        """Wait until all is there, then for the beat; then take step after step."""
-        self.begun = []
+        """Wait until all is there, then for the beat; then ask for all steps."""
+        self.begun, put = [], self.step_out.put
         for image in images_of(self):
             yield self.room_in.get()
             for port in self.image_in:
@@ -67,7 +68,9 @@ class Sequencer(BeatComponent):
                 yield wait
             self.begun.append(self.simulation.engine.now)
             for step in range(image * self.steps, (image + 1) * self.steps):
-                yield self.step_out.put(step)
+                wait = put(step)
+                if wait is not DONE:  # which it is: there is room for all steps of an image
+                    yield wait
 
 
 class MemorySubarrays(Component):

@@ -103,7 +103,7 @@ class _Plan:
 
     def _row(self, stage: Stage, copies: int, depths: Mapping[tuple[str, int], int]) -> MapRow:
         row = map_row(stage, self.tilings.get(stage.name), copies, depths, self.config.activation_bits)
-        return replace(row, arrays=row.arrays * self.config.arrays_per_block, steps=-(-row.steps // copies))
+        return replace(row, arrays=row.arrays * self.config.arrays_per_block)
 
     # -- copies ----------------------------------------------------------------------------------------------
 
