@@ -1,7 +1,7 @@
 """Training in 16 bit fixed point: what can be trained, where binary points lie, and what must come out."""
 
 from workloads.training.chain import TrainedStage, chain_macs, trained_stages
-from workloads.training.fixed_point import LARGEST_CODE, Codes, stored
+from workloads.training.fixed_point import LARGEST_CODE, Codes, kept, stored
 from workloads.training.fixed_training import (
     Trained,
     batch_losses,
@@ -27,6 +27,7 @@ __all__ = [
     "batches",
     "chain_macs",
     "forward_outputs",
+    "kept",
     "loss_error",
     "plan_training",
     "stored",

@@ -46,7 +46,7 @@ def train(plan: TrainingPlan, inputs: Codes, labels: NDArray[np.int64]) -> Train
         error = loss_error(plan, outputs[-1], labels[batch]).reshape(maps[-1][-1].shape)
         for i in reversed(range(len(plan.stages))):
             stage, own = plan.stages[i], plan.numbers[i]
-            error = error_before_stage_ends(stage, maps[i], error)
+            error = kept(error_before_stage_ends(stage, maps[i], error))  # pools may add several up
             gradient = stored(gradient_sums(stage, read[i], error, own.one), own.gradient_shift)
             if i:
                 error = stored(input_error_sums(stage, error, weights[i]), own.error_shift)

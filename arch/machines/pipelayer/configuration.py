@@ -13,6 +13,7 @@ from arch.converters import ADCConfig, Range
 from arch.core import Detail
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.pipelayer.table import AREA_MM2, BLOCKS, READ_NS, READ_PJ, WRITE_NJ, WRITE_NS
+from arch.machines.pipelayer.training_config import TrainingConfig
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 from simcore.clocks import tick_of
 
@@ -140,6 +141,10 @@ class PipeLayerConfig(Config):
     array: SpikingArrayConfig = component_part("spiking-array", doc="the arrays that compute")
     counter: CounterConfig = component_part("spike-counter", doc="of each bitline")
     memory: MemoryConfig = param(MemoryConfig(), unit="", doc="the arrays that store")
+    mode: Literal["inference", "training"] = param(
+        "inference", unit="one of", doc="training: errors go back, and weights change behind each batch"
+    )
+    training: TrainingConfig = param(TrainingConfig(), unit="", doc="how weights are changed in that mode")
 
     @property
     def encoding(self) -> Encoding:
@@ -207,6 +212,11 @@ class PipeLayerConfig(Config):
             _ = self.encoding, self.streaming
         except ConfigError as error:
             raise ValueError(str(error)) from None
+        if self.mode == "training" and (self.weight_bits, self.activation_bits) != (16, 16):
+            raise ValueError(
+                f"has weight_bits {self.weight_bits} and activation_bits {self.activation_bits}, but mode "
+                "training computes with 16; set both to 16"
+            )
         if not self.values_per_row:
             raise ValueError(
                 f"has memory.cols {self.memory.cols}, but a value takes {self.cells_per_value} cells; widen "

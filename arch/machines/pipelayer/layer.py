@@ -5,14 +5,14 @@ from __future__ import annotations
 from arch.machines.pipelayer.arrays import SpikeCounter, SpikingArrays
 from arch.machines.pipelayer.configuration import PipeLayerConfig
 from arch.machines.pipelayer.parts import MemorySubarrays, Sequencer
-from arch.machines.pipelayer.schedule import LayerPlan
+from arch.machines.pipelayer.schedule import ImageWork, LayerPlan
 from arch.mapping.tiling import Block
 from arch.parts import chosen
 from simcore import Component, PartConfig
 
 
-class Layer(Component):
-    """One layer of the network, at work on one image in each beat.
+class ArrayWork(Component):
+    """Products of one matrix, of one image in each beat.
 
     An array takes a step while the results of the one before are written; what is between them, subtractor,
     look-up table and running maximum, takes no time of its own.
@@ -20,7 +20,9 @@ class Layer(Component):
     arrays : of all copies; one process, or one for each array; without weights one that only counts steps
     """
 
-    def lay_out(self, config: PipeLayerConfig, plan: LayerPlan, blocks: tuple[Block, ...], beat: int) -> None:
+    plan: ImageWork
+
+    def lay_out(self, config: PipeLayerConfig, plan: ImageWork, blocks: tuple[Block, ...], beat: int) -> None:
         """Build and wire the parts.
 
         blocks : of one copy
@@ -69,3 +71,9 @@ class Layer(Component):
         """Return the multiply-accumulates that its arrays did."""
         products = sum(arrays.weight_products for arrays in self.arrays)
         return products // self.settings.arrays_per_block
+
+
+class Layer(ArrayWork):
+    """One layer of the network."""
+
+    plan: LayerPlan

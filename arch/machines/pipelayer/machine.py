@@ -9,6 +9,8 @@ from arch.machine import (
     MachineRun,
     NetworkMap,
     RunOptions,
+    TrainingReport,
+    TrainingValues,
     Values,
     images_of_pixels,
     register_machine,
@@ -16,8 +18,11 @@ from arch.machine import (
 from arch.machines.pipelayer.chips import PipeLayerChips
 from arch.machines.pipelayer.configuration import PipeLayerConfig
 from arch.machines.pipelayer.plan import PipeLayerMap, map_network
+from arch.machines.pipelayer.training_chips import TrainingChips
+from arch.machines.pipelayer.training_plan import TrainingMap, map_training
 from simcore import PartConfig, Simulation, clock
 from workloads import LoweredNetwork
+from workloads.training import TrainingRule
 
 #: Clock domains: time slots of reads are the reference, all parts count in the divisor of reads and writes.
 SLOTS, CONTROL = "slot", "control"
@@ -49,7 +54,7 @@ class PipeLayer(Machine):
 
         raises : MappingError for a network without layers, or one that the chips do not hold
         """
-        return map_network(self.config, network)
+        return (map_training if self.training else map_network)(self.config, network)
 
     def simulate(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
@@ -75,10 +80,46 @@ class PipeLayer(Machine):
             outputs=None if outputs is None else images_of_pixels(outputs, placed.stages[-1].shape),
             macs=chips.macs(),
             peaks={
-                layer.memory.path: layer.memory.peak * sum(t.shape[1] * t.shape[2] for t in layer.plan.stored)
+                layer.memory.path: layer.memory.peak * layer.plan.stored_pixels
                 for layer in chips.layers.values()
             },
             arrays=computed.array_report() if computed is not None else None,
+        )
+
+    @property
+    def training(self) -> TrainingRule | None:
+        """How it changes weights, None in inference."""
+        return self.config.training.rule if self.config.mode == "training" else None
+
+    def train(
+        self, placed: NetworkMap, images: int, values: TrainingValues | None, options: RunOptions
+    ) -> MachineRun:
+        """Build the chips, and let `images` pass through them forward and back."""
+        assert isinstance(placed, TrainingMap)
+        simulation = self.simulation(options)
+        chips = simulation.build(TrainingChips, PartConfig(), clock=CONTROL)
+        chips.lay_out(self.config, placed, images)
+        computed = chips.attach(values) if values is not None else None
+        simulation.laws.append(
+            lambda: ("MACs done = forward + error + gradient x images", placed.macs * images, chips.macs())
+        )
+        if options.built is not None:
+            options.built()
+        outcome = simulation.run()
+        return MachineRun(
+            outcome=outcome,
+            accepted=chips.layers[0].sequencer.begun,
+            completed=chips.end.completed,
+            outputs=None if computed is None else computed.outputs,
+            macs=chips.macs(),
+            peaks={layer.memory.path: layer.memory.peak * layer.plan.stored_pixels for layer in chips.layers},
+            training=TrainingReport(
+                updates=chips.end.updates,
+                beats=chips.end.updates[-1] // placed.beat,
+                update_beats=placed.update_beats,
+                held={layer.plan.name: (layer.memory.peak, max(layer.memory.held)) for layer in chips.layers},
+                weights=None if computed is None else computed.final_weights(),
+            ),
         )
 
     def simulation(self, options: RunOptions) -> Simulation:

@@ -38,6 +38,8 @@ class Sequencer(BeatComponent):
 
     steps : of an image
     begun : tick in which each image was begun
+    release_out : images that are read from when they are begun, for the last time; None where memory tells
+    take : takes over the values that are read then, None without
     """
 
     family = "control"
@@ -48,6 +50,8 @@ class Sequencer(BeatComponent):
     steps: int = 1
     begun: list[int]
     image_in: Sequence[Any] = ()
+    release_out: Any = None
+    take: Callable[[int], None] | None = None
 
     def lay_out(self, sources: int) -> None:
         """Set up a port `image_in[i]` for each layer that is read."""
@@ -55,6 +59,10 @@ class Sequencer(BeatComponent):
             self.port(In(Image, doc="images that are complete in memory"), f"image_in[{i}]")
             for i in range(sources)
         ]
+
+    def release_early(self) -> None:
+        """Set up `release_out`: rows that are read here are read ahead of those that take their place."""
+        self.release_out = self.port(Out(Image, doc="images that are read from now on"), "release_out")
 
     @process
     def serve(self) -> Process:
@@ -67,6 +75,10 @@ class Sequencer(BeatComponent):
             if (wait := self.next_beat()) is not None:
                 yield wait
             self.begun.append(self.simulation.engine.now)
+            if self.take is not None:
+                self.take(image)
+            if self.release_out is not None:
+                yield self.release_out.put(image)
             for step in range(image * self.steps, (image + 1) * self.steps):
                 wait = put(step)
                 if wait is not DONE:  # which it is: there is room for all steps of an image
@@ -125,10 +137,11 @@ class MemorySubarrays(Component):
             for port, held in zip(self.released_in, self.held, strict=True):
                 if image >= held:
                     yield port.get()
-            self.peak = max(self.peak, image + 1 - self._released)
             yield self.room_out.put(image)
             for step, (ticks, values) in enumerate(steps):
                 yield self.sums_in.get()
+                if not step:
+                    self.peak = max(self.peak, image + 1 - self._released)
                 if self.compute is not None:
                     self.compute(image, step)
                 if step == last and self.release_out is not None:

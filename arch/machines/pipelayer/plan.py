@@ -50,10 +50,10 @@ def map_network(config: PipeLayerConfig, network: LoweredNetwork) -> PipeLayerMa
 
     raises : MappingError for a network without layers, or one that the chips do not hold
     """
-    return _Plan(config, network).map()
+    return Planner(config, network).map()
 
 
-class _Plan:
+class Planner:
     """The parallelism granularity of all layers, and what follows from it."""
 
     def __init__(self, config: PipeLayerConfig, network: LoweredNetwork) -> None:

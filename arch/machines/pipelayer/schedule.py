@@ -8,6 +8,7 @@ next one.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,14 +40,68 @@ class Stored:
         return prod(self.shape)
 
 
+class ImageWork(ABC):
+    """What arrays with memory behind them do with one image: steps, and results that are written meanwhile.
+
+    sources : images held of each layer, or of the network's input, that it reads; by name
+    copies : of its arrays, each of which takes a window a step
+    """
+
+    config: PipeLayerConfig
+    sources: Mapping[str, int]
+    copies: int
+
+    @property
+    @abstractmethod
+    def windows(self) -> int:
+        """Windows of an image."""
+
+    @property
+    @abstractmethod
+    def values(self) -> NDArray[np.int64]:
+        """Values that are written behind each step, (steps,)."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of an image."""
+        return -(-self.windows // self.copies)
+
+    @property
+    def windows_of_steps(self) -> NDArray[np.int64]:
+        """Windows that each step takes, (steps,): all copies', but for the last."""
+        return np.minimum(self.copies, self.windows - self.copies * np.arange(self.steps))
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of subarrays that those are, (steps,)."""
+        return np.asarray(-(-self.values // self.config.values_per_row))
+
+    @property
+    def subarrays(self) -> int:
+        """Memory subarrays that take an image's results by turns; further images have as many each."""
+        config = self.config
+        held = -(-int(self.values.sum()) // (config.values_per_row * config.memory.rows))
+        if config.memory.subarrays == "parallel":
+            held = max(held, int(self.rows.max(initial=0)))
+        return max(held, 1)
+
+    @cached_property
+    def write_ticks(self) -> NDArray[np.int64]:
+        """Control cycles for which the results of each step are written, (steps,)."""
+        return np.asarray(-(-self.rows // self.subarrays) * self.config.write_ticks)
+
+    @cached_property
+    def ticks(self) -> int:
+        """Control cycles of one image, if nothing holds it up: the last step's results are written."""
+        return image_ticks(self.config.product_ticks, self.write_ticks.tolist())
+
+
 @dataclass(frozen=True, eq=False)
-class LayerPlan:
+class LayerPlan(ImageWork):
     """One layer.
 
     stages : it does, the one it is named after first
-    sources : images held of each layer, or of the network's input, that it reads; by name
     level : layers in front of it on the longest way
-    copies : of its arrays, each of which takes a window a step
     stored : what it leaves in memory
     """
 
@@ -73,14 +128,9 @@ class LayerPlan:
         return self.stages[0].steps
 
     @property
-    def steps(self) -> int:
-        """Steps of an image."""
-        return -(-self.windows // self.copies)
-
-    @property
-    def windows_of_steps(self) -> NDArray[np.int64]:
-        """Windows that each step takes, (steps,): all copies', but for the last."""
-        return np.minimum(self.copies, self.windows - self.copies * np.arange(self.steps))
+    def stored_pixels(self) -> int:
+        """Pixels that it leaves in memory for an image."""
+        return sum(tensor.shape[1] * tensor.shape[2] for tensor in self.stored)
 
     @cached_property
     def finished(self) -> Mapping[str, NDArray[np.int64]]:
@@ -97,30 +147,6 @@ class LayerPlan:
         """Values that are written behind each step, (steps,)."""
         written = [self.finished[tensor.stage] * tensor.shape[0] for tensor in self.stored]
         return np.sum(written, axis=0) if written else np.zeros(self.steps, np.int64)
-
-    @cached_property
-    def rows(self) -> NDArray[np.int64]:
-        """Rows of subarrays that those are, (steps,)."""
-        return np.asarray(-(-self.values // self.config.values_per_row))
-
-    @property
-    def subarrays(self) -> int:
-        """Memory subarrays that take an image's results by turns; further images have as many each."""
-        config = self.config
-        held = -(-int(self.values.sum()) // (config.values_per_row * config.memory.rows))
-        if config.memory.subarrays == "parallel":
-            held = max(held, int(self.rows.max(initial=0)))
-        return max(held, 1)
-
-    @cached_property
-    def write_ticks(self) -> NDArray[np.int64]:
-        """Control cycles for which the results of each step are written, (steps,)."""
-        return np.asarray(-(-self.rows // self.subarrays) * self.config.write_ticks)
-
-    @cached_property
-    def ticks(self) -> int:
-        """Control cycles of one image, if nothing holds the layer up: the last step's results are written."""
-        return image_ticks(self.config.product_ticks, self.write_ticks.tolist())
 
 
 def finished_by(stages: Sequence[Stage]) -> Mapping[str, NDArray[np.int64]]:
