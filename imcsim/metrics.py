@@ -118,6 +118,8 @@ def fingerprint(
         "completed": run.completed,
         "outputs": None if run.outputs is None else array_digest(run.outputs),
     }
+    if run.training is not None and run.training.weights is not None:
+        content["weights"] = [array_digest(weights) for weights in run.training.weights]
     if arrivals is not None:
         content["arrivals"] = arrivals
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,7 +1,8 @@
 """Run directories: results as files, put in place together or not at all, and read back.
 
 `summary.json`, `config.yaml` (repeats the run), `units.csv` (a row a unit, cycles by state), and of runs that
-have them `activity.npz` (every interval) and `outputs.npz` (`outputs` in float32, `quantised` codes).
+have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes) and
+`weights.npz` (what was trained, an array `layer.parameter` each).
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from simcore.errors import FileError
 from simcore.files import write_atomically
 from traces import load_activity, save_activity
 from workloads.npz import read_npz, write_npz
+from workloads.zoo.catalogue import read_parameters, write_parameters
 
-SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS = (
+SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS = (
     "summary.json",
     "config.yaml",
     "units.csv",
     "activity.npz",
     "outputs.npz",
+    "weights.npz",
 )
 #: What exporters add; it belongs to the run and goes with it.
 EXPORTED = (
@@ -41,7 +44,7 @@ EXPORTED = (
     ),
     "trace.json",
 )
-_OURS = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, *EXPORTED)
+_OURS = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, *EXPORTED)
 _STAGE = ".imcsim-"
 _COLUMNS = ("path", "kind", "family", "layer")
 
@@ -91,6 +94,8 @@ class RunFolder:
             save_activity(stage / ACTIVITY, run.activity)
         if run.outputs is not None and run.quantised is not None:
             write_npz(stage / OUTPUTS, {"outputs": run.outputs, "quantised": run.quantised})
+        if run.parameters is not None:
+            write_parameters(stage / WEIGHTS, run.parameters)
         _write_text(stage / SUMMARY, json.dumps(run.summary, indent=2) + "\n")
         try:
             # Without a summary no reader takes the directory for a result: it goes first and comes last.
@@ -159,6 +164,7 @@ def read_folder(folder: Path) -> RunRecord:
         activity=_if_there(folder / ACTIVITY, load_activity),
         outputs=arrays.get("outputs"),
         quantised=arrays.get("quantised"),
+        parameters=_if_there(folder / WEIGHTS, read_parameters),
     )
 
 

@@ -44,7 +44,9 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield "inputs", Text(s["inputs"])
     if s["accuracy"] is not None:
         shares = {"golden reference": s["golden_accuracy"], "floating point": s["float_accuracy"]}
-        others = ", ".join(f"{name} {100 * share:.4g}%" for name, share in shares.items())
+        others = ", ".join(
+            f"{name} {100 * share:.4g}%" for name, share in shares.items() if share is not None
+        )
         yield "accuracy", f"{100 * s['accuracy']:.4g}% ({others})"
     if s["outputs_match_golden"] is not None:
         match = s["outputs_match_golden"]
@@ -54,6 +56,8 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
             if match
             else Text("differ from the golden reference", "bold red" if s["values"] == "ideal" else ""),
         )
+    if s["training"] is not None:
+        yield from _training(s["training"])
     if s["conversions"] is not None:
         share = 100 * s["clipped_conversions"] / max(s["conversions"], 1)
         yield "conversions", f"{s['conversions']:,}, {share:.3g} % of them clipped"
@@ -84,6 +88,17 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     took = {"simulating": s["wall_s"], "setting up": s["setup_s"], "compiling": s["compile_s"]}
     took_text = ", ".join(f"{_si(seconds, 's', 3)} {name}" for name, seconds in took.items() if seconds)
     yield "took", f"{took_text}; {s['events']:,} events of {s['units']} units"
+
+
+def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
+    """Yield what training did, and what came of it."""
+    updates = f"{t['batches']} batch{'es' if t['batches'] > 1 else ''}"
+    yield "training", f"{updates} of {t['batch']} in {t['beats']:,} beats, {t['images_per_s']:,.0f} images/s"
+    if t["loss"] is not None:
+        yield "loss", f"{t['loss'][0]:.4g} in the first batch, {t['loss'][-1]:.4g} in the last"
+        for label, gain in (("learned", t["accuracy"]), ("unseen", t["unseen_accuracy"])):
+            if gain is not None:
+                yield label, f"{100 * gain['before']:.4g}% right before, {100 * gain['after']:.4g}% after"
 
 
 def _rates(s: dict[str, Any]) -> Iterator[str]:
