@@ -44,17 +44,20 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield "inputs", Text(s["inputs"])
     if s["accuracy"] is not None:
         shares = {"golden reference": s["golden_accuracy"], "floating point": s["float_accuracy"]}
-        others = ", ".join(
-            f"{name} {100 * share:.4g}%" for name, share in shares.items() if share is not None
-        )
-        yield "accuracy", f"{100 * s['accuracy']:.4g}% ({others})"
+        known = {name: share for name, share in shares.items() if share is not None}
+        others = ", ".join(f"{name} {100 * share:.4g}%" for name, share in known.items())
+        when = "" if s["training"] is None else " while it learned"
+        yield "accuracy", f"{100 * s['accuracy']:.4g}%{when} ({others})"
     if s["outputs_match_golden"] is not None:
         match = s["outputs_match_golden"]
+        whose = "" if s["training"] is None else "and weights "
         yield (
             "outputs",
-            "equal the golden reference bit for bit"
+            f"{whose}equal the golden reference bit for bit"
             if match
-            else Text("differ from the golden reference", "bold red" if s["values"] == "ideal" else ""),
+            else Text(
+                f"{whose}differ from the golden reference", "bold red" if s["values"] == "ideal" else ""
+            ),
         )
     if s["training"] is not None:
         yield from _training(s["training"])

@@ -93,7 +93,7 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     for name in ("slots", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in placed.rows:
-        sources, slots, sizes = zip(*row.buffers, strict=True)
+        sources, slots, sizes = zip(*row.buffers, strict=True) if row.buffers else ((), (), ())
         table.add_row(
             f"{row.stage} " if row.copies == 1 else f"{row.stage} x{row.copies} ",
             row.work.replace(" + ", "\n"),

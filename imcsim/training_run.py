@@ -39,13 +39,13 @@ def check_training(config: RunConfig, machine: Machine) -> None:
 def training_inputs(network: Network, images: int, data: str | Dataset | None) -> RunInputs:
     """Return the first `images` of a file or other data, else of those the network may be trained on.
 
-    raises : FileError for a bad file, WorkloadError for images that are too few, do not fit, or have no labels
+    raises : FileError for a bad file, WorkloadError for images that are too few, do not fit or have no labels
     """
     name = f"{network.dataset}-train"
     if data is None and name not in datasets:
         raise WorkloadError(
-            f"training needs images with labels, but {network.name} brings none; give it --data FILE.npz with "
-            "inputs and labels, or train with --values off"
+            f"training needs images with labels, but {network.name} brings none; give it --data FILE.npz "
+            "with inputs and labels, or train with --values off"
         )
     given = datasets[name]() if data is None else data
     dataset = given if isinstance(given, Dataset) else read_data(given)
@@ -91,7 +91,7 @@ class TrainingMaterial:
         return (outputs * 2.0 ** -self.values.plan.numbers[-1].outputs).astype(np.float32)
 
     def judgement(self, run: MachineRun) -> dict[str, Any]:
-        """Return how the machine's outputs and weights compare with the reference, and outputs with labels."""
+        """Return how outputs and weights compare with the reference, and outputs with labels."""
         values, report = self.values, run.training
         assert run.outputs is not None
         assert report is not None
