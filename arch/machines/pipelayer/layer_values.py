@@ -65,17 +65,15 @@ class LayerValues:
 
     def _link(self, plan: LayerPlan, stage: Stage) -> _Link:
         """Return a stage of a layer, whose pixels go to those of its readers that are added later."""
-        memories = []
-        for operand in stage.operands:
-            memory = self.run.memory(operand, self._depth(plan, stage, operand.source), lambda: 0)
-            memories.append(memory)
+        memories = [self.run.memory(o, self._depth(stage, o.source), lambda: 0) for o in stage.operands]
+        blocks = self._blocks(stage)
+        work = self.run.add(stage, memories, 1, blocks, plan.copies)
+        for operand, memory in zip(stage.operands, memories, strict=True):
             if operand.source in self._readers:
                 self._readers[operand.source].append(memory.store)
             else:  # the inputs lie in main memory from the start
                 for pixel in range(self.images * operand.firing.pixels):
                     memory.store(pixel)
-        blocks = self._blocks(stage)
-        work = self.run.add(stage, memories, 1, blocks, plan.copies)
         readers = self._readers[stage.name]
         if stage is self.placed.stages[-1]:
             readers.append(lambda pixel: self.outputs.__setitem__(pixel, work.output[0]))
@@ -85,7 +83,7 @@ class LayerValues:
             multiply = [work.multiplier(copy, blocks) for copy in range(replicas)]
         return _Link(stage, work, multiply, readers)
 
-    def _depth(self, plan: LayerPlan, stage: Stage, source: str) -> int:
+    def _depth(self, stage: Stage, source: str) -> int:
         """Return the slots [pixel] of what a stage reads; of the inputs there are all images."""
         place = next(place for place, operand in enumerate(stage.operands) if operand.source == source)
         depth = self.placed.depths[stage.name, place]

@@ -102,7 +102,11 @@ class Planner:
         )
 
     def _row(self, stage: Stage, copies: int, depths: Mapping[tuple[str, int], int]) -> MapRow:
-        row = map_row(stage, self.tilings.get(stage.name), copies, depths, self.config.activation_bits)
+        in_memory = {
+            (stage.name, place): 0 if self._within(stage, o.source) else depths[stage.name, place]
+            for place, o in enumerate(stage.operands)
+        }
+        row = map_row(stage, self.tilings.get(stage.name), copies, in_memory, self.config.activation_bits)
         return replace(row, arrays=row.arrays * self.config.arrays_per_block)
 
     # -- copies ----------------------------------------------------------------------------------------------
@@ -210,9 +214,11 @@ class Planner:
         held = {tensor.stage: tensor.images for layer in layers.values() for tensor in layer.stored}
         depths: dict[tuple[str, int], int] = {}
         for stage in self.stages:
-            home = self.homes[stage.name]
             for place, o in enumerate(stage.operands):
-                within = self.homes.get(o.source) == home
-                images = 1 if within else held.get(o.source, 1)
+                images = 1 if self._within(stage, o.source) else held.get(o.source, 1)
                 depths[stage.name, place] = o.firing.pixels * images
         return depths
+
+    def _within(self, stage: Stage, source: str) -> bool:
+        """Whether what a stage reads is made in its own layer, so that it passes by and is in no memory."""
+        return self.homes.get(source) == self.homes[stage.name]
