@@ -151,8 +151,7 @@ class TrainingChips(Component):
             self.connect(self.end.update_out, update.update_in)
             self.connect(update.release_out, work.memory.released_in[0], depth=self.images)
         self.gather([update.updated_out for update in self.updates], self.end.updated_in)
-        if self.images > 1:
-            self.connect(self.end.next_out, self.inputs.next_in)
+        self.connect(self.end.next_out, self.inputs.next_in)
 
     # -- what comes of it ------------------------------------------------------------------------------------
 
