@@ -16,6 +16,7 @@ from arch.machines.isaac import Budgets, IsaacConfig
 from arch.machines.pipelayer import PipeLayer, PipeLayerConfig, PipeLayerMap
 from imcsim.simulate import run
 from imcsim.targets import Target
+from imcsim.training_targets import published_training
 from workloads import Conv2d, Input, Layer, Linear, Network, Window, lower, networks
 
 _READ = "read, in notes on the paper"
@@ -27,10 +28,11 @@ _CARD_TOPS, _CARD_WATTS = 8.873, 180.0
 
 
 def published_pipelayer() -> Iterator[Target]:
-    """Yield peaks, arrays and steps of the worked example, beats of images, and what is only reported."""
+    """Yield peaks, arrays and steps of the worked example, beats and memory, and what is only reported."""
     yield from _peaks()
     yield from _example()
     yield from _inference()
+    yield from published_training()
     yield from _reported()
 
 

@@ -23,6 +23,7 @@ CONTRACT = {
 }  # fmt: skip
 ADDED = {
     "history",
+    "training",
     "inputs",
     "interrupted",
     "reached",
@@ -55,6 +56,7 @@ def test_what_does_not_apply_is_null() -> None:
     assert empty == {
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
+        "training",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 

@@ -58,6 +58,9 @@ def test_pipelayer_equals_its_worked_example_and_its_formulas_and_reaches_its_pe
     assert "derived from it" in targets["P1.CE"].what
     assert targets["P4.test.L16N13"].published == 13 + 16 - 1
     assert targets["P4.test-alone.L16N13"].published == 13 * 16
+    assert targets["P4.train.L3N640B32"].published == 20 * (2 * 3 + 32 + 1)
+    assert targets["P4.train-alone.L3N640B32"].published == (2 * 3 + 1) * 640 + 20
+    assert [targets[f"P4.held.l{level}"].published for level in range(1, 6)] == [9, 7, 5, 3, 1]
 
 
 @pytest.fixture
