@@ -126,7 +126,9 @@ def _reported() -> Iterator[Target]:
     """Yield what is published over a graphics card, and the gain of the pipeline."""
     summaries = {name: _summary(name) for name in ("alexnet", "vgg16")}
     for name, summary in summaries.items():
-        what = f"speed over a GTX 1080, mean of 10 networks; simulated: {name}, over the card at its peak"
+        chips = round(summary["area_mm2"]["total"] / 82.63)
+        what = "speed over a GTX 1080, mean of 10 networks; simulated: "
+        what += f"{name} on {chips} chips, over the card at its peak"
         yield Target(f"P5.{name}", what, 42.45, summary["tops"] / _CARD_TOPS, "report", _READ)
     for name, summary in summaries.items():
         card = 2 * summary["macs"] / (_CARD_TOPS * 1e12) * _CARD_WATTS

@@ -53,8 +53,8 @@ class SpikingArrays(AnalogCrossbar):
             yield self.sums_out.put(step)
 
     def phase(self, items: int) -> tuple[int, ...]:
-        """Return the step of the present image."""
-        return (self.mvm.count - items * len(self.windows_of_steps),)
+        """Return the windows taken of the present image."""
+        return (self.windows.count - items * sum(self.windows_of_steps),)
 
     @property
     def weight_products(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import ceil
 
 from arch.machine import MapRow, NetworkMap, PredictedInterval
@@ -122,9 +123,9 @@ class Planner:
         chips = needed if config.chips == "auto" else config.chips
         self._insist(chips, least, "one copy of each layer")
         by_rule = within_budget(self.loads, chips * config.blocks, self.given)
+        scale = Fraction(str(config.parallelism))
         copies = {
-            name: self.given.get(name)
-            or min(max(ceil(config.parallelism * by_rule.copies[name]), 1), load.steps)
+            name: self.given.get(name) or min(max(ceil(scale * by_rule.copies[name]), 1), load.steps)
             for name, load in self.loads.items()
         }
         blocks = sum(load.cores * copies[name] for name, load in self.loads.items())

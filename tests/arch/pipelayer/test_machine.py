@@ -182,12 +182,19 @@ def test_counters_lose_nothing_unless_they_are_narrower_than_the_largest_sum() -
     assert golden
     assert run.arrays is not None
     assert run.arrays.clipped == 0
+    assert run.arrays.conversions == run.outcome.energy.actions["layer[conv].counter"]["conversion"]
     assert device_run({"counter": {"bits": 11}})[1]
     assert not device_run({"counter": {"bits": 10}})[1]
 
 
 def test_cells_with_noise_change_outputs_but_no_cycle() -> None:
     run, golden = device_run({"array": {"device": {"kind": "rram"}}})
+    assert not golden
+    assert run.completed == device_run({})[0].completed
+
+
+def test_wires_that_resist_change_outputs() -> None:
+    run, golden = device_run({"array": {"wires": {"bitline": 1e-3}}})
     assert not golden
     assert run.completed == device_run({})[0].completed
 

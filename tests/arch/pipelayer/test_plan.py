@@ -95,8 +95,11 @@ def test_granularity_is_scaled_between_one_copy_and_one_for_each_window() -> Non
     usual = copies(1)
     assert copies(0) == [1, 1, 1, 1]
     assert copies(0.5) == [ceil(n / 2) for n in usual]
-    assert copies(2) == [min(2 * n, most) for n, most in zip(usual, (256, 64, 16, 1), strict=True)]
-    assert copies(1e9) == [256, 64, 16, 1]
+    windows = (256, 64, 16, 1)
+    assert copies(2) == [min(2 * n, most) for n, most in zip(usual, windows, strict=True)]
+    exact = [-(-11 * n // 10) for n in usual]  # whatever 1.1 is in binary
+    assert copies(1.1) == [min(n, most) for n, most in zip(exact, windows, strict=True)]
+    assert copies(1e9) == list(windows)
     assert copies(2, layers={"conv0": {"replication": 5}})[0] == 5
 
 
