@@ -58,7 +58,7 @@ class PipeLayerChips(Component):
                 layer.sequencer.image_in, layer.plan.sources.items(), strict=True
             ):
                 if source not in self.layers:
-                    self.connect(self.inputs.image_out, port, depth=images)
+                    self.connect(self.inputs.image_out, port, depth=self.images)  # all are there
                     continue
                 self.connect(self.layers[source].memory.image_out, port, depth=images)
                 self.connect(layer.memory.release_out, next(free[source]), depth=images + 1)

@@ -192,7 +192,9 @@ class Inputs(Component):
         for image in images_of(self):
             if image and self.done_in is not None:
                 yield self.done_in.get()
-            yield self.image_out.put(image)
+            wait = self.image_out.put(image)
+            if wait is not DONE:  # which it is: nobody has to make room for an input
+                yield wait
 
 
 class Outputs(BeatComponent):
