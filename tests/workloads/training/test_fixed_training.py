@@ -32,6 +32,15 @@ from workloads.training import (
     train,
     trained_stages,
 )
+from workloads.training.losses import real_output_error
+from workloads.training.stage_arithmetic import (
+    error_before_stage_ends,
+    gradient_sums,
+    input_error_sums,
+    pooled,
+    rectified,
+    weighted_sums,
+)
 
 
 def planned(network: Network, rule: TrainingRule = RULE, images: int = 640) -> TrainingPlan:
@@ -92,6 +101,39 @@ def test_reported_losses_are_those_of_the_float_reference_but_for_roundings(loss
     found = train(plan, plan.input_codes(inputs), labels)
     assert found.losses.shape == (1,)
     assert found.losses[0] == pytest.approx(float_loss(plan, plan.start, 32), abs=2e-3)
+
+
+def float_training(plan: TrainingPlan, inputs: np.ndarray, labels: np.ndarray) -> list[float]:
+    """Return the loss of each batch when the same start is trained in double precision."""
+    weights = [codes * 2.0**-own.weights for codes, own in zip(plan.start, plan.numbers, strict=True)]
+    losses = []
+    for batch in batches(len(inputs), plan.rule.batch):
+        read, maps = [inputs[batch].astype(np.float64)], []
+        for stage, w in zip(plan.stages, weights, strict=True):
+            maps.append(pooled(stage, rectified(stage, weighted_sums(stage, read[-1], w, 1.0))))
+            read.append(maps[-1][-1])
+        y = read.pop().reshape(len(read[0]), -1)
+        losses.append(float(np.mean(np.log(np.exp(y).sum(axis=1)) - y[np.arange(len(y)), labels[batch]])))
+        error = real_output_error(y, labels[batch], "softmax").reshape(maps[-1][-1].shape)
+        for i in reversed(range(len(weights))):
+            error = error_before_stage_ends(plan.stages[i], maps[i], error)
+            gradient = gradient_sums(plan.stages[i], read[i], error, 1.0).mean(axis=0)
+            if not plan.biased[i]:
+                gradient[-1] = 0.0
+            error = input_error_sums(plan.stages[i], error, weights[i])
+            weights[i] = weights[i] - 2.0**-plan.rule.learning_rate_shift * gradient
+    return losses
+
+
+@pytest.mark.parametrize("make", [lambda: networks["digits-mlp"](), digits_conv])
+@pytest.mark.parametrize("seed", range(4))
+def test_sixteen_bits_follow_double_precision_over_twenty_batches(
+    make: Callable[[], Network], seed: int
+) -> None:
+    """At a small rate, where 16 bits would starve first: larger ones make more of any difference."""
+    plan, (inputs, labels) = planned(make(), trained_by(learning_rate_shift=4, seed=seed)), digits(640)
+    found = train(plan, plan.input_codes(inputs), labels).losses
+    assert np.abs(found - float_training(plan, inputs, labels)).max() < 0.01
 
 
 @pytest.mark.parametrize(("make", "share"), [(lambda: networks["digits-mlp"](), 0.5), (digits_conv, 0.7)])
