@@ -18,7 +18,6 @@ class OutputError(BeatComponent):
     write_ticks, values : control cycles, and errors that are written for an image
     writes_per_value, write_nj : spikes for one, and energy of a spike
     compute : computes an image's error, None in a run without values
-    held : images whose errors lie in memory
     """
 
     family = "memory"
