@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.machine import Machine, MachineRun
+from arch.machine import Machine, MachineRun, NetworkMap
 from simcore import Activity, Outcome
 from workloads import LoweredNetwork
 
@@ -85,7 +85,17 @@ def rates(run: MachineRun, stream: StreamMetrics, macs: int) -> dict[str, Any]:
             "by_layer": outcome.energy.by_layer,
         },
         "area_mm2": {"total": area, "by_component": outcome.area.by_component},
-        "power_w": {"mean": power, "peak": None},
+        "power_w": {"mean": power, "static": outcome.energy.static_w, "peak": None},
+    }
+
+
+def use_of_arrays(placed: NetworkMap, tops: float) -> dict[str, Any]:
+    """Return what the machine's arrays could do and how much of it they do, as a summary names it."""
+    peak = None if placed.peak_macs is None else 2 * placed.peak_macs / 1e12
+    return {
+        "chips": placed.chips,
+        "peak_tops": peak,
+        "utilisation": tops / peak if peak else None,
     }
 
 

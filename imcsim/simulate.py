@@ -16,7 +16,7 @@ from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values
 from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
 from imcsim.inputs import RunInputs, run_inputs
-from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics
+from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays
 from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
@@ -223,7 +223,7 @@ class _Job:
                     for layer, (method, reason) in arrays.formulations.items()
                 },
             }
-        self._fill(machine_run, wall_s)
+        self._fill(placed, machine_run, wall_s)
         times = unit_times(machine_run.outcome)
         return Run(self.summary, config, times, machine_run.outcome.activity, outputs, machine_run.outputs)
 
@@ -249,10 +249,11 @@ class _Job:
         )
         return _Material(values, parameters, inputs)
 
-    def _fill(self, machine_run: MachineRun, wall_s: float) -> None:
+    def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:
         """Complete the summary."""
         config, outcome = self.request.config, machine_run.outcome
         stream = stream_metrics(machine_run, config.warmup)
+        achieved = rates(machine_run, stream, self.lowered.macs)
         self.summary |= {
             "fingerprint": fingerprint(
                 self.request.machine,
@@ -268,7 +269,8 @@ class _Job:
             "time_s": outcome.seconds,
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,
-            **rates(machine_run, stream, self.lowered.macs),
+            **achieved,
+            **use_of_arrays(placed, achieved["tops"]),
             "reached": {"cycle": outcome.cycles, "images": config.images},
             "fast_forward": (
                 None if (skip := outcome.fast_forward) is None else skipping(skip, outcome.reference)
