@@ -200,6 +200,10 @@ class Machine(ABC):
         """
         return ()
 
+    def on_one_chip(self) -> Machine:
+        """Return the same machine with a single chip; itself where it never has more, as by default."""
+        return self
+
     @property
     @abstractmethod
     def bits(self) -> tuple[int, int]:

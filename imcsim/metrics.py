@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
@@ -87,6 +88,19 @@ def rates(run: MachineRun, stream: StreamMetrics, macs: int) -> dict[str, Any]:
         "area_mm2": {"total": area, "by_component": outcome.area.by_component},
         "power_w": {"mean": power, "static": outcome.energy.static_w, "peak": None},
     }
+
+
+def energy_of_stream(summary: Mapping[str, Any]) -> float:
+    """Return the energy of one image in a steady stream [J].
+
+    What images cost by themselves is the run's energy without what is drawn all the time, over its images; of
+    the latter each one bears what is drawn in an interval. Filling and draining the pipeline, which a run of
+    few images mostly does, does not count.
+    """
+    static = summary["power_w"]["static"]
+    dynamic = summary["energy_j"]["total"] - static * summary["time_s"]
+    energy: float = dynamic / summary["images"] + static / summary["throughput_per_s"]
+    return energy
 
 
 def use_of_arrays(placed: NetworkMap, tops: float) -> dict[str, Any]:

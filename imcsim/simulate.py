@@ -22,7 +22,7 @@ from imcsim.results import Run
 from imcsim.run_folder import RunFolder
 from imcsim.run_record import empty_summary, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
-from simcore import ConfigError, Deadlock, Progress
+from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
 from workloads import (
     LoweredNetwork,
@@ -117,6 +117,14 @@ def run(
     return result
 
 
+def simulate(request: RunRequest, observe: Callable[[Progress], None] | None = None) -> Run:
+    """Simulate what was requested, and keep no intervals.
+
+    observe : called now and then with the progress
+    """
+    return _Job(request, RunOptions(request.config.engine), observe, time.perf_counter()).run()
+
+
 def map_workload(
     workload: str | Path | Network,
     arch: str | Path | Machine | None = None,
@@ -180,19 +188,7 @@ class _Job:
 
     def _simulated(self) -> Run:
         config, machine = self.request.config, self.request.machine
-        if config.values == "device" and not machine.device_values:
-            raise ConfigError(
-                f"values must be ideal or off on {config.machine_name}, which models no devices, got device"
-            )
-        if config.fast_forward and not machine.skips_periods:
-            raise ConfigError(
-                f"{config.machine_name} cannot skip what repeats, got fast_forward; leave out --fast-forward"
-            )
-        if self.request.arrivals is not None and not machine.awaits_arrivals:
-            raise ConfigError(
-                f"{config.machine_name} has all images from the start, but {self.request.name} tells when "
-                "they arrive; let all requests have cycle 0"
-            )
+        self.request.check_abilities()
         placed = machine.map(self.lowered)
         material = self._material()
         values = material.values if material is not None else None
