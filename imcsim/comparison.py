@@ -27,7 +27,7 @@ from imcsim.resolve import Setting, is_run_file, machine_name, resolve_machine
 from imcsim.result_folder import ResultFolder
 from imcsim.run_request import RunRequest, resolve_request
 from imcsim.simulate import simulate
-from simcore import ConfigError, MappingError, Progress, UnknownNameError
+from simcore import ConfigError, InvalidConfigError, MappingError, Progress, UnknownNameError
 from simcore.registry import near_miss
 from traces import ComparedPanel, plot_comparison, save_figure
 from workloads import Network
@@ -347,7 +347,13 @@ def _machines(
     for each in arch:
         name = each.name if isinstance(each, Machine) else machine_name(each)
         own = settings.get(name, ())
-        given = resolve_machine(each, own)
+        try:
+            given = resolve_machine(each, own)
+        except InvalidConfigError as error:
+            problems = (
+                replace(p, path=f"{name}:{p.path}") if p.source == "--set" else p for p in error.problems
+            )
+            raise InvalidConfigError(tuple(problems), error.where) from None
         given.machine.name = given.name
         machines.append(size.sized(given.machine))
         for path in (parse_setting(s)[0] if isinstance(s, str) else s[0] for s in own):

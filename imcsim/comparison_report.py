@@ -13,8 +13,8 @@ from imcsim.comparison import Comparison, Figures
 from imcsim.comparison_modes import mode_called
 from simcore.units import format_si
 
-#: Machines beside the first one that 80 columns take.
-_BESIDE = 2
+#: Columns of a terminal, of labels, of a figure, of a quotient, and between two of those.
+_SCREEN, _LABEL, _FIGURE, _QUOTIENT, _GAP = 80, 15, 12, 8, 2
 
 
 #: Lines of a block: what people read, its name if quotients are shown, and how its figure is written.
@@ -56,10 +56,17 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
 
 def _groups(machines: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the first machine with those that a table has room for."""
+    """Yield the first machine with as many others as a terminal has room for, at least one."""
     first, *others = machines
-    for start in range(0, max(len(others), 1), _BESIDE):
-        yield (first, *others[start : start + _BESIDE])
+    group, start = [first], _GAP + _LABEL + _GAP + max(_FIGURE, len(first))
+    width = start
+    for machine in others:
+        more = _GAP + max(_FIGURE, len(machine)) + _GAP + _QUOTIENT
+        if len(group) > 1 and width + more > _SCREEN:
+            yield tuple(group)
+            group, width = [first], start
+        group, width = [*group, machine], width + more
+    yield tuple(group)
 
 
 def _block(comparison: Comparison, workload: str, shown: Sequence[str]) -> RenderableType:
@@ -92,12 +99,12 @@ def _means(comparison: Comparison, shown: Sequence[str]) -> RenderableType:
 
 def _table(machines: Sequence[str]) -> Table:
     """Return an empty table: a label, a figure for each machine, a quotient for all but the first."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True, min_width=15)
+    table = Table.grid(padding=(0, _GAP))
+    table.add_column(style="dim", no_wrap=True, min_width=_LABEL)
     for place in range(len(machines)):
-        table.add_column(justify="right", no_wrap=True, min_width=12)
+        table.add_column(justify="right", no_wrap=True, min_width=_FIGURE)
         if place:
-            table.add_column(justify="right", no_wrap=True, min_width=8)
+            table.add_column(justify="right", no_wrap=True, min_width=_QUOTIENT)
     heads = [machines[0], *(cell for machine in machines[1:] for cell in (machine, ""))]
     table.add_row("", *(Text(head, "cyan") for head in heads))
     return table
@@ -108,7 +115,7 @@ def _cycles(cycles: float) -> str:
 
 
 def _times(ratio: float | None) -> str:
-    return "" if ratio is None else f"{_short(ratio, 3)}x"
+    return "" if ratio is None else f"{_short(ratio, 3 if ratio >= 1e-3 else 2)}x"
 
 
 def _short(value: float | None, digits: int = 4) -> str:
