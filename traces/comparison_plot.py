@@ -104,16 +104,10 @@ def _draw(axes: Axes, panel: ComparedPanel, slot: float) -> None:
                 )
                 continue
             axes.bar(x, value - low, share * 0.94, bottom=low, color=COLOURS[machine])
-            number = _short(value, unit, 3)
+            number = _short(value, unit, 3).removesuffix("OPS")  # as the axis says
             if text_width(number, _NUMBERS) < slot:
                 axes.annotate(
-                    number,
-                    (x, value),
-                    (0, 1.8),
-                    textcoords="offset points",
-                    ha="center",
-                    size=_NUMBERS,
-                    bbox={"facecolor": "white", "linewidth": 0, "pad": 0.4},  # over the grid's lines
+                    number, (x, value), (0, 1.5), textcoords="offset points", ha="center", size=_NUMBERS
                 )
 
 

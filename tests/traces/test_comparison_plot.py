@@ -55,7 +55,7 @@ def test_every_bar_is_as_high_as_its_figure_and_what_is_missing_is_told() -> Non
 def test_words_name_workloads_machines_and_units() -> None:
     words = written(picture())
     assert {*WORKLOADS, "isaac", "dataflow", "isaac and dataflow", "equal-chip"} <= set(words)
-    assert {"800 µs", "6 ms", "130 ns", "400 GOPS", "1.2 TOPS"} <= set(words)
+    assert {"800 µs", "6 ms", "130 ns", "400 G", "1.2 T"} <= set(words)
     assert "throughput for area, in each mm2" in words
 
 
