@@ -238,7 +238,8 @@ def compare_command(
     """Simulate each WORKLOAD on several machines, and set their figures side by side.
 
     WORKLOAD is as for `imcsim run`. Modes: `per-network`, as many whole chips as the network needs;
-    `equal-chip`, one chip each; `equal-area`, as many copies of the first as fit the largest machine's area.
+    `equal-chip`, one chip each; `equal-area`, as many copies of what the network needs as fit the area of the
+    largest machine.
     """
     from imcsim.comparison import compare, settings_by_machine
     from imcsim.progress_line import ProgressLines

@@ -26,7 +26,7 @@ from imcsim.plugins import load_plugins
 from imcsim.resolve import Setting, is_run_file, machine_name, resolve_machine
 from imcsim.result_folder import ResultFolder
 from imcsim.run_request import RunRequest, resolve_request
-from imcsim.simulate import simulate
+from imcsim.simulate import simulate_request
 from simcore import ConfigError, InvalidConfigError, MappingError, Progress, UnknownNameError
 from simcore.registry import near_miss
 from traces import ComparedPanel, plot_comparison, save_figure
@@ -404,7 +404,7 @@ def _row(request: RunRequest, observe: Callable[[str, Progress], None] | None) -
     machine = request.config.machine_name
     what = f"{request.name} on {machine}"
     try:
-        run = simulate(request, None if observe is None else lambda progress: observe(what, progress))
+        run = simulate_request(request, None if observe is None else lambda progress: observe(what, progress))
     except MappingError as error:
         return Row(request.name, machine, reason=str(error))
     run.insist_on_golden()

@@ -117,7 +117,7 @@ def run(
     return result
 
 
-def simulate(request: RunRequest, observe: Callable[[Progress], None] | None = None) -> Run:
+def simulate_request(request: RunRequest, observe: Callable[[Progress], None] | None = None) -> Run:
     """Simulate what was requested, and keep no intervals.
 
     observe : called now and then with the progress
