@@ -94,11 +94,12 @@ class _Plan:
         needed = -(-least.tiles // config.tiles)
         chips = needed if config.chips == "auto" else config.chips
         if chips < needed:
+            filled = self._tiles_of_arrays(least.copies)
+            more = f", of which arrays fill {filled} and eDRAM needs the others" * (filled < least.tiles)
             raise MappingError(
                 f"chips={chips} has {chips * config.tiles} tiles, but one copy of each layer of "
                 f"{self.network.name}{' and those that layers gives' if self.given else ''} takes "
-                f"{least.tiles}, of which arrays fill {self._tiles_of_arrays(least.copies)} and eDRAM needs "
-                f"the others; set chips to {needed} or auto, or take more tiles a chip"
+                f"{least.tiles}{more}; set chips to {needed} or auto, or take more tiles a chip"
             )
         layout = least if config.replication == "none" else self._most_copies(chips * config.tiles, least)
         return self._mapped(chips, layout)
