@@ -136,6 +136,7 @@ class MapRow:
     copies : of the stage's arrays, which take windows in turn; 1 where it has none
     arrays : of all copies
     pixels_per_step : output pixels of a step
+    resources : what it takes of the machine besides, by a word for one of it, as {"tile": 3}
     """
 
     stage: str
@@ -149,6 +150,7 @@ class MapRow:
     steps: int
     buffers: tuple[tuple[str, int | None, int | None], ...]  # (from, slots [pixel], bytes)
     pixels_per_step: int = 1
+    resources: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,10 @@ class NetworkMap:
     interval : None where the machine's is not known before it runs
     placement : of layers on the cores of a topology; None where any core reaches any other
     tilings : how the weights of each layer lie on arrays, by its name; of one copy
+    chips : whole ones, all of whose area counts
+    resources : what the network takes of the machine, by a word for one of it, the largest first, as
+        {"chip": 5, "tile": 840}
+    peak_macs : multiply-accumulates a second of all arrays of the chips, if they were full and never at rest
     """
 
     network: LoweredNetwork
@@ -186,6 +192,9 @@ class NetworkMap:
     interval: PredictedInterval | None = field(default=None, kw_only=True)
     placement: Placement | None = field(default=None, kw_only=True)
     tilings: Mapping[str, Tiling] = field(default_factory=dict, kw_only=True)
+    chips: int = field(default=1, kw_only=True)
+    resources: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    peak_macs: float | None = field(default=None, kw_only=True)
 
     @property
     def macs(self) -> int:
@@ -238,6 +247,10 @@ class Machine(ABC):
         raises : ConfigError for parts that cannot work together
         """
         return ()
+
+    def on_one_chip(self) -> Machine:
+        """Return the same machine with a single chip; itself where it never has more, as by default."""
+        return self
 
     @property
     @abstractmethod

@@ -108,6 +108,8 @@ def _rates(s: dict[str, Any]) -> Iterator[str]:
     for name, unit in (("tops", "TOPS"), ("tops_per_w", "TOPS/W"), ("tops_per_mm2", "TOPS/mm2")):
         if s[name] is not None:
             yield f"{s[name]:.4g} {unit}"
+    if s["utilisation"] is not None:
+        yield f"{s['utilisation']:.1%} of the arrays' peak"
 
 
 def _energy(s: dict[str, Any]) -> RenderableType:

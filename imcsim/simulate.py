@@ -16,14 +16,14 @@ from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values
 from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
 from imcsim.inputs import RunInputs, run_inputs
-from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics
+from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays
 from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
 from imcsim.run_record import empty_summary, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
 from imcsim.training_run import TrainingMaterial, check_training, training_inputs, training_summary
-from simcore import ConfigError, Deadlock, Progress
+from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
 from workloads import (
     LoweredNetwork,
@@ -121,6 +121,14 @@ def run(
     return result
 
 
+def simulate_request(request: RunRequest, observe: Callable[[Progress], None] | None = None) -> Run:
+    """Simulate what was requested, and keep no intervals.
+
+    observe : called now and then with the progress
+    """
+    return _Job(request, RunOptions(request.config.engine), observe, time.perf_counter()).run()
+
+
 def map_workload(
     workload: str | Path | Network,
     arch: str | Path | Machine | None = None,
@@ -187,19 +195,7 @@ class _Job:
 
     def _simulated(self) -> Run:
         config, machine = self.request.config, self.request.machine
-        if config.values == "device" and not machine.device_values:
-            raise ConfigError(
-                f"values must be ideal or off on {config.machine_name}, which models no devices, got device"
-            )
-        if config.fast_forward and not machine.skips_periods:
-            raise ConfigError(
-                f"{config.machine_name} cannot skip what repeats, got fast_forward; leave out --fast-forward"
-            )
-        if self.request.arrivals is not None and not machine.awaits_arrivals:
-            raise ConfigError(
-                f"{config.machine_name} has all images from the start, but {self.request.name} tells when "
-                "they arrive; let all requests have cycle 0"
-            )
+        self.request.check_abilities()
         if machine.training is not None:
             check_training(config, machine)
         placed = machine.map(self.lowered)
@@ -239,7 +235,7 @@ class _Job:
             trained = material if isinstance(material, TrainingMaterial) else None
             self.summary["training"] = training_summary(machine_run, machine.training, trained)
             parameters = None if trained is None else trained.parameters(machine_run.training)
-        self._fill(machine_run, wall_s)
+        self._fill(placed, machine_run, wall_s)
         return Run(
             self.summary,
             config,
@@ -277,10 +273,11 @@ class _Job:
         )
         return _Material(values, parameters, inputs)
 
-    def _fill(self, machine_run: MachineRun, wall_s: float) -> None:
+    def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:
         """Complete the summary."""
         config, outcome = self.request.config, machine_run.outcome
         stream = stream_metrics(machine_run, config.warmup)
+        achieved = rates(machine_run, stream, self.macs)
         self.summary |= {
             "fingerprint": fingerprint(
                 self.request.machine,
@@ -296,7 +293,8 @@ class _Job:
             "time_s": outcome.seconds,
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,
-            **rates(machine_run, stream, self.macs),
+            **achieved,
+            **use_of_arrays(placed, achieved["tops"]),
             "reached": {"cycle": outcome.cycles, "images": config.images},
             "fast_forward": (
                 None if (skip := outcome.fast_forward) is None else skipping(skip, outcome.reference)

@@ -51,6 +51,7 @@ def test_importing_the_application_loads_nothing_but_python() -> None:
         ["run", "no-such", "--arch", "dataflow"],
         ["fabric", "no-such", "--load", "0.1"],
         ["run", "digits-mlp", "--arch", "dataflow", "--values", "off", "--json"],
+        ["compare", "digits-mlp", "--arch", "dataflow,isaac"],
     ],
 )
 def test_commands_load_only_what_they_need(args: list[str]) -> None:

@@ -4,6 +4,7 @@ from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.chrome_trace import write_chrome_trace
+from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import save_figure
 from traces.load_plot import LoadPoint, plot_load_latency
@@ -33,6 +34,7 @@ __all__ = [
     "Activity",
     "ArrayUse",
     "Bits",
+    "ComparedPanel",
     "DrawnChannel",
     "DrawnNode",
     "LayerArrays",
@@ -48,6 +50,7 @@ __all__ = [
     "load_activity",
     "merge_touching",
     "plot_arrays",
+    "plot_comparison",
     "plot_fabric",
     "plot_load_latency",
     "plot_timeline",

@@ -24,7 +24,7 @@ from workloads.zoo.seeded_weights import SeededNetwork
 ROOT = Path(__file__).parents[2]
 #: They are run in a process of their own, with the memory [MB] that it may take at most.
 LARGEST = [("resnet50", 500), ("vgg16", 1200)]
-SMALL = ["resnet20", "resnet32", "resnet32-ibm"]
+SMALL = ["resnet20", "resnet32", "resnet32-ibm", "cifar10-cnn", "cifar100-cnn"]
 LARGE = [
     "resnet18-cifar100",
     "densenet121-cifar100",

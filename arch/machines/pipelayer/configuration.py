@@ -180,6 +180,11 @@ class PipeLayerConfig(Config):
         return tick_of([self.slot, Fraction(str(self.write_ns)) / 10**9])
 
     @property
+    def block_macs(self) -> float:
+        """Multiply-accumulates a second of a block that is full and never at rest."""
+        return float(self.array.rows * self.array.cols / (self.product_ticks * self.tick))
+
+    @property
     def product_ticks(self) -> int:
         """Control cycles of one product of an array."""
         return self.array.product_cycles(self.streaming) * int(self.slot / self.tick)

@@ -24,12 +24,10 @@ from workloads import LoweredNetwork
 class PipeLayerMap(NetworkMap):
     """Layers, in an order in which each comes behind all it reads.
 
-    chips : there are
     depths : slots [pixel] of each buffer, by (stage, place): whole images, or what passes by in a layer
     beat : control cycles for which each layer works on one image: those of the slowest
     """
 
-    chips: int
     stages: tuple[Stage, ...]
     depths: Mapping[tuple[str, int], int]
     layers: Mapping[str, LayerPlan]
@@ -90,16 +88,20 @@ class Planner:
         beat = max(layer.ticks for layer in layers.values())
         slot = int(self.config.slot / self.config.tick)
         depths = self._depths(layers)
+        rows = tuple(self._row(s, copies.get(s.name, 1), depths) for s in self.stages)
+        blocks = sum(load.cores * copies[name] for name, load in self.loads.items())
         return PipeLayerMap(
             self.network,
-            tuple(self._row(s, copies.get(s.name, 1), depths) for s in self.stages),
-            chips,
+            rows,
             tuple(self.stages),
             depths,
             layers,
             beat,
             interval=PredictedInterval(max(layer.steps for layer in layers.values()), -(-beat // slot), 0),
             tilings=self.tilings,
+            chips=chips,
+            resources={"chip": chips, "block": blocks, "array": sum(row.arrays for row in rows)},
+            peak_macs=self.config.block_macs * self.config.blocks * chips,
         )
 
     def _row(self, stage: Stage, copies: int, depths: Mapping[tuple[str, int], int]) -> MapRow:
