@@ -31,9 +31,12 @@ class CodebookTree:
     """One codebook for each level, or several.
 
     levels : ascending centres, float64, (..., 4), (..., 8), ... up to the deepest level's
+    errors : (..., levels) float64, root mean square distance of values from their centres, by level, in
+        standard deviations of the values
     """
 
     levels: tuple[Float, ...]
+    errors: Float
 
     @property
     def clusters(self) -> int:
@@ -42,16 +45,24 @@ class CodebookTree:
 
     def at(self, clusters: int) -> Float:
         """Return the centres (..., clusters) of a level; ConfigError if the tree has no such level."""
-        for centres in self.levels:
+        return self.levels[self._level(clusters)]
+
+    def error_at(self, clusters: int) -> Float:
+        """Return the errors (...) of a level."""
+        return np.asarray(self.errors[..., self._level(clusters)])
+
+    def _level(self, clusters: int) -> int:
+        for level, centres in enumerate(self.levels):
             if centres.shape[-1] == clusters:
-                return centres
+                return level
         known = ", ".join(str(centres.shape[-1]) for centres in self.levels)
         raise ConfigError(f"a codebook has {known} clusters, got {clusters}; choose one of these")
 
     @classmethod
     def stacked(cls, trees: Sequence[CodebookTree]) -> CodebookTree:
         """Return trees of one depth as one of several codebooks."""
-        return cls(tuple(np.stack(levels) for levels in zip(*(tree.levels for tree in trees), strict=True)))
+        levels = zip(*(tree.levels for tree in trees), strict=True)
+        return cls(tuple(np.stack(level) for level in levels), np.stack([tree.errors for tree in trees]))
 
 
 def check_clusters(what: str, clusters: int, most: int = SIZES[-1]) -> None:
@@ -81,7 +92,7 @@ def cluster(values: NDArray[np.floating], clusters: int) -> tuple[CodebookTree, 
         starts = [place for pair in zip(starts, halves, strict=True) for place in pair]
     bounds = np.append(points, np.inf)[starts[1:]]
     codes = np.searchsorted(bounds, values.astype(np.float64), side="right").astype(np.uint8)
-    return CodebookTree(_centres(points, starts)), codes
+    return _tree(points, starts), codes
 
 
 def nearest(centres: Float, values: NDArray[np.floating]) -> NDArray[np.intp]:
@@ -98,25 +109,33 @@ def _thinned(order: Float) -> Float:
 
 
 def _split_evenly_well(points: Float, clusters: int) -> list[int]:
-    """Return where each cluster of the best clustering of sorted points starts; empty ones start at the end."""
-    from kmeans1d import cluster as best_clusters  # an extra
-
+    """Return where each cluster of the best clustering of sorted points starts; empty ones: at the end."""
+    try:
+        from kmeans1d import cluster as best_clusters  # an extra
+    except ImportError as error:
+        raise ConfigError(
+            f"composing needs the kmeans1d package ({error}); install it with pip install 'imcsim[compose]'"
+        ) from None
     if points[0] == points[-1]:
         return [0] + [len(points)] * (clusters - 1)
     distinct = int(np.count_nonzero(np.diff(points))) + 1
     labels = np.asarray(best_clusters(points, min(clusters, distinct)).clusters)
-    return np.searchsorted(labels, np.arange(clusters), side="left").tolist()
+    starts: list[int] = np.searchsorted(labels, np.arange(clusters), side="left").tolist()
+    return starts
 
 
-def _centres(points: Float, starts: Sequence[int]) -> tuple[Float, ...]:
+def _tree(points: Float, starts: Sequence[int]) -> CodebookTree:
     """Return each level's means of clusters; an empty one takes that of the cluster below it."""
     sums = np.concatenate([[0.0], np.cumsum(points)])
-    levels = []
+    deviation = float(points.std()) or 1.0
+    levels, errors = [], []
     for size in SIZES[: SIZES.index(len(starts)) + 1]:
         bounds = np.array([*starts[:: len(starts) // size], len(points)])
         counts = np.diff(bounds)
         means = np.diff(sums[bounds]) / np.maximum(counts, 1)
         filled = np.maximum.accumulate(np.where(counts > 0, np.arange(size), 0))
         # sums of many values round, which must not turn neighbours around
-        levels.append(np.maximum.accumulate(means[filled]))
-    return tuple(levels)
+        centres = np.maximum.accumulate(means[filled])
+        levels.append(centres)
+        errors.append(float(np.sqrt(np.mean((points - np.repeat(centres, counts)) ** 2))) / deviation)
+    return CodebookTree(tuple(levels), np.array(errors))

@@ -170,7 +170,7 @@ def composable(lowered: LoweredNetwork) -> Composable:
     form = Composable(graph)
     if output not in form.blocks:
         raise WorkloadError(
-            f"{lowered.name} ends in {output}, which adds nothing up, so there are no sums to tell classes by; "
+            f"{lowered.name} ends in {output}, which adds nothing up, so no sums tell classes; "
             "end it in a matrix, a sum or a mean"
         )
     _check_zeros(form)

@@ -1,9 +1,10 @@
 """A composed network in integers: the tables that a machine holds, and nothing else.
 
-Everything a block adds up is a table's entry: a fixed-point number of `bits` in two's complement, of one scale
-for all of a block, so that sums are exact in any order. The scale follows the largest sum that was seen, with
-a bit to spare; sums wrap at `bits`, as they do in an adder of that width. Keys that searches compare are such
-numbers, too; a memory without a sign holds them with 2**(bits - 1) added, which keeps order and distances.
+Everything a block adds up is a table's entry: a fixed-point number of `bits` in two's complement, of one
+scale for all of a block, so that sums are exact in any order. The scale follows the largest sum that was
+seen, with a bit to spare; sums wrap at `bits`, as they do in an adder of that width. Keys that searches
+compare are such numbers, too; a memory without a sign holds them with 2**(bits - 1) added, which keeps order
+and distances.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Products:
         """Return the products of a column, (rows, input codes), by row and code of the input."""
         group, place = divmod(column, self.codes.shape[2])
         book = self.table[column if len(self.table) > 1 else 0]
-        return book[self.codes[group, :, place]]
+        products: NDArray[np.int32] = book[self.codes[group, :, place]]
+        return products
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,12 +74,15 @@ class ComposedReference:
         assert block.terms is not None
         terms = _with_absent(block.terms)
         if isinstance(node, AvgPoolNode):
-            return sum(terms[0][tap] for tap in node.window.taps(operands[0], ABSENT))
-        return sum(table[codes] for table, codes in zip(terms, operands, strict=True))
+            added = [terms[0][tap] for tap in node.window.taps(operands[0], ABSENT)]
+        else:
+            added = [table[codes] for table, codes in zip(terms, operands, strict=True)]
+        total: Ints = np.add.reduce(added, dtype=np.int64)
+        return total
 
     def values(self, block: ComposedBlock, sums: Ints) -> Ints:
         """Return what becomes of a block's sums, before it is encoded."""
-        clipped = np.clip(wrapped(sums, self.network.bits), block.low, block.high)
+        clipped: Ints = np.clip(wrapped(sums, self.network.bits), block.low, block.high)
         if block.activation is None:
             return clipped
         return block.activation.values[nearest_rows(block.activation.keys, clipped)]
@@ -88,7 +91,8 @@ class ComposedReference:
         """Return the codes that a max pool, a selection or a concatenation passes on."""
         match node:
             case MaxPoolNode():
-                return np.maximum.reduce(list(node.window.taps(operands[0], ABSENT)))
+                largest: Ints = np.maximum.reduce(list(node.window.taps(operands[0], ABSENT)))
+                return largest
             case SelectNode():
                 picked = operands[0]
                 for axis, places in enumerate((node.channels, node.rows, node.columns), start=1):

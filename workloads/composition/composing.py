@@ -23,7 +23,7 @@ from workloads.composition.composed_reference import ComposedReference
 from workloads.composition.composition import Composition, Round
 from workloads.composition.folded_weights import FoldedWeights, fold_weights, tensors_before_clipping
 from workloads.composition.retraining import retrain
-from workloads.composition.weight_codes import code_weights
+from workloads.composition.weight_codes import code_weights, snapped
 from workloads.data import Dataset
 from workloads.lowering import lower
 from workloads.network import Network
@@ -61,7 +61,7 @@ class ComposeOptions:
 def compose(
     network: Network,
     data: Dataset,
-    options: ComposeOptions = ComposeOptions(),  # noqa: B008 - frozen
+    options: ComposeOptions = ComposeOptions(),
     observe: Observer = lambda what: None,
 ) -> Composition:
     """Return a network as tables, made with some images.
@@ -116,26 +116,28 @@ class _Composer:
         own = self._classes(weights)
         truth = own if self._test_labels is None else self._test_labels
         baseline = _error(own, truth)
-        rounds: list[Round] = []
-        best: Composition | None = None
-        for retrained in range(options.rounds + 1):
-            if retrained:
-                assert self._labels is not None
-                self._observe(f"retraining, round {retrained} of {options.rounds}")
-                centres = {name: tree.at(options.inputs) for name, tree in latest.codebooks.items()}
-                weights = retrain(
-                    self._form, weights, centres, self._inputs, self._labels, options.weights, seed=retrained
-                )
-            self._observe("clustering")
+        latest = best = self._clustered(weights)
+        rounds = [Round(0, self._error(latest, truth), baseline)]
+        while len(rounds) <= options.rounds and rounds[-1].loss > options.tolerance:
+            self._observe(f"retraining, round {len(rounds)} of {options.rounds}")
+            weights = self._retrained(weights, latest, seed=len(rounds))
             latest = self._clustered(weights)
-            found = ComposedReference(latest.at()).outputs(self._test_inputs)
-            rounds.append(Round(retrained, _error(_classes(found), truth), baseline))
-            if best is None or rounds[-1].error < min(each.error for each in rounds[:-1]):
+            rounds.append(Round(len(rounds), self._error(latest, truth), baseline))
+            if rounds[-1].error < min(each.error for each in rounds[:-1]):
                 best = latest
-            if rounds[-1].loss <= options.tolerance:
-                break
-        assert best is not None
         return replace(best, rounds=tuple(rounds))
+
+    def _retrained(
+        self, weights: Mapping[str, FoldedWeights], clustered: Composition, seed: int
+    ) -> dict[str, FoldedWeights]:
+        """Return weights after a round, in which the codebooks of inputs stay."""
+        assert self._labels is not None
+        centres = {name: tree.at(self._options.inputs) for name, tree in clustered.codebooks.items()}
+        return retrain(self._form, weights, centres, self._inputs, self._labels, self._options.weights, seed)
+
+    def _error(self, composition: Composition, truth: NDArray[Any]) -> float:
+        """Return the share of the held-out images that a composition gets wrong."""
+        return _error(_classes(ComposedReference(composition.at()).outputs(self._test_inputs)), truth)
 
     def _classes(self, weights: Mapping[str, FoldedWeights]) -> NDArray[np.intp]:
         """Return the classes of the held-out images in real numbers."""
@@ -153,7 +155,7 @@ class _Composer:
             name: code_weights(own, options.weights, shared=form.blocks[name].is_fully_connected)
             for name, own in weights.items()
         }
-        values, ranges = self._sampled(weights)
+        values, ranges = self._sampled({n: snapped(own, coded[n]) for n, own in weights.items()})
         trees = {name: cluster(some, options.inputs)[0] for name, some in values.items()}
         return Composition(
             network=self._network,
@@ -178,8 +180,9 @@ class _Composer:
         for part in form.lowered.batches(self._sample):
             for name, tensor in tensors_before_clipping(form, weights, part):
                 if name in read:
-                    share = len(part) / len(self._sample) / len(form.read_by_blocks[read[name]])
-                    values[read[name]].append(tensor.ravel()[:: -(-tensor.size // round(MOST_SAMPLED * share))])
+                    tensors = len(form.read_by_blocks[read[name]])
+                    most = max(1, MOST_SAMPLED * len(part) // len(self._sample) // tensors)
+                    values[read[name]].append(tensor.ravel()[:: -(-tensor.size // most)])
                 for block in (block for block, tensor_name in sums.items() if tensor_name == name):
                     low, high = ranges[block]
                     ranges[block] = (min(low, float(tensor.min())), max(high, float(tensor.max())))
@@ -192,7 +195,8 @@ def _sum_of(block: Block) -> str:
 
 
 def _classes(outputs: NDArray[Any]) -> NDArray[np.intp]:
-    return outputs.reshape(len(outputs), -1).argmax(axis=1)
+    classes: NDArray[np.intp] = outputs.reshape(len(outputs), -1).argmax(axis=1)
+    return classes
 
 
 def _error(classes: NDArray[np.intp], truth: NDArray[Any]) -> float:

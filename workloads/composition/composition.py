@@ -34,6 +34,9 @@ Float = NDArray[np.float64]
 #: Largest sum that fits, in largest sums seen when the network was composed: one bit to spare.
 SPARE = 2.0
 
+#: Products that the tables of one matrix may hold.
+MOST_PRODUCTS = 2**28
+
 #: Range of an activation table, in the range of sums seen; what lies beyond reads its last row.
 TABLE_RANGE = 1.25
 
@@ -134,10 +137,18 @@ class _Integers:
         reads = [self._centres[composition.form.codebook_of[source]] for source in node.inputs]
         table = terms = None
         if weights is not None:
-            table = weights.tree.at(self._weights)[:, :, None] * reads[0]
+            books = weights.tree.at(self._weights)
+            if books.size * self._inputs > MOST_PRODUCTS:
+                raise ConfigError(
+                    f"{block.name} has {books.size * self._inputs} products with {self._weights} clusters of "
+                    f"weights and {self._inputs} of inputs, at most {MOST_PRODUCTS} are made; take fewer"
+                )
+            table = books[:, :, None] * reads[0]
             addends = np.concatenate([table.ravel(), weights.bias])
         else:
-            terms = np.array([factor * centres for factor, centres in zip(_factors(block), reads, strict=True)])
+            terms = np.array(
+                [factor * centres for factor, centres in zip(_factors(block), reads, strict=True)]
+            )
             addends = terms
         scale = self._scale(max(SPARE * max(-low, high), float(np.abs(addends).max())))
         products = None
@@ -204,4 +215,3 @@ def _factors(block: Block) -> list[float]:
         case TableNode():
             return [1.0]
     raise TypeError(f"{block.name}: no terms for {type(block.total).__name__}")
-

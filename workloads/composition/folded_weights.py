@@ -20,12 +20,12 @@ from workloads.nodes import AffineNode, LoweredNetwork, MatrixNode
 class FoldedWeights:
     """One matrix.
 
-    weights : (groups, rows, columns of one group) float32, rows by position of the window first
-    bias : (columns,) float32
+    weights : (groups, rows, columns of one group), single precision; rows by position of the window first
+    bias : (columns,)
     """
 
-    weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    weights: NDArray[np.floating[Any]]
+    bias: NDArray[np.floating[Any]]
 
 
 def fold_weights(

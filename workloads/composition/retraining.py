@@ -8,6 +8,7 @@ clustered anew before each epoch; codebooks of inputs stay for the round.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from workloads.composition.composable import Composable
 from workloads.composition.folded_weights import FoldedWeights
 from workloads.composition.straight_through import gradients
 from workloads.composition.weight_codes import code_weights, snapped
+
+Array = NDArray[np.floating[Any]]
 
 #: Of a round; recalled, of medium certainty.
 EPOCHS = 5
@@ -70,10 +73,10 @@ def retrain(
 class _Adam:
     """Means of one array's gradients and of their squares."""
 
-    def __init__(self, array: NDArray[np.float32]) -> None:
+    def __init__(self, array: Array) -> None:
         self._mean, self._square, self._steps = np.zeros_like(array), np.zeros_like(array), 0
 
-    def move(self, array: NDArray[np.float32], gradient: NDArray[np.float32], rate: float) -> None:
+    def move(self, array: Array, gradient: Array, rate: float) -> None:
         """Move an array against a gradient, in place."""
         self._steps += 1
         for mean, decay, new in (

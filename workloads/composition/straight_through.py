@@ -25,7 +25,7 @@ from workloads.float_reference import apply_function
 from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node, SelectNode, TableNode
 from workloads.window import Window
 
-Map = NDArray[np.float32]
+Map = NDArray[np.floating[Any]]
 Float = NDArray[np.float64]
 
 #: From the gradient of a step's value to those of the tensors it reads.
@@ -110,7 +110,8 @@ class _Pass:
                 total, back = _mean(node, operands[0])
             case AddNode():
                 signs = node.signs or (1,) * len(operands)
-                total = sum(sign * operand for sign, operand in zip(signs, operands, strict=True))
+                signed = [sign * operand for sign, operand in zip(signs, operands, strict=True)]
+                total = np.add.reduce(signed)
                 back = lambda gradient: [sign * gradient for sign in signs]  # noqa: E731
             case _:
                 total, back = operands[0], lambda gradient: [gradient]
@@ -158,7 +159,9 @@ def _scattered(node: MatrixNode, windows: Map, shape: tuple[int, ...]) -> Map:
     images, channels = shape[:2]
     taps = windows.reshape(node.groups, node.window.positions, -1, images, *node.shape[1:])
     taps = taps.transpose(1, 3, 0, 2, 4, 5)
-    maps, views = _pixels_under(node.window, (images, node.groups, channels // node.groups, *shape[2:]), windows)
+    maps, views = _pixels_under(
+        node.window, (images, node.groups, channels // node.groups, *shape[2:]), windows
+    )
     for view, tap in zip(views, taps, strict=True):
         view += tap
     return _unpadded(node.window, maps).reshape(shape)
@@ -186,7 +189,7 @@ def _mean(node: AvgPoolNode, x: Map) -> tuple[Map, Back]:
             view += gradient / counts
         return [_unpadded(node.window, maps)]
 
-    return sum(node.window.taps(x, 0.0)) / counts, back
+    return np.add.reduce(list(node.window.taps(x, 0.0))) / counts, back
 
 
 def _move(node: Node, operands: list[Map]) -> tuple[Map, Back]:
@@ -202,7 +205,7 @@ def _move(node: Node, operands: list[Map]) -> tuple[Map, Back]:
                 np.arange(size) if picked is None else np.array(picked)
                 for size, picked in zip(x.shape[1:], places, strict=True)
             ]
-            index = (slice(None), *np.ix_(*picks))
+            index: Any = (slice(None), *np.ix_(*picks))
             pixels = np.logical_and.reduce(np.ix_(*(pick >= 0 for pick in picks)))
 
             def back(gradient: Map) -> list[Map]:

@@ -1,8 +1,9 @@
-"""A matrix's weights as codes: one codebook for a fully connected matrix, one for each column of any other."""
+"""Weights as codes: one codebook for a fully connected matrix, one for each column of any other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class WeightCodes:
 
     tree: CodebookTree
     codes: NDArray[np.uint8]
-    bias: NDArray[np.float32]
+    bias: NDArray[np.floating[Any]]
 
     @property
     def clusters(self) -> int:
@@ -31,7 +32,7 @@ class WeightCodes:
 
     def at(self, clusters: int) -> NDArray[np.uint8]:
         """Return the codes at a level: what those of the deepest one begin with."""
-        return self.codes >> (self.clusters.bit_length() - clusters.bit_length())
+        return self.codes >> np.uint8(self.clusters.bit_length() - clusters.bit_length())
 
 
 def code_weights(own: FoldedWeights, clusters: int, *, shared: bool) -> WeightCodes:
