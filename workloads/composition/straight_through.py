@@ -206,7 +206,8 @@ def _move(node: Node, operands: list[Map]) -> tuple[Map, Back]:
                 for size, picked in zip(x.shape[1:], places, strict=True)
             ]
             index: Any = (slice(None), *np.ix_(*picks))
-            pixels = np.logical_and.reduce(np.ix_(*(pick >= 0 for pick in picks)))
+            channels, rows, columns = (pick >= 0 for pick in picks)
+            pixels = np.multiply.outer(np.multiply.outer(channels, rows), columns)
 
             def back(gradient: Map) -> list[Map]:
                 found = np.zeros_like(x)
