@@ -95,8 +95,10 @@ class Composition:
 
         raises : ConfigError for a level that the trees do not have, or a width other than 8, 16, 32
         """
-        deepest, width = self.clusters, bits or self.bits
-        weights, inputs = weights or deepest[0], inputs or deepest[1]
+        deepest = self.clusters
+        weights = deepest[0] if weights is None else weights
+        inputs = deepest[1] if inputs is None else inputs
+        width = self.bits if bits is None else bits
         check_clusters("weights", weights, deepest[0])
         check_clusters("inputs", inputs, deepest[1])
         if width not in WIDTHS:

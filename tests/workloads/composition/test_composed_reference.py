@@ -240,7 +240,7 @@ def test_a_function_is_a_table_of_64_rows() -> None:
     ],
 )
 def test_levels_that_are_not_there_are_refused(level: dict[str, int], message: str) -> None:
-    composition = compose(zoo["digits-mlp"](), datasets["digits-train"](), ComposeOptions(16, 8))
+    composition = compose(zoo["digits-mlp"](), datasets["digits-train"]().first(50), ComposeOptions(16, 8))
     with pytest.raises(ConfigError, match=message):
         composition.at(**level)
 
@@ -252,7 +252,7 @@ def test_images_of_another_shape_are_refused() -> None:
 
 
 def test_adds_are_sums_of_what_codes_stand_for() -> None:
-    network = compose(zoo["digits-resnet"](), datasets["digits-train"]()).at()
+    network = compose(zoo["digits-resnet"](), datasets["digits-train"]().first(50)).at()
     block = network.blocks["block1-add"]
     assert isinstance(block.block.total, AddNode)
     assert block.terms is not None

@@ -101,7 +101,7 @@ def test_gradients_are_the_slopes_of_the_loss(name: str) -> None:
 
 def scores(name: str, clusters: int) -> tuple[float, float]:
     """Return the loss of a digits network on some images, as it is and clustered."""
-    data = datasets["digits-train"]().first(200)
+    data = datasets["digits-train"]().first(100)
     assert data.labels is not None
     lowered = lower(zoo[name]())
     form = composable(lowered)
