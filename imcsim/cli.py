@@ -264,7 +264,7 @@ def compose_command(
     if as_json:
         _print_json(report.summary)
         return
-    from imcsim.compose_table import compose_table
+    from imcsim.compose_report import compose_table
 
     _print(compose_table(report, out))
 

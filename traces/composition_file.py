@@ -25,8 +25,8 @@ from simcore.registry import near_miss
 from traces.trace_reader import parse_trace
 from traces.trace_writer import structure_lines
 from workloads import lower
+from workloads.composition.block_graph import composable
 from workloads.composition.codebooks import SIZES, CodebookTree
-from workloads.composition.composable import composable
 from workloads.composition.composed_network import WIDTHS
 from workloads.composition.composition import Composition, Round
 from workloads.composition.weight_codes import WeightCodes

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import ConfigError, WorkloadError
+from workloads.composition.block_graph import Block, Composable, composable
 from workloads.composition.codebooks import check_clusters, cluster
-from workloads.composition.composable import Block, Composable, composable
 from workloads.composition.composed_network import WIDTHS
 from workloads.composition.composed_reference import ComposedReference
 from workloads.composition.composition import Composition, Round

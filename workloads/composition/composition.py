@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from simcore.errors import ConfigError
 from workloads.activation_functions import Clip, activations, chain_clips
-from workloads.composition.activation_rows import activation_rows
+from workloads.composition.activation_tables import activation_rows
+from workloads.composition.block_graph import Block, Composable
 from workloads.composition.codebooks import CodebookTree, check_clusters
-from workloads.composition.composable import Block, Composable
 from workloads.composition.composed_network import (
     WIDTHS,
     ActivationTable,
