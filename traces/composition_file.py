@@ -112,9 +112,11 @@ def read_composition(path: str | Path) -> Composition:
 
 
 def check_composition_name(path: str | Path) -> None:
-    """Raise FileError unless a composition may be called so."""
+    """Raise FileError unless a composition may be called so, and there is a folder for it."""
     if Path(path).suffix.lower() != ".npz":
         raise FileError(f"a composition must be called FILE.npz, got {path}; rename it")
+    if not Path(path).parent.is_dir():
+        raise FileError(f"cannot write {path}: there is no folder {Path(path).parent}; create it first")
 
 
 class _Reading:

@@ -129,7 +129,9 @@ def test_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
             read_composition(path)
 
 
-def test_another_name_is_refused(tmp_path: Path) -> None:
+def test_another_name_and_no_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"a composition must be called FILE.npz, got .*a.bin; rename it"):
         write_composition(tmp_path / "a.bin", mlp())
+    with pytest.raises(FileError, match=r"there is no folder .*none; create it first"):
+        write_composition(tmp_path / "none" / "a.npz", mlp())
     assert not list(tmp_path.iterdir())

@@ -35,7 +35,7 @@ Float = NDArray[np.float64]
 SPARE = 2.0
 
 #: Products that the tables of one matrix may hold.
-MOST_PRODUCTS = 2**28
+MOST_PRODUCTS = 2**26
 
 #: Range of an activation table, in the range of sums seen; what lies beyond reads its last row.
 TABLE_RANGE = 1.25
