@@ -26,7 +26,7 @@ UNKNOWN_DATA_IMAGES = 20
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a composed network does on images that had no part in composing it.
+    """How a composed network does on labelled images: its own test images, or those of `--data` for a file.
 
     data : where the images come from
     accuracy : share of images with the right class
