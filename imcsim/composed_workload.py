@@ -21,7 +21,7 @@ from workloads.composition import ComposedNetwork, ComposedReference, ComposeOpt
 SUFFIX = ".npz"
 
 #: Images that a network is composed with if it has no data of its own.
-UNKNOWN_DATA_IMAGES = 20
+UNKNOWN_DATA_IMAGES = 10
 
 
 @dataclass(frozen=True)
