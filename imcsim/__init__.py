@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imcsim.comparison import Comparison, compare
+    from imcsim.composed_workload import ComposeReport, compose_workload
     from imcsim.exporters import export_run, exporters
     from imcsim.fabric_run import FabricRun, run_fabric
     from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Comparison": "imcsim.comparison",
+    "ComposeReport": "imcsim.composed_workload",
     "EdgeDepths": "imcsim.least_depths",
     "FabricRun": "imcsim.fabric_run",
     "InterruptedRun": "imcsim.simulate",
@@ -35,6 +37,7 @@ _HOMES = {
     "UnitTimes": "imcsim.run_record",
     "capture_trace": "imcsim.workload_traces",
     "compare": "imcsim.comparison",
+    "compose_workload": "imcsim.composed_workload",
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
     "find_least_depths": "imcsim.least_depths",
@@ -49,6 +52,7 @@ _HOMES = {
 
 __all__ = [
     "Comparison",
+    "ComposeReport",
     "EdgeDepths",
     "FabricRun",
     "InterruptedRun",
@@ -57,6 +61,7 @@ __all__ = [
     "UnitTimes",
     "capture_trace",
     "compare",
+    "compose_workload",
     "export_run",
     "exporters",
     "find_least_depths",

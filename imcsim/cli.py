@@ -305,6 +305,44 @@ def fabric_command(graph: str, load: str, out: str | None, as_json: bool, **opti
         click.echo(path)
 
 
+@main.command("compose")
+@click.argument("workload")
+@click.option("-o", "--out", metavar="FILE.npz", help="Where to write the composition.")
+@click.option("--weights", type=int, metavar="W", help="Clusters of weights, 4 to 256.  [default: 64]")
+@click.option("--inputs", type=int, metavar="U", help="Clusters of inputs, 4 to 256.  [default: 64]")
+@click.option("--bits", type=int, metavar="8|16|32", help="Of products, sums and keys.  [default: 16]")
+@click.option("--data", metavar="FILE.npz", help="Images to compose with: `inputs` and, if known, `labels`.")
+@click.option(
+    "--retrain", type=int, default=0, show_default=True, metavar="ROUNDS", help="Most rounds of retraining."
+)
+@_plugin_option
+@_json_option
+def compose_command(
+    workload: str, out: str | None, as_json: bool, plugins: tuple[str, ...] | None, **options: Any
+) -> None:
+    """Turn WORKLOAD into tables of lookups: clustered weights and inputs, products, functions.
+
+    WORKLOAD is as for `imcsim run`, but no config.yaml; or a file that this command wrote, which is shown
+    with as many clusters as asked for, at most those it was composed for.
+    """
+    from imcsim.composed_workload import compose_workload
+
+    tell = sys.stderr is not None and sys.stderr.isatty()
+    report = compose_workload(
+        workload,
+        out,
+        plugins=plugins or (),
+        observe=lambda what: click.echo(what, err=True) if tell else None,
+        **options,
+    )
+    if as_json:
+        _print_json(report.summary)
+        return
+    from imcsim.compose_report import compose_table
+
+    _print(compose_table(report, out))
+
+
 @main.group("trace", cls=CommandGroup)
 def trace_group() -> None:
     """Write workloads as traces, and look into traces."""
