@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,13 @@ Codes = NDArray[Any]
 class RunValues:
     """Values of all stages, attached one by one in their order.
 
-    under_way : pixels that a timed fabric carries, by their sender, to be set behind each stage's `attach`
     works : of the stages so far
     """
 
     def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
         self.values, self.parts = values, parts
         self.works: list[StageValues] = []
-        self.under_way: dict[str, Codes] = {}
+        self._under_way: dict[str, Codes] = {}  # pixels that a timed fabric carries, by their sender
         self._samples: Mapping[str, Codes] = {}
         if values.device and parts.adc.range == "calibrated":
             known = values.codes if values.calibration is None else values.calibration
@@ -60,7 +59,9 @@ class RunValues:
         raises : MappingError for weights that the cells cannot hold
         """
         sources = [
-            (self.under_way if isinstance(port.channel, CarriedBuffer) else self._registers)[o.source]
+            self._under_way.get(o.source, self._registers[o.source])
+            if isinstance(port.channel, CarriedBuffer)
+            else self._registers[o.source]
             for o, port in zip(stage.operands, memory.pixel_in, strict=True)
         ]
         operands = zip(sources, stage.operands, memory.buffers, memory.pixel_in, strict=True)
@@ -83,6 +84,19 @@ class RunValues:
         digital.finish = work.finish
         self._registers[stage.name] = work.output
         return work
+
+    def carry(self, stage: str, most: int) -> Callable[[int], None]:
+        """Return what keeps the values of a stage's pixel that sets out over a timed fabric.
+
+        most : pixels under way at once; k lies in row k mod `most`
+        """
+        output = self._registers[stage]
+        under_way = self._under_way[stage] = np.zeros((most, output.shape[1]), output.dtype)
+
+        def load(pixel: int) -> None:
+            under_way[pixel % len(under_way)] = output[pixel % len(output)]
+
+        return load
 
     def collect(self, sink: Sink, last: Stage) -> NDArray[np.int32]:
         """Let the last stage's pixels be collected; return where, (images x pixels, channels)."""

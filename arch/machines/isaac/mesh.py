@@ -1,0 +1,369 @@
+"""The meshes of all chips and the links between them: every link and router is a unit, and packets take turns.
+
+The mesh is statically scheduled, as published: a packet waits where it is made until its whole way is free as
+it comes by, and then goes through without a stop. So routers need no queues, nothing blocks within, and what
+has set out arrives.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from arch.machines.isaac.configuration import IsaacConfig
+from arch.machines.isaac.ways import Leg, Ways
+from simcore import Component, Counter, Operation, PartConfig, Process, process
+from simcore.channel import Endpoint, Waits
+from simcore.clocks import tick_of
+from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
+
+#: Reservations that a unit keeps before it charges those that are over.
+_KEPT = 256
+
+
+class ReservedTime(Endpoint):
+    """Account of a unit whose process is parked for good, as others reserve its time, ahead and in any order.
+
+    Times that overlap, as packets through a router, or that follow at once are one.
+    """
+
+    __slots__ = ("_hold_from", "_taken", "_waits", "_wake")
+
+    def __init__(self, owner: Component, operation: Operation) -> None:
+        super().__init__(owner.simulation.engine, owner.path)
+        self._hold_from = operation.hold_from
+        self._taken: list[tuple[int, int]] = []
+        self._waits = Waits()
+        self._wake: Wake | None = None
+        owner.account(self, "wait-input:packet", self._waits)
+
+    def open(self) -> Park:
+        """Park the running process for good."""
+        self._wake = self.engine.active
+        return self.park(self._wake, self._waits)
+
+    def take(self, start: int, end: int) -> None:
+        """Reserve the time from one tick, now or later, to another."""
+        self._taken.append((start, end))
+        if len(self._taken) > _KEPT:
+            self._charge()
+
+    def _charge(self) -> None:
+        """Charge what began before now; nothing can come in between any more."""
+        now, wake = self.engine.now, self._wake
+        assert wake is not None
+        self._taken.sort()
+        over = bisect_left(self._taken, (now, 0))
+        begun = until = wake.since
+        for start, end in self._taken[:over]:
+            if start > until:
+                if until > begun:
+                    self._hold_from(begun, until - begun)
+                wake.since = until
+                self._waits.end(wake, start)
+                wake.waiting = True
+                begun = until = start
+            until = max(until, end)
+        if until > begun:
+            self._hold_from(begun, until - begun)
+        wake.since = until
+        del self._taken[:over]
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the process if nothing passes now."""
+        if self._wake is None:
+            return []
+        self._charge()
+        return [(self._wake, self._waits)] if self._wake.since <= self.engine.now else []
+
+    def standing(self, now: int) -> tuple[int, ...]:
+        """Return what is reserved from now on."""
+        return tuple(tick - now for taken in sorted(self._taken) for tick in taken)
+
+
+class MeshLink(Component):
+    """A link from tile to router, from router to router, back to a tile, or from chip to chip.
+
+    bits_taken : reserved times that are not over yet, as starts and ends in units of the mesh
+    """
+
+    family = "link"
+
+    transfer = Operation(doc="time in which some packet passes")
+    flits = Counter("flit", unit="flit", doc="that passed")
+
+    def build(self) -> None:
+        """Open the account."""
+        self.time = ReservedTime(self, self.transfer)
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+
+    @process
+    def serve(self) -> Process:
+        """Be there: the mesh says when packets pass."""
+        yield self.time.open()
+
+    def free_from(self, start: int, duration: int) -> int:
+        """Return when a packet can begin to pass, at a time or as soon as possible behind it."""
+        starts, ends = self.starts, self.ends
+        place = bisect_right(ends, start)
+        while place < len(starts) and starts[place] < start + duration:
+            start = ends[place]
+            place += 1
+        return start
+
+    def take(self, start: int, end: int, now: int) -> None:
+        """Reserve a time that is free."""
+        starts, ends = self.starts, self.ends
+        if not ends or ends[-1] <= start:
+            starts.append(start)
+            ends.append(end)
+        else:
+            place = bisect_left(starts, start)
+            starts.insert(place, start)
+            ends.insert(place, end)
+        if ends[0] <= now:
+            over = bisect_right(ends, now)
+            del starts[:over], ends[:over]
+
+
+class HyperTransportLink(MeshLink):
+    """A link from chip to chip, one of several; a direction of its own."""
+
+    size = Counter("byte", unit="byte", doc="that passed")
+
+
+class MeshRouter(Component):
+    """A router: any number of packets pass at once, each by another of its links.
+
+    pj : energy of a flit [pJ]
+    """
+
+    family = "router"
+
+    forward = Operation(doc="time in which some packet leaves")
+
+    pj: float = 0.0
+
+    def build(self) -> None:
+        """Open the account."""
+        self.time = ReservedTime(self, self.forward)
+        self.links: list[MeshLink] = []
+
+    @process
+    def route(self) -> Process:
+        """Be there: the mesh says when packets leave."""
+        yield self.time.open()
+
+    def actions(self) -> dict[str, int]:
+        """Add flits, once for each link that they leave by."""
+        return {**super().actions(), "flit": sum(link.flits.count for link in self.links)}
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of a flit [J]."""
+        return {"flit": self.pj * 1e-12}
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """Links that packets of one size take from one tile to another; times in units of the mesh.
+
+    steps : each link with the router that it leads from, from when and for how long it is taken, counted
+        from where the packet sets out
+    arrival : when its tail has come
+    """
+
+    steps: tuple[tuple[MeshLink, MeshRouter | None, int, int], ...]
+    arrival: int
+    flits: int
+    size: int
+
+
+@dataclass(eq=False)
+class Journey:
+    """Packets that are made together, and then those made of them, as partial sums are added tile by tile.
+
+    turn : among those that ask in the same tick
+    levels : packets of each
+    ready : tick in which the first can set out
+    done : told the ticks in which the last of the first packets sets out, and the last of all has come
+    """
+
+    turn: int
+    levels: Sequence[Sequence[Route]]
+    ready: int
+    done: Callable[[int, int], None]
+
+
+class Decision(Endpoint):
+    """Where a process waits for a tick that the mesh decides on."""
+
+    __slots__ = ("_alarm", "_wake", "waits")
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        super().__init__(engine, name)
+        self.waits = Waits()
+        self._wake: Wake | None = None
+        self._alarm = Wake(self._over)
+
+    def until(self, tick: int | None) -> Ready | Park:
+        """Wait until a tick, or until `decided` tells it."""
+        if tick is not None and tick <= self.engine.now:
+            return DONE
+        self._wake = self.engine.active
+        if tick is not None:
+            self.engine.at(tick, self._alarm)
+        return self.park(self._wake, self.waits)
+
+    def decided(self, tick: int) -> None:
+        """Let a process that waits go on in a tick, now or later."""
+        if self._wake is not None:
+            self.engine.at(tick, self._alarm)
+
+    def _over(self, _: None) -> Park:
+        wake, self._wake = self._wake, None
+        assert wake is not None
+        self.waits.end(wake, self.engine.now)
+        self.soon(wake)
+        return PARK
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the process if it waits."""
+        return [(self._wake, self.waits)] if self._wake is not None else []
+
+    def standing(self, now: int) -> tuple[int, ...]:
+        """Return who waits."""
+        return (id(self._wake),)
+
+
+class Mesh(Component):
+    """All links and routers that some way takes.
+
+    Timing: a packet takes R x `router_cycles` + L x `link_cycles` + flits - 1 cycles of the mesh over L links
+    and R routers if nothing is in its way; a link is taken for its flits. A link between chips is taken for
+    the time of its bytes, and passes them on no faster than they come. What is asked for in a tick is decided
+    when it has settled, in the order of turns; each packet takes the earliest time at which its whole way is
+    free. Times are exact, in a unit that the digital cycle, the flit and the byte are multiples of; accounts
+    round them down to ticks, so that none is lost.
+    """
+
+    def lay_out(self, config: IsaacConfig) -> None:
+        """Build nothing yet: links and routers come with the ways."""
+        self._config = config
+        self._ways = Ways(config)
+        self.lanes = self._ways.lanes
+        digital = 1 / config.digital_hz
+        flit = 1 / (Fraction(str(config.mesh.link_ghz)) * 10**9)
+        byte = 1 / (Fraction(str(config.hypertransport.gb_per_s)) * 10**9)
+        unit = tick_of([digital, flit, byte])
+        self._tick, self._flit, self._byte = (int(period / unit) for period in (digital, flit, byte))
+        self._contended = config.mesh.fidelity == "link"
+        self.links: dict[Leg, MeshLink] = {}
+        self.routers: dict[str, MeshRouter] = {}
+        self._routes: dict[tuple[int, int, int, int], Route] = {}
+        self._turns = 0
+        self._asked: list[Journey] = []
+
+    @property
+    def between_chips(self) -> list[HyperTransportLink]:
+        """All links from chip to chip."""
+        return [link for link in self.links.values() if isinstance(link, HyperTransportLink)]
+
+    def flits_in_and_out(self) -> tuple[int, int]:
+        """Return the flits that tiles sent, and those that came to tiles."""
+        entries = sum(link.flits.count for leg, link in self.links.items() if isinstance(leg.source, int))
+        exits = sum(link.flits.count for leg, link in self.links.items() if isinstance(leg.target, int))
+        return entries, exits
+
+    def next_turn(self) -> int:
+        """Return the place of one more that asks."""
+        self._turns += 1
+        return self._turns
+
+    def route(self, source: int, target: int, pixel: int, size: int) -> Route:
+        """Return the links from tile to tile for so many bytes; pixels take lanes between chips by turns."""
+        tiles = self._config.tiles
+        lane = 0 if source // tiles == target // tiles else pixel % self.lanes
+        key = source, target, lane, size
+        if key not in self._routes:
+            self._routes[key] = self._routed(self._ways.legs(source, target, lane), size)
+        return self._routes[key]
+
+    def _routed(self, legs: Sequence[Leg], size: int) -> Route:
+        mesh, flits = self._config.mesh, self._config.flits(size)
+        onward = (mesh.router_cycles + mesh.link_cycles) * self._flit
+        steps: list[tuple[MeshLink, MeshRouter | None, int, int]] = []
+        offset = duration = 0
+        for leg in legs:
+            before, duration = duration, flits * self._flit if leg.lane is None else size * self._byte
+            if steps:
+                offset += onward + max(0, before - duration)
+            router = self._router(leg.source) if isinstance(leg.source, str) else None
+            steps.append((self._link(leg, router), router, offset, duration))
+        arrival = offset + duration + (mesh.link_cycles - 1) * self._flit if steps else 0
+        return Route(tuple(steps), arrival, flits, size)
+
+    def _router(self, name: str) -> MeshRouter:
+        if name not in self.routers:
+            router = self.routers[name] = self.add(MeshRouter, name, PartConfig())
+            router.pj = self._config.mesh.flit_pj
+        return self.routers[name]
+
+    def _link(self, leg: Leg, router: MeshRouter | None) -> MeshLink:
+        if leg not in self.links:
+            kind, name = MeshLink, f"link[{leg.source},{leg.target}]"
+            if leg.lane is not None:
+                kind, name = HyperTransportLink, f"hypertransport[{leg.source},{leg.target},{leg.lane}]"
+            link = self.links[leg] = self.add(kind, name, PartConfig())
+            if router is not None:
+                router.links.append(link)
+        return self.links[leg]
+
+    def ask(self, journey: Journey) -> None:
+        """Decide on a journey once this tick has settled."""
+        self._asked.append(journey)
+        if len(self._asked) == 1:
+            self.simulation.engine.late(self._decide)
+
+    def _decide(self) -> None:
+        asked, self._asked = self._asked, []
+        if len(asked) > 1:
+            asked.sort(key=lambda journey: journey.turn)
+        tick = self._tick
+        for journey in asked:
+            first = ready = journey.ready * tick
+            for number, packets in enumerate(journey.levels):
+                starts = [self._start(route, ready) for route in packets]
+                if not number:
+                    first = max(starts)
+                ready = max(start + route.arrival for start, route in zip(starts, packets, strict=True))
+            journey.done(-(-first // tick), -(-ready // tick))
+
+    def _start(self, route: Route, ready: int) -> int:
+        """Let a packet go as soon as its way is free; return when."""
+        steps, tick, start = route.steps, self._tick, ready
+        if self._contended:
+            moved = True
+            while moved:
+                moved = False
+                for link, _, offset, duration in steps:
+                    if link.ends and link.ends[-1] > start + offset:
+                        free = link.free_from(start + offset, duration) - offset
+                        if free > start:
+                            start, moved = free, True
+        now = self.simulation.engine.now * tick
+        for link, router, offset, duration in steps:
+            begin = start + offset
+            end = begin + duration
+            if self._contended:
+                link.take(begin, end, now)
+            link.flits.count += route.flits
+            begin, end = begin // tick, end // tick
+            link.time.take(begin, end)
+            if router is not None:
+                router.time.take(begin, end)
+            if type(link) is HyperTransportLink:
+                link.size.count += route.size
+        return start
