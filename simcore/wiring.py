@@ -82,8 +82,8 @@ class Wiring:
         assert target.owner is not None
         if target.owner.clock.ticks % source.owner.clock.ticks:
             raise WiringError(
-                f"{name} goes over a network between two clocks whose edges do not meet; use one clock for both "
-                "ends, or one with a whole number of the sender's cycles for the reader"
+                f"{name} goes over a network between two clocks; use one clock for both ends, or one for the "
+                "reader that takes a whole number of the sender's cycles"
             )
         buffer = CarriedBuffer(self.engine, name, depth, entry, reader)
         self._add([source], [buffer.end], target, buffer)

@@ -54,7 +54,7 @@ class IsaacChips(Component):
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images, self.sink.pixels = images, placed.stages[-1].pixels
         self.mesh = self.add(Mesh, "mesh", PartConfig(), clock=DIGITAL)
-        self.mesh.lay_out(config)
+        self.mesh.lay_out(config, max(place.tiles.stop for place in placed.places.values()))
         self.departures: dict[str, Departure] = {}
         self._connect()
         self._share_edrams()
@@ -79,10 +79,10 @@ class IsaacChips(Component):
             layer, behind = self.layers[sender], self._write_cycles
             makers, held = self.timing.makers(layer.stage), self.timing.held_pixels(layer.stage)
             send = layer.add_send()
-            out, pixels = send.pixel_out, layer.stage.pixels
+            out = send.pixel_out
             send.departure = departure = Departure(self.mesh, sender, makers, held)
         else:  # from where the host's links lead to, into each tile
-            out, behind, pixels = self.source.pixel_out, 0, self.source.pixels
+            out, behind = self.source.pixel_out, 0
             departure = Departure(self.mesh, sender, [()], 1)
         self.departures[sender] = departure
         ends = []
@@ -92,7 +92,7 @@ class IsaacChips(Component):
             writes = reader.writes[number]
             tiles = self.timing.tiles(reader.stage.name)
             landing = Landing(self.simulation.engine, tiles, writes, behind, reader.memory.clock.ticks)
-            departure.add(landing, pixels)
+            departure.add(landing)
         departure.connect(ends)
 
     @property

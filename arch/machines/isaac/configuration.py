@@ -138,12 +138,19 @@ class TileConfig(Config):
 
 
 class MeshConfig(Config):
-    """The concentrated mesh of a chip's tiles, statically scheduled: a packet goes when all its way is free."""
+    """The concentrated mesh of a chip's tiles, statically scheduled: a packet goes when its way is free."""
 
     fidelity: Literal["ideal", "link"] = param(
         "link",
         unit="one of",
         doc="ideal: each packet as if nothing else was under way; link: it waits until its way is free",
+    )
+    ways: int = param(
+        4,
+        ge=1,
+        unit="way",
+        doc="that a packet chooses from, the shortest along any one row or column: it takes the one on which "
+        "it is there first; 1: along its row first; assumed",
     )
     columns: int = param(6, ge=1, unit="router", doc="in a row; 14 x 12 tiles, 2 x 2 at a router, assumed")
     concentration: int = param(4, ge=1, unit="tile", doc="at one router")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -35,34 +36,38 @@ class Copy:
         """Its sites in each tile."""
         return {tile: list(sites) for tile, sites in groupby(self.sites, key=lambda site: site.tile)}
 
-    @property
+    @cached_property
     def further_tiles(self) -> int:
         """Tiles through which a sum goes on after its first, in the column that is spread most."""
-        return max(len(tiles) for tiles in self._spread("tile").values()) - 1
+        return max(len(tiles) for tiles in self._tiles.values()) - 1
 
     def additions(self, level: str) -> int:
         """Return the partial sums that go from one `ima`, or `tile`, to another for one window."""
         widths = {block.col: block.cols for site in self.sites for block in site.blocks}
         return sum((len(parts) - 1) * widths[col] for col, parts in self._spread(level).items())
 
-    @property
+    @cached_property
     def outputs(self) -> dict[int, int]:
         """Columns whose sums are complete in a tile: in the last that they lie in, to which sums go on."""
         widths = {block.col: block.cols for site in self.sites for block in site.blocks}
         outputs: dict[int, int] = {}
-        for col, tiles in self._spread("tile").items():
+        for col, tiles in self._tiles.items():
             outputs[max(tiles)] = outputs.get(max(tiles), 0) + widths[col]
         return outputs
 
-    @property
+    @cached_property
     def hops(self) -> list[dict[tuple[int, int], int]]:
         """Sums that go from tile to tile: what each column's first hop takes along, its second, and so on."""
         widths = {block.col: block.cols for site in self.sites for block in site.blocks}
         hops: list[dict[tuple[int, int], int]] = [{} for _ in range(self.further_tiles)]
-        for col, tiles in self._spread("tile").items():
+        for col, tiles in self._tiles.items():
             for number, hop in enumerate(pairwise(sorted(tiles))):
                 hops[number][hop] = hops[number].get(hop, 0) + widths[col]
         return hops
+
+    @cached_property
+    def _tiles(self) -> dict[int, set[int]]:
+        return self._spread("tile")
 
     def _spread(self, level: str) -> dict[int, set[int]]:
         """Return the IMAs or tiles that each column block lies in."""

@@ -53,14 +53,13 @@ class Layer(Component):
     ) -> None:
         """Build the parts."""
         self.settings, self.timing, self.stage = config, timing, stage
-        slots_of_each = [placed.depths[stage.name, place] for place in range(len(stage.operands))]
         buffers = [
-            Buffer(o.source, slots, o.shape[0] * config.value_bytes)
-            for o, slots in zip(stage.operands, slots_of_each, strict=True)
+            Buffer(o.source, placed.depths[stage.name, place], o.shape[0] * config.value_bytes)
+            for place, o in enumerate(stage.operands)
         ]
         self.memory = self.add(ActivationMemory, "memory", _LINE_BUFFERS)
         self.memory.lay_out(stage, buffers, images)
-        self.writes = [self._add_writes(place, slots) for place, slots in enumerate(slots_of_each)]
+        self.writes = [self._add_writes(place) for place in range(len(buffers))]
         units = timing.units(stage)
         each = DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=units.pj, area_mm2=0.0)
         self.digital = self.add(DigitalUnit, "digital", each, clock=DIGITAL)
@@ -98,17 +97,16 @@ class Layer(Component):
         for copy, adder in zip(self.copies, self.adders, strict=True):
             if copy.hops:
                 sums = [
-                    [mesh.route(*hop, 0, columns * SUM_BYTES) for hop, columns in level.items()]
+                    [mesh.choice(*hop, 0, columns * SUM_BYTES) for hop, columns in level.items()]
                     for level in copy.hops
                 ]
                 adder.send_by(mesh, sums, hops)
 
-    def _add_writes(self, place: int, slots: int) -> list[ResultWrite]:
+    def _add_writes(self, place: int) -> list[ResultWrite]:
         channels = self.stage.operands[place].shape[0]
         writes = []
         for tile in self.timing.tiles(self.stage.name):
             write = self.add(ResultWrite, f"write[{place}].tile[{tile}]", PartConfig(), clock=DIGITAL)
-            write.lay_out(slots)
             write.cycles = self.timing.write_cycles(channels)
             write.size = channels * self.settings.value_bytes
             writes.append(write)

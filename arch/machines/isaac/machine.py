@@ -71,7 +71,8 @@ class Isaac(Machine):
             lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, chips.macs())
         )
         simulation.laws.append(lambda: ("pixels landed = pixels that set out", *chips.pixels_carried()))
-        simulation.laws.append(lambda: ("flits out of the mesh = flits into it", *chips.mesh.flits_in_and_out()))
+        mesh = chips.mesh
+        simulation.laws.append(lambda: ("flits out of the mesh = flits into it", *mesh.flits_in_and_out()))
         if options.built is not None:
             options.built()
         outcome = simulation.run()

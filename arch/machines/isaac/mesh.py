@@ -1,4 +1,4 @@
-"""The meshes of all chips and the links between them: every link and router is a unit, and packets take turns.
+"""The meshes of all chips and the links between them: all are units, and packets take turns.
 
 The mesh is statically scheduled, as published: a packet waits where it is made until its whole way is free as
 it comes by, and then goes through without a stop. So routers need no queues, nothing blocks within, and what
@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, partial
 
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.ways import Leg, Ways
@@ -21,6 +22,9 @@ from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 
 #: Reservations that a unit keeps before it charges those that are over.
 _KEPT = 256
+
+#: Behind any time of a run, in units of the mesh.
+_NEVER = 1 << 62
 
 
 class ReservedTime(Endpoint):
@@ -86,7 +90,7 @@ class ReservedTime(Endpoint):
 class MeshLink(Component):
     """A link from tile to router, from router to router, back to a tile, or from chip to chip.
 
-    bits_taken : reserved times that are not over yet, as starts and ends in units of the mesh
+    starts, ends : of reserved times that are not over yet, in units of the mesh
     """
 
     family = "link"
@@ -181,6 +185,18 @@ class Route:
     size: int
 
 
+class Choice:
+    """Routes from one tile to another: the first, and others that are looked at if it is not free."""
+
+    def __init__(self, first: Route, others: Callable[[], list[Route]]) -> None:
+        self.first, self._find = first, others
+
+    @cached_property
+    def others(self) -> list[Route]:
+        """All routes but the first."""
+        return self._find()
+
+
 @dataclass(eq=False)
 class Journey:
     """Packets that are made together, and then those made of them, as partial sums are added tile by tile.
@@ -192,7 +208,7 @@ class Journey:
     """
 
     turn: int
-    levels: Sequence[Sequence[Route]]
+    levels: Sequence[Sequence[Choice]]
     ready: int
     done: Callable[[int, int], None]
 
@@ -244,13 +260,13 @@ class Mesh(Component):
     Timing: a packet takes R x `router_cycles` + L x `link_cycles` + flits - 1 cycles of the mesh over L links
     and R routers if nothing is in its way; a link is taken for its flits. A link between chips is taken for
     the time of its bytes, and passes them on no faster than they come. What is asked for in a tick is decided
-    when it has settled, in the order of turns; each packet takes the earliest time at which its whole way is
-    free. Times are exact, in a unit that the digital cycle, the flit and the byte are multiples of; accounts
-    round them down to ticks, so that none is lost.
+    when it has settled, in the order of turns; each packet takes the way on which it is there first, once
+    that is free as a whole. Times are exact, in a unit that the digital cycle, the flit and the byte are
+    multiples of; accounts round them down to ticks, so that none is lost.
     """
 
-    def lay_out(self, config: IsaacConfig) -> None:
-        """Build nothing yet: links and routers come with the ways."""
+    def lay_out(self, config: IsaacConfig, tiles: int) -> None:
+        """Build the links and routers around so many tiles."""
         self._config = config
         self._ways = Ways(config)
         self.lanes = self._ways.lanes
@@ -260,11 +276,26 @@ class Mesh(Component):
         unit = tick_of([digital, flit, byte])
         self._tick, self._flit, self._byte = (int(period / unit) for period in (digital, flit, byte))
         self._contended = config.mesh.fidelity == "link"
-        self.links: dict[Leg, MeshLink] = {}
         self.routers: dict[str, MeshRouter] = {}
-        self._routes: dict[tuple[int, int, int, int], Route] = {}
+        self.links = {leg: self._link(leg) for leg in self._ways.legs(tiles)}
+        self._choices: dict[tuple[int, int, int, int], Choice] = {}
         self._turns = 0
         self._asked: list[Journey] = []
+
+    def _link(self, leg: Leg) -> MeshLink:
+        """Return a new link, with the routers that it is the first to lead from or to."""
+        for name in leg[:2]:
+            if isinstance(name, str) and name not in self.routers:
+                router = self.routers[name] = self.add(MeshRouter, name, PartConfig())
+                router.pj = self._config.mesh.flit_pj
+        ends = f"{leg.source},{leg.target}"
+        if leg.lane is None:
+            link = self.add(MeshLink, f"link[{ends}]", PartConfig())
+        else:
+            link = self.add(HyperTransportLink, f"hypertransport[{ends},{leg.lane}]", PartConfig())
+        if isinstance(leg.source, str):
+            self.routers[leg.source].links.append(link)
+        return link
 
     @property
     def between_chips(self) -> list[HyperTransportLink]:
@@ -282,14 +313,19 @@ class Mesh(Component):
         self._turns += 1
         return self._turns
 
-    def route(self, source: int, target: int, pixel: int, size: int) -> Route:
-        """Return the links from tile to tile for so many bytes; pixels take lanes between chips by turns."""
+    def choice(self, source: int, target: int, pixel: int, size: int) -> Choice:
+        """Return the routes from tile to tile for so many bytes; pixels take lanes between chips by turns."""
         tiles = self._config.tiles
         lane = 0 if source // tiles == target // tiles else pixel % self.lanes
         key = source, target, lane, size
-        if key not in self._routes:
-            self._routes[key] = self._routed(self._ways.legs(source, target, lane), size)
-        return self._routes[key]
+        if key not in self._choices:
+            first = self._routed(self._ways.first(source, target, lane), size)
+            self._choices[key] = Choice(first, partial(self._others, *key))
+        return self._choices[key]
+
+    def _others(self, source: int, target: int, lane: int, size: int) -> list[Route]:
+        ways = self._ways.others(source, target, lane)[: self._config.mesh.ways - 1]
+        return [self._routed(legs, size) for legs in ways]
 
     def _routed(self, legs: Sequence[Leg], size: int) -> Route:
         mesh, flits = self._config.mesh, self._config.flits(size)
@@ -300,26 +336,10 @@ class Mesh(Component):
             before, duration = duration, flits * self._flit if leg.lane is None else size * self._byte
             if steps:
                 offset += onward + max(0, before - duration)
-            router = self._router(leg.source) if isinstance(leg.source, str) else None
-            steps.append((self._link(leg, router), router, offset, duration))
-        arrival = offset + duration + (mesh.link_cycles - 1) * self._flit if steps else 0
+            router = self.routers[leg.source] if isinstance(leg.source, str) else None
+            steps.append((self.links[leg], router, offset, duration))
+        arrival = offset + duration + (mesh.link_cycles - 1) * self._flit
         return Route(tuple(steps), arrival, flits, size)
-
-    def _router(self, name: str) -> MeshRouter:
-        if name not in self.routers:
-            router = self.routers[name] = self.add(MeshRouter, name, PartConfig())
-            router.pj = self._config.mesh.flit_pj
-        return self.routers[name]
-
-    def _link(self, leg: Leg, router: MeshRouter | None) -> MeshLink:
-        if leg not in self.links:
-            kind, name = MeshLink, f"link[{leg.source},{leg.target}]"
-            if leg.lane is not None:
-                kind, name = HyperTransportLink, f"hypertransport[{leg.source},{leg.target},{leg.lane}]"
-            link = self.links[leg] = self.add(kind, name, PartConfig())
-            if router is not None:
-                router.links.append(link)
-        return self.links[leg]
 
     def ask(self, journey: Journey) -> None:
         """Decide on a journey once this tick has settled."""
@@ -335,26 +355,33 @@ class Mesh(Component):
         for journey in asked:
             first = ready = journey.ready * tick
             for number, packets in enumerate(journey.levels):
-                starts = [self._start(route, ready) for route in packets]
+                sent = [self._send(choice, ready) for choice in packets]
                 if not number:
-                    first = max(starts)
-                ready = max(start + route.arrival for start, route in zip(starts, packets, strict=True))
+                    first = max(start for start, _ in sent)
+                ready = max(arrival for _, arrival in sent)
             journey.done(-(-first // tick), -(-ready // tick))
 
-    def _start(self, route: Route, ready: int) -> int:
-        """Let a packet go as soon as its way is free; return when."""
-        steps, tick, start = route.steps, self._tick, ready
+    def _send(self, choice: Choice, ready: int) -> tuple[int, int]:
+        """Let a packet go by the route on which it is there first; return when it sets out and arrives."""
+        route, start = choice.first, ready
         if self._contended:
-            moved = True
-            while moved:
-                moved = False
-                for link, _, offset, duration in steps:
-                    if link.ends and link.ends[-1] > start + offset:
-                        free = link.free_from(start + offset, duration) - offset
-                        if free > start:
-                            start, moved = free, True
+            start = _free_from(route, ready, _NEVER)
+            if start > ready:
+                for other in choice.others:
+                    latest = start + route.arrival - other.arrival
+                    if latest <= ready:  # nor will longer ones be there first
+                        break
+                    free = _free_from(other, ready, latest)
+                    if free < latest:
+                        route, start = other, free
+        self._take(route, start)
+        return start, start + route.arrival
+
+    def _take(self, route: Route, start: int) -> None:
+        """Reserve a route for a packet that sets out at a time."""
+        tick = self._tick
         now = self.simulation.engine.now * tick
-        for link, router, offset, duration in steps:
+        for link, router, offset, duration in route.steps:
             begin = start + offset
             end = begin + duration
             if self._contended:
@@ -366,4 +393,19 @@ class Mesh(Component):
                 router.time.take(begin, end)
             if type(link) is HyperTransportLink:
                 link.size.count += route.size
-        return start
+
+
+def _free_from(route: Route, ready: int, latest: int) -> int:
+    """Return when a packet may set out on a route, each link free as it comes by, if before `latest`."""
+    start, moved = ready, True
+    while moved:
+        moved = False
+        for link, _, offset, duration in route.steps:
+            ends = link.ends
+            if ends and ends[-1] > start + offset:
+                free = link.free_from(start + offset, duration) - offset
+                if free > start:
+                    if free >= latest:
+                        return free
+                    start, moved = free, True
+    return start

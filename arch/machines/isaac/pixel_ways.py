@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from arch.machines.isaac.mesh import Journey, Mesh, Route
+from arch.machines.isaac.mesh import Choice, Journey, Mesh
 from simcore.carried import CarriedBuffer, CarriedEnd
 from simcore.channel import Channel
 from simcore.clocks import next_edge
 from simcore.commands import PARK, Engine, Park, Wake
+
 
 class Writer(Protocol):
     """What writes pixels in one tile.
@@ -103,7 +104,8 @@ class Departure:
     """Where the pixels of one stage set out; an `Entry` of `simcore.carried` that takes any number.
 
     makers : tiles that make a pixel and what each makes of it, pixel by pixel in turn
-    registers : pixels that wait in its tiles at most, until their ways are free
+    registers : pixels that wait in its tiles at most, until their ways are free; no more than half of what
+        any reader has slots for, as those who wait have claimed theirs
     load : keeps the values of a pixel that sets out, None in a run without values
     """
 
@@ -115,22 +117,18 @@ class Departure:
         self._loaded = -1
         self._landings: list[tuple[Landing, int]] = []
         self._leaving: deque[tuple[int, int]] = deque()  # pixels, and when their last packet has set out
-        self._routes: dict[tuple[int, int, int, int], Sequence[Route]] = {}
+        self._choices: dict[tuple[int, int, int, int], Sequence[Choice]] = {}
 
-    def add(self, landing: Landing, pixels: int) -> None:
-        """Add a reader of images of so many pixels, in the order of the ends, and build what leads there."""
-        reader = len(self._landings)
+    def add(self, landing: Landing) -> None:
+        """Add a reader, in the order of the ends."""
         self._landings.append((landing, self._mesh.next_turn()))
-        tiles = range(min(pixels, len(landing.tiles)))
-        for maker in range(len(self.makers)):
-            for place in tiles:
-                for lane in range(self._mesh.lanes):
-                    self._packets(reader, maker, place, lane)
 
     def connect(self, ends: Sequence[CarriedEnd]) -> None:
         """Take the sender's ends, one for each reader."""
         for (landing, _), end in zip(self._landings, ends, strict=True):
             landing.connect(end.buffer)
+        fewest = min(landing.slots for landing, _ in self._landings)
+        self.registers = max(1, min(self.registers, fewest // 2))
 
     def accept(self, token: int, reader: int) -> bool:
         """Let a pixel set out for a reader, as soon as its way is free."""
@@ -139,21 +137,21 @@ class Departure:
             self.load(token)
         landing, turn = self._landings[reader]
         place = token % len(landing.tiles)
-        routes = self._packets(reader, token % len(self.makers), place, token % self._mesh.lanes)
+        packets = self._packets(reader, token % len(self.makers), place, token % self._mesh.lanes)
         done = partial(self._left, token, landing)
-        if routes:
-            self._mesh.ask(Journey(turn, (routes,), self._engine.now, done))
+        if packets:
+            self._mesh.ask(Journey(turn, (packets,), self._engine.now, done))
         else:
             done(self._engine.now, self._engine.now)
         return True
 
-    def _packets(self, reader: int, maker: int, place: int, lane: int) -> Sequence[Route]:
+    def _packets(self, reader: int, maker: int, place: int, lane: int) -> Sequence[Choice]:
         key = reader, maker, place, lane
-        if key not in self._routes:
+        if key not in self._choices:
             target = self._landings[reader][0].tiles[place]
-            routes = (self._mesh.route(tile, target, lane, size) for tile, size in self.makers[maker])
-            self._routes[key] = tuple(route for route in routes if route.steps)
-        return self._routes[key]
+            packets = ((tile, size) for tile, size in self.makers[maker] if tile != target)
+            self._choices[key] = [self._mesh.choice(tile, target, lane, size) for tile, size in packets]
+        return self._choices[key]
 
     def _left(self, pixel: int, landing: Landing, sets_out: int, arrives: int) -> None:
         """Note when a pixel sets out, and let it arrive."""

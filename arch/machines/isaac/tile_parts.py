@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from arch.machines.isaac.mesh import Decision, Journey, Mesh, Route
+from arch.machines.isaac.mesh import Choice, Decision, Journey, Mesh
 from arch.machines.isaac.pixel_ways import Departure
 from arch.tokens import Pixel, Sums, Window
-from simcore import Component, In, Operation, Out, Process, Shared, process
+from simcore import MOST_CYCLES, Component, In, Operation, Out, Process, Shared, process
 from simcore.channel import Channel
 from simcore.commands import DONE
 
@@ -66,9 +66,9 @@ class ResultWrite(Component):
     size: int = 0
     written: Callable[[int], None]
 
-    def lay_out(self, slots: int) -> None:
-        """Set up the place of pixels that have come and wait: never more than slots claimed for them."""
-        self.arrivals = Channel(self.simulation.engine, f"{self.path}.pixel_in", slots)
+    def build(self) -> None:
+        """Set up the place of pixels that have come, for which slots are claimed; senders never wait here."""
+        self.arrivals = Channel(self.simulation.engine, f"{self.path}.pixel_in", MOST_CYCLES)
         self.account(self.arrivals, "wait-input:pixel_in", self.arrivals.reader_waits)
 
     @process
@@ -134,10 +134,10 @@ class ShiftAdd(Component):
 
     multiply: Callable[[int], None] | None = None
     cycles: int = 0
-    sums: Sequence[Sequence[Route]] = ()
+    sums: Sequence[Sequence[Choice]] = ()
     hops: int = 0
 
-    def send_by(self, mesh: Mesh, sums: Sequence[Sequence[Route]], hops: int) -> None:
+    def send_by(self, mesh: Mesh, sums: Sequence[Sequence[Choice]], hops: int) -> None:
         """Let partial sums take a mesh; what holds them up is waited for."""
         self.sums, self.hops = sums, hops
         self._ask, self._turn = mesh.ask, mesh.next_turn()

@@ -1,20 +1,23 @@
 """Ways from tile to tile: over the mesh of a chip, and by HyperTransport from chip to chip.
 
-A tile has a link to its router and one back; routers stand in a grid, filled as a snake, and ways go along a
-row first. Chips stand in a row, and half of a chip's HyperTransport links lead to each neighbour: from routers
-of its last row, whose ports nothing else takes, to those in the same column of the next chip's first row.
+A tile has a link to its router and one back; routers stand in a grid, filled as a snake. The first way of
+two tiles goes along a row and then along a column; others go along any one row or column of the grid. Chips
+stand in a row, and half of a chip's HyperTransport links lead to each neighbour: from routers of its last
+row, which have a port left, to those in the same column of the next chip's first row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from arch.fabric.grids import Mesh
-from arch.fabric.topology import snake
+from arch.fabric.topology import snake, straight
 from arch.machines.isaac.configuration import IsaacConfig
+
+#: Row and column of a router on its chip.
+Spot = tuple[int, int]
 
 
 class Leg(NamedTuple):
@@ -48,7 +51,11 @@ class Way(NamedTuple):
 
 
 class Ways:
-    """All ways of a machine."""
+    """All ways of a machine.
+
+    rows, columns : of routers on a chip
+    lanes : HyperTransport links from a chip to each neighbour
+    """
 
     def __init__(self, config: IsaacConfig) -> None:
         self._tiles, self._concentration = config.tiles, config.mesh.concentration
@@ -56,72 +63,126 @@ class Ways:
         self.columns = min(config.mesh.columns, routers)
         self.rows = -(-routers // self.columns)
         self.lanes = max(1, config.hypertransport.links // 2)
-        self._grid = Mesh(rows=self.rows, columns=self.columns)
 
-    def legs(self, source: int, target: int, lane: int) -> list[Leg]:
-        """Return the links from one tile to another; ways between chips take a lane."""
-        if source == target:
-            return []
-        here, router = divmod(source, self._tiles)
-        there, last = divmod(target, self._tiles)
-        legs = [Leg(source, self._name(here, router // self._concentration))]
-        router //= self._concentration
-        step = 1 if there > here else -1
-        for chip in range(here, there, step):
-            legs += self._within(chip, router, self._gate(step, lane))
-            router = self._gate(-step, lane)
-            legs.append(Leg(legs[-1].target, self._name(chip + step, router), lane))
-        legs += self._within(there, router, last // self._concentration)
-        return [*legs, Leg(legs[-1].target, target)]
+    def first(self, source: int, target: int, lane: int) -> list[Leg]:
+        """Return the links of the first way; those between chips take a lane."""
+        return self._way(source, target, lane, rows_first=True)
+
+    def others(self, source: int, target: int, lane: int) -> list[list[Leg]]:
+        """Return the links of all other ways, the shortest first: between chips, the one by columns first."""
+        (here, start), (there, end) = self.spot(source), self.spot(target)
+        if here != there:
+            return [self._way(source, target, lane, rows_first=False)]
+        used = self._grids[here]
+        bends = [((row, start[1]), (row, end[1])) for row in range(used[0])]
+        bends += [((start[0], column), (end[0], column)) for column in range(used[1])]
+        ways = dict.fromkeys(tuple(self._through(here, start, *bend, end)) for bend in bends)
+        first = tuple(self._through(here, start, (start[0], end[1]), end))
+        ends = Leg(source, self._name(here, start)), Leg(self._name(here, end), target)
+        others = [[ends[0], *way, ends[1]] for way in ways if way != first]
+        return sorted(others, key=len)
+
+    def legs(self, tiles: int) -> Iterator[Leg]:
+        """Yield every link, if so many tiles are in use: of those, their rows of routers, and their chips."""
+        chips = -(-tiles // self._tiles)
+        routers = -(-tiles // self._concentration)
+        rows = self.rows if chips > 1 else -(-routers // self.columns)
+        columns = self.columns if rows > 1 or chips > 1 else routers
+        self._grids = [(rows, columns)] * chips
+        for tile in range(tiles):
+            chip, spot = self.spot(tile)
+            yield Leg(tile, self._name(chip, spot))
+            yield Leg(self._name(chip, spot), tile)
+        for chip in range(chips):
+            for row in range(rows):
+                for column in range(columns):
+                    for near in ((row, column + 1), (row + 1, column)):
+                        if near[0] < rows and near[1] < columns:
+                            ends = self._name(chip, (row, column)), self._name(chip, near)
+                            yield from (Leg(*ends), Leg(*ends[::-1]))
+        for chip in range(chips - 1):
+            for lane in range(self.lanes):
+                ends = self._name(chip, self._gate(1, lane)), self._name(chip + 1, self._gate(-1, lane))
+                yield from (Leg(*ends, lane), Leg(*ends[::-1], lane))
 
     def longest(self, senders: range, readers: range) -> Way:
-        """Return the longest way between tiles of two layers."""
+        """Return the longest of the first ways between tiles of two layers."""
         if senders == readers and len(senders) == 1:
             return Way(0)
-        starts, ends = self._routers(senders), self._routers(readers)
+        starts, ends = self._spots(senders), self._spots(readers)
         way = Way(0)
         for here, start in starts.items():
             for there, end in ends.items():
-                if here == there:
-                    far = max(abs(y - v) + abs(x - u) for y, x in start for v, u in end)
+                chips = abs(there - here)
+                if not chips:
+                    far = max(_links(a, b) for a in start for b in end)
                 else:
-                    far = max(self._far(here, start, there, end, lane) for lane in range(self.lanes))
-                way = max(way, Way(1 + far, abs(there - here)), key=lambda w: (w.chips, w.routers))
+                    far = max(self._far(here < there, start, end, lane) for lane in range(self.lanes))
+                    far += chips + (chips - 1) * (self.rows - 1)
+                way = max(way, Way(1 + far, chips), key=lambda w: (w.chips, w.routers))
         return way
 
-    def _far(
-        self, here: int, start: set[tuple[int, int]], there: int, end: set[tuple[int, int]], lane: int
-    ) -> int:
-        """Return the links from router to router on the longest way between chips."""
+    def spot(self, tile: int) -> tuple[int, Spot]:
+        """Return chip and router of a tile."""
+        chip, number = divmod(tile, self._tiles)
+        return chip, snake(number // self._concentration, self.columns)
+
+    def _way(self, source: int, target: int, lane: int, *, rows_first: bool) -> list[Leg]:
+        if source == target:
+            return []
+        (here, spot), (there, end) = self.spot(source), self.spot(target)
+        legs = [Leg(source, self._name(here, spot))]
         step = 1 if there > here else -1
-        (out, column), (into, _) = (snake(self._gate(s, lane), self.columns) for s in (step, -step))
-        first = max(abs(y - out) + abs(x - column) for y, x in start)
-        last = max(abs(y - into) + abs(x - column) for y, x in end)
-        return first + last + abs(there - here) + (abs(there - here) - 1) * (self.rows - 1)
+        for chip in range(here, there, step):
+            out, spot_there = self._gate(step, lane), self._gate(-step, lane)
+            legs += self._bent(chip, spot, out, rows_first)
+            legs.append(Leg(self._name(chip, out), self._name(chip + step, spot_there), lane))
+            spot = spot_there
+        return [*legs, *self._bent(there, spot, end, rows_first), Leg(self._name(there, end), target)]
 
-    def _routers(self, tiles: range) -> dict[int, set[tuple[int, int]]]:
-        """Return row and column of the routers of some tiles, by chip."""
-        places: dict[int, set[tuple[int, int]]] = {}
+    def _bent(self, chip: int, start: Spot, end: Spot, rows_first: bool) -> Iterator[Leg]:
+        return self._through(chip, start, (start[0], end[1]) if rows_first else (end[0], start[1]), end)
+
+    def _through(self, chip: int, *spots: Spot) -> Iterator[Leg]:
+        """Yield the links along rows and columns through some routers."""
+        for start, end in pairwise(spots):
+            for here, there in pairwise([start, *_line(start, end)]):
+                yield Leg(self._name(chip, here), self._name(chip, there))
+
+    def _far(self, onward: bool, start: Iterable[Spot], end: Iterable[Spot], lane: int) -> int:
+        """Return the links from routers to where a chip is left, and from where the last is entered."""
+        out, into = (self._gate(step, lane) for step in ((1, -1) if onward else (-1, 1)))
+        return max(_links(a, out) for a in start) + max(_links(into, b) for b in end)
+
+    def _spots(self, tiles: range) -> dict[int, set[Spot]]:
+        """Return the routers of some tiles, by chip."""
+        spots: dict[int, set[Spot]] = {}
         for tile in tiles:
-            chip, number = divmod(tile, self._tiles)
-            places.setdefault(chip, set()).add(snake(number // self._concentration, self.columns))
-        return places
+            chip, spot = self.spot(tile)
+            spots.setdefault(chip, set()).add(spot)
+        return spots
 
-    def _within(self, chip: int, source: int, target: int) -> Iterator[Leg]:
-        """Yield the links from one router of a chip to another."""
-        route = self._grid.route(self.rows * self.columns, source, target)
-        for here, there in pairwise(route):
-            yield Leg(self._name(chip, int(here)), self._name(chip, int(there)))
-
-    def _gate(self, step: int, lane: int) -> int:
+    def _gate(self, step: int, lane: int) -> Spot:
         """Return the router with a link to the next chip, or with -1 for `step` to the one before."""
-        row, column = (self.rows - 1 if step > 0 else 0), self._columns[lane]
-        return row * self.columns + (self.columns - 1 - column if row % 2 else column)
+        return (self.rows - 1 if step > 0 else 0), self._gate_columns[lane]
 
     @cached_property
-    def _columns(self) -> Sequence[int]:
+    def _gate_columns(self) -> Sequence[int]:
         """Columns of the links between chips, spread over the row."""
         return [lane * (self.columns - 1) // max(1, self.lanes - 1) for lane in range(self.lanes)]
 
-    def _name(self, chip: int, router: int) -> str:
-        return f"router[{chip * self.rows * self.columns + router}]"
+    def _name(self, chip: int, spot: Spot) -> str:
+        row, column = spot
+        place = self.columns - 1 - column if row % 2 else column
+        return f"router[{(chip * self.rows + row) * self.columns + place}]"
+
+
+def _links(a: Spot, b: Spot) -> int:
+    return abs(a[0] - b[0]) + abs(a[1] - b[1])
+
+
+def _line(start: Spot, end: Spot) -> Iterator[Spot]:
+    """Yield the routers behind `start` on the way to `end` in the same row or column."""
+    if start[0] == end[0]:
+        return ((start[0], column) for column in straight(start[1], end[1]))
+    return ((row, start[1]) for row in straight(start[0], end[0]))
