@@ -7,167 +7,21 @@ has set out arrives.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 
 from arch.machines.isaac.configuration import IsaacConfig
+from arch.machines.isaac.mesh_links import HyperTransportLink, MeshLink, MeshRouter
 from arch.machines.isaac.ways import Leg, Ways
-from simcore import Component, Counter, Operation, PartConfig, Process, process
+from simcore import Component, PartConfig
 from simcore.channel import Endpoint, Waits
 from simcore.clocks import tick_of
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 
-#: Reservations that a unit keeps before it charges those that are over.
-_KEPT = 256
-
 #: Behind any time of a run, in units of the mesh.
 _NEVER = 1 << 62
-
-
-class ReservedTime(Endpoint):
-    """Account of a unit whose process is parked for good, as others reserve its time, ahead and in any order.
-
-    Times that overlap, as packets through a router, or that follow at once are one.
-    """
-
-    __slots__ = ("_hold_from", "_taken", "_waits", "_wake")
-
-    def __init__(self, owner: Component, operation: Operation) -> None:
-        super().__init__(owner.simulation.engine, owner.path)
-        self._hold_from = operation.hold_from
-        self._taken: list[tuple[int, int]] = []
-        self._waits = Waits()
-        self._wake: Wake | None = None
-        owner.account(self, "wait-input:packet", self._waits)
-
-    def open(self) -> Park:
-        """Park the running process for good."""
-        self._wake = self.engine.active
-        return self.park(self._wake, self._waits)
-
-    def take(self, start: int, end: int) -> None:
-        """Reserve the time from one tick, now or later, to another."""
-        self._taken.append((start, end))
-        if len(self._taken) > _KEPT:
-            self._charge()
-
-    def _charge(self) -> None:
-        """Charge what began before now; nothing can come in between any more."""
-        now, wake = self.engine.now, self._wake
-        assert wake is not None
-        self._taken.sort()
-        over = bisect_left(self._taken, (now, 0))
-        begun = until = wake.since
-        for start, end in self._taken[:over]:
-            if start > until:
-                if until > begun:
-                    self._hold_from(begun, until - begun)
-                wake.since = until
-                self._waits.end(wake, start)
-                wake.waiting = True
-                begun = until = start
-            until = max(until, end)
-        if until > begun:
-            self._hold_from(begun, until - begun)
-        wake.since = until
-        del self._taken[:over]
-
-    def parked(self) -> list[tuple[Wake, Waits]]:
-        """Return the process if nothing passes now."""
-        if self._wake is None:
-            return []
-        self._charge()
-        return [(self._wake, self._waits)] if self._wake.since <= self.engine.now else []
-
-    def standing(self, now: int) -> tuple[int, ...]:
-        """Return what is reserved from now on."""
-        return tuple(tick - now for taken in sorted(self._taken) for tick in taken)
-
-
-class MeshLink(Component):
-    """A link from tile to router, from router to router, back to a tile, or from chip to chip.
-
-    starts, ends : of reserved times that are not over yet, in units of the mesh
-    """
-
-    family = "link"
-
-    transfer = Operation(doc="time in which some packet passes")
-    flits = Counter("flit", unit="flit", doc="that passed")
-
-    def build(self) -> None:
-        """Open the account."""
-        self.time = ReservedTime(self, self.transfer)
-        self.starts: list[int] = []
-        self.ends: list[int] = []
-
-    @process
-    def serve(self) -> Process:
-        """Be there: the mesh says when packets pass."""
-        yield self.time.open()
-
-    def free_from(self, start: int, duration: int) -> int:
-        """Return when a packet can begin to pass, at a time or as soon as possible behind it."""
-        starts, ends = self.starts, self.ends
-        place = bisect_right(ends, start)
-        while place < len(starts) and starts[place] < start + duration:
-            start = ends[place]
-            place += 1
-        return start
-
-    def take(self, start: int, end: int, now: int) -> None:
-        """Reserve a time that is free."""
-        starts, ends = self.starts, self.ends
-        if not ends or ends[-1] <= start:
-            starts.append(start)
-            ends.append(end)
-        else:
-            place = bisect_left(starts, start)
-            starts.insert(place, start)
-            ends.insert(place, end)
-        if ends[0] <= now:
-            over = bisect_right(ends, now)
-            del starts[:over], ends[:over]
-
-
-class HyperTransportLink(MeshLink):
-    """A link from chip to chip, one of several; a direction of its own."""
-
-    size = Counter("byte", unit="byte", doc="that passed")
-
-
-class MeshRouter(Component):
-    """A router: any number of packets pass at once, each by another of its links.
-
-    pj : energy of a flit [pJ]
-    """
-
-    family = "router"
-
-    forward = Operation(doc="time in which some packet leaves")
-
-    pj: float = 0.0
-
-    def build(self) -> None:
-        """Open the account."""
-        self.time = ReservedTime(self, self.forward)
-        self.links: list[MeshLink] = []
-
-    @process
-    def route(self) -> Process:
-        """Be there: the mesh says when packets leave."""
-        yield self.time.open()
-
-    def actions(self) -> dict[str, int]:
-        """Add flits, once for each link that they leave by."""
-        return {**super().actions(), "flit": sum(link.flits.count for link in self.links)}
-
-    def action_energy(self) -> dict[str, float]:
-        """Return the energy of a flit [J]."""
-        return {"flit": self.pj * 1e-12}
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +122,7 @@ class Mesh(Component):
     def lay_out(self, config: IsaacConfig, tiles: int) -> None:
         """Build the links and routers around so many tiles."""
         self._config = config
-        self._ways = Ways(config)
+        self._ways = Ways(config, tiles)
         self.lanes = self._ways.lanes
         digital = 1 / config.digital_hz
         flit = 1 / (Fraction(str(config.mesh.link_ghz)) * 10**9)
@@ -277,7 +131,7 @@ class Mesh(Component):
         self._tick, self._flit, self._byte = (int(period / unit) for period in (digital, flit, byte))
         self._contended = config.mesh.fidelity == "link"
         self.routers: dict[str, MeshRouter] = {}
-        self.links = {leg: self._link(leg) for leg in self._ways.legs(tiles)}
+        self.links = {leg: self._link(leg) for leg in self._ways.legs()}
         self._choices: dict[tuple[int, int, int, int], Choice] = {}
         self._turns = 0
         self._asked: list[Journey] = []

@@ -57,12 +57,18 @@ class Ways:
     lanes : HyperTransport links from a chip to each neighbour
     """
 
-    def __init__(self, config: IsaacConfig) -> None:
+    def __init__(self, config: IsaacConfig, tiles: int = 0) -> None:
+        """Lay out chips with so many tiles in use; of a single one, only the rows that these need."""
         self._tiles, self._concentration = config.tiles, config.mesh.concentration
         routers = -(-config.tiles // self._concentration)
         self.columns = min(config.mesh.columns, routers)
         self.rows = -(-routers // self.columns)
         self.lanes = max(1, config.hypertransport.links // 2)
+        self._used, self._chips = tiles, -(-tiles // config.tiles)
+        self._grid = self.rows, self.columns
+        if self._chips <= 1:
+            rows, few = divmod(-(-tiles // self._concentration), self.columns)
+            self._grid = rows + (few > 0), self.columns if rows else few
 
     def first(self, source: int, target: int, lane: int) -> list[Leg]:
         """Return the links of the first way; those between chips take a lane."""
@@ -73,34 +79,30 @@ class Ways:
         (here, start), (there, end) = self.spot(source), self.spot(target)
         if here != there:
             return [self._way(source, target, lane, rows_first=False)]
-        used = self._grids[here]
-        bends = [((row, start[1]), (row, end[1])) for row in range(used[0])]
-        bends += [((start[0], column), (end[0], column)) for column in range(used[1])]
+        rows, columns = self._grid
+        bends = [((row, start[1]), (row, end[1])) for row in range(rows)]
+        bends += [((start[0], column), (end[0], column)) for column in range(columns)]
         ways = dict.fromkeys(tuple(self._through(here, start, *bend, end)) for bend in bends)
         first = tuple(self._through(here, start, (start[0], end[1]), end))
         ends = Leg(source, self._name(here, start)), Leg(self._name(here, end), target)
         others = [[ends[0], *way, ends[1]] for way in ways if way != first]
         return sorted(others, key=len)
 
-    def legs(self, tiles: int) -> Iterator[Leg]:
-        """Yield every link, if so many tiles are in use: of those, their rows of routers, and their chips."""
-        chips = -(-tiles // self._tiles)
-        routers = -(-tiles // self._concentration)
-        rows = self.rows if chips > 1 else -(-routers // self.columns)
-        columns = self.columns if rows > 1 or chips > 1 else routers
-        self._grids = [(rows, columns)] * chips
-        for tile in range(tiles):
+    def legs(self) -> Iterator[Leg]:
+        """Yield every link between tiles in use, routers and chips."""
+        rows, columns = self._grid
+        for tile in range(self._used):
             chip, spot = self.spot(tile)
             yield Leg(tile, self._name(chip, spot))
             yield Leg(self._name(chip, spot), tile)
-        for chip in range(chips):
+        for chip in range(self._chips):
             for row in range(rows):
                 for column in range(columns):
                     for near in ((row, column + 1), (row + 1, column)):
                         if near[0] < rows and near[1] < columns:
                             ends = self._name(chip, (row, column)), self._name(chip, near)
                             yield from (Leg(*ends), Leg(*ends[::-1]))
-        for chip in range(chips - 1):
+        for chip in range(self._chips - 1):
             for lane in range(self.lanes):
                 ends = self._name(chip, self._gate(1, lane)), self._name(chip + 1, self._gate(-1, lane))
                 yield from (Leg(*ends, lane), Leg(*ends[::-1], lane))

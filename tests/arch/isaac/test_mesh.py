@@ -58,7 +58,7 @@ def test_a_link_between_chips_takes_a_packet_over_no_faster_than_its_bytes_come(
     route = mesh.choice(0, 1, 0, 32).first
     hops = 2 * 2 + 1  # three links, two routers, a cycle each; the last link's is that of the first flit
     byte = Fraction(1) / Fraction(str(gb_per_s))
-    later, slowest = max(0, 8 - 32 * byte), max(8, 32 * byte)
+    later, slowest = max(Fraction(0), 8 - 32 * byte), max(Fraction(8), 32 * byte)
     assert Fraction(route.arrival, mesh._tick) == hops - 1 + later + slowest
     (over,) = (step for step in route.steps if step[0] in mesh.between_chips)
     assert Fraction(over[3], mesh._tick) == 32 * byte

@@ -41,9 +41,9 @@ def test_first_ways_on_a_chip_are_those_of_the_concentrated_mesh(source: int, ta
 def test_every_way_is_one_of_links_that_are_there_and_passes_no_router_twice(
     config: IsaacConfig, data: st.DataObject
 ) -> None:
-    ways = Ways(config)
     tiles = data.draw(st.integers(1, 4 * config.tiles), label="tiles")
-    links = list(ways.legs(tiles))
+    ways = Ways(config, tiles)
+    links = list(ways.legs())
     assert len(set(links)) == len(links)
     source, target = (data.draw(st.integers(0, tiles - 1)) for _ in range(2))
     lane = data.draw(st.integers(0, ways.lanes - 1), label="lane")
@@ -78,7 +78,7 @@ def test_the_longest_way_is_that_of_the_farthest_tiles(
 
 
 def test_four_links_of_a_chip_lead_by_two_to_each_neighbour_from_corners_of_the_mesh() -> None:
-    between = [leg for leg in Ways(IsaacConfig()).legs(3 * 168) if leg.lane is not None]
+    between = [leg for leg in Ways(IsaacConfig(), 3 * 168).legs() if leg.lane is not None]
     assert len(between) == 2 * 2 * 2  # neighbours, lanes, directions
     # The last row of 42 routers is 36 to 41, and the first of the next chip is 42 to 47; even rows go right.
     assert {(leg.source, leg.target) for leg in between[:4]} == {
