@@ -38,6 +38,12 @@ class Route:
     flits: int
     size: int
 
+    @cached_property
+    def checks(self) -> list[tuple[MeshLink, int, int]]:
+        """Links, from when and for how long; in front those of the two tiles, which no other route avoids."""
+        links = [(link, offset, duration) for link, _, offset, duration in self.steps]
+        return [links[0], links[-1], *links[1:-1]]
+
 
 class Choice:
     """Routes from one tile to another: the first, and others that are looked at if it is not free."""
@@ -254,7 +260,7 @@ def _free_from(route: Route, ready: int, latest: int) -> int:
     start, moved = ready, True
     while moved:
         moved = False
-        for link, _, offset, duration in route.steps:
+        for link, offset, duration in route.checks:
             ends = link.ends
             if ends and ends[-1] > start + offset:
                 free = link.free_from(start + offset, duration) - offset

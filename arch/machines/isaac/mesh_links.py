@@ -104,15 +104,26 @@ class MeshLink(Component):
         return start
 
     def take(self, start: int, end: int, now: int) -> None:
-        """Reserve a time that is free."""
+        """Reserve a time that is free; with those that it joins it is one."""
         starts, ends = self.starts, self.ends
-        if not ends or ends[-1] <= start:
+        if not ends or ends[-1] < start:
             starts.append(start)
             ends.append(end)
+        elif ends[-1] == start:
+            ends[-1] = end
         else:
             place = bisect_left(starts, start)
-            starts.insert(place, start)
-            ends.insert(place, end)
+            behind = place > 0 and ends[place - 1] == start
+            before = starts[place] == end
+            if before and behind:
+                del starts[place], ends[place - 1]
+            elif before:
+                starts[place] = start
+            elif behind:
+                ends[place - 1] = end
+            else:
+                starts.insert(place, start)
+                ends.insert(place, end)
         if ends[0] <= now:
             over = bisect_right(ends, now)
             del starts[:over], ends[:over]
