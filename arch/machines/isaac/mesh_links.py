@@ -35,8 +35,13 @@ class ReservedTime(Endpoint):
 
     def take(self, start: int, end: int) -> None:
         """Reserve the time from one tick, now or later, to another."""
-        self._taken.append((start, end))
-        if len(self._taken) > _KEPT:
+        taken = self._taken
+        if taken and taken[-1][0] <= start <= taken[-1][1]:
+            if end > taken[-1][1]:
+                taken[-1] = taken[-1][0], end
+            return
+        taken.append((start, end))
+        if len(taken) > _KEPT:
             self._charge()
 
     def _charge(self) -> None:

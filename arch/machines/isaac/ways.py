@@ -64,6 +64,7 @@ class Ways:
         self.columns = min(config.mesh.columns, routers)
         self.rows = -(-routers // self.columns)
         self.lanes = max(1, config.hypertransport.links // 2)
+        self._known: dict[tuple[int, Spot, Spot], list[tuple[Leg, ...]]] = {}
         self._used, self._chips = tiles, -(-tiles // config.tiles)
         self._grid = self.rows, self.columns
         if self._chips <= 1:
@@ -79,14 +80,20 @@ class Ways:
         (here, start), (there, end) = self.spot(source), self.spot(target)
         if here != there:
             return [self._way(source, target, lane, rows_first=False)]
-        rows, columns = self._grid
-        bends = [((row, start[1]), (row, end[1])) for row in range(rows)]
-        bends += [((start[0], column), (end[0], column)) for column in range(columns)]
-        ways = dict.fromkeys(tuple(self._through(here, start, *bend, end)) for bend in bends)
-        first = tuple(self._through(here, start, (start[0], end[1]), end))
         ends = Leg(source, self._name(here, start)), Leg(self._name(here, end), target)
-        others = [[ends[0], *way, ends[1]] for way in ways if way != first]
-        return sorted(others, key=len)
+        return [[ends[0], *way, ends[1]] for way in self._between(here, start, end)]
+
+    def _between(self, chip: int, start: Spot, end: Spot) -> list[tuple[Leg, ...]]:
+        """Return all ways but the first from router to router, the shortest first."""
+        key = chip, start, end
+        if key not in self._known:
+            rows, columns = self._grid
+            bends = [((row, start[1]), (row, end[1])) for row in range(rows)]
+            bends += [((start[0], column), (end[0], column)) for column in range(columns)]
+            ways = dict.fromkeys(tuple(self._through(chip, start, *bend, end)) for bend in bends)
+            first = tuple(self._through(chip, start, (start[0], end[1]), end))
+            self._known[key] = sorted((way for way in ways if way != first), key=len)
+        return self._known[key]
 
     def legs(self) -> Iterator[Leg]:
         """Yield every link between tiles in use, routers and chips."""
