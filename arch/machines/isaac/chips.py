@@ -121,8 +121,12 @@ class IsaacChips(Component):
         for row in (*IMA, *TILE):
             meter: Meter = self.add(meter_of(FAMILIES.get(row, row)), f"chips.{row}", PartConfig())
             meter.mm2 = budgets.of_chip(row).mm2 * chips
+            if row == "router":  # those that are units count by themselves
+                meter.counted = lambda: self.mesh.flits_routed
+                meter.charge("flit", budgets.energies[row])
         links = self.add(meter_of("hypertransport"), "chips.hypertransport", PartConfig())
-        links.counted = lambda: sum(link.size.count for link in self.mesh.between_chips)
+        mesh = self.mesh
+        links.counted = lambda: mesh.bytes_between + sum(link.size.count for link in mesh.between_chips)
         links.charge("byte", 0.0)  # its power does not follow what it does
         links.watts, links.mm2 = budgets.links.mw * chips / 1e3, budgets.links.mm2 * chips
 

@@ -141,9 +141,10 @@ class MeshConfig(Config):
     """The concentrated mesh of a chip's tiles, statically scheduled: a packet goes when its way is free."""
 
     fidelity: Literal["ideal", "link"] = param(
-        "link",
+        "ideal",
         unit="one of",
-        doc="ideal: each packet as if nothing else was under way; link: it waits until its way is free",
+        doc="ideal: each packet as if nothing else was under way; link: it waits until its way is free, and "
+        "links and routers are units",
     )
     ways: int = param(
         4,

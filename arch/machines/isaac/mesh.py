@@ -31,12 +31,15 @@ class Route:
     steps : each link with the router that it leads from, from when and for how long it is taken, counted
         from where the packet sets out
     arrival : when its tail has come
+    routers, chips : on it, and those that it goes on to
     """
 
     steps: tuple[tuple[MeshLink, MeshRouter | None, int, int], ...]
     arrival: int
     flits: int
     size: int
+    routers: int
+    chips: int
 
     @cached_property
     def checks(self) -> list[tuple[MeshLink, int, int]]:
@@ -122,8 +125,14 @@ class Mesh(Component):
     the time of its bytes, and passes them on no faster than they come. What is asked for in a tick is decided
     when it has settled, in the order of turns; each packet takes the way on which it is there first, once
     that is free as a whole. Times are exact, in a unit that the digital cycle, the flit and the byte are
-    multiples of; accounts round them down to ticks, so that none is lost.
+    multiples of; accounts round them down to ticks, so that none is lost. With fidelity `ideal` there are no
+    units, and every packet goes at once.
+
+    flits_routed, bytes_between : that routers and links between chips passed, where those are no units
     """
+
+    flits_routed: int = 0
+    bytes_between: int = 0
 
     def lay_out(self, config: IsaacConfig, tiles: int) -> None:
         """Build the links and routers around so many tiles."""
@@ -137,7 +146,7 @@ class Mesh(Component):
         self._tick, self._flit, self._byte = (int(period / unit) for period in (digital, flit, byte))
         self._contended = config.mesh.fidelity == "link"
         self.routers: dict[str, MeshRouter] = {}
-        self.links = {leg: self._link(leg) for leg in self._ways.legs()}
+        self.links = {leg: self._link(leg) for leg in self._ways.legs()} if self._contended else {}
         self._choices: dict[tuple[int, int, int, int], Choice] = {}
         self._turns = 0
         self._asked: list[Journey] = []
@@ -191,15 +200,18 @@ class Mesh(Component):
         mesh, flits = self._config.mesh, self._config.flits(size)
         onward = (mesh.router_cycles + mesh.link_cycles) * self._flit
         steps: list[tuple[MeshLink, MeshRouter | None, int, int]] = []
-        offset = duration = 0
+        offset, duration, first = 0, 0, True
         for leg in legs:
             before, duration = duration, flits * self._flit if leg.lane is None else size * self._byte
-            if steps:
+            if not first:
                 offset += onward + max(0, before - duration)
-            router = self.routers[leg.source] if isinstance(leg.source, str) else None
-            steps.append((self.links[leg], router, offset, duration))
+            first = False
+            if self._contended:
+                router = self.routers[leg.source] if isinstance(leg.source, str) else None
+                steps.append((self.links[leg], router, offset, duration))
         arrival = offset + duration + (mesh.link_cycles - 1) * self._flit
-        return Route(tuple(steps), arrival, flits, size)
+        chips = sum(leg.lane is not None for leg in legs)
+        return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips)
 
     def ask(self, journey: Journey) -> None:
         """Decide on a journey once this tick has settled."""
@@ -223,17 +235,20 @@ class Mesh(Component):
 
     def _send(self, choice: Choice, ready: int) -> tuple[int, int]:
         """Let a packet go by the route on which it is there first; return when it sets out and arrives."""
-        route, start = choice.first, ready
-        if self._contended:
-            start = _free_from(route, ready, _NEVER)
-            if start > ready:
-                for other in choice.others:
-                    latest = start + route.arrival - other.arrival
-                    if latest <= ready:  # nor will longer ones be there first
-                        break
-                    free = _free_from(other, ready, latest)
-                    if free < latest:
-                        route, start = other, free
+        route = choice.first
+        if not self._contended:
+            self.flits_routed += route.flits * route.routers
+            self.bytes_between += route.size * route.chips
+            return ready, ready + route.arrival
+        start = _free_from(route, ready, _NEVER)
+        if start > ready:
+            for other in choice.others:
+                latest = start + route.arrival - other.arrival
+                if latest <= ready:  # nor will longer ones be there first
+                    break
+                free = _free_from(other, ready, latest)
+                if free < latest:
+                    route, start = other, free
         self._take(route, start)
         return start, start + route.arrival
 
@@ -244,8 +259,7 @@ class Mesh(Component):
         for link, router, offset, duration in route.steps:
             begin = start + offset
             end = begin + duration
-            if self._contended:
-                link.take(begin, end, now)
+            link.take(begin, end, now)
             link.flits.count += route.flits
             begin, end = begin // tick, end // tick
             link.time.take(begin, end)

@@ -18,7 +18,7 @@ from workloads import Concat, Conv2d, Input, Layer, Network, Window
 
 def mesh_of(used: int, **machine: Any) -> Mesh:
     """Return a mesh for so many tiles, alone in a simulation of the digital clock."""
-    config = IsaacConfig.parse(machine)
+    config = IsaacConfig.parse({**machine, "mesh": {"fidelity": "link", **machine.get("mesh", {})}})
     mesh = Simulation([clock("digital", config.digital_hz)]).build(Mesh, PartConfig())
     mesh.lay_out(config, used)
     return mesh
@@ -46,7 +46,7 @@ def test_a_packet_alone_takes_its_routers_links_and_flits(
     told: list[tuple[int, int]] = []
     mesh.ask(Journey(0, [[mesh.choice(source, target, 0, size)]], 7, lambda *ticks: told.append(ticks)))
     mesh._decide()
-    routers = len(mesh.choice(source, target, 0, size).first.steps) - 1
+    routers = mesh.choice(source, target, 0, size).first.routers
     assert told == [(7, 7 + IsaacConfig.parse({"mesh": speeds}).mesh_cycles(routers, -(-size // 4)))]
 
 
@@ -130,6 +130,7 @@ def chain(layers: int, channels: int = 64, size: int = 8) -> Network:
 
 def placed_run(network: Network, layers: int, images: int = 3, **machine: Any) -> MachineRun:
     copies = {f"conv{i}": {"replication": 16} for i in range(layers)}
+    machine["mesh"] = {"fidelity": "link", **machine.get("mesh", {})}
     return bench(network, {"layers": copies, **machine}).run(images)
 
 
@@ -204,11 +205,14 @@ def test_routers_count_flits_once_each_and_pay_for_them() -> None:
     run = placed_run(chain(2), 2, images=1)
     assert run.outcome.energy.actions["mesh.router[0]"]["flit"] == 64 * 32
     assert run.outcome.energy.by_component["router"] == pytest.approx(64 * 32 * 4.375e-12)
+    ideal = placed_run(chain(2), 2, images=1, mesh={"fidelity": "ideal"})
+    assert ideal.outcome.energy.actions["chips.router"]["flit"] == 64 * 32
+    assert ideal.outcome.energy.by_component["router"] == run.outcome.energy.by_component["router"]
 
 
 def test_partial_sums_of_a_further_tile_pass_the_router_between() -> None:
     """97 row blocks of one column fill a tile of 96 arrays; 16 sums of 4 bytes go on to the next."""
-    run = bench(mlp(97 * 128, 16)).run()
+    run = bench(mlp(97 * 128, 16), {"mesh": {"fidelity": "link"}}).run()
     assert run.outcome.energy.actions["mesh.link[0,router[0]]"]["flit"] == 16
     assert run.outcome.energy.actions["mesh.router[0]"]["flit"] == 16
 
