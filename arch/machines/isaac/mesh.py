@@ -214,7 +214,10 @@ class Mesh(Component):
         return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips)
 
     def ask(self, journey: Journey) -> None:
-        """Decide on a journey once this tick has settled."""
+        """Decide on a journey once this tick has settled; at once where nothing is in its way."""
+        if not self._contended:
+            self._decide_on(journey)
+            return
         self._asked.append(journey)
         if len(self._asked) == 1:
             self.simulation.engine.late(self._decide)
@@ -223,15 +226,18 @@ class Mesh(Component):
         asked, self._asked = self._asked, []
         if len(asked) > 1:
             asked.sort(key=lambda journey: journey.turn)
-        tick = self._tick
         for journey in asked:
-            first = ready = journey.ready * tick
-            for number, packets in enumerate(journey.levels):
-                sent = [self._send(choice, ready) for choice in packets]
-                if not number:
-                    first = max(start for start, _ in sent)
-                ready = max(arrival for _, arrival in sent)
-            journey.done(-(-first // tick), -(-ready // tick))
+            self._decide_on(journey)
+
+    def _decide_on(self, journey: Journey) -> None:
+        tick = self._tick
+        first = ready = journey.ready * tick
+        for number, packets in enumerate(journey.levels):
+            sent = [self._send(choice, ready) for choice in packets]
+            if not number:
+                first = max(start for start, _ in sent)
+            ready = max(arrival for _, arrival in sent)
+        journey.done(-(-first // tick), -(-ready // tick))
 
     def _send(self, choice: Choice, ready: int) -> tuple[int, int]:
         """Let a packet go by the route on which it is there first; return when it sets out and arrives."""
