@@ -27,14 +27,13 @@ Codes = NDArray[Any]
 class RunValues:
     """Values of all stages, attached one by one in their order.
 
-    under_way : pixels that a timed fabric carries, by their sender, to be set behind each stage's `attach`
     works : of the stages so far
     """
 
     def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
         self.values, self.parts = values, parts
         self.works: list[StageValues] = []
-        self.under_way: dict[str, Codes] = {}
+        self._under_way: dict[str, Codes] = {}  # pixels that a timed fabric carries, by their sender
         self._samples: Mapping[str, Codes] = {}
         if values.device and parts.adc.range == "calibrated":
             known = values.codes if values.calibration is None else values.calibration
@@ -81,7 +80,8 @@ class RunValues:
         depth : slots [pixel], None if unbounded
         freed : tells the index below which pixels are not needed any more
         """
-        source = (self.under_way if under_way else self._registers)[operand.source]
+        name = operand.source
+        source = self._under_way.get(name, self._registers[name]) if under_way else self._registers[name]
         return memory_of(operand, depth, source, freed, self.values.network)
 
     def add(
@@ -104,6 +104,19 @@ class RunValues:
         self.works.append(work)
         self._registers[stage.name] = work.output
         return work
+
+    def carry(self, stage: str, most: int) -> Callable[[int], None]:
+        """Return what keeps the values of a stage's pixel that sets out over a timed fabric.
+
+        most : pixels under way at once; k lies in row k mod `most`
+        """
+        output = self._registers[stage]
+        under_way = self._under_way[stage] = np.zeros((most, output.shape[1]), output.dtype)
+
+        def load(pixel: int) -> None:
+            under_way[pixel % len(under_way)] = output[pixel % len(output)]
+
+        return load
 
     def collect(self, sink: Sink, last: Stage) -> NDArray[np.int32]:
         """Let the last stage's pixels be collected; return where, (images x pixels, channels)."""

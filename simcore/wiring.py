@@ -80,8 +80,11 @@ class Wiring:
         if not isinstance(target, BufferIn) or depth == 0:
             raise WiringError(f"{name} goes over a network, so it needs a BufferIn with at least one slot")
         assert target.owner is not None
-        if source.owner.clock.ticks != target.owner.clock.ticks:
-            raise WiringError(f"{name} goes over a network between two clocks; use one clock for both ends")
+        if target.owner.clock.ticks % source.owner.clock.ticks:
+            raise WiringError(
+                f"{name} goes over a network between two clocks; use one clock for both ends, or one for the "
+                "reader that takes a whole number of the sender's cycles"
+            )
         buffer = CarriedBuffer(self.engine, name, depth, entry, reader)
         self._add([source], [buffer.end], target, buffer)
         return buffer.end

@@ -136,10 +136,11 @@ def test_what_cannot_go_over_a_network_is_refused() -> None:
     top = build_top()
     feed, drain = top.add(Feed, "feed", PartConfig()), top.add(Drain, "drain", PartConfig())
     shelf, late = (top.add(Shelf, name, PartConfig()) for name in ("shelf", "late"))
-    late.clock = Clock("slow", CORE.period * 2, 2)
+    slow = top.add(Feed, "slow", PartConfig())
+    slow.clock = Clock("slow", CORE.period * 2, 2)
     ferry = Ferry(top.simulation.engine)
     for target, depth in ((drain.token_in, 1), (shelf.token_in, 0)):
         with pytest.raises(WiringError, match="so it needs a BufferIn with at least one slot"):
             top.carry(feed.token_out, target, depth, ferry, 0)
     with pytest.raises(WiringError, match="goes over a network between two clocks; use one clock for both"):
-        top.carry(feed.token_out, late.token_in, 1, ferry, 0)
+        top.carry(slow.token_out, late.token_in, 1, ferry, 0)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from arch.activation_memory import Buffer
 from arch.arrays.array_parts import ArrayParts
 from arch.core import Core
@@ -139,7 +137,7 @@ class DataflowChip(Component):
                     crossbar.charge = partial(meter.charge, crossbar.blocks)
             if stage.name in self.entries:
                 most = min(self.entries[stage.name].most_under_way, len(values.codes) * stage.pixels)
-                run.under_way[stage.name] = _carried_values(self.entries[stage.name], work.output, most)
+                self.entries[stage.name].load = run.carry(stage.name, most)
         return run
 
 
@@ -152,14 +150,3 @@ def _network(fidelity: str) -> type[Network]:
     from arch.fabric.link_network import LinkNetwork
 
     return LinkNetwork
-
-
-def _carried_values(entry: StageEntry, output: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
-    """Return where pixels of a stage in the fabric, so many at most, lie: k in row k mod rows."""
-    under_way = np.zeros((most, output.shape[1]), output.dtype)
-
-    def load(pixel: int) -> None:
-        under_way[pixel % len(under_way)] = output[pixel % len(output)]
-
-    entry.load = load
-    return under_way

@@ -20,7 +20,6 @@ class Budgets:
         """Instances of each row of the table in one IMA, or in one tile besides."""
         config = self.config
         arrays, array, tile = config.ima.arrays, config.array, config.tile
-        output = arrays * (config.weights_per_array // array.rows) * config.value_bytes
         return {
             "adc": arrays,
             "dac": arrays * array.rows,
@@ -28,14 +27,14 @@ class Budgets:
             "crossbar": arrays,
             "shift-add": arrays / 2,
             "input-register": arrays * array.rows * config.value_bytes,
-            "output-register": output,
+            "output-register": config.output_bytes,
             "edram": tile.edram_kib,
             "bus": tile.bus_bits,
             "router": 1 / config.mesh.concentration,
             "sigmoid": tile.sigmoid_units,
             "tile-adder": 1,
             "max-pool": tile.pool_units,
-            "tile-register": tile.imas * output,
+            "tile-register": tile.imas * config.output_bytes,
         }
 
     @property

@@ -10,11 +10,12 @@ from arch.machine import Values
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.layer import DIGITAL, Layer
+from arch.machines.isaac.mesh import Mesh
+from arch.machines.isaac.pixel_ways import Departure, Landing
 from arch.machines.isaac.plan import IsaacMap
 from arch.machines.isaac.table import IMA, TILE
-from arch.machines.isaac.tile_parts import ResultWrite, Tile
+from arch.machines.isaac.tile_parts import Tile
 from arch.machines.isaac.timing import Timing
-from arch.mapping.stages import Stage
 from arch.meter import Meter, meter_of
 from simcore import Component, PartConfig
 
@@ -50,39 +51,49 @@ class IsaacChips(Component):
                 Layer, f"layer[{stage.name}]", PartConfig(), layer=stage.name
             )
             layer.lay_out(config, placed, self.timing, stage, images)
-            readers = [s.name for s in placed.stages for o in s.operands if o.source == stage.name]
-            layer.add_links(sum(self.timing.way(stage.name, reader).routers > 0 for reader in readers))
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images, self.sink.pixels = images, placed.stages[-1].pixels
+        self.mesh = self.add(Mesh, "mesh", PartConfig(), clock=DIGITAL)
+        self.mesh.lay_out(config, max(place.tiles.stop for place in placed.places.values()))
+        self.departures: dict[str, Departure] = {}
         self._connect()
         self._share_edrams()
         self._add_meters()
 
     def _connect(self) -> None:
-        """Let pixels go from stage to stage, into the eDRAM of each reader."""
+        """Let pixels go from stage to stage over the mesh, into the eDRAM of each reader, and sums, too."""
+        readers: dict[str, list[tuple[Layer, int]]] = {}
         for layer in self.layers.values():
-            for buffer, write, port in zip(
-                layer.memory.buffers, layer.writes, layer.memory.pixel_in, strict=True
-            ):
-                self._send(buffer.source, layer.stage, write)
-                behind = self._write_cycles if buffer.source in self.layers else 0
-                self.connect(write.pixel_out, port, buffer.depth, behind)
+            for place, operand in enumerate(layer.stage.operands):
+                readers.setdefault(operand.source, []).append((layer, place))
+        for sender, operands in readers.items():
+            self._send(sender, operands)
+        for layer in self.layers.values():
+            layer.send_sums(self.mesh)
         last = self.layers[self.placed.stages[-1].name]
         self.connect(last.digital.pixel_out, self.sink.pixel_in, None, self._write_cycles)
 
-    def _send(self, sender: str, reader: Stage, write: ResultWrite) -> None:
-        """Let a stage's pixels, or the source's, get to where they are written."""
-        if sender not in self.layers:
-            self.connect(self.source.pixel_out, write.pixel_in)
-            return
-        layer = self.layers[sender]
-        cycles, gap, out = self.timing.way_cycles(layer.stage, reader.name), 1, layer.digital.pixel_out
-        if cycles and layer.links is not None:
-            gap, out = layer.links.cycles, layer.links.pixel_out
-            cycles = max(cycles - gap, 0)
-        under_way = 1 + cycles // max(gap, layer.digital.finish_cycles)
-        layer.registers += under_way
-        self.connect(out, write.pixel_in, under_way, cycles)
+    def _send(self, sender: str, operands: list[tuple[Layer, int]]) -> None:
+        """Let a stage's pixels, or the source's, get to the buffers of some layers."""
+        if sender in self.layers:
+            layer, behind = self.layers[sender], self._write_cycles
+            makers, held = self.timing.makers(layer.stage), self.timing.held_pixels(layer.stage)
+            send = layer.add_send()
+            out = send.pixel_out
+            send.departure = departure = Departure(self.mesh, sender, makers, held)
+        else:  # from where the host's links lead to, into each tile
+            out, behind = self.source.pixel_out, 0
+            departure = Departure(self.mesh, sender, [()], 1)
+        self.departures[sender] = departure
+        ends = []
+        for place, (reader, number) in enumerate(operands):
+            port, depth = reader.memory.pixel_in[number], reader.memory.buffers[number].depth
+            ends.append(self.carry(out, port, depth, departure, place))
+            writes = reader.writes[number]
+            tiles = self.timing.tiles(reader.stage.name)
+            landing = Landing(self.simulation.engine, tiles, writes, behind, reader.memory.clock.ticks)
+            departure.add(landing)
+        departure.connect(ends)
 
     @property
     def _write_cycles(self) -> int:
@@ -96,27 +107,26 @@ class IsaacChips(Component):
             for fetches in layer.fetches:
                 for tile, fetch in fetches.items():
                     users.setdefault(tile, []).append(fetch.edram)
-            for write in layer.writes:
-                for tile, port in zip(self.timing.tiles(name), write.edrams, strict=True):
-                    users.setdefault(tile, []).append(port)
+            for writes in layer.writes:
+                for tile, write in zip(self.timing.tiles(name), writes, strict=True):
+                    users.setdefault(tile, []).append(write.edram)
         for tile, ports in sorted(users.items()):
             self.add(Tile, f"tile[{tile}]", PartConfig()).share(ports, "edram")
 
     def _add_meters(self) -> None:
         """Add what costs energy or area and takes no time of its own; unused tiles have their area, too."""
         budgets, chips = Budgets(self.settings), self.placed.chips
-        crossing: list[tuple[Layer, int]] = []
         for layer in self.layers.values():
-            size = layer.stage.shape[0] * self.settings.value_bytes
-            readers = [s.name for s in self.placed.stages for o in s.operands if o.source == layer.stage.name]
-            ways = [self.timing.way(layer.stage.name, reader) for reader in readers]
-            layer.add_meters(self.settings.flits(size) * sum(way.routers for way in ways))
-            crossing.append((layer, size * sum(way.chips for way in ways)))
+            layer.add_meters()
         for row in (*IMA, *TILE):
             meter: Meter = self.add(meter_of(FAMILIES.get(row, row)), f"chips.{row}", PartConfig())
             meter.mm2 = budgets.of_chip(row).mm2 * chips
+            if row == "router":  # those that are units count by themselves
+                meter.counted = lambda: self.mesh.flits_routed
+                meter.charge("flit", budgets.energies[row])
         links = self.add(meter_of("hypertransport"), "chips.hypertransport", PartConfig())
-        links.counted = lambda: sum(layer.digital.pixels * size for layer, size in crossing)
+        mesh = self.mesh
+        links.counted = lambda: mesh.bytes_between + sum(link.size.count for link in mesh.between_chips)
         links.charge("byte", 0.0)  # its power does not follow what it does
         links.watts, links.mm2 = budgets.links.mw * chips / 1e3, budgets.links.mm2 * chips
 
@@ -133,7 +143,15 @@ class IsaacChips(Component):
             work = run.attach(layer.stage, layer.memory, layer.digital, layer.registers, blocks, copies)
             for number, adder in enumerate(layer.adders):
                 adder.multiply = work.multiplier(number, blocks)
+            if name in self.departures:
+                departure = self.departures[name]
+                departure.load = run.carry(name, departure.most_under_way)
         return run
+
+    def pixels_carried(self) -> tuple[int, int]:
+        """Return the pixels that set out for readers, and those that came to them."""
+        buffers = [p.channel for layer in self.layers.values() for p in layer.memory.pixel_in]
+        return sum(buffer.sent for buffer in buffers), sum(buffer.landed for buffer in buffers)
 
     def macs(self) -> int:
         """Return the multiply-accumulates that all arrays did."""

@@ -138,8 +138,21 @@ class TileConfig(Config):
 
 
 class MeshConfig(Config):
-    """The concentrated mesh of a chip's tiles, scheduled so that nothing waits: each way has its latency."""
+    """The concentrated mesh of a chip's tiles, statically scheduled: a packet goes when its way is free."""
 
+    fidelity: Literal["ideal", "link"] = param(
+        "ideal",
+        unit="one of",
+        doc="ideal: each packet as if nothing else was under way; link: it waits until its way is free, and "
+        "links and routers are units",
+    )
+    ways: int = param(
+        4,
+        ge=1,
+        unit="way",
+        doc="that a packet chooses from, the shortest along any one row or column: it takes the one on which "
+        "it is there first; 1: along its row first; assumed",
+    )
     columns: int = param(6, ge=1, unit="router", doc="in a row; 14 x 12 tiles, 2 x 2 at a router, assumed")
     concentration: int = param(4, ge=1, unit="tile", doc="at one router")
     link_ghz: float = param(1.0, gt=0, le=1e6, unit="GHz", doc="of a link, which takes a flit each cycle")
@@ -155,10 +168,10 @@ class MeshConfig(Config):
 
 
 class HyperTransportConfig(Config):
-    """Links from chip to chip."""
+    """Links from chip to chip, half of a chip's to each neighbour in a row of chips, assumed."""
 
-    links: int = param(4, ge=1, unit="link", doc="of one chip")
-    gb_per_s: float = param(6.4, gt=0, unit="GB/s", doc="of one link")
+    links: int = param(4, ge=1, unit="link", doc="of one chip; at least one to each neighbour")
+    gb_per_s: float = param(6.4, gt=0, unit="GB/s", doc="of one link, in each direction, assumed")
     watts: float = param(
         HYPERTRANSPORT.mw / 1e3, ge=0, unit="W", doc="of all links of a chip, all the time; read"
     )
@@ -225,6 +238,11 @@ class IsaacConfig(Config):
     def arrays_per_tile(self) -> int:
         """Arrays of all its IMAs."""
         return self.tile.imas * self.ima.arrays
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of the output register of an IMA; a tile has as many for each of its IMAs."""
+        return self.ima.arrays * (self.weights_per_array // self.array.rows) * self.value_bytes
 
     @property
     def value_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Where layers lie: arrays in IMAs, IMAs in tiles, tiles in chips, and how far it is from tile to tile.
+"""Where layers lie: arrays in IMAs, IMAs in tiles, tiles in chips.
 
 A layer begins in a tile of its own. The arrays of its copies lie one behind the other, column block by column
 block, so that an IMA holds the row blocks of few columns and partial sums go a short way; an IMA may hold
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from arch.fabric.topology import snake
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.mapping.tiling import Block
 
@@ -36,15 +36,38 @@ class Copy:
         """Its sites in each tile."""
         return {tile: list(sites) for tile, sites in groupby(self.sites, key=lambda site: site.tile)}
 
-    @property
+    @cached_property
     def further_tiles(self) -> int:
         """Tiles through which a sum goes on after its first, in the column that is spread most."""
-        return max(len(tiles) for tiles in self._spread("tile").values()) - 1
+        return max(len(tiles) for tiles in self._tiles.values()) - 1
 
     def additions(self, level: str) -> int:
         """Return the partial sums that go from one `ima`, or `tile`, to another for one window."""
         widths = {block.col: block.cols for site in self.sites for block in site.blocks}
         return sum((len(parts) - 1) * widths[col] for col, parts in self._spread(level).items())
+
+    @cached_property
+    def outputs(self) -> dict[int, int]:
+        """Columns whose sums are complete in a tile: in the last that they lie in, to which sums go on."""
+        widths = {block.col: block.cols for site in self.sites for block in site.blocks}
+        outputs: dict[int, int] = {}
+        for col, tiles in self._tiles.items():
+            outputs[max(tiles)] = outputs.get(max(tiles), 0) + widths[col]
+        return outputs
+
+    @cached_property
+    def hops(self) -> list[dict[tuple[int, int], int]]:
+        """Sums that go from tile to tile: what each column's first hop takes along, its second, and so on."""
+        widths = {block.col: block.cols for site in self.sites for block in site.blocks}
+        hops: list[dict[tuple[int, int], int]] = [{} for _ in range(self.further_tiles)]
+        for col, tiles in self._tiles.items():
+            for number, hop in enumerate(pairwise(sorted(tiles))):
+                hops[number][hop] = hops[number].get(hop, 0) + widths[col]
+        return hops
+
+    @cached_property
+    def _tiles(self) -> dict[int, set[int]]:
+        return self._spread("tile")
 
     def _spread(self, level: str) -> dict[int, set[int]]:
         """Return the IMAs or tiles that each column block lies in."""
@@ -88,45 +111,3 @@ def laid_out(config: IsaacConfig, blocks: Sequence[Block], copies: int, first_ti
         sites = (site(first_ima + a // arrays, range(a, b)) for a, b in pairwise(ends))
         placed.append(Copy(tuple(sites)))
     return tuple(placed)
-
-
-class Way(NamedTuple):
-    """The longest way between tiles of two layers.
-
-    routers : on it; none within one tile
-    chips : whether it leads from chip to chip
-    """
-
-    routers: int
-    chips: bool
-
-    def cycles(self, config: IsaacConfig, size: int) -> int:
-        """Return the digital cycles in which so many bytes take it if nothing is in their way."""
-        if not self.routers:
-            return 0
-        between = config.hypertransport_cycles(size) if self.chips else 0
-        return between + config.mesh_cycles(self.routers, config.flits(size))
-
-
-def longest_way(config: IsaacConfig, senders: range, readers: range) -> Way:
-    """Return the way between the tiles of two layers that are farthest apart.
-
-    HyperTransport is at the first router of a chip, which ways to another chip lead through on both sides.
-    """
-    if senders == readers and len(senders) == 1:
-        return Way(0, False)
-    way = Way(0, False)
-    for from_chip, *start in _routers(config, senders):
-        for to_chip, *end in _routers(config, readers):
-            if from_chip == to_chip:
-                here = Way(1 + abs(start[0] - end[0]) + abs(start[1] - end[1]), False)
-            else:
-                here = Way(2 + sum(start) + sum(end), True)
-            way = max(way, here, key=lambda w: (w.chips, w.routers))
-    return way
-
-
-def _routers(config: IsaacConfig, tiles: range) -> set[tuple[int, int, int]]:
-    """Return chip, row and column of the routers of some tiles."""
-    places = (divmod(tile, config.tiles) for tile in tiles)
-    return {(chip, *snake(tile // config.mesh.concentration, config.mesh.columns)) for chip, tile in places}

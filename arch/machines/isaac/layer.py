@@ -11,9 +11,10 @@ from arch.machines.isaac.arrays import IsaacADC, IsaacArrays
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Site
+from arch.machines.isaac.mesh import Mesh
 from arch.machines.isaac.plan import IsaacMap
-from arch.machines.isaac.tile_parts import InputFetch, ResultWrite, ShiftAdd, TileLinks
-from arch.machines.isaac.timing import Timing
+from arch.machines.isaac.tile_parts import InputFetch, PixelSend, ResultWrite, ShiftAdd
+from arch.machines.isaac.timing import SUM_BYTES, Timing
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block
 from arch.meter import Meter, meter_of
@@ -40,12 +41,12 @@ class Layer(Component):
 
     fetches : of each copy, by tile
     arrays : of each copy
-    writes : into its buffers, one for each operand
-    links : by which its pixels leave, None if nobody reads them elsewhere
+    writes : into its buffers, for each operand one a tile
+    send : where its pixels set out, None if no layer reads them
     registers : windows that may be between memory and the end of the digital unit
     """
 
-    links: TileLinks | None = None
+    send: PixelSend | None = None
 
     def lay_out(
         self, config: IsaacConfig, placed: IsaacMap, timing: Timing, stage: Stage, images: int
@@ -58,7 +59,7 @@ class Layer(Component):
         ]
         self.memory = self.add(ActivationMemory, "memory", _LINE_BUFFERS)
         self.memory.lay_out(stage, buffers, images)
-        self.writes = [self._add_write(place) for place in range(len(buffers))]
+        self.writes = [self._add_writes(place) for place in range(len(buffers))]
         units = timing.units(stage)
         each = DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=units.pj, area_mm2=0.0)
         self.digital = self.add(DigitalUnit, "digital", each, clock=DIGITAL)
@@ -83,21 +84,33 @@ class Layer(Component):
         """Cycles in which partial sums go on from tile to tile."""
         return self.timing.sum_cycles(self.copies)
 
-    def add_links(self, readers: int) -> None:
-        """Add the links by which pixels leave the layer's tiles, to so many readers elsewhere."""
-        if readers:
-            self.links = self.add(TileLinks, "links", PartConfig(), clock=DIGITAL)
-            self.links.cycles = self.timing.send_cycles(self.stage, readers)
-            self.connect(self.digital.pixel_out, self.links.pixel_in)
-            self.registers += 2
+    def add_send(self) -> PixelSend:
+        """Add the place where pixels set out for other layers."""
+        self.send = self.add(PixelSend, "send", PartConfig(), clock=DIGITAL)
+        self.connect(self.digital.pixel_out, self.send.pixel_in)
+        self.registers += 2
+        return self.send
 
-    def _add_write(self, place: int) -> ResultWrite:
+    def send_sums(self, mesh: Mesh) -> None:
+        """Let partial sums go from tile to tile over a mesh."""
+        hops = self._sum_cycles * self.settings.digital_cycles
+        for copy, adder in zip(self.copies, self.adders, strict=True):
+            if copy.hops:
+                sums = [
+                    [mesh.choice(*hop, 0, columns * SUM_BYTES) for hop, columns in level.items()]
+                    for level in copy.hops
+                ]
+                adder.send_by(mesh, sums, hops)
+
+    def _add_writes(self, place: int) -> list[ResultWrite]:
         channels = self.stage.operands[place].shape[0]
-        write = self.add(ResultWrite, f"write[{place}]", PartConfig(), clock=DIGITAL)
-        write.lay_out(len(self.timing.tiles(self.stage.name)))
-        write.cycles = self.timing.write_cycles(channels)
-        write.size = channels * self.settings.value_bytes
-        return write
+        writes = []
+        for tile in self.timing.tiles(self.stage.name):
+            write = self.add(ResultWrite, f"write[{place}].tile[{tile}]", PartConfig(), clock=DIGITAL)
+            write.cycles = self.timing.write_cycles(channels)
+            write.size = channels * self.settings.value_bytes
+            writes.append(write)
+        return writes
 
     def _add_copies(self) -> None:
         """Add the copies, which take windows in turn, and whose sums are collected in the same order."""
@@ -157,16 +170,12 @@ class Layer(Component):
 
     # -- what it costs ---------------------------------------------------------------------------------------
 
-    def add_meters(self, flits: int) -> None:
-        """Add the parts that count with others.
-
-        flits : that a pixel makes routers pass, on all its ways
-        """
+    def add_meters(self) -> None:
+        """Add the parts that count with others."""
         digital, size = self.digital, self.stage.shape[0] * self.settings.value_bytes
         self._meter("edram", "buffer", self._bytes_moved)
         self._meter("bus", "bus", self._bytes_moved)
         if not self.copies:
-            self._meter("router", "router", lambda: digital.pixels * flits)
             return
         array = self.settings.array
         adc = self.add(chosen(self.settings.adc, IsaacADC), "adc", self.settings.adc)
@@ -179,8 +188,6 @@ class Layer(Component):
         self._meter("tile-register", "register", lambda: digital.pixels * size)
         additions = [copy.additions("ima") for copy in self.copies]
         self._meter("tile-adder", "digital", partial(self._of_operations, additions))
-        sums = [self.timing.sum_flits(copy) for copy in self.copies]
-        self._meter("router", "router", lambda: digital.pixels * flits + self._of_operations(sums))
 
     def _meter(self, row: str, family: str, counted: Callable[[], int]) -> None:
         meter: Meter = self.add(meter_of(family), row, PartConfig())
@@ -203,7 +210,8 @@ class Layer(Component):
     def _bytes_moved(self) -> int:
         """Return the bytes read from and written to the layer's eDRAM."""
         read = sum(fetch.read.count * fetch.size for fetches in self.fetches for fetch in fetches.values())
-        return read + self._windows_read() + sum(write.write.count * write.size for write in self.writes)
+        written = sum(write.write.count * write.size for writes in self.writes for write in writes)
+        return read + self._windows_read() + written
 
     def _windows_read(self) -> int:
         """Return the bytes that a stage without arrays reads."""

@@ -29,6 +29,7 @@ class Isaac(Machine):
     Config = IsaacConfig
     config: IsaacConfig
     device_values = True
+    awaits_arrivals = True
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -66,12 +67,16 @@ class Isaac(Machine):
         )
         chips = simulation.build(IsaacChips, PartConfig())
         chips.lay_out(self.config, placed, images)
+        chips.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
         last = placed.stages[-1]
         computed = chips.attach(values) if values is not None else None
         outputs = computed.collect(chips.sink, last) if computed is not None else None
         simulation.laws.append(
             lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, chips.macs())
         )
+        simulation.laws.append(lambda: ("pixels landed = pixels that set out", *chips.pixels_carried()))
+        mesh = chips.mesh
+        simulation.laws.append(lambda: ("flits out of the mesh = flits into it", *mesh.flits_in_and_out()))
         if options.built is not None:
             options.built()
         outcome = simulation.run()

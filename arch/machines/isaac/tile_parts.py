@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import cycle
 
+from arch.machines.isaac.mesh import Choice, Decision, Journey, Mesh
+from arch.machines.isaac.pixel_ways import Departure
 from arch.tokens import Pixel, Sums, Window
-from simcore import Component, In, Operation, Out, Process, Shared, process
+from simcore import MOST_CYCLES, Component, In, Operation, Out, Process, Shared, process
+from simcore.channel import Channel
+from simcore.commands import DONE
 
 
 class InputFetch(Component):
@@ -48,58 +51,70 @@ class InputFetch(Component):
 
 
 class ResultWrite(Component):
-    """Writes the pixels of one tensor to the eDRAM of a layer that reads it, in the layer's tiles by turns.
+    """Writes pixels of one tensor to the eDRAM of one tile of a layer that reads it, as they come.
 
     cycles, size : of one pixel: digital cycles, and bytes
+    written : told each pixel that is in eDRAM
     """
 
     family = "buffer"
 
-    pixel_in = In(Pixel, doc="pixels as they come over the mesh")
-    pixel_out = Out(Pixel, doc="pixels in eDRAM")
+    edram = Shared(doc="eDRAM and bus of the tile")
     write = Operation(doc="writing one pixel")
 
     cycles: int = 0
     size: int = 0
-    edrams: Sequence[Shared] = ()
+    written: Callable[[int], None]
 
-    def lay_out(self, tiles: int) -> None:
-        """Set up a port `edram[i]` for each tile."""
-        self.edrams = [self.port(Shared(doc="eDRAM and bus of a tile"), f"edram[{i}]") for i in range(tiles)]
+    def build(self) -> None:
+        """Set up the place of pixels that have come, for which slots are claimed; senders never wait here."""
+        self.arrivals = Channel(self.simulation.engine, f"{self.path}.pixel_in", MOST_CYCLES)
+        self.account(self.arrivals, "wait-input:pixel_in", self.arrivals.reader_waits)
 
     @process
     def serve(self) -> Process:
-        """Take a pixel, wait for the eDRAM whose turn it is, write, hand the pixel on."""
-        for edram in cycle(self.edrams):
-            pixel = yield self.pixel_in.get()
-            yield edram.acquire()
+        """Take a pixel, wait for the eDRAM, write, hand the pixel on."""
+        while True:
+            pixel = yield self.arrivals.get()
+            yield self.edram.acquire()
             yield self.write.hold(self.cycles)
-            edram.release()
-            yield self.pixel_out.put(pixel)
+            self.edram.release()
+            self.written(pixel)
 
 
-class TileLinks(Component):
-    """The links from a layer's tiles into the mesh, sharing the flits of a pixel, one each a cycle.
+class PixelSend(Component):
+    """The output registers of a layer's tiles, which hold finished pixels until their ways are free.
 
-    cycles : of one pixel, digital
+    A pixel sets out for each of its readers as soon as that has a slot for it; the next one comes behind it
+    once all have, and if there is room in the registers.
+
+    departure : where pixels set out
     """
 
-    family = "link"
+    family = "register"
 
     pixel_in = In(Pixel, doc="finished pixels")
-    pixel_out = Out(Pixel, doc="pixels in the mesh")
-    send = Operation(doc="flits of one pixel, to all its readers")
+    pixel_out = Out(Pixel, doc="pixels that set out, to every reader's eDRAM")
 
-    cycles: int = 0
+    departure: Departure
+
+    def build(self) -> None:
+        """Open the account."""
+        self._room = Decision(self.simulation.engine, f"{self.path}.room")
+        self.account(self._room, "wait-resource:mesh", self._room.waits)
 
     @process
     def serve(self) -> Process:
-        """Take a pixel, send its flits, one after the other."""
-        cycles = self.cycles
-        relay = self.relay(self.send, self.pixel_in, self.pixel_out)
-        pixel = yield relay.get()
+        """Take a pixel, wait for room, claim the readers' slots."""
+        departure = self.departure
         while True:
-            pixel = yield relay.next(cycles, pixel)
+            pixel = yield self.pixel_in.get()
+            wait = self._room.until(departure.room_from)
+            if wait is not DONE:
+                yield wait
+            wait = self.pixel_out.put(pixel)
+            if wait is not DONE:
+                yield wait
 
 
 class ShiftAdd(Component):
@@ -107,6 +122,8 @@ class ShiftAdd(Component):
 
     multiply : computes the values of one window's products, None in a run without values
     cycles : of one operation
+    sums : packets by which partial sums go on from tile to tile, level by level
+    hops : digital cycles in which they do if nothing is in their way, rounded up; the wire behind takes them
     """
 
     family = "shift-add"
@@ -117,10 +134,22 @@ class ShiftAdd(Component):
 
     multiply: Callable[[int], None] | None = None
     cycles: int = 0
+    sums: Sequence[Sequence[Choice]] = ()
+    hops: int = 0
+
+    def send_by(self, mesh: Mesh, sums: Sequence[Sequence[Choice]], hops: int) -> None:
+        """Let partial sums take a mesh; what holds them up is waited for."""
+        self.sums, self.hops = sums, hops
+        self._ask, self._turn = mesh.ask, mesh.next_turn()
+        self._behind: int | None = None
+        self._sent = Decision(self.simulation.engine, f"{self.path}.sums")
+        self.account(self._sent, "wait-resource:mesh", self._sent.waits)
 
     @process
     def serve(self) -> Process:
         """Take what arrays converted, add it up, hand it on."""
+        if self.sums:
+            yield from self._serve_tiles()
         multiply, cycles = self.multiply, self.cycles
         relay = self.relay(self.work, self.sums_in, self.sums_out)
         window = yield relay.get()
@@ -128,6 +157,26 @@ class ShiftAdd(Component):
             if multiply is not None:
                 multiply(window)
             window = yield relay.next(cycles, window)
+
+    def _serve_tiles(self) -> Process:
+        """Do the same where sums go on through several tiles."""
+        multiply, cycles, engine = self.multiply, self.cycles, self.simulation.engine
+        while True:
+            window = yield self.sums_in.get()
+            if multiply is not None:
+                multiply(window)
+            self._behind = None
+            self._ask(Journey(self._turn, self.sums, engine.now + cycles, self._decided))
+            yield self.work.hold(cycles)
+            wait = self._sent.until(self._behind)
+            if wait is not DONE:
+                yield wait
+            yield self.sums_out.put(window)
+
+    def _decided(self, _: int, arrives: int) -> None:
+        """Take note of when the last sum is in the last tile, less the hops that the wire behind takes."""
+        self._behind = max(arrives - self.hops, self.simulation.engine.now)
+        self._sent.decided(self._behind)
 
 
 class Tile(Component):

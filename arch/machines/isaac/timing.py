@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from arch.machines.isaac.configuration import IsaacConfig
-from arch.machines.isaac.floor_plan import Copy, Place, Site, Way, input_elements, longest_way
+from arch.machines.isaac.floor_plan import Copy, Place, Site, input_elements
+from arch.machines.isaac.ways import Way, Ways
 from arch.mapping.stages import Join, Stage
 from workloads import AvgPoolNode, MaxPoolNode
 
 #: Bytes of a partial sum on its way from tile to tile, assumed.
-_SUM_BYTES = 4
+SUM_BYTES = 4
 
 
 class DigitalUnits(NamedTuple):
@@ -55,15 +57,11 @@ class Timing:
         """Return the digital cycles in which a pixel is written."""
         return self.config.edram_cycles(channels * self.config.value_bytes)
 
-    def sum_flits(self, copy: Copy) -> int:
-        """Return the flits of partial sums that go from tile to tile for one window."""
-        return self.config.flits(copy.additions("tile") * _SUM_BYTES)
-
     def sum_cycles(self, copies: Sequence[Copy]) -> int:
         """Return the cycles in which partial sums go on through the tiles of a copy."""
         array = self.config.array
         width = self.config.weights_per_array // array.rows
-        hop = self.config.mesh_cycles(1, self.config.flits(width * _SUM_BYTES))
+        hop = self.config.mesh_cycles(1, self.config.flits(width * SUM_BYTES))
         return self.in_cycles(max((copy.further_tiles for copy in copies), default=0) * hop)
 
     def tiles(self, stage: str) -> range:
@@ -81,22 +79,39 @@ class Timing:
 
     def way(self, sender: str, reader: str) -> Way:
         """Return the way from one stage to another."""
-        return longest_way(self.config, self.tiles(sender), self.tiles(reader))
+        return self._ways.longest(self.tiles(sender), self.tiles(reader))
+
+    @cached_property
+    def _ways(self) -> Ways:
+        return Ways(self.config)
+
+    def pixel_bytes(self, stage: Stage) -> int:
+        """Return the bytes of a pixel."""
+        return stage.shape[0] * self.config.value_bytes
+
+    def makers(self, stage: Stage) -> list[list[tuple[int, int]]]:
+        """Return the tiles that make a pixel and the bytes each makes of it, pixel by pixel in turn.
+
+        Those of a copy make the channels whose sums are complete there; without arrays tiles take turns.
+        """
+        copies = self.places[stage.name].copies if stage.name in self.places else ()
+        size = self.pixel_bytes(stage)
+        if not copies:
+            return [[(tile, size)] for tile in self.tiles(stage.name)]
+        return [_shares(size, copy.outputs) for copy in copies]
 
     def packet_bytes(self, sender: Stage) -> int:
-        """Return the bytes of a pixel that one tile sends: those of a copy send a share each."""
-        copies = self.places[sender.name].copies if sender.name in self.places else ()
-        tiles = min((len(copy.by_tile) for copy in copies), default=1)
-        return -(-sender.shape[0] * self.config.value_bytes // tiles)
+        """Return the most bytes of a pixel that one tile sends."""
+        return max(size for shares in self.makers(sender) for _, size in shares)
+
+    def held_pixels(self, stage: Stage) -> int:
+        """Return the pixels that the output registers of a stage's tiles hold."""
+        tile = self.config.tile.imas * self.config.output_bytes
+        return max(1, len(self.tiles(stage.name)) * tile // self.pixel_bytes(stage))
 
     def way_cycles(self, sender: Stage, reader: str) -> int:
         """Return the digital cycles of a pixel from one stage to another."""
         return self.way(sender.name, reader).cycles(self.config, self.packet_bytes(sender))
-
-    def send_cycles(self, sender: Stage, readers: int) -> int:
-        """Return the digital cycles for which links of a stage's tiles take a pixel, a copy a reader."""
-        flits = readers * self.config.flits(sender.shape[0] * self.config.value_bytes)
-        return self.config.link_cycles(-(-flits // len(self.tiles(sender.name))))
 
     def finish_cycles(self, stage: Stage) -> int:
         """Return the digital cycles of a stage's head for one step."""
@@ -123,3 +138,12 @@ class Timing:
         ima = self.config.ima
         arrays = self.config.interval + ima.adc_cycles + ima.shift_add_cycles + self.sum_cycles(copies)
         return self.in_cycles(fetch) + arrays + behind
+
+
+def _shares(size: int, outputs: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Return the bytes of a pixel that each tile sends: as many as it has of the columns."""
+    columns, before, shares = sum(outputs.values()), 0, []
+    for tile, count in outputs.items():
+        sent, before = size * before // columns, before + count
+        shares.append((tile, size * before // columns - sent))
+    return [(tile, share) for tile, share in shares if share]

@@ -74,7 +74,19 @@ def isaac_settings(draw: st.DrawFn) -> dict[str, Any]:
             "edram_cycles": draw(st.integers(1, 40)),
             "sigmoid_units": draw(st.integers(1, 2)),
         },
-        "mesh": {"router_cycles": draw(st.integers(0, 50)), "columns": draw(st.integers(1, 4))},
+        "mesh": {
+            "fidelity": draw(st.sampled_from(("ideal", "link"))),
+            "ways": draw(st.integers(1, 5)),
+            "router_cycles": draw(st.integers(0, 50)),
+            "link_cycles": draw(st.integers(0, 2)),
+            "columns": draw(st.integers(1, 4)),
+            "concentration": draw(st.integers(1, 4)),
+            "link_bits": draw(st.sampled_from((1, 8, 32))),
+        },
+        "hypertransport": {
+            "links": draw(st.integers(1, 6)),
+            "gb_per_s": draw(st.sampled_from((0.064, 6.4))),
+        },
     }
 
 

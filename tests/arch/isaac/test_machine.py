@@ -141,17 +141,23 @@ def test_reads_of_a_tile_never_overlap() -> None:
     assert (start[1:] >= (start + duration)[:-1]).all()
 
 
-@pytest.mark.parametrize("bits", [1, 2])
-def test_narrow_links_set_the_interval_and_hold_up_the_layer_in_front(bits: int) -> None:
-    """Each of 64 pixels of 128 bytes takes the one link of its tile for its flits, at 1 GHz."""
-    layers: list[Layer] = [Input(name="image", shape=(64, 8, 8))]
-    layers += [Conv2d(name=f"conv{i}", out_channels=64, window=Window.square(1)) for i in range(2)]
-    copies = {f"conv{i}": {"replication": 16} for i in range(2)}
-    run = bench(Network("two", layers), {"layers": copies, "mesh": {"link_bits": bits}}).run(3)
-    assert np.diff(run.completed) == pytest.approx([64 * ceil(1024 // bits * 1.2)] * 2, rel=0.01)
-    accounts = {account.path: account.ticks for account in run.outcome.accounts}
-    assert accounts["layer[conv0].links"]["busy:send"] > 0.9 * run.outcome.makespan
-    assert accounts["layer[conv0].digital"]["blocked-output:pixel_out"] > 0.5 * run.outcome.makespan
+def test_a_tile_whose_edram_is_busy_holds_up_its_own_pixels_only() -> None:
+    """Two tiles, written in turn: the slow reads of one never make the other's writer wait."""
+    layers = {"conv": {"replication": 2}}
+    machine = {"layers": layers, "ima": {"arrays": 1}, "tile": {"imas": 1, "bus_bits": 8}}
+    run = bench(convolution(16, 16, (8, 8)), machine).run(2, record=True)
+    for tile in (0, 1):
+        (waited,) = (
+            account.ticks.get("wait-resource:edram", 0)
+            for account in run.outcome.accounts
+            if account.path == f"layer[conv].write[0].tile[{tile}]"
+        )
+        (read,) = (
+            account.ticks["busy:read"]
+            for account in run.outcome.accounts
+            if account.path == f"layer[conv].copy[{tile}].fetch[{tile}]"
+        )
+        assert waited <= read
 
 
 # -- whole networks ------------------------------------------------------------------------------------------
@@ -260,17 +266,26 @@ def test_area_is_that_of_whole_chips_whatever_lies_on_them() -> None:
 
 
 def test_what_goes_from_chip_to_chip_takes_longer_and_each_has_its_links() -> None:
-    """32 bytes take 600 digital cycles at 0.064 GB/s, and 12 cycles of 1 GHz through both meshes."""
+    """32 bytes take 600 digital cycles at 0.064 GB/s, and the hops of 1 GHz in front and behind 5 cycles."""
     network = mlp(16, 16, 16)
     assert cycles(bench(network).run()) == [1 + 2 * 22]
     two = bench(network, {"tiles": 1, "hypertransport": {"gb_per_s": 0.064}})
     assert two.placed.chips == 2
     run = two.run()
-    behind = 8 + 600 + ceil(12 * 1.2)  # two sigmoid units, HyperTransport, mesh
+    behind = 8 + 600 + ceil(4 * 1.2)  # two sigmoid units, HyperTransport, two routers and two more links
     assert cycles(run) == [1 + 20 + ceil(behind / CYCLE) + 1 + 22]
     assert run.outcome.energy.actions["chips.hypertransport"] == {"byte": 32}
     watts = run.outcome.energy.by_component["hypertransport"] / run.outcome.seconds
     assert watts == pytest.approx(2 * 10.4)
+
+
+def test_an_image_that_arrives_late_on_an_idle_machine_is_late_by_just_that() -> None:
+    subject = bench(mlp(128, 64, 10))
+    (alone,) = subject.run().completed
+    run = subject.run(2, arrivals=(3, 1000))
+    assert run.completed == [3 * CYCLE + alone, 1000 * CYCLE + alone]
+    (source,) = (account for account in run.outcome.accounts if account.path == "source")
+    assert source.ticks["wait-resource:arrival"] >= 999 * CYCLE
 
 
 def test_clocks_that_do_not_fit_are_refused() -> None:

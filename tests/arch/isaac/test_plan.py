@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arch import ConcentratedMesh
 from arch.machines.isaac import IsaacConfig, IsaacMap
-from arch.machines.isaac.floor_plan import Way, input_elements, longest_way
+from arch.machines.isaac.floor_plan import input_elements
 from arch.machines.isaac.plan import copies_by_rule
 from simcore import MappingError
 from tests.arch.isaac.isaac_bench import bench, convolution, isaac_settings, mlp, placed_if_any
@@ -210,28 +209,7 @@ def test_what_no_tile_computes_is_refused() -> None:
         bench(mlp(4, 4), {"array": {"cols": 4}})
 
 
-# -- ways ----------------------------------------------------------------------------------------------------
-
-
-@given(st.integers(0, 167), st.integers(0, 167))
-def test_ways_on_a_chip_are_those_of_the_concentrated_mesh(source: int, target: int) -> None:
-    mesh = ConcentratedMesh(rows=7, columns=6, concentration=4)
-    way = longest_way(IsaacConfig(), range(source, source + 1), range(target, target + 1))
-    routers = len(mesh.route(168, source, target)) - 2
-    assert way == Way(max(routers, 0), False)
-
-
-@given(st.integers(0, 400), st.integers(1, 90), st.integers(0, 400), st.integers(1, 90))
-def test_the_longest_way_is_that_of_the_farthest_tiles(a: int, n: int, b: int, m: int) -> None:
-    config = IsaacConfig()
-    one = [
-        longest_way(config, range(s, s + 1), range(t, t + 1))
-        for s in range(a, a + n)
-        for t in range(b, b + m)
-    ]
-    way = longest_way(config, range(a, a + n), range(b, b + m))
-    if way.routers > 1 or way.chips:
-        assert way == max(one, key=lambda w: (w.chips, w.routers))
+# -- sums ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("rows", "tiles"), [(96, 0), (97, 1), (192, 1), (193, 2)])
