@@ -49,6 +49,7 @@ from arch.mapping.core_order import order_of_least_reach, order_within, with_rel
 from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
+from arch.numbers import KnownNetwork, Numbers
 from arch.tokens import Pixel, Sums, Token, Window
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "JobCore",
     "JobCoreConfig",
     "Key",
+    "KnownNetwork",
     "LayerGraph",
     "Links",
     "LinksConfig",
@@ -98,6 +100,7 @@ __all__ = [
     "Match",
     "Mesh",
     "NetworkMap",
+    "Numbers",
     "PCMConfig",
     "ParallelPrism",
     "Pixel",

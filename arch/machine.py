@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arch.mapping.placement import Placement
 from arch.mapping.tiling import Tiling
+from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
 from simcore import Config, Limits, Outcome, Progress, Registry
 from simcore.simulation import EngineName
-from workloads import LoweredNetwork, QuantizedNetwork
+from workloads import LoweredNetwork
+from workloads.composition.composition import Composition
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,14 @@ class RunOptions:
 class Values:
     """What a run with values computes on.
 
+    network : as `Machine.numbers` made it: a `QuantizedNetwork`, on most machines
     codes : (images, channels, height, width) int32 inputs
     device : whether arrays return what their cells, slices, inputs and converters make of a product
     calibration : codes to calibrate converters on; those of the run where there are none
     seed : of all noise
     """
 
-    network: QuantizedNetwork
+    network: Any
     codes: NDArray[np.int32]
     device: bool = False
     calibration: NDArray[np.int32] | None = None
@@ -163,12 +166,14 @@ class Machine(ABC):
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
     awaits_arrivals : whether it heeds `RunOptions.arrivals`
+    reads_compositions : whether it computes on the tables of a composed network
     """
 
     Config: ClassVar[type[Config]]
     device_values: ClassVar[bool] = False
     skips_periods: ClassVar[bool] = False
     awaits_arrivals: ClassVar[bool] = False
+    reads_compositions: ClassVar[bool] = False
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config
@@ -183,6 +188,20 @@ class Machine(ABC):
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
     ) -> MachineRun:
         """Build the mapped machine, feed it `images` and run it to the end."""
+
+    def numbers(self, known: KnownNetwork) -> Numbers:
+        """Return a network in the numbers that this machine computes on: quantised, unless it says otherwise.
+
+        raises : SimError for a network that cannot be so
+        """
+        return QuantizedNumbers(known, *self.bits)
+
+    def loaded(self, composition: Composition) -> Self:
+        """Return the machine with what a composed network decides for it; nothing, unless it reads them.
+
+        raises : ConfigError if its configuration asks for something else
+        """
+        return self
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words; nothing if none are.

@@ -44,7 +44,8 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield "inputs", Text(s["inputs"])
     if s["accuracy"] is not None:
         shares = {"golden reference": s["golden_accuracy"], "floating point": s["float_accuracy"]}
-        others = ", ".join(f"{name} {100 * share:.4g}%" for name, share in shares.items())
+        known = {name: share for name, share in shares.items() if share is not None}
+        others = ", ".join(f"{name} {100 * share:.4g}%" for name, share in known.items())
         yield "accuracy", f"{100 * s['accuracy']:.4g}% ({others})"
     if s["outputs_match_golden"] is not None:
         match = s["outputs_match_golden"]

@@ -69,8 +69,6 @@ def resolve_request(
     load_plugins(config.plugins)
     source = workload if file is None else config.workload
     trace = resolve_workload(source)
-    config = _settled(config, trace)
-    check_together(config)
     if arch is not None:
         resolved = resolve_machine(arch, settings)
     elif file is not None:
@@ -79,6 +77,10 @@ def resolve_request(
         raise ConfigError(
             "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
         )
+    if trace.composition is not None:
+        resolved = resolved.loaded(trace.composition)
+    config = _settled(config, trace, resolved.machine)
+    check_together(config)
     _check_bits(trace, resolved)
     config = config.model_copy(update={"machine_name": resolved.name, "machine": resolved.written})
     name = trace.network.name if is_workload_file(source) else config.workload
@@ -92,11 +94,12 @@ def _written(workload: str | Path | Network) -> str:
     return str(Path(workload).resolve()) if is_workload_file(workload) else str(workload)
 
 
-def _settled(config: RunConfig, trace: Trace) -> RunConfig:
+def _settled(config: RunConfig, trace: Trace, machine: Machine) -> RunConfig:
     """Return a configuration in which what nobody chose is as the workload has it."""
+    has_tables = trace.composition is not None and machine.reads_compositions
     own = {
         "images": len(trace.arrivals) or 1,
-        "values": "ideal" if trace.network.has_parameters else "off",
+        "values": "ideal" if trace.network.has_parameters or has_tables else "off",
     }
     return config.model_copy(update={k: v for k, v in own.items() if k not in config.model_fields_set})
 

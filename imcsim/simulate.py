@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values
+from arch.numbers import KnownNetwork, Numbers
 from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
-from imcsim.inputs import RunInputs, run_inputs
+from imcsim.inputs import RunInputs, composing_data, run_inputs
 from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics
 from imcsim.resolve import Setting
 from imcsim.results import Run
@@ -27,12 +28,9 @@ from simcore.simulation import peak_memory_mb
 from workloads import (
     LoweredNetwork,
     Network,
-    Parameters,
     accuracy,
     float_outputs,
-    golden_outputs,
     lower,
-    quantize,
 )
 
 #: Told of networks of which only the structure is known.
@@ -67,8 +65,8 @@ def run(
 ) -> Run:
     """Simulate a workload on a machine.
 
-    workload : a registered name, an ONNX file, a workload trace, a SCALE-Sim topology, a Network, or the
-        `config.yaml` of an earlier run, which needs no `arch`
+    workload : a registered name, an ONNX file, a workload trace, a SCALE-Sim topology, a composition, a
+        Network, or the `config.yaml` of an earlier run, which needs no `arch`
     arch : a registered name, a YAML file, or a Machine
     images : how many, the first of the data; 1 unless a `config.yaml` or a trace says otherwise
     values : `ideal`, the default, computes them in exact integers; `device` what arrays of real cells, wires
@@ -152,9 +150,16 @@ class _Job:
         network = self.request.network
         self.summary |= {
             "workload": self.request.name,
-            "notes": [*network.notes, *([] if network.has_parameters else [NO_WEIGHTS])],
+            "notes": [*network.notes, *([] if self._has_values else [NO_WEIGHTS])],
             "macs": self.lowered.macs,
         }
+
+    @property
+    def _has_values(self) -> bool:
+        """Whether the machine could compute values of the workload."""
+        request = self.request
+        tables = request.trace.composition is not None and request.machine.reads_compositions
+        return request.network.has_parameters or tables
 
     def run(self) -> Run:
         """Map, calibrate, simulate, compare with the references, and add up."""
@@ -212,8 +217,8 @@ class _Job:
         wall_s = max(0.0, machine_run.outcome.wall_s - (self.clock.seconds - self.compiled))
         outputs = None
         if material is not None and machine_run.outputs is not None:
-            outputs = material.values.network.output_quantization.dequantize(machine_run.outputs)
-            self.summary |= _judgement(material, machine_run.outputs)
+            outputs = material.numbers.decode(machine_run.outputs)
+            self.summary |= self._judgement(material, machine_run.outputs)
         if (arrays := machine_run.arrays) is not None:
             self.summary |= {
                 "conversions": arrays.conversions,
@@ -234,20 +239,40 @@ class _Job:
             if config.data is not None:  # must be right even if nothing is computed on it
                 run_inputs(network, config.images, config.seed, config.data)
             return None
-        parameters = network.load_parameters()
+        if not self._has_values:
+            network.load_parameters()  # which says what to do
         data = self.request.trace.data if config.data is None else config.data
         inputs = run_inputs(network, config.images, config.seed, data)
         self.summary["inputs"] = inputs.origin
-        quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
-        as_codes = quantised.input_quantization.quantize
+        known = KnownNetwork(
+            network,
+            self.lowered,
+            inputs.calibration,
+            lambda: composing_data(network, data),
+            self.request.trace.composition,
+        )
+        numbers = self.request.machine.numbers(known)
         values = Values(
-            quantised,
-            as_codes(inputs.inputs),
+            numbers.network,
+            numbers.encode(inputs.inputs),
             device=config.values == "device",
-            calibration=as_codes(inputs.calibration),
+            calibration=numbers.encode(inputs.calibration),
             seed=config.seed,
         )
-        return _Material(values, parameters, inputs)
+        return _Material(numbers, values, inputs)
+
+    def _judgement(self, material: _Material, outputs: NDArray[np.int32]) -> dict[str, Any]:
+        """Return how the machine's outputs compare with the golden reference, and all with the labels."""
+        network, inputs = self.request.network, material.inputs
+        golden = material.numbers.golden(inputs.inputs)
+        verdict: dict[str, Any] = {"outputs_match_golden": bool(np.array_equal(outputs, golden))}
+        if inputs.labels is not None:
+            verdict["accuracy"] = accuracy(outputs, inputs.labels)
+            verdict["golden_accuracy"] = accuracy(golden, inputs.labels)
+            if network.has_parameters:  # of a composed one nothing but tables is known
+                floats = float_outputs(self.lowered, network.load_parameters(), inputs.inputs)
+                verdict["float_accuracy"] = accuracy(floats, inputs.labels)
+        return verdict
 
     def _fill(self, machine_run: MachineRun, wall_s: float) -> None:
         """Complete the summary."""
@@ -287,19 +312,6 @@ class _Job:
 class _Material:
     """What a run with values computes on, and what its outputs are judged by."""
 
+    numbers: Numbers
     values: Values
-    parameters: Parameters
     inputs: RunInputs
-
-
-def _judgement(material: _Material, outputs: NDArray[np.int32]) -> dict[str, Any]:
-    """Return how the machine's outputs compare with the golden reference, and all with the labels."""
-    network, inputs = material.values.network, material.inputs
-    golden = golden_outputs(network, inputs.inputs)
-    verdict: dict[str, Any] = {"outputs_match_golden": bool(np.array_equal(outputs, golden))}
-    if inputs.labels is not None:
-        floats = float_outputs(network.lowered, material.parameters, inputs.inputs)
-        verdict["accuracy"] = accuracy(outputs, inputs.labels)
-        verdict["golden_accuracy"] = accuracy(golden, inputs.labels)
-        verdict["float_accuracy"] = accuracy(floats, inputs.labels)
-    return verdict
