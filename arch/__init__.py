@@ -36,6 +36,7 @@ from arch.machine import (
     MachineRun,
     MapRow,
     NetworkMap,
+    NeuronTimes,
     PredictedInterval,
     Preset,
     RunOptions,
@@ -44,6 +45,7 @@ from arch.machine import (
 )
 from arch.machines.dataflow import Dataflow, DataflowConfig
 from arch.machines.isaac import Isaac, IsaacADC, IsaacArrays, IsaacConfig
+from arch.machines.rapidnn import Rapidnn, RapidnnConfig
 from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding
@@ -100,6 +102,7 @@ __all__ = [
     "Match",
     "Mesh",
     "NetworkMap",
+    "NeuronTimes",
     "Numbers",
     "PCMConfig",
     "ParallelPrism",
@@ -111,6 +114,8 @@ __all__ = [
     "PriorityEncoder",
     "PriorityEncoderConfig",
     "RRAMConfig",
+    "Rapidnn",
+    "RapidnnConfig",
     "Readout",
     "ReadoutConfig",
     "Ring",

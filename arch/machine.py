@@ -75,6 +75,14 @@ class ArrayReport:
 
 
 @dataclass(frozen=True, eq=False)
+class NeuronTimes:
+    """How long neurons of a layer took, where the data decide: (n,) cycles that occurred, and how often."""
+
+    cycles: NDArray[np.int64]
+    neurons: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class MachineRun:
     """What a machine gives back.
 
@@ -83,6 +91,8 @@ class MachineRun:
     macs : multiply-accumulates that its arrays did
     peaks : most pixels held in each input buffer, by its instance path
     arrays : None in a run without device values
+    neurons : by layer, on machines whose data decide on time, in a run with values
+    programming_j : energy of writing what the machine holds once, which is in no other figure [J]
     """
 
     outcome: Outcome
@@ -92,6 +102,8 @@ class MachineRun:
     macs: int
     peaks: dict[str, int]
     arrays: ArrayReport | None = None
+    neurons: Mapping[str, NeuronTimes] | None = None
+    programming_j: float | None = None
 
 
 def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:

@@ -42,6 +42,8 @@ _FOUND = (
     "conversions",
     "clipped_conversions",
     "formulations",
+    "neuron_cycles",
+    "programming_j",
     "units",
     "fast_forward",
     "reached",

@@ -228,6 +228,12 @@ class _Job:
                     for layer, (method, reason) in arrays.formulations.items()
                 },
             }
+        if machine_run.neurons is not None:
+            self.summary["neuron_cycles"] = {
+                layer: {"cycles": times.cycles.tolist(), "neurons": times.neurons.tolist()}
+                for layer, times in machine_run.neurons.items()
+            }
+        self.summary["programming_j"] = machine_run.programming_j
         self._fill(machine_run, wall_s)
         times = unit_times(machine_run.outcome)
         return Run(self.summary, config, times, machine_run.outcome.activity, outputs, machine_run.outputs)

@@ -1,0 +1,258 @@
+"""From a network to RNAs, their copies and the buses in between: what the machine is built by."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.machines.rapidnn.configuration import RapidnnConfig
+from arch.machines.rapidnn.neuron_times import Phases, expected_phases, table_bits
+from arch.machines.rapidnn.staging import composed_form, has_rnas, stages_of_form
+from arch.mapping.balance import Load, at_interval
+from arch.mapping.buffers import Pace, least_depths
+from arch.mapping.map_rows import map_row
+from arch.mapping.stages import Stage
+from simcore import MappingError
+from simcore.registry import near_miss
+from workloads import LoweredNetwork, MatrixNode, Shape
+from workloads.composition.composable import Composable
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stage is done.
+
+    neurons : of one position
+    rnas : of one copy, each of which does its share of the neurons one behind the other
+    copies : which take positions in turn
+    first : of its RNAs, all chips' numbered through
+    tiles : that they lie in; codes that are only picked pass the tile of the RNAs that follow
+    phases : of one neuron, on average
+    reload : cycles in which an RNA's products are exchanged for those of its next neuron
+    table_bits : of all tables of a neuron
+    """
+
+    neurons: int
+    rnas: int
+    copies: int
+    first: int
+    tiles: range
+    phases: Phases
+    reload: int
+    table_bits: int
+
+    @property
+    def turns(self) -> int:
+        """Neurons that the busiest RNA does for one position."""
+        return -(-self.neurons // self.rnas) if self.rnas else 1
+
+    @property
+    def step(self) -> Phases:
+        """Phases of one position, on average."""
+        each = self.phases._replace(load=self.phases.load + self.reload)
+        return Phases(*(self.turns * cycles for cycles in each))
+
+
+@dataclass(frozen=True, eq=False)
+class RapidnnMap(NetworkMap):
+    """Stages, where they are done, and how deep their buffers are [pixel].
+
+    form : the network as blocks and moves
+    chips : there are
+    sharing : neurons that an RNA does
+    """
+
+    form: Composable
+    chips: int
+    sharing: int
+    stages: tuple[Stage, ...]
+    depths: Mapping[tuple[str, int], int]
+    places: Mapping[str, Place]
+
+    def readers(self, sender: str) -> tuple[str, ...]:
+        """Return the stages that read what a stage, or the input, sends."""
+        return tuple(s.name for s in self.stages if any(o.source == sender for o in s.operands))
+
+
+def map_network(config: RapidnnConfig, network: LoweredNetwork) -> RapidnnMap:
+    """Give every stage its RNAs, their copies and its buffers.
+
+    raises : MappingError for a network without layers, or one that the chips do not hold; WorkloadError for
+        what tables cannot do
+    """
+    return _Plan(config, network).map()
+
+
+class _Plan:
+    """The search for the most copies that fit."""
+
+    def __init__(self, config: RapidnnConfig, network: LoweredNetwork) -> None:
+        self.config, self.network = config, network
+        self.form = composed_form(network)
+        self.stages = stages_of_form(self.form)
+        self.on_rnas = {stage.name: stage for stage in self.stages if has_rnas(stage)}
+        for name in config.layers:
+            if name not in self.on_rnas:
+                raise MappingError(
+                    f"layers.{name}: {network.name} has no layer on RNAs of that name; "
+                    f"{near_miss(name, list(self.on_rnas))}"
+                )
+        output = self.form.lowered.output
+        self.phases = {
+            stage.name: expected_phases(config, stage, encodes=stage.output != output)
+            for stage in self.on_rnas.values()
+        }
+        self.given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
+
+    def map(self) -> RapidnnMap:
+        """Return the mapping with the most copies that the chips hold."""
+        config = self.config
+        chips, sharing = self._chips()
+        copies = self._copies(chips * config.tiles * config.rnas, sharing)
+        places = self._places(copies, sharing)
+        depths = self._depths(places)
+        taken = [(self._cycles(stage, places[stage.name]), stage) for stage in self.stages]
+        cycles, slowest = max(taken, key=lambda pair: pair[0])
+        steps = -(-slowest.steps // places[slowest.name].copies)
+        incoming = self._bus_cycles(self.network.input_shape)
+        return RapidnnMap(
+            self.network,
+            tuple(self._row(stage, places[stage.name], depths) for stage in self.stages),
+            self.form,
+            chips,
+            sharing,
+            tuple(self.stages),
+            depths,
+            places,
+            interval=PredictedInterval(steps, cycles, incoming),
+        )
+
+    def _row(self, stage: Stage, place: Place, depths: Mapping[tuple[str, int], int]) -> MapRow:
+        row = map_row(stage, None, place.copies, depths, (self.config.input_codes - 1).bit_length())
+        return replace(row, arrays=place.rnas * place.copies)
+
+    # -- chips, sharing, copies ------------------------------------------------------------------------------
+
+    def _chips(self) -> tuple[int, int]:
+        """Return the chips, and how many neurons of a layer share an RNA."""
+        config = self.config
+        a_chip = config.tiles * config.rnas
+        sharing = 1 if config.sharing == "auto" else config.sharing
+        if config.chips == "auto":
+            return max(1, -(-self._least(sharing) // a_chip)), sharing
+        held = config.chips * a_chip
+        most = max((stage.shape[0] for stage in self.on_rnas.values()), default=1)
+        if config.sharing == "auto":
+            tried = range(1, most + 1)
+            place = bisect_left(tried, True, key=lambda neurons: self._least(neurons) <= held)
+            sharing = tried[min(place, most - 1)]
+        least = self._least(sharing)
+        if least > held:
+            more = " and those that layers gives" if self.given else ""
+            raise MappingError(
+                f"chips={config.chips} has {held} RNAs, but one copy of each layer of "
+                f"{self.network.name}{more} takes {least} with {sharing} neurons on each; set chips to "
+                f"{-(-least // a_chip)} or auto, or sharing to auto"
+            )
+        return config.chips, sharing
+
+    def _least(self, sharing: int) -> int:
+        """Return the RNAs of one copy of each layer, and of those copies that are given."""
+        return sum(
+            -(-stage.shape[0] // sharing) * self.given.get(name, 1) for name, stage in self.on_rnas.items()
+        )
+
+    def _copies(self, rnas: int, sharing: int) -> Mapping[str, int]:
+        """Return the copies of each layer: the fewest of the shortest interval that the RNAs allow.
+
+        No interval is shorter than a layer's single step, or than a bus takes for an image.
+        """
+        loads = {
+            name: Load(stage.steps * self._step(stage, sharing).cycles, -(-stage.shape[0] // sharing))
+            for name, stage in self.on_rnas.items()
+        }
+        if self.config.replication == "none":
+            return {name: self.given.get(name, 1) for name in loads}
+        shortest = max(
+            self._bus_cycles(self.network.input_shape),
+            *(self._bus_cycles(stage.shape) for stage in self.stages),
+            *(self._step(stage, sharing).cycles for stage in self.on_rnas.values()),
+        )
+        longest = max(load.steps for load in loads.values())
+        intervals = range(shortest, max(shortest, longest) + 1)
+        place = bisect_left(intervals, True, key=lambda i: at_interval(loads, i, self.given).cores <= rnas)
+        copies = at_interval(loads, intervals[min(place, len(intervals) - 1)], self.given).copies
+        return {name: min(count, self.on_rnas[name].steps) for name, count in copies.items()}
+
+    def _step(self, stage: Stage, sharing: int) -> Phases:
+        """Return the phases of one position."""
+        return self._place(stage, 1, 0, sharing).step
+
+    def _bus_cycles(self, shape: Shape) -> int:
+        """Return the cycles in which a tensor passes a bus."""
+        return self.config.send_cycles(shape[0]) * shape[1] * shape[2]
+
+    def _cycles(self, stage: Stage, place: Place) -> int:
+        """Return the cycles of an image in a stage, or on the bus behind it if that is slower."""
+        steps = -(-stage.steps // place.copies)
+        return max(steps * place.step.cycles, self._bus_cycles(stage.shape))
+
+    # -- places and buffers ----------------------------------------------------------------------------------
+
+    def _place(self, stage: Stage, copies: int, first: int, sharing: int) -> Place:
+        if stage.name not in self.on_rnas:
+            tile = first // self.config.rnas
+            return Place(0, 0, 1, first, range(tile, tile + 1), Phases(encode=1), 0, 0)
+        neurons = stage.shape[0]
+        rnas = -(-neurons // sharing)
+        last = first + rnas * copies - 1
+        tiles = range(first // self.config.rnas, last // self.config.rnas + 1)
+        encodes = stage.output != self.form.lowered.output
+        return Place(
+            neurons,
+            rnas,
+            copies,
+            first,
+            tiles,
+            self.phases[stage.name],
+            self._reload(stage, sharing),
+            table_bits(self.config, stage, encodes=encodes),
+        )
+
+    def _reload(self, stage: Stage, sharing: int) -> int:
+        """Return the cycles in which an RNA's products are exchanged, a row for each code of weights.
+
+        Neurons of a fully connected layer have one codebook, and so the same products.
+        """
+        head = stage.head
+        own = isinstance(head, MatrixNode) and not self.form.blocks[stage.output].is_fully_connected
+        return self.config.weight_codes if own and sharing > 1 and stage.shape[0] > 1 else 0
+
+    def _places(self, copies: Mapping[str, int], sharing: int) -> dict[str, Place]:
+        """Return where each stage lies, one behind the other."""
+        places, first = {}, 0
+        for stage in self.stages:
+            place = places[stage.name] = self._place(stage, copies.get(stage.name, 1), first, sharing)
+            first += place.rnas * place.copies
+        return places
+
+    def _depths(self, places: Mapping[str, Place]) -> dict[tuple[str, int], int]:
+        """Return the fewest slots of each buffer that keep the pipeline at its pace.
+
+        A step of the pace is the longest position; faster stages take several of theirs in it.
+        """
+        cycles = {name: max(place.step.cycles, 1) for name, place in places.items()}
+        unit = max(cycles.values())
+        channels, height, width = self.network.input_shape
+        incoming = max(1, unit // self.config.send_cycles(channels))
+        pace = Pace(
+            {s.name: 1 + -(-self.config.send_cycles(s.shape[0]) // unit) for s in self.stages},
+            {
+                s.name: places[s.name].copies * max(1, min(unit // cycles[s.name], s.steps))
+                for s in self.stages
+            },
+            min(incoming, height * width),
+        )
+        return least_depths(self.stages, self.network.input, height * width, pace)
