@@ -105,7 +105,7 @@ class CAMValues:
         self._find(self.keys, self.found, token, slot, slot + 1)
 
     def search_slots(self, search: int, slot: int, stop: int) -> None:
-        """Answer the searches whose keys lie from one slot to another; `search` is the number of the first."""
+        """Answer searches, the first of which has this number, whose keys lie from `slot` on."""
         self._find(self.keys, self.found, search, slot, stop)
 
     def write(self, row: int, contents: Any) -> None:

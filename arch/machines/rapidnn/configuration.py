@@ -1,4 +1,4 @@
-"""What there is to choose about RAPIDNN: clusters and widths, RNAs, tiles, chips, and what passes the buses."""
+"""What there is to choose about RAPIDNN: clusters and widths, RNAs, tiles, chips, and buses."""
 
 from __future__ import annotations
 

@@ -18,17 +18,17 @@ from workloads.activation_functions import activations
 class Phases(NamedTuple):
     """Cycles of an RNA, one phase behind the other.
 
-    load : candidates of a pool are written, or tables that RNAs take turns with
-    count : inputs are counted
-    add : shifted products are added
-    activate, encode : searches
+    loading : candidates of a pool are written, or products that neurons of an RNA do not share
+    counting : of inputs
+    adding : of shifted products
+    activating, encoding : searches
     """
 
-    load: int = 0
-    count: int = 0
-    add: int = 0
-    activate: int = 0
-    encode: int = 0
+    loading: int = 0
+    counting: int = 0
+    adding: int = 0
+    activating: int = 0
+    encoding: int = 0
 
     @property
     def cycles(self) -> int:
@@ -52,7 +52,7 @@ def expected_phases(config: RapidnnConfig, stage: Stage, *, encodes: bool) -> Ph
     encode = config.encoding.search_cycles if encodes else 0
     if isinstance(head, MaxPoolNode):
         load = head.window.positions * config.rna.encoding.write_cycles
-        return Phases(load=load, encode=config.pool_search_cycles)
+        return Phases(loading=load, encoding=config.pool_search_cycles)
     if isinstance(head, MatrixNode):
         bucket = expected_largest_bucket(head.rows, config.lanes)
         codes = config.weight_codes, config.input_codes

@@ -51,7 +51,7 @@ class Place:
     @property
     def step(self) -> Phases:
         """Phases of one position, on average."""
-        each = self.phases._replace(load=self.phases.load + self.reload)
+        each = self.phases._replace(loading=self.phases.loading + self.reload)
         return Phases(*(self.turns * cycles for cycles in each))
 
 
@@ -108,10 +108,9 @@ class _Plan:
 
     def map(self) -> RapidnnMap:
         """Return the mapping with the most copies that the chips hold."""
-        config = self.config
         chips, sharing = self._chips()
-        copies = self._copies(chips * config.tiles * config.rnas, sharing)
-        places = self._places(copies, sharing)
+        copies = self._copies(chips, sharing)
+        places = self._places(copies, chips, sharing)
         depths = self._depths(places)
         taken = [(self._cycles(stage, places[stage.name]), stage) for stage in self.stages]
         cycles, slowest = max(taken, key=lambda pair: pair[0])
@@ -164,17 +163,20 @@ class _Plan:
             -(-stage.shape[0] // sharing) * self.given.get(name, 1) for name, stage in self.on_rnas.items()
         )
 
-    def _copies(self, rnas: int, sharing: int) -> Mapping[str, int]:
-        """Return the copies of each layer: the fewest of the shortest interval that the RNAs allow.
+    def _copies(self, chips: int, sharing: int) -> Mapping[str, int]:
+        """Return the copies of each layer: the fewest of the shortest interval that the chips allow.
 
-        No interval is shorter than a layer's single step, or than a bus takes for an image.
+        No interval is shorter than a layer's single step, or than a bus takes for an image. If each layer can
+        have tiles of its own it does, as layers in one tile share its bus.
         """
         loads = {
             name: Load(stage.steps * self._step(stage, sharing).cycles, -(-stage.shape[0] // sharing))
             for name, stage in self.on_rnas.items()
         }
+        one = {name: self.given.get(name, 1) for name in loads}
         if self.config.replication == "none":
-            return {name: self.given.get(name, 1) for name in loads}
+            return one
+        apart = self._tiles_apart(one, sharing) <= chips * self.config.tiles
         shortest = max(
             self._bus_cycles(self.network.input_shape),
             *(self._bus_cycles(stage.shape) for stage in self.stages),
@@ -182,9 +184,23 @@ class _Plan:
         )
         longest = max(load.steps for load in loads.values())
         intervals = range(shortest, max(shortest, longest) + 1)
-        place = bisect_left(intervals, True, key=lambda i: at_interval(loads, i, self.given).cores <= rnas)
+
+        def fits(interval: int) -> bool:
+            found = at_interval(loads, interval, self.given)
+            if apart:
+                return self._tiles_apart(found.copies, sharing) <= chips * self.config.tiles
+            return found.cores <= chips * self.config.tiles * self.config.rnas
+
+        place = bisect_left(intervals, True, key=fits)
         copies = at_interval(loads, intervals[min(place, len(intervals) - 1)], self.given).copies
         return {name: min(count, self.on_rnas[name].steps) for name, count in copies.items()}
+
+    def _tiles_apart(self, copies: Mapping[str, int], sharing: int) -> int:
+        """Return the tiles that layers take if each has tiles of its own."""
+        return sum(
+            -(-(-(-stage.shape[0] // sharing) * copies[name]) // self.config.rnas)
+            for name, stage in self.on_rnas.items()
+        )
 
     def _step(self, stage: Stage, sharing: int) -> Phases:
         """Return the phases of one position."""
@@ -204,7 +220,7 @@ class _Plan:
     def _place(self, stage: Stage, copies: int, first: int, sharing: int) -> Place:
         if stage.name not in self.on_rnas:
             tile = first // self.config.rnas
-            return Place(0, 0, 1, first, range(tile, tile + 1), Phases(encode=1), 0, 0)
+            return Place(0, 0, 1, first, range(tile, tile + 1), Phases(encoding=1), 0, 0)
         neurons = stage.shape[0]
         rnas = -(-neurons // sharing)
         last = first + rnas * copies - 1
@@ -230,12 +246,16 @@ class _Plan:
         own = isinstance(head, MatrixNode) and not self.form.blocks[stage.output].is_fully_connected
         return self.config.weight_codes if own and sharing > 1 and stage.shape[0] > 1 else 0
 
-    def _places(self, copies: Mapping[str, int], sharing: int) -> dict[str, Place]:
-        """Return where each stage lies, one behind the other."""
+    def _places(self, copies: Mapping[str, int], chips: int, sharing: int) -> dict[str, Place]:
+        """Return where each stage lies, one behind the other, in tiles of its own where there are enough."""
+        each = self.config.rnas
+        apart = self._tiles_apart(copies, sharing) <= chips * self.config.tiles
         places, first = {}, 0
         for stage in self.stages:
             place = places[stage.name] = self._place(stage, copies.get(stage.name, 1), first, sharing)
             first += place.rnas * place.copies
+            if apart:
+                first = -(-first // each) * each
         return places
 
     def _depths(self, places: Mapping[str, Place]) -> dict[tuple[str, int], int]:

@@ -13,12 +13,14 @@ from simcore import Component, Counter, In, Operation, Out, Process, Shared, pro
 class Work(NamedTuple):
     """What a position makes some RNAs do.
 
-    count, add : cycles of the slowest one
+    turns : neurons of the slowest one, which takes them in turn
+    counting, adding : cycles of that one; shown is first what all its neurons count, then what they add
     counted, added : of all of them together
     """
 
-    count: int
-    add: int
+    turns: int
+    counting: int
+    adding: int
     counted: int
     added: int
 
@@ -31,8 +33,10 @@ class Rnas(Component):
     positions on all of them at once.
 
     neurons : they do for each position
-    phases : of a position, on average, or those that do not depend on values
+    each : phases of one neuron, of which counting and adding may depend on values
+    average : what a position takes on average
     compute : computes a position's values and says what that takes; None in a run without values
+    positions : that were begun
     """
 
     family = "rna"
@@ -40,15 +44,16 @@ class Rnas(Component):
     window_in = In(Window, doc="positions whose codes are in the buffers of all RNAs")
     code_out = Out(Pixel, doc="the codes of a position")
     load = Operation(doc="writing candidates of a pool, or the products of the next neuron")
-    count = Operation(doc="counting pairs of codes")
-    add = Operation(doc="adding shifted products")
+    counts = Operation("count", doc="counting pairs of codes")
+    additions = Operation("add", doc="adding shifted products")
     activate = Operation(doc="search for the function's value")
     encode = Operation(doc="search for the code")
     counted = Counter("counting", unit="cycle", doc="of counters, each RNA's")
     added = Counter("adding", unit="cycle", doc="of arrays, each RNA's")
 
     neurons: int = 1
-    phases: Phases = Phases()
+    each: Phases = Phases()
+    average: Work = Work(1, 0, 0, 0, 0)
     compute: Callable[[int], Work] | None = None
     done_out: Any = None
     positions: int = 0
@@ -61,25 +66,24 @@ class Rnas(Component):
     @process
     def serve(self) -> Process:
         """Take a position, go through its phases, hand the codes on."""
-        load, count, add, activate, encode = self.phases
-        compute, done = self.compute, self.done_out
-        average = Work(count, add, count * self.neurons, add * self.neurons)
+        loading, _, _, activating, encoding = self.each
+        average, compute, done = self.average, self.compute, self.done_out
         while True:
             window = yield self.window_in.get()
             work = average if compute is None else compute(window)
             self.positions += 1
             self.counted.add(work.counted)
             self.added.add(work.added)
-            if load:
-                yield self.load.hold(load)
-            if work.count:
-                yield self.count.hold(work.count)
-            if work.add:
-                yield self.add.hold(work.add)
-            if activate:
-                yield self.activate.hold(activate)
-            if encode:
-                yield self.encode.hold(encode)
+            if loading:
+                yield self.load.hold(work.turns * loading)
+            if work.counting:
+                yield self.counts.hold(work.counting)
+            if work.adding:
+                yield self.additions.hold(work.adding)
+            if activating:
+                yield self.activate.hold(work.turns * activating)
+            if encoding:
+                yield self.encode.hold(work.turns * encoding)
             yield self.code_out.put(window)
             if done is not None:
                 yield done.put(window)

@@ -7,6 +7,7 @@ in the layer's register until the buffer has sent them to all readers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from arch.cam import CAMConfig
 from arch.cam_values import CAMValues
 from arch.machine import NeuronTimes, Values
-from arch.machines.rapidnn.chips import Layer, RapidnnChips
+from arch.machines.rapidnn.chips import RapidnnChips
 from arch.machines.rapidnn.configuration import RapidnnConfig
+from arch.machines.rapidnn.layer import Layer
 from arch.machines.rapidnn.rnas import Work
 from arch.mapping.stages import Operand, Stage
 from arch.pixel_memory import PixelMemory
@@ -91,13 +93,7 @@ class LayerCodes:
         self.output: Ints = np.zeros((self._rows, stage.shape[0]), np.int32 if ends else np.int16)
         self.histogram = np.zeros(64, np.int64)
         self._memories = [
-            PixelMemory(
-                registers[o.source],
-                b.depth,
-                o.firing.pixels,
-                o.shape[0],
-                lambda channel=p.channel: channel.freed,
-            )
+            PixelMemory(registers[o.source], b.depth, o.firing.pixels, o.shape[0], _freed(p.channel))
             for o, b, p in zip(stage.operands, layer.memory.buffers, layer.memory.pixel_in, strict=True)
         ]
         for port, memory in zip(layer.memory.pixel_in, self._memories, strict=True):
@@ -109,9 +105,8 @@ class LayerCodes:
                 parts[0].compute = self._move
             return
         if self.block is None:  # a pool, whose time does not depend on codes
-            self._count_pools = self.place.phases.cycles
             for part in layer.rnas:
-                part.compute = self._pool
+                part.compute = partial(self._pool, part.average)
             return
         self._neurons = _Neurons(self.config, stage, self.block, network, values, self._read)
         for parts in layer.parts:
@@ -161,18 +156,23 @@ class LayerCodes:
         else:
             row[:] = self._read[0][slot]
 
-    def _pool(self, window: int) -> Work:
-        """Pass the largest codes on; what each RNA does is the same."""
+    def _pool(self, work: Work, window: int) -> Work:
+        """Pass the largest codes on."""
         self.output[window % self._rows] = self._read[0][window % self._slots]
-        self._note(np.array([self._count_pools]))
-        return Work(0, 0, 0, 0)
+        return work
 
     def _computing(self, first: int, step: int) -> Callable[[int], Work]:
         """Return the work of every `step`-th neuron from `first` on, of as many RNAs as do them."""
-        rnas = self.place.rnas if step == 1 else 1
-        phases = self.place.phases
-        searches = phases.activate + phases.encode
-        neurons = self._neurons
+        phases, neurons = self.place.phases, self._neurons
+        searches = phases.activating + phases.encoding
+        others = searches + phases.loading + self.place.reload
+        rnas = len(range(first, self.place.rnas, step))
+        turns = np.array(
+            [
+                len(range(rna, self.place.neurons, self.place.rnas))
+                for rna in range(first, self.place.rnas, step)
+            ]
+        )
 
         def compute(window: int) -> Work:
             codes, count, add = neurons.compute(window % self._slots, window, first, step)
@@ -180,8 +180,10 @@ class LayerCodes:
             self._note(count + add + searches)
             if rnas != len(count):  # an RNA does several, one behind the other
                 count, add = _by_rna(count, rnas), _by_rna(add, rnas)
-            slowest = int((count + add).argmax())
-            return Work(int(count[slowest]), int(add[slowest]), int(count.sum()), int(add.sum()))
+            slowest = int((count + add + turns * others).argmax())
+            return Work(
+                int(turns[slowest]), int(count[slowest]), int(add[slowest]), int(count.sum()), int(add.sum())
+            )
 
         return compute
 
@@ -193,10 +195,16 @@ class LayerCodes:
         self.histogram[: len(found)] += found
 
 
+def _freed(channel: Any) -> Callable[[], int]:
+    """Return what tells how many pixels of a buffer were freed."""
+    return lambda: int(channel.freed)
+
+
 def _by_rna(cycles: Ints, rnas: int) -> Ints:
     """Return the cycles of neurons added up for each RNA: neuron j is done by RNA j mod `rnas`."""
     turns = -(-len(cycles) // rnas)
-    return np.pad(cycles, (0, turns * rnas - len(cycles))).reshape(turns, rnas).sum(axis=0)
+    by_turn = np.pad(cycles, (0, turns * rnas - len(cycles))).reshape(turns, rnas)
+    return np.asarray(by_turn.sum(axis=0))
 
 
 def _pixel_reader(operand: Operand, memory: PixelMemory, stage: Stage, slots: int) -> tuple[Take, Ints]:
@@ -287,7 +295,7 @@ class _Neurons:
         return int(table.shape[1] * table.shape[2])
 
     def compute(self, slot: int, window: int, first: int, step: int) -> tuple[Ints, Ints, Ints]:
-        """Return codes of every `step`-th neuron from `first` on, and the cycles they are counted and added."""
+        """Return codes of every `step`-th neuron from `first` on, and cycles of counting and of adding."""
         sums, addends, buckets = self._sums
         chosen = slice(first, None, step)
         if self.block.products is not None:
