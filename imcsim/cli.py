@@ -237,9 +237,7 @@ def fabric_command(graph: str, load: str, out: str | None, as_json: bool, **opti
 @click.option("--weights", type=int, metavar="W", help="Clusters of weights, 4 to 256.  [default: 64]")
 @click.option("--inputs", type=int, metavar="U", help="Clusters of inputs, 4 to 256.  [default: 64]")
 @click.option("--bits", type=int, metavar="8|16|32", help="Of products, sums and keys.  [default: 16]")
-@click.option(
-    "--data", metavar="FILE.npz", help="Images to compose with: `inputs` and, optionally, `labels`."
-)
+@click.option("--data", metavar="FILE.npz", help="Images to compose with: `inputs` and, if known, `labels`.")
 @click.option(
     "--retrain", type=int, default=0, show_default=True, metavar="ROUNDS", help="Most rounds of retraining."
 )
@@ -266,7 +264,7 @@ def compose_command(
     if as_json:
         _print_json(report.summary)
         return
-    from imcsim.compose_table import compose_table
+    from imcsim.compose_report import compose_table
 
     _print(compose_table(report, out))
 

@@ -160,10 +160,8 @@ def compose_workload(
     images = _composing_data(network, data)
     composition = compose(network, images, chosen, observe)
     composed = composition.at()
-    evaluation = None
-    if data is None and network.dataset in datasets:
-        observe("evaluating")
-        evaluation = _evaluated(composed, datasets[network.dataset](), network)
+    own = _own_data(network) if data is None else None
+    evaluation = None if own is None else _evaluated(composed, own, network)
     report = ComposeReport(composition, composed, f"{images.name}: {images.origin}", evaluation)
     if out is not None:
         write_composition(out, composition)
@@ -180,14 +178,18 @@ def _shown(
     """Return what a file holds, at one level, and how it does on labelled images."""
     composed = composition.at(weights, inputs, bits)
     network = composition.network
-    images = None
+    images = _own_data(network)
     if data is not None:
         images = data if isinstance(data, Dataset) else read_data(data)
         images.check_fits(network.name, network.input_shape)
-    elif network.dataset in datasets:
-        images = datasets[network.dataset]()
     evaluation = None if images is None else _evaluated(composed, images, None)
     return ComposeReport(composition, composed, None, evaluation)
+
+
+def _own_data(network: Network) -> Dataset | None:
+    """Return the images that a network was made to be tested on, if there are any."""
+    name = network.dataset or ""
+    return datasets[name]() if name in datasets else None
 
 
 def _composing_data(network: Network, data: str | Path | Dataset | None) -> Dataset:

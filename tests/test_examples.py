@@ -81,6 +81,18 @@ def test_memory_and_cores_buy_what_the_study_says(tmp_path: Path) -> None:
     assert picture.stat().st_size > 10_000
 
 
+def test_few_clusters_cost_accuracy_and_retraining_gets_it_back(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "composer_study.py"))
+    found = {name: study["study"](name, sizes=(4, 64)) for name in study["NETWORKS"]}
+    for baseline, clustered, retrained in found.values():
+        assert baseline - clustered[64] < 0.003
+        assert clustered[4] < retrained[4] < baseline
+    assert len(study["table"](found).splitlines()) == 1 + 2 * len(found)
+    picture = tmp_path / "clusters.png"
+    study["save_figure"](study["draw"](found), picture)
+    assert picture.stat().st_size > 10_000
+
+
 @pytest.mark.slow
 def test_channels_of_their_own_are_worth_what_the_study_says(tmp_path: Path) -> None:
     study = runpy.run_path(str(EXAMPLES / "fabric_study.py"))

@@ -25,8 +25,8 @@ from simcore.registry import near_miss
 from traces.trace_reader import parse_trace
 from traces.trace_writer import structure_lines
 from workloads import lower
+from workloads.composition.block_graph import composable
 from workloads.composition.codebooks import SIZES, CodebookTree
-from workloads.composition.composable import composable
 from workloads.composition.composed_network import WIDTHS
 from workloads.composition.composition import Composition, Round
 from workloads.composition.weight_codes import WeightCodes
@@ -112,9 +112,11 @@ def read_composition(path: str | Path) -> Composition:
 
 
 def check_composition_name(path: str | Path) -> None:
-    """Raise FileError unless a composition may be called so."""
+    """Raise FileError unless a composition may be called so, and there is a folder for it."""
     if Path(path).suffix.lower() != ".npz":
         raise FileError(f"a composition must be called FILE.npz, got {path}; rename it")
+    if not Path(path).parent.is_dir():
+        raise FileError(f"cannot write {path}: there is no folder {Path(path).parent}; create it first")
 
 
 class _Reading:

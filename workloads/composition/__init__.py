@@ -1,11 +1,12 @@
 """Networks composed: weights and inputs as codes of codebooks, products and functions as tables to look up.
 
-Read in this order: `codebooks`, `composable` (what becomes of a graph), `composing` (the loop), `composition`
-(its result in real numbers, and its integers), `composed_network`, `composed_reference` (what they compute).
+Read in this order: `codebooks`, `block_graph` (what becomes of a network), `composing` (the loop),
+`composition` (its result in real numbers, and its integers), `composed_network`, `composed_reference` (what
+they compute).
 """
 
+from workloads.composition.block_graph import Block, Composable, composable
 from workloads.composition.codebooks import SIZES, CodebookTree
-from workloads.composition.composable import Block, Composable, composable
 from workloads.composition.composed_network import (
     ABSENT,
     WIDTHS,

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from simcore.errors import ConfigError
 
 Float = NDArray[np.float64]
+#: First place of each cluster among sorted values.
+Starts = NDArray[np.intp]
 
 #: How many clusters a codebook may have.
 SIZES = (4, 8, 16, 32, 64, 128, 256)
@@ -82,14 +84,9 @@ def cluster(values: NDArray[np.floating], clusters: int) -> tuple[CodebookTree, 
     """
     order = np.sort(values, axis=None).astype(np.float64)
     points = _thinned(order)
-    starts = _split_evenly_well(points, SIZES[0])
+    starts = _best_starts(points, SIZES[0])
     while len(starts) < clusters:
-        ends = [*starts[1:], len(points)]
-        halves = [
-            start + (_split_evenly_well(points[start:end], 2)[1] if start < end else 0)
-            for start, end in zip(starts, ends, strict=True)
-        ]
-        starts = [place for pair in zip(starts, halves, strict=True) for place in pair]
+        starts = np.stack([starts, _best_splits(points, starts)], axis=1).ravel()
     bounds = np.append(points, np.inf)[starts[1:]]
     codes = np.searchsorted(bounds, values.astype(np.float64), side="right").astype(np.uint8)
     return _tree(points, starts), codes
@@ -108,34 +105,55 @@ def _thinned(order: Float) -> Float:
     return np.add.reduceat(order, starts) / np.diff(starts, append=len(order))
 
 
-def _split_evenly_well(points: Float, clusters: int) -> list[int]:
-    """Return where each cluster of the best clustering of sorted points starts; empty ones: at the end."""
+def _best_starts(points: Float, clusters: int) -> Starts:
+    """Return where each cluster of the best clustering of sorted points starts; an empty one at the end."""
     try:
         from kmeans1d import cluster as best_clusters  # an extra
     except ImportError as error:
         raise ConfigError(
             f"composing needs the kmeans1d package ({error}); install it with pip install 'imcsim[compose]'"
         ) from None
-    if points[0] == points[-1]:
-        return [0] + [len(points)] * (clusters - 1)
-    distinct = int(np.count_nonzero(np.diff(points))) + 1
-    labels = np.asarray(best_clusters(points, min(clusters, distinct)).clusters)
-    starts: list[int] = np.searchsorted(labels, np.arange(clusters), side="left").tolist()
-    return starts
+    distinct = np.flatnonzero(np.diff(points, prepend=-np.inf))
+    if len(distinct) <= clusters:
+        return np.concatenate([distinct, np.full(clusters - len(distinct), len(points))])
+    labels = np.asarray(best_clusters(points.tolist(), clusters).clusters)
+    return np.searchsorted(labels, np.arange(clusters), side="left")
 
 
-def _tree(points: Float, starts: Sequence[int]) -> CodebookTree:
+def _best_splits(points: Float, starts: Starts) -> Starts:
+    """Return where the upper half of each cluster starts; an empty one where the next cluster does.
+
+    The best split leaves the least squared distance from two means, which is the largest sum of squares of
+    the halves' sums, each over its count.
+    """
+    ends = np.append(starts[1:], len(points))
+    own = np.repeat(np.arange(len(starts)), ends - starts)
+    sums = np.concatenate([[0.0], np.cumsum(points - points.mean())])
+    place = np.arange(len(points))
+    below, above = place - starts[own], ends[own] - place
+    lower, upper = sums[place] - sums[starts[own]], sums[ends[own]] - sums[place]
+    gain = lower**2 / np.maximum(below, 1) + upper**2 / above
+    gain[(below == 0) | (np.diff(points, prepend=-np.inf) == 0)] = -np.inf  # equal values stay together
+    filled = np.flatnonzero(ends > starts)
+    most = np.maximum.reduceat(gain, starts[filled])
+    reached = np.flatnonzero(gain == np.repeat(most, (ends - starts)[filled]))
+    best = reached[np.searchsorted(reached, starts[filled])]  # the first of several
+    splits = ends.copy()
+    splits[filled] = np.where(np.isfinite(most), best, ends[filled])
+    return splits
+
+
+def _tree(points: Float, starts: Starts) -> CodebookTree:
     """Return each level's means of clusters; an empty one takes that of the cluster below it."""
-    sums = np.concatenate([[0.0], np.cumsum(points)])
     deviation = float(points.std()) or 1.0
     levels, errors = [], []
     for size in SIZES[: SIZES.index(len(starts)) + 1]:
-        bounds = np.array([*starts[:: len(starts) // size], len(points)])
+        bounds = np.append(starts[:: len(starts) // size], len(points))
         counts = np.diff(bounds)
-        means = np.diff(sums[bounds]) / np.maximum(counts, 1)
-        filled = np.maximum.accumulate(np.where(counts > 0, np.arange(size), 0))
+        filled = np.flatnonzero(counts)
+        means = np.add.reduceat(points, bounds[filled]) / counts[filled]
         # sums of many values round, which must not turn neighbours around
-        centres = np.maximum.accumulate(means[filled])
+        centres = np.maximum.accumulate(means)[np.cumsum(counts > 0) - 1]
         levels.append(centres)
         errors.append(float(np.sqrt(np.mean((points - np.repeat(centres, counts)) ** 2))) / deviation)
     return CodebookTree(tuple(levels), np.array(errors))

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.composition.composable import Block, Composable
+from workloads.composition.block_graph import Block, Composable
 
 Ints = NDArray[np.int64]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.composition.composable import Block
+from workloads.composition.block_graph import Block
 from workloads.composition.composed_network import (
     ABSENT,
     ComposedBlock,

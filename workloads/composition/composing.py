@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import ConfigError, WorkloadError
+from workloads.composition.block_graph import Block, Composable, composable
 from workloads.composition.codebooks import check_clusters, cluster
-from workloads.composition.composable import Block, Composable, composable
+from workloads.composition.composed_network import WIDTHS
 from workloads.composition.composed_reference import ComposedReference
 from workloads.composition.composition import Composition, Round
 from workloads.composition.folded_weights import FoldedWeights, fold_weights, tensors_before_clipping
@@ -73,10 +75,10 @@ def compose(
     """
     check_clusters("weights", options.weights)
     check_clusters("inputs", options.inputs)
-    if options.rounds < 0 or options.tolerance < 0:
-        raise ConfigError(
-            f"rounds and tolerance must be at least 0, got {options.rounds} and {options.tolerance}"
-        )
+    if options.bits not in WIDTHS:
+        raise ConfigError(f"bits must be one of {', '.join(map(str, WIDTHS))} bit, got {options.bits}")
+    if options.rounds < 0:
+        raise ConfigError(f"rounds of retraining must be at least 0, got {options.rounds}")
     data.check_fits(network.name, network.input_shape)
     if len(data) < HOLD_OUT:
         raise WorkloadError(
@@ -90,6 +92,12 @@ def compose(
         )
     lowered = lower(network)
     form = composable(lowered)
+    classes = prod(form.lowered[form.lowered.output].shape)
+    if data.labels is not None and data.labels.max() >= classes:
+        raise WorkloadError(
+            f"{data.name} has labels up to {data.labels.max()}, but {network.name} tells {classes} classes; "
+            f"give labels below {classes}"
+        )
     return _Composer(network, form, data, options, observe).run(
         fold_weights(lowered, form, network.load_parameters())
     )

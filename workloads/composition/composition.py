@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from simcore.errors import ConfigError
 from workloads.activation_functions import Clip, activations, chain_clips
-from workloads.composition.activation_rows import activation_rows
+from workloads.composition.activation_tables import activation_rows
+from workloads.composition.block_graph import Block, Composable
 from workloads.composition.codebooks import CodebookTree, check_clusters
-from workloads.composition.composable import Block, Composable
 from workloads.composition.composed_network import (
     WIDTHS,
     ActivationTable,
@@ -35,7 +35,7 @@ Float = NDArray[np.float64]
 SPARE = 2.0
 
 #: Products that the tables of one matrix may hold.
-MOST_PRODUCTS = 2**28
+MOST_PRODUCTS = 2**26
 
 #: Range of an activation table, in the range of sums seen; what lies beyond reads its last row.
 TABLE_RANGE = 1.25
@@ -95,8 +95,10 @@ class Composition:
 
         raises : ConfigError for a level that the trees do not have, or a width other than 8, 16, 32
         """
-        deepest, width = self.clusters, bits or self.bits
-        weights, inputs = weights or deepest[0], inputs or deepest[1]
+        deepest = self.clusters
+        weights = deepest[0] if weights is None else weights
+        inputs = deepest[1] if inputs is None else inputs
+        width = self.bits if bits is None else bits
         check_clusters("weights", weights, deepest[0])
         check_clusters("inputs", inputs, deepest[1])
         if width not in WIDTHS:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.composition.composable import Composable
+from workloads.composition.block_graph import Composable
 from workloads.float_reference import Folding, float_tensors
 from workloads.folding import FoldedPart, folded_affine, folded_parts
 from workloads.network import Parameters

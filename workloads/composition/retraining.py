@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.composition.composable import Composable
+from workloads.composition.block_graph import Composable
 from workloads.composition.folded_weights import FoldedWeights
 from workloads.composition.straight_through import gradients
 from workloads.composition.weight_codes import code_weights, snapped

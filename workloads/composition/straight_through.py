@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.activation_functions import Clip, apply_clip
+from workloads.composition.block_graph import Block, Composable
 from workloads.composition.codebooks import nearest
-from workloads.composition.composable import Block, Composable
 from workloads.composition.folded_weights import FoldedWeights
 from workloads.float_reference import apply_function
 from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node, SelectNode, TableNode
@@ -206,7 +206,8 @@ def _move(node: Node, operands: list[Map]) -> tuple[Map, Back]:
                 for size, picked in zip(x.shape[1:], places, strict=True)
             ]
             index: Any = (slice(None), *np.ix_(*picks))
-            pixels = np.logical_and.reduce(np.ix_(*(pick >= 0 for pick in picks)))
+            channels, rows, columns = (pick >= 0 for pick in picks)
+            pixels = np.multiply.outer(np.multiply.outer(channels, rows), columns)
 
             def back(gradient: Map) -> list[Map]:
                 found = np.zeros_like(x)

@@ -44,7 +44,8 @@ def _lines(report: ComposeReport) -> Iterator[tuple[str, str]]:
         before = f"{1 - each.baseline_error:.2%} before, " if composition.labelled else ""
         yield (
             f"round {each.retrained}",
-            f"{before}{1 - each.error:.2%} of the held-out images {what} with {at[0]} and {at[1]} clusters{chosen}",
+            f"{before}{1 - each.error:.2%} of the held-out images {what} "
+            f"with {at[0]} and {at[1]} clusters{chosen}",
         )
     if found is not None:
         before = "" if found.baseline_accuracy is None else f" ({found.baseline_accuracy:.2%} before)"
