@@ -17,7 +17,7 @@ from arch.mapping.stages import Stage
 from simcore import MappingError
 from simcore.registry import near_miss
 from workloads import LoweredNetwork, MatrixNode, Shape
-from workloads.composition.composable import Composable
+from workloads.composition.block_graph import Composable
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from arch.mapping.firing import Firing, elementwise, picking, sliding
 from arch.mapping.stages import Operand, Stage
 from simcore import MappingError
 from workloads import AvgPoolNode, LoweredNetwork, MatrixNode, MaxPoolNode, Node, SelectNode, Shape
-from workloads.composition.composable import MOVES, Block, Composable, composable
+from workloads.composition.block_graph import MOVES, Block, Composable, composable
 
 
 def composed_form(network: LoweredNetwork) -> Composable:
