@@ -35,6 +35,8 @@ ADDED = {
     "formulations",
     "fast_forward",
     "notes",
+    "neuron_cycles",
+    "programming_j",
 }
 
 
@@ -55,6 +57,7 @@ def test_what_does_not_apply_is_null() -> None:
     assert empty == {
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
+        "neuron_cycles", "programming_j",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 

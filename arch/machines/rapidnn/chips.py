@@ -116,7 +116,9 @@ class RapidnnChips(Component):
         """Give every layer its values, and return them."""
         from arch.machines.rapidnn.values import RunCodes
 
-        return RunCodes(self, values)
+        run = RunCodes(self.layers, self.placed.network.input, self.output, values)
+        self.sink.pixel_in.store = run.collect  # type: ignore[attr-defined]
+        return run
 
     def macs(self) -> int:
         """Return the multiply-accumulates that all RNAs did."""

@@ -6,7 +6,7 @@ in the layer's register until the buffer has sent them to all readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from arch.cam import CAMConfig
 from arch.cam_values import CAMValues
 from arch.machine import NeuronTimes, Values
-from arch.machines.rapidnn.chips import RapidnnChips
 from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.machines.rapidnn.layer import Layer
 from arch.machines.rapidnn.rnas import Work
@@ -45,27 +44,27 @@ class RunCodes:
     outputs : (images x pixels, channels) int32
     """
 
-    def __init__(self, chips: RapidnnChips, values: Values) -> None:
-        """Give every memory, RNA and buffer of `chips` its values."""
+    def __init__(self, layers: Mapping[str, Layer], source: str, output: str, values: Values) -> None:
+        """Give every memory, RNA and buffer of `layers` its values.
+
+        source, output : names of the input, and of the layer that gives the output
+        """
         network: ComposedNetwork = values.network
         images, channels = values.codes.shape[:2]
         pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
-        registers: dict[str, Ints] = {
-            chips.placed.network.input: pixels.reshape(-1, channels).astype(np.int16)
-        }
+        registers: dict[str, Ints] = {source: pixels.reshape(-1, channels).astype(np.int16)}
         self.layers: dict[str, LayerCodes] = {}
-        for name, layer in chips.layers.items():
+        for name, layer in layers.items():
             codes = LayerCodes(layer, network, registers, values)
             registers[name] = codes.output
             self.layers[name] = codes
-        last = chips.layers[chips.output].stage
+        last = layers[output].stage
         self.outputs: NDArray[np.int32] = np.zeros((images * last.pixels, last.shape[0]), np.int32)
-        register = registers[chips.output]
+        self._last = registers[output]
 
-        def collect(pixel: int) -> None:
-            self.outputs[pixel] = register[pixel % len(register)]
-
-        chips.sink.pixel_in.store = collect  # type: ignore[attr-defined]
+    def collect(self, pixel: int) -> None:
+        """Take an output pixel over."""
+        self.outputs[pixel] = self._last[pixel % len(self._last)]
 
     def neuron_times(self) -> dict[str, NeuronTimes]:
         """Return how long neurons took, by layer."""
