@@ -266,13 +266,16 @@ class _Plan:
         cycles = {name: max(place.step.cycles, 1) for name, place in places.items()}
         unit = max(cycles.values())
         channels, height, width = self.network.input_shape
-        incoming = max(1, unit // self.config.send_cycles(channels))
+        pixels = height * width
+        interval = max(self._cycles(stage, places[stage.name]) for stage in self.stages)
+        # As fast as the bus brings them, but no faster than they are taken.
+        incoming = min(unit // self.config.send_cycles(channels), -(-pixels * unit // interval))
         pace = Pace(
             {s.name: 1 + -(-self.config.send_cycles(s.shape[0]) // unit) for s in self.stages},
             {
                 s.name: places[s.name].copies * max(1, min(unit // cycles[s.name], s.steps))
                 for s in self.stages
             },
-            min(incoming, height * width),
+            max(1, min(incoming, pixels)),
         )
-        return least_depths(self.stages, self.network.input, height * width, pace)
+        return least_depths(self.stages, self.network.input, pixels, pace)
