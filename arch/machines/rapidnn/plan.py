@@ -10,7 +10,6 @@ from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.machines.rapidnn.neuron_times import Phases, expected_phases, table_bits
 from arch.machines.rapidnn.staging import composed_form, has_rnas, stages_of_form
-from arch.mapping.balance import Load, at_interval
 from arch.mapping.buffers import Pace, least_depths
 from arch.mapping.map_rows import map_row
 from arch.mapping.stages import Stage
@@ -109,12 +108,16 @@ class _Plan:
     def map(self) -> RapidnnMap:
         """Return the mapping with the most copies that the chips hold."""
         chips, sharing = self._chips()
-        copies = self._copies(chips, sharing)
-        places = self._places(copies, chips, sharing)
+        copies, firsts = self._layout(chips, sharing)
+        places = {
+            stage.name: self._place(stage, copies.get(stage.name, 1), firsts[stage.name], sharing)
+            for stage in self.stages
+        }
         depths = self._depths(places)
         taken = [(self._cycles(stage, places[stage.name]), stage) for stage in self.stages]
         cycles, slowest = max(taken, key=lambda pair: pair[0])
         steps = -(-slowest.steps // places[slowest.name].copies)
+        cycles = max(cycles, self._fullest_bus(places))
         incoming = self._bus_cycles(self.network.input_shape)
         return RapidnnMap(
             self.network,
@@ -163,44 +166,67 @@ class _Plan:
             -(-stage.shape[0] // sharing) * self.given.get(name, 1) for name, stage in self.on_rnas.items()
         )
 
-    def _copies(self, chips: int, sharing: int) -> Mapping[str, int]:
-        """Return the copies of each layer: the fewest of the shortest interval that the chips allow.
+    def _layout(self, chips: int, sharing: int) -> tuple[Mapping[str, int], dict[str, int]]:
+        """Return copies of each layer, and where its RNAs begin, for the shortest interval the chips allow.
 
-        No interval is shorter than a layer's single step, or than a bus takes for an image. If each layer can
-        have tiles of its own it does, as layers in one tile share its bus.
+        For an interval no layer takes longer, on the fewest copies, and no tile's bus. No interval is shorter
+        than a single step of a layer.
         """
-        loads = {
-            name: Load(stage.steps * self._step(stage, sharing).cycles, -(-stage.shape[0] // sharing))
-            for name, stage in self.on_rnas.items()
-        }
-        one = {name: self.given.get(name, 1) for name in loads}
-        if self.config.replication == "none":
-            return one
-        apart = self._tiles_apart(one, sharing) <= chips * self.config.tiles
-        shortest = max(
-            self._bus_cycles(self.network.input_shape),
-            *(self._bus_cycles(stage.shape) for stage in self.stages),
-            *(self._step(stage, sharing).cycles for stage in self.on_rnas.values()),
-        )
-        longest = max(load.steps for load in loads.values())
-        intervals = range(shortest, max(shortest, longest) + 1)
+        cycles = {name: self._step(stage, sharing).cycles for name, stage in self.on_rnas.items()}
+        buses = [self._bus_cycles(stage.shape) for stage in self.stages]
+        shortest = max(*buses, *cycles.values(), self._bus_cycles(self.network.input_shape))
+        longest = max(stage.steps * cycles[name] for name, stage in self.on_rnas.items())
+        loads = sum(self._heard(stage) for stage in self.stages)
+        intervals = range(shortest, max(shortest, longest, loads) + 1)
 
-        def fits(interval: int) -> bool:
-            found = at_interval(loads, interval, self.given)
-            if apart:
-                return self._tiles_apart(found.copies, sharing) <= chips * self.config.tiles
-            return found.cores <= chips * self.config.tiles * self.config.rnas
+        def copies(interval: int) -> Mapping[str, int]:
+            most = interval if self.config.replication == "positions" else longest
+            return {
+                name: self.given.get(name) or -(-stage.steps // max(most // cycles[name], 1))
+                for name, stage in self.on_rnas.items()
+            }
 
-        place = bisect_left(intervals, True, key=fits)
-        copies = at_interval(loads, intervals[min(place, len(intervals) - 1)], self.given).copies
-        return {name: min(count, self.on_rnas[name].steps) for name, count in copies.items()}
+        def fits(copies: Mapping[str, int], limit: int) -> bool:
+            return self._floor_plan(copies, limit, sharing)[0] <= chips * self.config.tiles
 
-    def _tiles_apart(self, copies: Mapping[str, int], sharing: int) -> int:
-        """Return the tiles that layers take if each has tiles of its own."""
-        return sum(
-            -(-(-(-stage.shape[0] // sharing) * copies[name]) // self.config.rnas)
-            for name, stage in self.on_rnas.items()
-        )
+        place = bisect_left(intervals, True, key=lambda interval: fits(copies(interval), interval))
+        chosen = copies(intervals[min(place, len(intervals) - 1)])
+        # Buses as idle as they can be, down to none for which two layers meet.
+        limits = range(intervals[-1] + 1)
+        limit = bisect_left(limits, True, key=lambda limit: fits(chosen, limit))
+        return chosen, self._floor_plan(chosen, min(limit, limits[-1]), sharing)[1]
+
+    def _floor_plan(self, copies: Mapping[str, int], limit: int, sharing: int) -> tuple[int, dict[str, int]]:
+        """Return the tiles that stages take one behind the other, and the first RNA of each.
+
+        A stage begins in a tile of its own if those before it leave the bus too little of `limit` cycles.
+        """
+        each = self.config.rnas
+        firsts: dict[str, int] = {}
+        first = load = 0
+        for stage in self.stages:
+            heard, rnas = self._heard(stage), 0
+            if stage.name in self.on_rnas:
+                rnas = -(-stage.shape[0] // sharing) * copies[stage.name]
+            if load and load + heard > limit:
+                first, load = (first // each + 1) * each, 0
+            firsts[stage.name] = first
+            tile, first = first // each, first + rnas
+            load = load + heard if first // each == tile else heard * (first % each > 0)
+        return first // each + (load > 0), firsts
+
+    def _fullest_bus(self, places: Mapping[str, Place]) -> int:
+        """Return the cycles of an image in which codes pass the bus of the tile that hears most of them."""
+        heard: dict[int, dict[str, int]] = {}
+        for stage in self.stages:
+            for operand in stage.operands:
+                for tile in places[stage.name].tiles:
+                    heard.setdefault(tile, {})[operand.source] = self._bus_cycles(operand.shape)
+        return max(sum(tensors.values()) for tensors in heard.values())
+
+    def _heard(self, stage: Stage) -> int:
+        """Return the cycles in which what a stage reads of an image passes a bus."""
+        return sum(self._bus_cycles(operand.shape) for operand in stage.operands)
 
     def _step(self, stage: Stage, sharing: int) -> Phases:
         """Return the phases of one position."""
@@ -245,18 +271,6 @@ class _Plan:
         head = stage.head
         own = isinstance(head, MatrixNode) and not self.form.blocks[stage.output].is_fully_connected
         return self.config.weight_codes if own and sharing > 1 and stage.shape[0] > 1 else 0
-
-    def _places(self, copies: Mapping[str, int], chips: int, sharing: int) -> dict[str, Place]:
-        """Return where each stage lies, one behind the other, in tiles of its own where there are enough."""
-        each = self.config.rnas
-        apart = self._tiles_apart(copies, sharing) <= chips * self.config.tiles
-        places, first = {}, 0
-        for stage in self.stages:
-            place = places[stage.name] = self._place(stage, copies.get(stage.name, 1), first, sharing)
-            first += place.rnas * place.copies
-            if apart:
-                first = -(-first // each) * each
-        return places
 
     def _depths(self, places: Mapping[str, Place]) -> dict[tuple[str, int], int]:
         """Return the fewest slots of each buffer that keep the pipeline at its pace.

@@ -168,3 +168,23 @@ def test_a_neuron_of_784_inputs_takes_about_1555_picojoules_and_not_idle_power()
 def test_what_is_written_once_is_reported_apart() -> None:
     run = bench(mlp(784, 10)).run()
     assert run.programming_j == pytest.approx(10 * 64 * 64 * 16 * 3.2e-15)
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("digits-mlp", 0.0), ("digits-cnn", 0.0), ("digits-resnet", 0.0), ("resnet32", 0.03)],
+)
+def test_images_follow_as_the_mapping_says(name: str, tolerance: float) -> None:
+    """Layers of ResNet-32, which are more than tiles, meet on buses, and may wait there."""
+    subject = bench(lower(networks[name]()))
+    assert subject.placed.interval is not None
+    gaps = np.diff(subject.run(6).completed)
+    assert np.median(gaps) == pytest.approx(subject.placed.interval.cycles, rel=tolerance)
+
+
+def test_layers_have_tiles_of_their_own_while_there_are_some() -> None:
+    apart = bench(lower(networks["digits-cnn"]())).placed
+    tiles = [place.tiles for place in apart.places.values()]
+    assert len({tile for each in tiles for tile in each}) == sum(map(len, tiles)) == len(apart.stages)
+    few = bench(lower(networks["digits-cnn"]()), {"tiles": 4}).placed
+    assert max(max(place.tiles) for place in few.places.values()) == 3
