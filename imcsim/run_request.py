@@ -21,7 +21,7 @@ from imcsim.resolve import (
 from imcsim.run_config import RunConfig, RunFile, check_together, read_run_file
 from simcore import ConfigError
 from traces import Trace
-from workloads import Network
+from workloads import Dataset, Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,17 @@ class RunRequest:
     def network(self) -> Network:
         """The network."""
         return self.trace.network
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the machine could compute values of the workload: its weights, or its tables, are known."""
+        tables = self.trace.composition is not None and self.machine.reads_compositions
+        return self.network.has_parameters or tables
+
+    @property
+    def data(self) -> str | Dataset | None:
+        """Images of the run, if they are not those of the network."""
+        return self.trace.data if self.config.data is None else self.config.data
 
     def check_abilities(self) -> None:
         """Raise ConfigError for what the machine cannot do in any run."""
@@ -86,8 +97,6 @@ def resolve_request(
     load_plugins(config.plugins)
     source = workload if file is None else config.workload
     trace = resolve_workload(source)
-    config = _settled(config, trace)
-    check_together(config)
     if arch is not None:
         resolved = resolve_machine(arch, settings)
     elif file is not None:
@@ -96,6 +105,10 @@ def resolve_request(
         raise ConfigError(
             "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
         )
+    if trace.composition is not None:
+        resolved = resolved.loaded(trace.composition)
+    config = _settled(config, trace, resolved.machine)
+    check_together(config)
     _check_bits(trace, resolved)
     config = config.model_copy(update={"machine_name": resolved.name, "machine": resolved.written})
     name = trace.network.name if is_workload_file(source) else config.workload
@@ -109,11 +122,12 @@ def _written(workload: str | Path | Network) -> str:
     return str(Path(workload).resolve()) if is_workload_file(workload) else str(workload)
 
 
-def _settled(config: RunConfig, trace: Trace) -> RunConfig:
+def _settled(config: RunConfig, trace: Trace, machine: Machine) -> RunConfig:
     """Return a configuration in which what nobody chose is as the workload has it."""
+    has_tables = trace.composition is not None and machine.reads_compositions
     own = {
         "images": len(trace.arrivals) or 1,
-        "values": "ideal" if trace.network.has_parameters else "off",
+        "values": "ideal" if trace.network.has_parameters or has_tables else "off",
     }
     return config.model_copy(update={k: v for k, v in own.items() if k not in config.model_fields_set})
 
