@@ -128,7 +128,7 @@ class _Plan:
             places,
             interval=PredictedInterval(steps, cycles, incoming),
             chips=chips,
-            resources={"chip": chips, "rna": sum(row.arrays for row in rows)},
+            resources={"chip": chips, "RNA": sum(row.arrays for row in rows)},
         )
 
     def _row(self, stage: Stage, place: Place, depths: Mapping[tuple[str, int], int]) -> MapRow:
