@@ -21,12 +21,12 @@ from workloads.composition import ComposedNetwork, ComposedReference, ComposeOpt
 SUFFIX = ".npz"
 
 #: Images that a network is composed with if it has no data of its own.
-UNKNOWN_DATA_IMAGES = 20
+UNKNOWN_DATA_IMAGES = 10
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a composed network does on images that had no part in composing it.
+    """How a composed network does on labelled images: its own test images, or those of `--data` for a file.
 
     data : where the images come from
     accuracy : share of images with the right class

@@ -13,8 +13,19 @@ from numpy.typing import NDArray
 import imcsim
 from simcore.errors import ConfigError
 from tests.imcsim.command_bench import command, printed, refusal
+from tests.strategies import random_parameters
 from traces import read_composition
-from workloads import datasets
+from workloads import (
+    Activation,
+    Add,
+    Conv2d,
+    GlobalAvgPool,
+    Input,
+    Linear,
+    Network,
+    Window,
+    datasets,
+)
 from workloads.npz import write_npz
 
 #: Loss that RAPIDNN reports, as a share of images.
@@ -112,9 +123,21 @@ def test_without_labels_the_networks_own_classes_count(tmp_path: Path) -> None:
 
 
 def test_a_network_without_data_is_composed_on_the_photograph() -> None:
-    found = printed("compose", "resnet20", "--weights", "4", "--inputs", "4")
-    assert "photo" in found["data"]
-    assert {block["kind"] for block in found["blocks"]} == {"matrix", "add", "avgpool"}
+    layers = [
+        Input(name="image", shape=(3, 9, 9)),
+        Conv2d(name="conv", out_channels=4, window=Window.square(3, padding=1)),
+        Activation(name="relu", function="relu"),
+        Conv2d(name="second", out_channels=4, window=Window.square(1)),
+        Add(name="add", inputs=("second", "relu")),
+        GlobalAvgPool(name="pool"),
+        Linear(name="fc", out_features=3),
+    ]
+    parameters = random_parameters(Network("net", layers), np.random.default_rng(0))
+    report = imcsim.compose_workload(Network("net", layers, lambda: parameters))
+    assert report.data is not None
+    assert "photograph" in report.data
+    assert [block.kind for block in report.blocks] == ["matrix", "matrix", "add", "avgpool", "matrix"]
+    assert report.evaluation is None
 
 
 @pytest.mark.parametrize(

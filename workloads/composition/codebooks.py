@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ SIZES = (4, 8, 16, 32, 64, 128, 256)
 
 #: Values that are clustered as they are; of more, the means of as many equal runs in order are.
 MOST_VALUES = 2**16
+
+#: Values that are looked at together, so that a large layer takes no memory besides its codes.
+MOST_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +78,7 @@ def check_clusters(what: str, clusters: int, most: int = SIZES[-1]) -> None:
         raise ConfigError(f"{what} must be one of {', '.join(map(str, known))} clusters, got {clusters}")
 
 
-def cluster(values: NDArray[np.floating], clusters: int) -> tuple[CodebookTree, NDArray[np.uint8]]:
+def cluster(values: NDArray[np.floating[Any]], clusters: int) -> tuple[CodebookTree, NDArray[np.uint8]]:
     """Return the codebooks of `values`, finite and at least one, and each value's code at the deepest level.
 
     clusters : one of `SIZES`
@@ -82,27 +86,31 @@ def cluster(values: NDArray[np.floating], clusters: int) -> tuple[CodebookTree, 
 
     Where a cluster holds one value only, its upper half stays empty and repeats the centre of the lower one.
     """
-    order = np.sort(values, axis=None).astype(np.float64)
-    points = _thinned(order)
+    points = _thinned(np.sort(values, axis=None))
     starts = _best_starts(points, SIZES[0])
     while len(starts) < clusters:
         starts = np.stack([starts, _best_splits(points, starts)], axis=1).ravel()
     bounds = np.append(points, np.inf)[starts[1:]]
-    codes = np.searchsorted(bounds, values.astype(np.float64), side="right").astype(np.uint8)
-    return _tree(points, starts), codes
+    codes = np.empty(values.size, np.uint8)
+    flat = values.reshape(-1)
+    for start in range(0, values.size, MOST_AT_ONCE):
+        part = slice(start, start + MOST_AT_ONCE)
+        codes[part] = np.searchsorted(bounds, flat[part], side="right")
+    return _tree(points, starts), codes.reshape(values.shape)
 
 
-def nearest(centres: Float, values: NDArray[np.floating]) -> NDArray[np.intp]:
+def nearest(centres: Float, values: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
     """Return which of the ascending `centres` is nearest to each value, the lower one of two."""
     return np.searchsorted((centres[1:] + centres[:-1]) / 2, values, side="left")
 
 
-def _thinned(order: Float) -> Float:
+def _thinned(order: NDArray[np.floating[Any]]) -> Float:
     """Return sorted values, or the means of equal runs of them where they are too many."""
     if len(order) <= MOST_VALUES:
-        return order
+        return order.astype(np.float64)
     starts = np.arange(MOST_VALUES) * len(order) // MOST_VALUES
-    return np.add.reduceat(order, starts) / np.diff(starts, append=len(order))
+    means: Float = np.add.reduceat(order, starts, dtype=np.float64) / np.diff(starts, append=len(order))
+    return means
 
 
 def _best_starts(points: Float, clusters: int) -> Starts:
