@@ -128,3 +128,17 @@ def test_channels_of_their_own_are_worth_what_the_study_says(tmp_path: Path) -> 
     picture = tmp_path / "fabrics.png"
     study["save_figure"](study["draw"](needed, (16, 64), climbs, exact, narrow), picture)
     assert picture.stat().st_size > 10_000
+
+
+def test_fewer_clusters_are_slower_and_shared_rnas_take_turns(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "lookup_neurons.py"))
+    clusters, sharing = study["by_clusters"]((4, 64), 4), study["by_sharing"]((1, 2), 4)
+    assert clusters[4].interval > clusters[64].interval
+    assert sharing[2].interval > 2 * sharing[1].interval
+    assert sharing[2].accuracy == sharing[1].accuracy
+    assert len(study["table"](clusters, sharing).splitlines()) == 1 + 2 + 2
+    neurons = study["run"]([], 2)["neuron_cycles"]
+    assert set(neurons) == set(study["expected"]()) - {"pool1", "pool2"}
+    picture = tmp_path / "neurons.png"
+    study["save_figure"](study["draw"](neurons, clusters, sharing), picture)
+    assert picture.stat().st_size > 10_000

@@ -63,6 +63,38 @@ def test_pipelayer_equals_its_worked_example_and_its_formulas_and_reaches_its_pe
     assert [targets[f"P4.held.l{level}"].published for level in range(1, 6)] == [9, 7, 5, 3, 1]
 
 
+def test_rapidnn_adds_and_counts_as_recalled_and_reports_both_peaks() -> None:
+    targets = validate("rapidnn")
+    assert [t.id for t in targets if t.gates and not t.holds] == []
+    rows = {kind: {t.id.partition(".")[0] for t in targets if t.kind == kind} for kind in get_args(Kind)}
+    assert rows == {
+        "exact": {"R6", "R9", "S1"},
+        "band": {"R3", "R9"},
+        "trend": {"R5", "R11"},
+        "report": {"R7", "R8", "R12"},
+    }
+    assert all(t.holds for t in targets if t.kind == "trend")
+    assert len({t.id for t in targets}) == len(targets)
+    # accuracy falls with the codes, on every network
+    fewer = {t.id: t.simulated for t in targets if t.id.startswith("R12.")}
+    names = ("digits-mlp", "digits-cnn", "digits-resnet")
+    assert all(fewer[f"R12.{name}.4"] < fewer[f"R12.{name}.16"] for name in names)
+
+
+def test_many_figures_within_their_bands_are_one_row() -> None:
+    @validations.register("many")
+    def targets() -> Iterator[Target]:
+        for number in range(12):
+            yield Target(f"X.{number}", "near", 100.0, 100.0 + number / 10, "band", "planted", 0.05)
+
+    try:
+        shown = command("validate", "many").stdout
+    finally:
+        del validations._entries["many"]
+    assert "12 figures" in shown
+    assert "at most 1.10%" in shown
+
+
 @pytest.fixture
 def planted() -> Iterator[None]:
     @validations.register("planted")

@@ -153,10 +153,11 @@ class _Plan:
         least = self._least(sharing)
         if least > held:
             more = " and those that layers gives" if self.given else ""
+            each = "one neuron" if sharing == 1 else f"{sharing} neurons"
             raise MappingError(
-                f"chips={config.chips} has {held} RNAs, but one copy of each layer of "
-                f"{self.network.name}{more} takes {least} with {sharing} neurons on each; set chips to "
-                f"{-(-least // a_chip)} or auto, or sharing to auto"
+                f"chips={config.chips} has {held} RNAs, but one copy of each layer of {self.network.name}"
+                f"{more} takes {least} with {each} on each; set chips to {-(-least // a_chip)} or auto, or "
+                "sharing to auto"
             )
         return config.chips, sharing
 
