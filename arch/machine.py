@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -248,9 +248,11 @@ class Machine(ABC):
         """
         return ()
 
-    def on_one_chip(self) -> Machine:
-        """Return the same machine with a single chip; itself where it never has more, as by default."""
-        return self
+    def on_one_chip(self) -> Self:
+        """Return the same machine with a single chip; itself where no parameter `chips` says how many."""
+        if "chips" not in type(self.config).model_fields:
+            return self
+        return type(self)(self.config.model_copy(update={"chips": 1}), self.name)
 
     @property
     @abstractmethod
