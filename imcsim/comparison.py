@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arch.machine import Machine
-from imcsim.comparison_modes import Mode, mode_called
+from imcsim.comparison_modes import Mode, copies_that_fit, mode_called
 from imcsim.machine_files import parse_setting
 from imcsim.metrics import energy_of_stream
 from imcsim.plugins import load_plugins
@@ -27,10 +27,11 @@ from imcsim.resolve import Setting, is_run_file, machine_name, resolve_machine
 from imcsim.result_folder import ResultFolder
 from imcsim.run_request import RunRequest, resolve_request
 from imcsim.simulate import simulate_request
-from simcore import ConfigError, InvalidConfigError, MappingError, Progress, UnknownNameError
+from simcore import ConfigError, InvalidConfigError, MappingError, Progress, UnknownNameError, WorkloadError
 from simcore.registry import near_miss
 from traces import ComparedPanel, plot_comparison, save_figure
-from workloads import Network
+from workloads import Network, lower
+from workloads.training import trained_stages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,6 +146,7 @@ class Row:
 class Comparison:
     """Workloads on machines.
 
+    training : whether machines train, all of them; figures are then of an image forward and back
     rows : each machine's for the first workload, then for the next
     """
 
@@ -154,6 +156,7 @@ class Comparison:
     workloads: tuple[str, ...]
     machines: tuple[str, ...]
     rows: tuple[Row, ...]
+    training: bool = False
 
     def row(self, workload: str, machine: str) -> Row:
         """Return the row of a pair."""
@@ -192,6 +195,7 @@ class Comparison:
             "mode": self.mode,
             "images": self.images,
             "values": self.values,
+            "training": self.training,
             "workloads": list(self.workloads),
             "machines": list(self.machines),
             "rows": [
@@ -243,7 +247,7 @@ class Comparison:
                 ("tops_per_mm2", "throughput for area", "TOPS/mm2"),
             )
         ]
-        below = f"{self.mode}: {mode_called(self.mode).doc}"
+        below = f"{'training, ' if self.training else ''}{self.mode}: {mode_called(self.mode).doc}"
         return plot_comparison(panels, self.workloads, self.machines, below=below)
 
     def _figures(self, machine: str) -> list[Figures | None]:
@@ -307,6 +311,7 @@ def compare(
     chosen = mode_called(mode)
     load_plugins(plugins)
     machines = _machines(arch, settings or {}, mode)
+    training = _all_train(machines)
     changes = {"images": images, "values": values, "plugins": plugins or None}
     for workload in workloads:
         if is_run_file(workload):
@@ -318,11 +323,14 @@ def compare(
     _insist_on_one_each(names, "workload")
     for request in chain(*requests):
         request.check_abilities()
+    if values != "off":
+        for first, *_ in requests:
+            _check_values(first)
     with ExitStack() as stack:
         folder = stack.enter_context(ComparisonFolder(out)) if out is not None else None
         rows = [row for each in requests for row in _rows(each, chosen, observe)]
         machine_names = tuple(machine.name for machine in machines)
-        comparison = Comparison(mode, images, values, tuple(names), machine_names, tuple(rows))
+        comparison = Comparison(mode, images, values, tuple(names), machine_names, tuple(rows), training)
         if folder is not None:
             folder.write(comparison)
     return comparison
@@ -377,6 +385,46 @@ def _at(machine: Machine, path: str) -> object:
     return value
 
 
+def _all_train(machines: Sequence[Machine]) -> bool:
+    """Tell whether machines train; ConfigError if some do and some do not."""
+    train, infer = (
+        [machine.name for machine in machines if (machine.training is not None) == trains]
+        for trains in (True, False)
+    )
+    if train and infer:
+        one, other = ("s" if len(names) == 1 else "" for names in (train, infer))
+        raise ConfigError(
+            "machines must all train, or all infer, as an image is other work in each, but "
+            f"{_and(train)} train{one} where {_and(infer)} infer{other}; leave out some, or set the mode of "
+            f"{_and(train)}"
+        )
+    return bool(train)
+
+
+def _and(names: Sequence[str]) -> str:
+    """Return names in one phrase."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _check_values(request: RunRequest) -> None:
+    """Raise SimError if a workload has no data to compute values on, or no weights."""
+    if _untrainable(request) is None:
+        request.inputs()
+        if request.machine.training is None:
+            request.network.load_parameters()
+
+
+def _untrainable(request: RunRequest) -> str | None:
+    """Return why a machine that trains cannot train a network."""
+    if request.machine.training is not None:
+        try:
+            trained_stages(lower(request.network))
+        except WorkloadError as error:
+            return str(error)
+    return None
+
+
 def _insist_on_one_each(names: Sequence[str], what: str) -> None:
     """Raise ConfigError without names, or with one that is there twice."""
     if not names:
@@ -391,7 +439,10 @@ def _rows(
 ) -> Iterator[Row]:
     """Yield what each machine does with one workload."""
     rows = [_row(request, observe) for request in requests]
-    copies = mode.copies({row.machine: row.figures.area_mm2 for row in rows if row.figures is not None})
+    taken = {row.machine: row.figures for row in rows if row.figures is not None}
+    copies = dict.fromkeys(taken, 1)
+    if mode.equal is not None:
+        copies = copies_that_fit({machine: getattr(f, mode.equal) for machine, f in taken.items()})
     for row in rows:
         if row.figures is None:
             yield row
@@ -403,6 +454,8 @@ def _row(request: RunRequest, observe: Callable[[str, Progress], None] | None) -
     """Run one workload on one machine, or tell why that cannot be."""
     machine = request.config.machine_name
     what = f"{request.name} on {machine}"
+    if (reason := _untrainable(request)) is not None:
+        return Row(request.name, machine, reason=reason)
     try:
         run = simulate_request(request, None if observe is None else lambda progress: observe(what, progress))
     except MappingError as error:

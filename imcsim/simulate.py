@@ -22,7 +22,7 @@ from imcsim.results import Run
 from imcsim.run_folder import RunFolder
 from imcsim.run_record import empty_summary, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
-from imcsim.training_run import TrainingMaterial, check_training, training_inputs, training_summary
+from imcsim.training_run import TrainingMaterial, training_summary
 from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
 from workloads import (
@@ -196,8 +196,6 @@ class _Job:
     def _simulated(self) -> Run:
         config, machine = self.request.config, self.request.machine
         self.request.check_abilities()
-        if machine.training is not None:
-            check_training(config, machine)
         placed = machine.map(self.lowered)
         self.macs = self.summary["macs"] = placed.macs
         material = self._material()
@@ -254,14 +252,11 @@ class _Job:
             if config.data is not None:  # must be right even if nothing is computed on it
                 run_inputs(network, config.images, config.seed, config.data)
             return None
-        data = self.request.trace.data if config.data is None else config.data
-        if rule is not None:
-            shown = training_inputs(network, config.images, data)
-            self.summary["inputs"] = shown.origin
-            return TrainingMaterial.of(network, rule, shown)
-        parameters = network.load_parameters()
-        inputs = run_inputs(network, config.images, config.seed, data)
+        inputs = self.request.inputs()
         self.summary["inputs"] = inputs.origin
+        if rule is not None:
+            return TrainingMaterial.of(network, rule, inputs)
+        parameters = network.load_parameters()
         quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
         as_codes = quantised.input_quantization.quantize
         values = Values(
