@@ -36,6 +36,7 @@ from arch.machine import (
     MachineRun,
     MapRow,
     NetworkMap,
+    NeuronTimes,
     PredictedInterval,
     Preset,
     RunOptions,
@@ -45,11 +46,13 @@ from arch.machine import (
 from arch.machines.dataflow import Dataflow, DataflowConfig
 from arch.machines.isaac import Isaac, IsaacADC, IsaacArrays, IsaacConfig
 from arch.machines.pipelayer import PipeLayer, PipeLayerConfig, SpikeCounter, SpikingArrays
+from arch.machines.rapidnn import Rapidnn, RapidnnConfig
 from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
+from arch.numbers import KnownNetwork, Numbers
 from arch.tokens import Image, Pixel, Sums, Token, Window
 
 __all__ = [
@@ -90,6 +93,7 @@ __all__ = [
     "JobCore",
     "JobCoreConfig",
     "Key",
+    "KnownNetwork",
     "LayerGraph",
     "Links",
     "LinksConfig",
@@ -100,6 +104,8 @@ __all__ = [
     "Match",
     "Mesh",
     "NetworkMap",
+    "NeuronTimes",
+    "Numbers",
     "PCMConfig",
     "ParallelPrism",
     "PipeLayer",
@@ -112,6 +118,8 @@ __all__ = [
     "PriorityEncoder",
     "PriorityEncoderConfig",
     "RRAMConfig",
+    "Rapidnn",
+    "RapidnnConfig",
     "Readout",
     "ReadoutConfig",
     "Ring",

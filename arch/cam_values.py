@@ -104,6 +104,10 @@ class CAMValues:
         slot = token % self.slots
         self._find(self.keys, self.found, token, slot, slot + 1)
 
+    def search_slots(self, search: int, slot: int, stop: int) -> None:
+        """Answer searches, the first of which has this number, whose keys lie from `slot` on."""
+        self._find(self.keys, self.found, search, slot, stop)
+
     def write(self, row: int, contents: Any) -> None:
         """Give a row new contents.
 

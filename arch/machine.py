@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from arch.mapping.placement import Placement
 from arch.mapping.tiling import Tiling
+from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
 from simcore import Config, Limits, Outcome, Progress, Registry
 from simcore.simulation import EngineName
-from workloads import LoweredNetwork, QuantizedNetwork
+from workloads import LoweredNetwork
+from workloads.composition.composition import Composition
 from workloads.training import TrainingPlan, TrainingRule
 
 
@@ -46,13 +48,14 @@ class RunOptions:
 class Values:
     """What a run with values computes on.
 
+    network : as `Machine.numbers` made it: a `QuantizedNetwork`, on most machines
     codes : (images, channels, height, width) int32 inputs
     device : whether arrays return what their cells, slices, inputs and converters make of a product
     calibration : codes to calibrate converters on; those of the run where there are none
     seed : of all noise
     """
 
-    network: QuantizedNetwork
+    network: Any
     codes: NDArray[np.int32]
     device: bool = False
     calibration: NDArray[np.int32] | None = None
@@ -102,6 +105,14 @@ class TrainingReport:
 
 
 @dataclass(frozen=True, eq=False)
+class NeuronTimes:
+    """How long neurons of a layer took, where the data decide: (n,) cycles that occurred, and how often."""
+
+    cycles: NDArray[np.int64]
+    neurons: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class MachineRun:
     """What a machine gives back.
 
@@ -111,6 +122,8 @@ class MachineRun:
     peaks : most pixels held in each input buffer, by its instance path
     arrays : None in a run without device values
     training : None in a run that does not train
+    neurons : by layer, on machines whose data decide on time, in a run with values
+    programming_j : energy of writing what the machine holds once, which is in no other figure [J]
     """
 
     outcome: Outcome
@@ -121,6 +134,8 @@ class MachineRun:
     peaks: dict[str, int]
     arrays: ArrayReport | None = None
     training: TrainingReport | None = None
+    neurons: Mapping[str, NeuronTimes] | None = None
+    programming_j: float | None = None
 
 
 def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:
@@ -209,12 +224,14 @@ class Machine(ABC):
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
     awaits_arrivals : whether it heeds `RunOptions.arrivals`
+    reads_compositions : whether it computes on the tables of a composed network
     """
 
     Config: ClassVar[type[Config]]
     device_values: ClassVar[bool] = False
     skips_periods: ClassVar[bool] = False
     awaits_arrivals: ClassVar[bool] = False
+    reads_compositions: ClassVar[bool] = False
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config
@@ -240,6 +257,20 @@ class Machine(ABC):
     ) -> MachineRun:
         """Build the mapped machine and let it train on `images`; only for machines with a `training` rule."""
         raise NotImplementedError(f"{self.name} does not train")
+
+    def numbers(self, known: KnownNetwork) -> Numbers:
+        """Return a network in the numbers that this machine computes on: quantised, unless it says otherwise.
+
+        raises : SimError for a network that cannot be so
+        """
+        return QuantizedNumbers(known, *self.bits)
+
+    def loaded(self, composition: Composition) -> Self:
+        """Return the machine with what a composed network decides for it; nothing, unless it reads them.
+
+        raises : ConfigError if its configuration asks for something else
+        """
+        return self
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words; nothing if none are.

@@ -90,7 +90,7 @@ def run_command(workload: str, machine: str | None, as_json: bool, out: str | No
     """Simulate WORKLOAD on a machine.
 
     WORKLOAD is a name, an ONNX file (.onnx), a workload trace (.jsonl, .jsonl.gz), a SCALE-Sim topology
-    (.csv), or the config.yaml of an earlier run, which needs no --arch.
+    (.csv), a composition (.npz), or the config.yaml of an earlier run, which needs no --arch.
     """
     from imcsim.progress_line import ProgressLine
     from imcsim.simulate import run

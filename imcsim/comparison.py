@@ -324,8 +324,8 @@ def compare(
     for request in chain(*requests):
         request.check_abilities()
     if values != "off":
-        for first, *_ in requests:
-            _check_values(first)
+        for each in requests:
+            _check_values(each)
     with ExitStack() as stack:
         folder = stack.enter_context(ComparisonFolder(out)) if out is not None else None
         rows = [row for each in requests for row in _rows(each, chosen, observe)]
@@ -407,12 +407,14 @@ def _and(names: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _check_values(request: RunRequest) -> None:
-    """Raise SimError if a workload has no data to compute values on, or no weights."""
-    if _untrainable(request) is None:
-        request.inputs()
-        if request.machine.training is None:
-            request.network.load_parameters()
+def _check_values(requests: Sequence[RunRequest]) -> None:
+    """Raise SimError if a workload has no data to compute values on, or a machine no weights of it."""
+    first, network = requests[0], requests[0].network
+    if _untrainable(first) is None:
+        first.inputs()
+        known = all(request.has_values for request in requests)
+        if first.machine.training is None and (network.has_parameters or not known):
+            network.load_parameters()  # which checks them, or says what to do
 
 
 def _untrainable(request: RunRequest) -> str | None:

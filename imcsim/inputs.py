@@ -15,6 +15,9 @@ from workloads.photograph import PHOTOGRAPH, is_picture, photo_crops
 
 CALIBRATION_IMAGES = 16
 
+#: Images that a network without data of its own is composed with.
+COMPOSING_IMAGES = 20
+
 
 @dataclass(frozen=True, eq=False)
 class RunInputs:
@@ -57,6 +60,21 @@ def run_inputs(network: Network, images: int, seed: int, data: str | Dataset | N
     return RunInputs(
         first.inputs, calibration, first.labels, f"first {images} of {dataset.name}: {dataset.origin}"
     )
+
+
+def composing_data(network: Network, data: str | Dataset | None) -> Dataset:
+    """Return the images that a run composes a network with: its training images, else those of the run.
+
+    data : of the run; a network that has none gets those that fit its input
+    """
+    if (training := f"{network.dataset}-train") in datasets:
+        return datasets[training]()
+    if data is not None:
+        return data if isinstance(data, Dataset) else read_data(data)
+    if network.dataset not in (None, PHOTOGRAPH):
+        return datasets[str(network.dataset)]()
+    made = run_inputs(network, COMPOSING_IMAGES, 0, None)
+    return Dataset("images", made.inputs, made.labels, made.origin)
 
 
 def _crops(shape: Shape, images: int, seed: int) -> RunInputs:

@@ -14,8 +14,9 @@ from simcore.config import InvalidConfigError
 from simcore.errors import ConfigError, FileError, UnknownNameError
 from simcore.registry import near_miss
 from simcore.settings import assign_all, overlay
-from traces import TRACE_SUFFIXES, Trace, read_trace
+from traces import TRACE_SUFFIXES, Trace, read_composition, read_trace
 from workloads import Network, networks, read_scale_sim
+from workloads.composition.composition import Composition
 
 Setting = str | tuple[str, object]
 
@@ -33,6 +34,12 @@ class ResolvedMachine:
     machine: Machine
     name: str
     written: dict[str, Any]
+
+    def loaded(self, composition: Composition) -> ResolvedMachine:
+        """Return the machine with what a composed network decides for it."""
+        machine = self.machine.loaded(composition)
+        written = {"extends": self.written["extends"], **machine.config.canonical()}
+        return ResolvedMachine(machine, self.name, written)
 
 
 def is_run_file(workload: str | Path | Network) -> bool:
@@ -81,10 +88,16 @@ def _read_onnx(path: str) -> Trace:
     return Trace(read_onnx(path))
 
 
+def _read_composed(path: str) -> Trace:
+    composition = read_composition(path)
+    return Trace(composition.network, composition=composition)
+
+
 #: What reads files that are workloads, by how their names end.
 _READERS: Mapping[str, Callable[[str], Trace]] = {
     **dict.fromkeys(TRACE_SUFFIXES, read_trace),
     ".csv": lambda path: Trace(read_scale_sim(path)),
+    ".npz": _read_composed,
     ".onnx": _read_onnx,
 }
 

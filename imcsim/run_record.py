@@ -47,6 +47,8 @@ _FOUND = (
     "clipped_conversions",
     "formulations",
     "training",
+    "neuron_cycles",
+    "programming_j",
     "units",
     "fast_forward",
     "reached",

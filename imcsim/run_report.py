@@ -66,6 +66,8 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield "conversions", f"{s['conversions']:,}, {share:.3g} % of them clipped"
         ways = Counter(layer["method"] for layer in s["formulations"].values())
         yield "computed by", ", ".join(f"{way} in {n} layers" for way, n in ways.items())
+    if s["neuron_cycles"]:
+        yield "neurons", _neurons(s["neuron_cycles"])
     yield "time", f"{s['cycles']:,} cycles, {_si(s['time_s'], 's')} at {_si(s['clock_hz'], 'Hz')}"
     latency = {name: _si(value, "s") for name, value in s["latency_s"].items()}
     few = len(set(latency.values())) == 1
@@ -79,6 +81,8 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     yield "throughput", f"{rate_text} images/s{every}{warmup}"
     yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
     yield "energy", _energy(s)
+    if s["programming_j"] is not None:
+        yield "programming", f"{_si(s['programming_j'], 'J')} to write all tables once, not among the above"
     yield "area", _area(s["area_mm2"])
     fabric, machine = of_fabric(run.units)
     yield "machine time", _shares(time_shares(machine))
@@ -102,6 +106,16 @@ def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
         for label, gain in (("learned", t["accuracy"]), ("unseen", t["unseen_accuracy"])):
             if gain is not None:
                 yield label, f"{100 * gain['before']:.4g}% right before, {100 * gain['after']:.4g}% after"
+
+
+def _neurons(layers: Mapping[str, Mapping[str, list[int]]]) -> str:
+    """Return how long neurons took, over all layers."""
+    counted = Counter[int]()
+    for times in layers.values():
+        for cycles, neurons in zip(times["cycles"], times["neurons"], strict=True):
+            counted[cycles] += neurons
+    mean = sum(cycles * n for cycles, n in counted.items()) / counted.total()
+    return f"{counted.total():,} of {min(counted):,} to {max(counted):,} cycles, mean {mean:.4g}"
 
 
 def _rates(s: dict[str, Any]) -> Iterator[str]:

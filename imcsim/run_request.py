@@ -23,7 +23,7 @@ from imcsim.run_config import RunConfig, RunFile, check_together, read_run_file
 from imcsim.training_run import check_training, training_inputs
 from simcore import ConfigError
 from traces import Trace
-from workloads import Network
+from workloads import Dataset, Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,17 @@ class RunRequest:
     def network(self) -> Network:
         """The network."""
         return self.trace.network
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the machine could compute values of the workload: its weights, or its tables, are known."""
+        tables = self.trace.composition is not None and self.machine.reads_compositions
+        return self.network.has_parameters or tables
+
+    @property
+    def data(self) -> str | Dataset | None:
+        """Images of the run, if they are not those of the network."""
+        return self.trace.data if self.config.data is None else self.config.data
 
     def check_abilities(self) -> None:
         """Raise ConfigError for what the machine cannot do in any run."""
@@ -72,10 +83,9 @@ class RunRequest:
         raises : FileError for a bad file, WorkloadError for images that are too few, unfit or without labels
         """
         config, network = self.config, self.network
-        data = self.trace.data if config.data is None else config.data
         if self.machine.training is not None:
-            return training_inputs(network, config.images, data)
-        return run_inputs(network, config.images, config.seed, data)
+            return training_inputs(network, config.images, self.data)
+        return run_inputs(network, config.images, config.seed, self.data)
 
 
 def resolve_request(
@@ -101,8 +111,6 @@ def resolve_request(
     load_plugins(config.plugins)
     source = workload if file is None else config.workload
     trace = resolve_workload(source)
-    config = _settled(config, trace)
-    check_together(config)
     if arch is not None:
         resolved = resolve_machine(arch, settings)
     elif file is not None:
@@ -111,6 +119,10 @@ def resolve_request(
         raise ConfigError(
             "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
         )
+    if trace.composition is not None:
+        resolved = resolved.loaded(trace.composition)
+    config = _settled(config, trace, resolved.machine)
+    check_together(config)
     _check_bits(trace, resolved)
     config = config.model_copy(update={"machine_name": resolved.name, "machine": resolved.written})
     name = trace.network.name if is_workload_file(source) else config.workload
@@ -124,11 +136,12 @@ def _written(workload: str | Path | Network) -> str:
     return str(Path(workload).resolve()) if is_workload_file(workload) else str(workload)
 
 
-def _settled(config: RunConfig, trace: Trace) -> RunConfig:
+def _settled(config: RunConfig, trace: Trace, machine: Machine) -> RunConfig:
     """Return a configuration in which what nobody chose is as the workload has it."""
+    has_tables = trace.composition is not None and machine.reads_compositions
     own = {
         "images": len(trace.arrivals) or 1,
-        "values": "ideal" if trace.network.has_parameters else "off",
+        "values": "ideal" if trace.network.has_parameters or has_tables else "off",
     }
     return config.model_copy(update={k: v for k, v in own.items() if k not in config.model_fields_set})
 

@@ -9,32 +9,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values
+from arch.machine import Machine, MachineRun, NetworkMap, RunOptions
 from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
-from imcsim.inputs import RunInputs, run_inputs
 from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays
 from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
+from imcsim.run_material import material_of
 from imcsim.run_record import empty_summary, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
 from imcsim.training_run import TrainingMaterial, training_summary
 from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
-from workloads import (
-    LoweredNetwork,
-    Network,
-    Parameters,
-    accuracy,
-    float_outputs,
-    golden_outputs,
-    lower,
-    quantize,
-)
+from workloads import LoweredNetwork, Network, lower
 
 #: Simulates a mapped machine: map, images, values and options.
 Drive = Callable[[NetworkMap, int, Any, RunOptions], MachineRun]
@@ -71,8 +59,8 @@ def run(
 ) -> Run:
     """Simulate a workload on a machine.
 
-    workload : a registered name, an ONNX file, a workload trace, a SCALE-Sim topology, a Network, or the
-        `config.yaml` of an earlier run, which needs no `arch`
+    workload : a registered name, an ONNX file, a workload trace, a SCALE-Sim topology, a composition, a
+        Network, or the `config.yaml` of an earlier run, which needs no `arch`
     arch : a registered name, a YAML file, or a Machine
     images : how many, the first of the data; 1 unless a `config.yaml` or a trace says otherwise
     values : `ideal`, the default, computes them in exact integers; `device` what arrays of real cells, wires
@@ -166,7 +154,7 @@ class _Job:
         network = self.request.network
         self.summary |= {
             "workload": self.request.name,
-            "notes": [*network.notes, *([] if network.has_parameters else [NO_WEIGHTS])],
+            "notes": [*network.notes, *([] if self.request.has_values else [NO_WEIGHTS])],
             "macs": self.lowered.macs,
         }
         self.macs = self.lowered.macs
@@ -198,7 +186,9 @@ class _Job:
         self.request.check_abilities()
         placed = machine.map(self.lowered)
         self.macs = self.summary["macs"] = placed.macs
-        material = self._material()
+        material = material_of(self.request, self.lowered)
+        if material is not None:
+            self.summary["inputs"] = material.inputs.origin
         values = material.values if material is not None else None
         self._built()
         options = replace(
@@ -228,6 +218,12 @@ class _Job:
                     for layer, (method, reason) in arrays.formulations.items()
                 },
             }
+        if machine_run.neurons is not None:
+            self.summary["neuron_cycles"] = {
+                layer: {"cycles": times.cycles.tolist(), "neurons": times.neurons.tolist()}
+                for layer, times in machine_run.neurons.items()
+            }
+        self.summary["programming_j"] = machine_run.programming_j
         parameters = None
         if machine.training is not None and machine_run.training is not None:
             trained = material if isinstance(material, TrainingMaterial) else None
@@ -243,30 +239,6 @@ class _Job:
             machine_run.outputs,
             parameters,
         )
-
-    def _material(self) -> _Material | TrainingMaterial | None:
-        """Return what the values are computed on, None without values."""
-        config, network = self.request.config, self.request.network
-        rule = self.request.machine.training
-        if config.values == "off":
-            if config.data is not None:  # must be right even if nothing is computed on it
-                run_inputs(network, config.images, config.seed, config.data)
-            return None
-        inputs = self.request.inputs()
-        self.summary["inputs"] = inputs.origin
-        if rule is not None:
-            return TrainingMaterial.of(network, rule, inputs)
-        parameters = network.load_parameters()
-        quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
-        as_codes = quantised.input_quantization.quantize
-        values = Values(
-            quantised,
-            as_codes(inputs.inputs),
-            device=config.values == "device",
-            calibration=as_codes(inputs.calibration),
-            seed=config.seed,
-        )
-        return _Material(values, parameters, inputs)
 
     def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:
         """Complete the summary."""
@@ -302,29 +274,3 @@ class _Job:
             "compile_s": self.clock.seconds,
             "peak_rss_mb": peak_memory_mb(),
         }
-
-
-@dataclass(frozen=True, eq=False)
-class _Material:
-    """What a run with values computes on, and what its outputs are judged by."""
-
-    values: Values
-    parameters: Parameters
-    inputs: RunInputs
-
-    def real_outputs(self, outputs: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return outputs in real numbers."""
-        return self.values.network.output_quantization.dequantize(outputs)
-
-    def judgement(self, run: MachineRun) -> dict[str, Any]:
-        """Return how the machine's outputs compare with the golden reference, and all with the labels."""
-        network, inputs, outputs = self.values.network, self.inputs, run.outputs
-        assert outputs is not None
-        golden = golden_outputs(network, inputs.inputs)
-        verdict: dict[str, Any] = {"outputs_match_golden": bool(np.array_equal(outputs, golden))}
-        if inputs.labels is not None:
-            floats = float_outputs(network.lowered, self.parameters, inputs.inputs)
-            verdict["accuracy"] = accuracy(outputs, inputs.labels)
-            verdict["golden_accuracy"] = accuracy(golden, inputs.labels)
-            verdict["float_accuracy"] = accuracy(floats, inputs.labels)
-        return verdict

@@ -200,11 +200,12 @@ def map_totals(placed: NetworkMap) -> dict[str, Any]:
     """Return arrays, the share of their cells that hold weights, and bytes of buffers (None: unbounded)."""
     arrays = sum(row.arrays for row in placed.rows)
     used = sum(row.arrays * row.utilisation for row in placed.rows if row.utilisation is not None)
+    told = any(row.utilisation is not None for row in placed.rows)
     sizes = [size for row in placed.rows for _, _, size in row.buffers]
     known = [size for size in sizes if size is not None]
     return {
         "arrays": arrays,
-        "utilisation": used / arrays if arrays else None,
+        "utilisation": used / arrays if arrays and told else None,
         "buffer_bytes": sum(known) if len(known) == len(sizes) else None,
     }
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from simcore.errors import WorkloadError
 from traces.tensor_file import TensorFile
 from workloads import Dataset, Network
+from workloads.composition.composition import Composition
 
 #: How names of traces end.
 TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -35,6 +36,7 @@ class Trace:
     bits : widths that all operations ask for
     operation_bits : those of single operations, by name
     tensors : the file with its weights and images
+    composition : the tables that its network was composed to, where that is all there is
     """
 
     network: Network
@@ -42,6 +44,7 @@ class Trace:
     bits: Bits = Bits()
     operation_bits: Mapping[str, Bits] = field(default_factory=dict)
     tensors: TensorFile | None = None
+    composition: Composition | None = None
 
     def arrivals_of(self, images: int) -> tuple[int, ...]:
         """Return when the first `images` are there; WorkloadError for more than a trace that tells has."""

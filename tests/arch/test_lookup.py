@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,8 +13,10 @@ from arch.lookup import (
     addends_of,
     addition_cycles,
     carry_save_levels,
+    carry_save_passes,
     carry_save_triples,
     expected_addends,
+    expected_largest_bucket,
     expected_pairs,
     most_pairs,
 )
@@ -90,3 +94,41 @@ def test_no_more_pairs_are_expected_than_can_be(inputs: int, weight_codes: int, 
         < expected_pairs(inputs, weight_codes, input_codes)
         <= most_pairs(inputs, weight_codes, input_codes) * (1 + 1e-12)
     )
+
+
+@given(st.integers(0, 5000), st.integers(1, 5000))
+def test_passes_are_levels_if_all_triples_add_at_once_and_triples_if_one_does(n: int, some: int) -> None:
+    assert carry_save_passes(n, 5000) == carry_save_levels(n)
+    assert carry_save_passes(n, 1) == carry_save_triples(n)
+    assert carry_save_levels(n) <= carry_save_passes(n, some) <= carry_save_triples(n)
+
+
+@pytest.mark.parametrize(("inputs", "lanes"), [(1, 4), (2, 2), (5, 3), (7, 4), (6, 5)])
+def test_the_fullest_lane_is_that_of_all_ways_to_fill_lanes(inputs: int, lanes: int) -> None:
+    ways = np.array(list(product(range(lanes), repeat=inputs)))
+    fullest = [np.bincount(way).max() for way in ways]
+    assert expected_largest_bucket(inputs, lanes) == pytest.approx(np.mean(fullest))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "lanes", "fullest"),
+    [
+        # converged values of simulations with thousands of trials
+        *((576, 4, 156.4), (576, 16, 46.9), (576, 64, 16.8), (784, 4, 210.6), (784, 16, 61.7)),
+        *((784, 64, 21.2), (4608, 4, 1187.1), (4608, 16, 318.4), (4608, 64, 92.7), (25088, 64, 438.9)),
+    ],
+)
+def test_the_fullest_lane_of_many_inputs_is_the_simulated_one(
+    inputs: int, lanes: int, fullest: float
+) -> None:
+    assert expected_largest_bucket(inputs, lanes) == pytest.approx(fullest, rel=5e-3)
+
+
+def test_the_series_meets_the_exact_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    for inputs, lanes in ((257, 4), (300, 16), (257, 64), (400, 256)):
+        series = expected_largest_bucket(inputs, lanes)
+        with monkeypatch.context() as exact:
+            exact.setattr("arch.lookup.EXACT_INPUTS", 10**6)
+            expected_largest_bucket.cache_clear()
+            assert series == pytest.approx(expected_largest_bucket(inputs, lanes), rel=2e-3)
+        expected_largest_bucket.cache_clear()

@@ -8,15 +8,16 @@ from arch.machine import Machine, machines
 from arch.machines.dataflow import Dataflow
 from arch.machines.isaac import Isaac
 from arch.machines.pipelayer import PipeLayer
+from arch.machines.rapidnn import Rapidnn
 
 
-@pytest.mark.parametrize("base", [Isaac, PipeLayer])
+@pytest.mark.parametrize("base", [Isaac, PipeLayer, Rapidnn])
 def test_on_one_chip_a_machine_is_the_same_but_for_its_chips(base: type[Machine]) -> None:
     class Own(base):  # type: ignore[misc, valid-type]
         """A user's own machine."""
 
     for cls in (base, Own):
-        config = cls.Config.parse({"chips": 3, "activation_bits": 16})
+        config = cls.Config.parse({"chips": 3})
         machine = cls(config, "mine")
         single = machine.on_one_chip()
         assert type(single) is cls

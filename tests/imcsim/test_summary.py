@@ -40,6 +40,8 @@ ADDED = {
     "chips",
     "peak_tops",
     "utilisation",
+    "neuron_cycles",
+    "programming_j",
 }
 
 
@@ -61,6 +63,7 @@ def test_what_does_not_apply_is_null() -> None:
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
         "training",
+        "neuron_cycles", "programming_j",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 

@@ -1,0 +1,87 @@
+"""What a run computes on: images, a network in the machine's numbers, and what outputs are judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.machine import MachineRun, Values
+from arch.numbers import KnownNetwork, Numbers
+from imcsim.inputs import RunInputs, composing_data, run_inputs
+from imcsim.run_request import RunRequest
+from imcsim.training_run import TrainingMaterial
+from workloads import LoweredNetwork, Network, accuracy, float_outputs
+
+
+@dataclass(frozen=True, eq=False)
+class InferenceMaterial:
+    """What an inference with values computes on."""
+
+    network: Network
+    lowered: LoweredNetwork
+    numbers: Numbers
+    values: Values
+    inputs: RunInputs
+
+    @classmethod
+    def of(cls, request: RunRequest, lowered: LoweredNetwork) -> InferenceMaterial:
+        """Return the request's images and network as its machine takes them.
+
+        raises : SimError for weights that are not known, or images that do not fit
+        """
+        config, network = request.config, request.network
+        if not request.has_values:
+            network.load_parameters()  # which says what to do
+        inputs = request.inputs()
+        known = KnownNetwork(
+            network,
+            lowered,
+            inputs.calibration,
+            lambda: composing_data(network, request.data),
+            request.trace.composition,
+        )
+        numbers = request.machine.numbers(known)
+        values = Values(
+            numbers.network,
+            numbers.encode(inputs.inputs),
+            device=config.values == "device",
+            calibration=numbers.encode(inputs.calibration),
+            seed=config.seed,
+        )
+        return cls(network, lowered, numbers, values, inputs)
+
+    def real_outputs(self, outputs: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return outputs in real numbers."""
+        return self.numbers.decode(outputs)
+
+    def judgement(self, run: MachineRun) -> dict[str, Any]:
+        """Return how the machine's outputs compare with the golden reference, and all with the labels."""
+        network, inputs, outputs = self.network, self.inputs, run.outputs
+        assert outputs is not None
+        golden = self.numbers.golden(inputs.inputs)
+        verdict: dict[str, Any] = {"outputs_match_golden": bool(np.array_equal(outputs, golden))}
+        if inputs.labels is not None:
+            verdict["accuracy"] = accuracy(outputs, inputs.labels)
+            verdict["golden_accuracy"] = accuracy(golden, inputs.labels)
+            if network.has_parameters:  # of a composed one nothing but tables is known
+                floats = float_outputs(self.lowered, network.load_parameters(), inputs.inputs)
+                verdict["float_accuracy"] = accuracy(floats, inputs.labels)
+        return verdict
+
+
+def material_of(request: RunRequest, lowered: LoweredNetwork) -> InferenceMaterial | TrainingMaterial | None:
+    """Return what a run computes on, None without values.
+
+    raises : SimError for what is missing or does not fit, also where nothing is computed on it
+    """
+    config, network, rule = request.config, request.network, request.machine.training
+    if config.values == "off":
+        if config.data is not None:
+            run_inputs(network, config.images, config.seed, config.data)
+        return None
+    if rule is not None:
+        return TrainingMaterial.of(network, rule, request.inputs())
+    return InferenceMaterial.of(request, lowered)

@@ -1,0 +1,95 @@
+"""Small networks on RAPIDNN: what to build, and one call that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from arch import MachineRun, RunOptions, Values
+from arch.machines.rapidnn import Rapidnn, RapidnnConfig, RapidnnMap
+from simcore.errors import WorkloadError
+from tests.strategies import NetworkCase
+from workloads import Conv2d, Dataset, Input, Layer, Linear, LoweredNetwork, Network, Window, lower
+from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, compose
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A machine with a network placed on it, ready to run."""
+
+    machine: Rapidnn
+    placed: RapidnnMap
+
+    def run(self, images: int = 1, values: Values | None = None, **options: Any) -> MachineRun:
+        return self.machine.simulate(self.placed, images, values, RunOptions(**options))
+
+
+def bench(network: Network | LoweredNetwork, settings: Mapping[str, Any] | None = None) -> Bench:
+    """Place a network on a machine whose configuration differs from the defaults in `settings`."""
+    machine = Rapidnn(RapidnnConfig.parse(settings or {}))
+    return Bench(machine, machine.map(lower(network) if isinstance(network, Network) else network))
+
+
+def mlp(*widths: int) -> Network:
+    """Return fully connected layers."""
+    first, *others = widths
+    layers: list[Layer] = [Input(name="image", shape=(first, 1, 1))]
+    layers += [Linear(name=f"fc{i}", out_features=width) for i, width in enumerate(others)]
+    return Network("mlp", layers)
+
+
+def convolution(channels: int, out: int, size: tuple[int, int], kernel: int = 1) -> Network:
+    """Return one convolution."""
+    return Network(
+        "convolution",
+        [
+            Input(name="image", shape=(channels, *size)),
+            Conv2d(name="conv", out_channels=out, window=Window.square(kernel)),
+        ],
+    )
+
+
+def composed(case: NetworkCase, weights: int, inputs: int, bits: int) -> ComposedNetwork:
+    """Return a drawn network composed with its own images; it is no example if it cannot be."""
+    images = np.concatenate([case.images * np.float32(1 + step / 8) for step in range(5)])
+    try:
+        options = ComposeOptions(weights, inputs, bits)
+        return compose(case.network, Dataset("drawn", images, None, "drawn"), options).at()
+    except WorkloadError:
+        assume(False)
+        raise
+
+
+def values_of(case: NetworkCase, network: ComposedNetwork, *, device: bool = False) -> Values:
+    """Return what a run of the drawn images computes on."""
+    codes = ComposedReference(network).encode_inputs(case.images)
+    return Values(network, codes.astype(np.int32), device=device, seed=1)
+
+
+@st.composite
+def rapidnn_settings(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a machine: small tiles and chips, so that layers share buses or RNAs; any speeds."""
+    return {
+        "detail": draw(st.sampled_from(("array", "group"))),
+        "replication": draw(st.sampled_from(("positions", "none"))),
+        "chips": draw(st.sampled_from(("auto", 1, 2))),
+        "tiles": draw(st.integers(1, 6)),
+        "rnas": draw(st.integers(20, 40)),
+        "clusters": {
+            "weights": draw(st.sampled_from((4, 8, 16))),
+            "inputs": draw(st.sampled_from((4, 8, 16))),
+        },
+        "bits": draw(st.sampled_from((8, 16, 32))),
+        "rna": {
+            "lanes": draw(st.sampled_from((None, 1, 3))),
+            "digits": draw(st.sampled_from(("signed", "binary"))),
+            "triples": draw(st.sampled_from((None, 1, 5))),
+            "copying": draw(st.sampled_from(("overlapped", "exposed"))),
+        },
+        "broadcast": {"codes_per_cycle": draw(st.integers(1, 4)), "depth": draw(st.integers(1, 50))},
+    }

@@ -1,0 +1,177 @@
+"""Values on RNAs: equal to the composed network's reference in every bit, whatever the hardware is like."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import imcsim
+from arch import MachineRun
+from arch.lookup import addends_of
+from simcore.kernels.cam_search import find_staged_reference, sensing_noise
+from tests.arch.rapidnn.rapidnn_bench import bench, composed, rapidnn_settings, values_of
+from tests.strategies import NetworkCase, networks
+from workloads import Dataset, MatrixNode, lower
+from workloads.composition import ComposedReference, ComposeOptions, compose
+
+
+def outputs(run: MachineRun) -> NDArray[np.int32]:
+    assert run.outputs is not None
+    return run.outputs
+
+
+@pytest.mark.parametrize("network", ["digits-mlp", "digits-cnn", "digits-resnet"])
+def test_trained_networks_equal_the_composed_reference_bit_for_bit(network: str) -> None:
+    by_detail = {
+        detail: imcsim.run(network, "rapidnn", images=3, settings=[f"detail={detail}"]).summary
+        for detail in ("group", "array")
+    }
+    group, array = by_detail["group"], by_detail["array"]
+    assert group["outputs_match_golden"]
+    assert group["accuracy"] == group["golden_accuracy"] == 1.0
+    assert array["outputs_match_golden"]
+    assert array["cycles"] == group["cycles"]
+    assert array["units"] > group["units"]
+    assert array["energy_j"]["total"] == pytest.approx(group["energy_j"]["total"])
+    assert array["neuron_cycles"] == group["neuron_cycles"]
+
+
+@settings(deadline=None, max_examples=40)
+@given(networks(), rapidnn_settings())
+def test_random_networks_equal_the_composed_reference_on_any_machine(
+    case: NetworkCase, machine: dict[str, Any]
+) -> None:
+    clusters = machine["clusters"]
+    network = composed(case, clusters["weights"], clusters["inputs"], machine["bits"])
+    subject = bench(case.network, machine)
+    golden = ComposedReference(network).outputs(case.images)
+    run = subject.run(len(case.images), values_of(case, network))
+    assert np.array_equal(outputs(run), golden)
+    other = "array" if machine["detail"] == "group" else "group"
+    twin = bench(case.network, {**machine, "detail": other}).run(len(case.images), values_of(case, network))
+    assert twin.completed == run.completed
+    assert twin.outcome.energy.total == pytest.approx(run.outcome.energy.total)
+    stock = subject.run(len(case.images), values_of(case, network), engine="stock", shuffle=3)
+    assert stock.completed == run.completed
+    assert np.array_equal(outputs(stock), golden)
+
+
+class StagedReference(ComposedReference):
+    """A composed network whose codes are found byte by byte."""
+
+    def sums(self, block: Any, operands: Any) -> Any:
+        self.block = block
+        return super().sums(block, operands)
+
+    def staged(self, keys: Any, numbers: Any) -> Any:
+        offset, bits = self.network.offset, self.network.bits
+        asked = (numbers.ravel() + offset).astype(np.uint32)
+        found = np.zeros(len(asked), np.int32)
+        stored = (keys + offset).astype(np.uint32)
+        find_staged_reference(stored, asked, bits, 8, sensing_noise(), 0, found, 0, len(asked))
+        return found.reshape(numbers.shape)
+
+
+def test_the_staged_search_is_that_of_its_reference_layer_by_layer() -> None:
+    """Of one layer, whose inputs are the same: codes that the byte-by-byte search finds."""
+    case, network = trained("digits-mlp", 16)
+    machine = bench(case.network, {"rna": {"encoding": {"match": "staged"}}})
+    run = machine.run(len(case.images), values_of(case, network, device=True))
+    reference = StagedReference(network)
+    codes = reference.encode_inputs(case.images)
+    for block in network.blocks.values():
+        numbers = reference.values(block, reference.sums(block, [codes]))
+        codes = numbers if block.encoder is None else reference.staged(block.encoder, numbers)
+    assert np.array_equal(outputs(run), codes)
+
+
+def trained(name: str, images: int) -> tuple[NetworkCase, Any]:
+    """Return a trained network with some images, and composed."""
+    from workloads import datasets
+    from workloads import networks as zoo
+
+    network = zoo[name]()
+    data = datasets["digits-train"]()
+    some: Dataset = data.first(500)
+    return NetworkCase(network, some.inputs[:images]), compose(network, some, ComposeOptions()).at()
+
+
+def test_ideal_values_are_those_of_a_nearest_search_and_noise_is_a_finding() -> None:
+    case, network = trained("digits-mlp", 40)
+    golden = ComposedReference(network).outputs(case.images)
+    near = {"rna": {"encoding": {"match": "nearest"}, "activation": {"match": "nearest"}}}
+    noisy = {"rna": {"encoding": {"match": "nearest", "noise": 300.0}}}
+    runs = [
+        bench(case.network, machine).run(40, values_of(case, network, device=device))
+        for machine, device in ((near, True), ({}, False), (noisy, False), (noisy, True))
+    ]
+    same = [bool(np.array_equal(outputs(run), golden)) for run in runs]
+    assert same == [True, True, True, False]
+    again = bench(case.network, {**noisy, "detail": "array"}).run(40, values_of(case, network, device=True))
+    assert np.array_equal(outputs(again), outputs(runs[-1]))
+
+
+def test_stuck_cells_are_each_neurons_own() -> None:
+    case, network = trained("digits-mlp", 8)
+    stuck = {"rna": {"encoding": {"match": "nearest", "stuck_at_0": 0.05}}}
+    golden = ComposedReference(network).outputs(case.images)
+    run = bench(case.network, stuck).run(8, values_of(case, network, device=True))
+    assert not np.array_equal(outputs(run), golden)
+    twin = bench(case.network, {**stuck, "detail": "array"}).run(8, values_of(case, network, device=True))
+    assert np.array_equal(outputs(run), outputs(twin))
+
+
+def test_times_of_neurons_follow_from_the_counts_of_their_codes() -> None:
+    """Counted anew from the reference's codes: largest bucket, digits of counts, levels, bits, searches."""
+    case, network = trained("digits-mlp", 3)
+    subject = bench(case.network)
+    run = subject.run(3, values_of(case, network))
+    tensors = ComposedReference(network).tensors(case.images)
+    assert run.neurons is not None
+    for name, block in network.blocks.items():
+        node, products = block.block.total, block.products
+        assert isinstance(node, MatrixNode)
+        assert products is not None
+        expected: dict[int, int] = {}
+        for image in range(3):
+            codes = tensors[node.inputs[0]][image].ravel()
+            for column in range(node.cols):
+                own = products.codes[0, :, column].astype(int)
+                pairs = np.zeros((64, 64), int)
+                np.add.at(pairs, (own, codes), 1)
+                operands = 1 + sum(addends_of(int(n), signed=True) for n in pairs.ravel())
+                cycles = np.bincount(own).max() + subject.machine.config.addition_cycles(operands)
+                cycles += 2 if block.encoder is not None else 0
+                expected[int(cycles)] = expected.get(int(cycles), 0) + 1
+        found = run.neurons[subject.placed.stages[list(network.blocks).index(name)].name]
+        assert dict(zip(found.cycles.tolist(), found.neurons.tolist(), strict=True)) == expected
+
+
+@settings(deadline=None, max_examples=20)
+@given(networks(), st.integers(2, 5))
+def test_neurons_that_share_an_rna_give_the_same_values_later(case: NetworkCase, sharing: int) -> None:
+    network = composed(case, 4, 8, 16)
+    clusters = {"clusters": {"weights": 4, "inputs": 8}, "replication": "none"}
+    alone, shared = (
+        bench(case.network, {**clusters, "sharing": neurons}).run(1, values_of(one_image(case), network))
+        for neurons in (1, sharing)
+    )
+    assert np.array_equal(outputs(alone), outputs(shared))
+    assert shared.completed[0] >= alone.completed[0]
+
+
+def one_image(case: NetworkCase) -> NetworkCase:
+    """Return the same network with its first image only."""
+    return replace(case, images=case.images[:1])
+
+
+def test_multiply_accumulates_are_those_of_the_composed_form() -> None:
+    case, network = trained("digits-cnn", 2)
+    run = bench(case.network).run(2, values_of(case, network))
+    assert run.macs == 2 * lower(case.network).macs

@@ -1,0 +1,95 @@
+"""Compositions as workloads: files that hold tables, on machines that compute on them and on others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import imcsim
+from imcsim.composed_workload import compose_workload
+from simcore import ConfigError, FileError, WorkloadError
+from traces import read_composition
+from workloads import datasets
+from workloads.composition import ComposedReference
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("composed") / "mlp.npz"
+    compose_workload("digits-mlp", path, weights=16, inputs=32)
+    return path
+
+
+def test_a_run_of_a_composition_is_one_of_its_tables(file: Path) -> None:
+    run = imcsim.run(file, "rapidnn", images=20)
+    reference = ComposedReference(read_composition(file).at())
+    assert run.quantised is not None
+    assert np.array_equal(run.quantised, reference.outputs(datasets["digits"]().inputs[:20]))
+    assert run.summary["values"] == "ideal"
+    assert run.summary["outputs_match_golden"]
+    assert run.summary["float_accuracy"] is None  # of its weights nothing is known but tables
+    assert run.config.machine["clusters"] == {"weights": 16, "inputs": 32}
+    assert run.config.machine["bits"] == 16
+
+
+def test_levels_that_it_has_may_be_asked_for_and_no_others(file: Path) -> None:
+    settings = ["clusters.weights=4", "clusters.inputs=8", "bits=32"]
+    run = imcsim.run(file, "rapidnn", images=5, settings=settings)
+    reference = ComposedReference(read_composition(file).at(4, 8, 32))
+    assert run.quantised is not None
+    assert np.array_equal(run.quantised, reference.outputs(datasets["digits"]().inputs[:5]))
+    with pytest.raises(ConfigError, match="weights must be one of 4, 8, 16 clusters, got 64"):
+        imcsim.run(file, "rapidnn", settings=["clusters.weights=64"])
+
+
+def test_without_values_a_run_has_the_levels_of_the_file(file: Path) -> None:
+    composed = imcsim.run(file, "rapidnn", values="off").summary
+    network = imcsim.run(
+        "digits-mlp",
+        "rapidnn",
+        values="off",
+        settings=["clusters.weights=16", "clusters.inputs=32", "bits=16"],
+    ).summary
+    assert composed["fingerprint"] == network["fingerprint"]
+
+
+def test_a_run_directory_of_a_composition_repeats_it(file: Path, tmp_path: Path) -> None:
+    first = imcsim.run(file, "rapidnn", images=2, out=tmp_path / "run")
+    again = imcsim.run(tmp_path / "run" / "config.yaml")
+    assert again.summary["fingerprint"] == first.summary["fingerprint"]
+
+
+def test_machines_without_tables_run_its_structure(file: Path) -> None:
+    summary = imcsim.run(file, "isaac").summary
+    assert summary["values"] == "off"
+    assert summary["notes"] == ["the workload brings no weights, so no values can be computed"]
+
+
+def test_other_arrays_are_no_compositions(tmp_path: Path) -> None:
+    np.savez(tmp_path / "images.npz", inputs=np.zeros((1, 1, 8, 8), np.float32))
+    with pytest.raises(FileError, match=r"is no composition: it lacks the array 'about'"):
+        imcsim.run(tmp_path / "images.npz", "rapidnn")
+
+
+def test_data_of_a_run_do_not_change_what_a_network_is_composed_with(tmp_path: Path) -> None:
+    images = datasets["digits"]().inputs[:10]
+    np.savez(tmp_path / "some.npz", inputs=images)
+    summary = imcsim.run("digits-mlp", "rapidnn", images=10, data=tmp_path / "some.npz").summary
+    own = imcsim.run("digits-mlp", "rapidnn", images=10).summary
+    assert summary["fingerprint"] == own["fingerprint"]
+
+
+def test_machines_that_need_weights_are_not_compared_on_tables(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(*request: object) -> None:
+        raise AssertionError("a run was begun")
+
+    monkeypatch.setattr("imcsim.comparison.simulate_request", begun)
+    with pytest.raises(WorkloadError, match="is structure only"):
+        imcsim.compare([file], ["rapidnn", "isaac"], values="ideal")
+    monkeypatch.undo()
+    found = imcsim.compare([file], ["rapidnn"], values="ideal").rows[0]
+    assert found.fingerprint == imcsim.run(file, "rapidnn", images=2).summary["fingerprint"]
