@@ -242,7 +242,8 @@ def compare_command(
     `equal-chip`, one chip each; `equal-area` and `equal-power`, as many copies of what the network needs as
     fit the area of the largest machine, or the power of the hungriest.
     """
-    from imcsim.comparison import compare, settings_by_machine
+    from imcsim.comparison import compare
+    from imcsim.comparison_requests import settings_by_machine
     from imcsim.progress_line import ProgressLines
 
     lines = ProgressLines(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
