@@ -279,9 +279,11 @@ class Machine(ABC):
         """
         return ()
 
-    def on_one_chip(self) -> Machine:
-        """Return the same machine with a single chip; itself where it never has more, as by default."""
-        return self
+    def on_one_chip(self) -> Self:
+        """Return the same machine with a single chip; itself where no parameter `chips` says how many."""
+        if "chips" not in type(self.config).model_fields:
+            return self
+        return type(self)(self.config.model_copy(update={"chips": 1}), self.name)
 
     @property
     @abstractmethod

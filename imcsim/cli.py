@@ -198,6 +198,7 @@ def map_command(
     "--arch",
     "machines",
     required=True,
+    multiple=True,
     metavar="A,B,...",
     help="Machines, as for `imcsim run`; figures are also told as multiples of the first one's.",
 )
@@ -205,7 +206,7 @@ def map_command(
     "--mode",
     default="per-network",
     show_default=True,
-    metavar="per-network|equal-chip|equal-area",
+    metavar="per-network|equal-chip|equal-area|equal-power",
     help="What hardware each machine gets.",
 )
 @click.option("--images", type=int, default=2, show_default=True, metavar="N", help="How many in each run.")
@@ -228,7 +229,7 @@ def map_command(
 @_json_option
 def compare_command(
     workloads: tuple[str, ...],
-    machines: str,
+    machines: tuple[str, ...],
     settings: tuple[str, ...],
     out: str | None,
     as_json: bool,
@@ -238,17 +239,18 @@ def compare_command(
     """Simulate each WORKLOAD on several machines, and set their figures side by side.
 
     WORKLOAD is as for `imcsim run`. Modes: `per-network`, as many whole chips as the network needs;
-    `equal-chip`, one chip each; `equal-area`, as many copies of what the network needs as fit the area of the
-    largest machine.
+    `equal-chip`, one chip each; `equal-area` and `equal-power`, as many copies of what the network needs as
+    fit the area of the largest machine, or the power of the hungriest.
     """
-    from imcsim.comparison import compare, settings_by_machine
+    from imcsim.comparison import compare
+    from imcsim.comparison_requests import settings_by_machine
     from imcsim.progress_line import ProgressLines
 
     lines = ProgressLines(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
     try:
         comparison = compare(
             workloads,
-            [machine.strip() for machine in machines.split(",")],
+            [machine.strip() for machine in ",".join(machines).split(",")],
             settings=settings_by_machine(settings),
             out=out,
             plugins=plugins or (),

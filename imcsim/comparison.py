@@ -13,22 +13,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
-from itertools import chain
 from math import exp, fsum, log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arch.machine import Machine
-from imcsim.comparison_modes import Mode, mode_called
-from imcsim.machine_files import parse_setting
+from imcsim.comparison_modes import Mode, copies_that_fit, mode_called
+from imcsim.comparison_requests import compared_requests, machines_of_mode, untrainable
 from imcsim.metrics import energy_of_stream
 from imcsim.plugins import load_plugins
-from imcsim.resolve import Setting, is_run_file, machine_name, resolve_machine
+from imcsim.resolve import Setting
 from imcsim.result_folder import ResultFolder
-from imcsim.run_request import RunRequest, resolve_request
+from imcsim.run_request import RunRequest
 from imcsim.simulate import simulate_request
-from simcore import ConfigError, InvalidConfigError, MappingError, Progress, UnknownNameError
-from simcore.registry import near_miss
+from simcore import MappingError, Progress
 from traces import ComparedPanel, plot_comparison, save_figure
 from workloads import Network
 
@@ -145,6 +143,7 @@ class Row:
 class Comparison:
     """Workloads on machines.
 
+    training : whether machines train, all of them; figures are then of an image forward and back
     rows : each machine's for the first workload, then for the next
     """
 
@@ -154,6 +153,7 @@ class Comparison:
     workloads: tuple[str, ...]
     machines: tuple[str, ...]
     rows: tuple[Row, ...]
+    training: bool = False
 
     def row(self, workload: str, machine: str) -> Row:
         """Return the row of a pair."""
@@ -192,6 +192,7 @@ class Comparison:
             "mode": self.mode,
             "images": self.images,
             "values": self.values,
+            "training": self.training,
             "workloads": list(self.workloads),
             "machines": list(self.machines),
             "rows": [
@@ -243,7 +244,7 @@ class Comparison:
                 ("tops_per_mm2", "throughput for area", "TOPS/mm2"),
             )
         ]
-        below = f"{self.mode}: {mode_called(self.mode).doc}"
+        below = f"{'training, ' if self.training else ''}{self.mode}: {mode_called(self.mode).doc}"
         return plot_comparison(panels, self.workloads, self.machines, below=below)
 
     def _figures(self, machine: str) -> list[Figures | None]:
@@ -306,84 +307,23 @@ def compare(
     """
     chosen = mode_called(mode)
     load_plugins(plugins)
-    machines = _machines(arch, settings or {}, mode)
     changes = {"images": images, "values": values, "plugins": plugins or None}
-    for workload in workloads:
-        if is_run_file(workload):
-            raise ConfigError(f"{workload} is of a run; name the workload, and the machine with --arch")
-    requests = [
-        [resolve_request(workload, machine, (), changes) for machine in machines] for workload in workloads
-    ]
-    names = [each[0].name for each in requests]
-    _insist_on_one_each(names, "workload")
-    for request in chain(*requests):
-        request.check_abilities()
+    requests = compared_requests(workloads, machines_of_mode(arch, settings or {}, mode), changes)
     with ExitStack() as stack:
         folder = stack.enter_context(ComparisonFolder(out)) if out is not None else None
         rows = [row for each in requests for row in _rows(each, chosen, observe)]
-        machine_names = tuple(machine.name for machine in machines)
-        comparison = Comparison(mode, images, values, tuple(names), machine_names, tuple(rows))
+        comparison = Comparison(
+            mode,
+            images,
+            values,
+            workloads=tuple(each[0].name for each in requests),
+            machines=tuple(request.config.machine_name for request in requests[0]),
+            rows=tuple(rows),
+            training=requests[0][0].machine.training is not None,
+        )
         if folder is not None:
             folder.write(comparison)
     return comparison
-
-
-def settings_by_machine(texts: Sequence[str]) -> dict[str, list[Setting]]:
-    """Return settings such as "isaac:tile.bus_bits=64" by machine; ConfigError if one is not written so."""
-    settings: dict[str, list[Setting]] = {}
-    for text in texts:
-        machine, colon, setting = text.partition(":")
-        if not colon or "=" in machine or not machine.strip():
-            raise ConfigError(f"--set must be MACHINE:path=value, as in isaac:tile.bus_bits=64, got {text!r}")
-        settings.setdefault(machine.strip(), []).append(setting)
-    return settings
-
-
-def _machines(
-    arch: Sequence[str | Path | Machine], settings: Mapping[str, Sequence[Setting]], mode: str
-) -> list[Machine]:
-    """Return the machines with their settings applied, as large as the mode has them."""
-    size, machines = mode_called(mode), []
-    for each in arch:
-        name = each.name if isinstance(each, Machine) else machine_name(each)
-        own = settings.get(name, ())
-        try:
-            given = resolve_machine(each, own)
-        except InvalidConfigError as error:
-            problems = (
-                replace(p, path=f"{name}:{p.path}") if p.source == "--set" else p for p in error.problems
-            )
-            raise InvalidConfigError(tuple(problems), error.where) from None
-        given.machine.name = given.name
-        machines.append(size.sized(given.machine))
-        for path in (parse_setting(s)[0] if isinstance(s, str) else s[0] for s in own):
-            if (fixed := _at(machines[-1], path)) != _at(given.machine, path):
-                raise ConfigError(
-                    f"--set {name}:{path} - is {fixed} in mode {mode}; leave it out, or choose another mode"
-                )
-    names = [machine.name for machine in machines]
-    for name in settings:
-        if name not in names:
-            raise UnknownNameError(f"--set {name}: is for no machine of these; {near_miss(name, names)}")
-    _insist_on_one_each(names, "machine")
-    return machines
-
-
-def _at(machine: Machine, path: str) -> object:
-    """Return a machine's parameter."""
-    value: Any = machine.config.canonical()
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _insist_on_one_each(names: Sequence[str], what: str) -> None:
-    """Raise ConfigError without names, or with one that is there twice."""
-    if not names:
-        raise ConfigError(f"no {what} is given; name at least one")
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"{what} {name!r} is given twice; leave one out, or give it another name")
 
 
 def _rows(
@@ -391,7 +331,10 @@ def _rows(
 ) -> Iterator[Row]:
     """Yield what each machine does with one workload."""
     rows = [_row(request, observe) for request in requests]
-    copies = mode.copies({row.machine: row.figures.area_mm2 for row in rows if row.figures is not None})
+    taken = {row.machine: row.figures for row in rows if row.figures is not None}
+    copies = dict.fromkeys(taken, 1)
+    if mode.equal is not None:
+        copies = copies_that_fit({machine: getattr(f, mode.equal) for machine, f in taken.items()})
     for row in rows:
         if row.figures is None:
             yield row
@@ -403,6 +346,8 @@ def _row(request: RunRequest, observe: Callable[[str, Progress], None] | None) -
     """Run one workload on one machine, or tell why that cannot be."""
     machine = request.config.machine_name
     what = f"{request.name} on {machine}"
+    if (reason := untrainable(request)) is not None:
+        return Row(request.name, machine, reason=reason)
     try:
         run = simulate_request(request, None if observe is None else lambda progress: observe(what, progress))
     except MappingError as error:

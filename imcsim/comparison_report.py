@@ -37,7 +37,7 @@ _LINES: tuple[tuple[str, str | None, Callable[[Figures], str]], ...] = (
 def comparison_table(comparison: Comparison) -> RenderableType:
     """Return all workloads, and geometric means of what machines are to the first one."""
     c = comparison
-    images = f"{c.images} image{'s' if c.images > 1 else ''}"
+    images = f"{'training on ' if c.training else ''}{c.images} image{'s' if c.images > 1 else ''}"
     parts: list[RenderableType] = [
         Text.assemble((c.mode, "bold cyan"), f": {mode_called(c.mode).doc}"),
         Text(f"{images} a run, values {c.values}; multiples (x) are of {c.machines[0]}"),

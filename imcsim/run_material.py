@@ -12,7 +12,7 @@ from arch.machine import MachineRun, Values
 from arch.numbers import KnownNetwork, Numbers
 from imcsim.inputs import RunInputs, composing_data, run_inputs
 from imcsim.run_request import RunRequest
-from imcsim.training_run import TrainingMaterial, training_inputs
+from imcsim.training_run import TrainingMaterial
 from workloads import LoweredNetwork, Network, accuracy, float_outputs
 
 
@@ -35,13 +35,12 @@ class InferenceMaterial:
         config, network = request.config, request.network
         if not request.has_values:
             network.load_parameters()  # which says what to do
-        data = request.data
-        inputs = run_inputs(network, config.images, config.seed, data)
+        inputs = request.inputs()
         known = KnownNetwork(
             network,
             lowered,
             inputs.calibration,
-            lambda: composing_data(network, data),
+            lambda: composing_data(network, request.data),
             request.trace.composition,
         )
         numbers = request.machine.numbers(known)
@@ -84,5 +83,5 @@ def material_of(request: RunRequest, lowered: LoweredNetwork) -> InferenceMateri
             run_inputs(network, config.images, config.seed, config.data)
         return None
     if rule is not None:
-        return TrainingMaterial.of(network, rule, training_inputs(network, config.images, request.data))
+        return TrainingMaterial.of(network, rule, request.inputs())
     return InferenceMaterial.of(request, lowered)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from arch.machine import Machine
+from imcsim.inputs import RunInputs, run_inputs
 from imcsim.plugins import load_plugins
 from imcsim.resolve import (
     ResolvedMachine,
@@ -19,6 +20,7 @@ from imcsim.resolve import (
     resolve_workload,
 )
 from imcsim.run_config import RunConfig, RunFile, check_together, read_run_file
+from imcsim.training_run import check_training, training_inputs
 from simcore import ConfigError
 from traces import Trace
 from workloads import Dataset, Network
@@ -59,6 +61,8 @@ class RunRequest:
     def check_abilities(self) -> None:
         """Raise ConfigError for what the machine cannot do in any run."""
         config, machine = self.config, self.machine
+        if machine.training is not None:
+            check_training(config, machine)
         if config.values == "device" and not machine.device_values:
             raise ConfigError(
                 f"values must be ideal or off on {config.machine_name}, which models no devices, got device"
@@ -72,6 +76,16 @@ class RunRequest:
                 f"{config.machine_name} has all images from the start, but {self.name} tells when "
                 "they arrive; let all requests have cycle 0"
             )
+
+    def inputs(self) -> RunInputs:
+        """Return the images of a run with values, those with labels to train on where the machine does.
+
+        raises : FileError for a bad file, WorkloadError for images that are too few, unfit or without labels
+        """
+        config, network = self.config, self.network
+        if self.machine.training is not None:
+            return training_inputs(network, config.images, self.data)
+        return run_inputs(network, config.images, config.seed, self.data)
 
 
 def resolve_request(

@@ -19,7 +19,7 @@ from imcsim.run_folder import RunFolder
 from imcsim.run_material import material_of
 from imcsim.run_record import empty_summary, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
-from imcsim.training_run import TrainingMaterial, check_training, training_summary
+from imcsim.training_run import TrainingMaterial, training_summary
 from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
 from workloads import LoweredNetwork, Network, lower
@@ -184,8 +184,6 @@ class _Job:
     def _simulated(self) -> Run:
         config, machine = self.request.config, self.request.machine
         self.request.check_abilities()
-        if machine.training is not None:
-            check_training(config, machine)
         placed = machine.map(self.lowered)
         self.macs = self.summary["macs"] = placed.macs
         material = material_of(self.request, self.lowered)

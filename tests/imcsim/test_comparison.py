@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from math import prod
+from math import fsum, prod
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from matplotlib.image import imread
 import imcsim
 from arch.machines.isaac import Budgets, Isaac, IsaacConfig
 from imcsim.comparison import COMPARED, Comparison, Figures, Row
-from imcsim.comparison_modes import MODES
-from simcore import ConfigError, Progress
+from imcsim.comparison_modes import MODES, copies_that_fit
+from simcore import ConfigError, Progress, SimError
 from tests.imcsim.command_bench import command, printed, refusal
 from workloads import Input, Linear, LocalResponseNorm, Network
 
@@ -38,7 +38,7 @@ def figures(workload: str, arch: str, **options: Any) -> Figures:
     return found
 
 
-@pytest.mark.parametrize("arch", ["dataflow", "isaac"])
+@pytest.mark.parametrize("arch", ["dataflow", "isaac", "pipelayer", "rapidnn"])
 @pytest.mark.parametrize("images", [1, 2, 3])
 def test_one_machine_per_network_is_the_plain_run(arch: str, images: int) -> None:
     found, s = figures("digits-cnn", arch, images=images), run_of("digits-cnn", arch, images)
@@ -100,35 +100,72 @@ def test_ratios_are_quotients_and_their_means_geometric() -> None:
     assert set(c.geometric_mean("isaac").values()) == {1}
 
 
-@given(areas=st.dictionaries(st.sampled_from("abcdef"), st.floats(0.01, 1e5), min_size=1))
-def test_copies_of_equal_area_fill_the_largest_ones_and_no_more(areas: dict[str, float]) -> None:
-    copies, largest = MODES["equal-area"].copies(areas), max(areas.values())
-    for name, area in areas.items():
+@given(amounts=st.dictionaries(st.sampled_from("abcdef"), st.floats(0.01, 1e5), min_size=1))
+def test_copies_fill_the_largest_amount_and_no_more(amounts: dict[str, float]) -> None:
+    copies, largest = copies_that_fit(amounts), max(amounts.values())
+    for name, amount in amounts.items():
         assert copies[name] >= 1
-        assert copies[name] * area <= largest * (1 + 1e-9)
-        assert (copies[name] + 1) * area > largest * (1 - 1e-9)
-    assert set(MODES["per-network"].copies(areas).values()) == {1}
+        assert copies[name] * amount <= largest * (1 + 1e-8)
+        assert (copies[name] + 1) * amount > largest * (1 - 1e-8)
 
 
-def test_copies_share_the_images_and_add_up_otherwise() -> None:
-    alone, equal = (
-        imcsim.compare(["digits-cnn"], ["isaac", "dataflow"], mode=mode)
-        for mode in ("per-network", "equal-area")
-    )
-    one, many = alone.row("digits-cnn", "dataflow").figures, equal.row("digits-cnn", "dataflow").figures
-    largest = alone.row("digits-cnn", "isaac").figures
-    assert equal.row("digits-cnn", "isaac").figures == largest
+@given(amount=st.floats(1e-6, 1e6), copies=st.integers(1, 10**6), terms=st.booleans())
+def test_what_fits_exactly_fits(amount: float, copies: int, terms: bool) -> None:
+    largest = amount * copies if terms else fsum([amount / 3] * 3) * copies
+    assert copies_that_fit({"one": amount, "many": largest}) == {"one": copies, "many": 1}
+
+
+def test_any_number_of_what_takes_nothing_would_fit_so_there_is_one() -> None:
+    assert copies_that_fit({"free": 0.0, "other": 3.0}) == {"free": 1, "other": 1}
+    assert copies_that_fit({}) == {}
+
+
+def test_fifteen_chips_have_room_for_fifteen_copies_of_one(tmp_path: Path) -> None:
+    for chips in (1, 15):
+        (tmp_path / f"p{chips}.yaml").write_text(f"extends: pipelayer\nchips: {chips}\n")
+    c = imcsim.compare(["digits-mlp"], [tmp_path / "p15.yaml", tmp_path / "p1.yaml"], mode="equal-area")
+    one = c.row("digits-mlp", "p1").figures
     assert one is not None
-    assert many is not None
-    assert largest is not None
-    n = many.copies
-    assert n == int(largest.area_mm2 // one.area_mm2) > 1
-    for name in ("chips", "throughput_per_s", "power_w", "area_mm2", "tops", "peak_tops"):
-        assert getattr(many, name) == pytest.approx(n * getattr(one, name))
-    same = ("latency_s", "energy_j", "tops_per_w", "tops_per_mm2", "utilisation", "cycles", "interval_cycles")
-    for name in same:
-        assert getattr(many, name) == getattr(one, name)
-    assert many.time_s == pytest.approx(one.time_s / n)
+    assert (one.copies, one.chips) == (15, 15)
+
+
+@pytest.mark.parametrize(("mode", "equal"), [("equal-area", "area_mm2"), ("equal-power", "power_w")])
+def test_copies_share_the_images_and_add_up_otherwise(mode: str, equal: str) -> None:
+    machines = ["isaac", "dataflow", "pipelayer"]
+    alone, c = (imcsim.compare(["digits-cnn"], machines, mode=m) for m in ("per-network", mode))
+    each = {machine: alone.row("digits-cnn", machine).figures for machine in machines}
+    largest = max(getattr(figures, equal) for figures in each.values())
+    found = []
+    for machine, one in each.items():
+        many = c.row("digits-cnn", machine).figures
+        assert one is not None
+        assert many is not None
+        n = many.copies
+        found.append(n)
+        assert n == int(largest // getattr(one, equal))
+        for name in ("chips", "throughput_per_s", "power_w", "area_mm2", "tops", "peak_tops"):
+            assert getattr(many, name) == pytest.approx(n * getattr(one, name))
+        same = (
+            "latency_s",
+            "energy_j",
+            "tops_per_w",
+            "tops_per_mm2",
+            "utilisation",
+            "cycles",
+            "interval_cycles",
+        )
+        for name in same:
+            assert getattr(many, name) == getattr(one, name)
+        assert many.time_s == pytest.approx(one.time_s / n)
+    assert min(found) == 1 < max(found)
+
+
+def test_at_equal_power_throughput_is_that_for_power_less_what_rounding_leaves() -> None:
+    c = imcsim.compare(["digits-mlp"], ["isaac", "dataflow"], mode="equal-power")
+    ratios = c.ratios(c.row("digits-mlp", "dataflow"))
+    assert ratios["tops"] == pytest.approx(ratios["tops_per_w"] * ratios["power_w"])  # type: ignore[operator]
+    copies = c.row("digits-mlp", "dataflow").figures.copies  # type: ignore[union-attr]
+    assert 1 - 1 / copies < ratios["power_w"] <= 1 + 1e-9  # type: ignore[operator]
 
 
 def test_whole_chips_are_as_many_as_a_network_needs() -> None:
@@ -153,11 +190,16 @@ def test_what_one_chip_does_not_hold_is_a_row_that_says_so() -> None:
     assert "1 of 2" in text
 
 
-def test_a_machine_made_in_python_has_one_chip_in_equal_chip() -> None:
+class Renamed(Isaac):
+    """A user's own machine."""
+
+
+@pytest.mark.parametrize("cls", [Isaac, Renamed])
+def test_a_machine_made_in_python_has_one_chip_in_equal_chip(cls: type[Isaac]) -> None:
     config = IsaacConfig(tiles=2, chips=3)
-    several = imcsim.compare(["digits-cnn"], [Isaac(config, "mine")])
+    several = imcsim.compare(["digits-cnn"], [cls(config, "mine")])
     assert several.row("digits-cnn", "mine").figures.chips == 3  # type: ignore[union-attr]
-    single = imcsim.compare(["digits-cnn"], [Isaac(config, "mine")], mode="equal-chip")
+    single = imcsim.compare(["digits-cnn"], [cls(config, "mine")], mode="equal-chip")
     assert single.row("digits-cnn", "mine").reason is not None
 
 
@@ -247,6 +289,94 @@ def test_machines_take_their_own_settings_and_files(tmp_path: Path) -> None:
     assert ratios["power_w"] < 0.1  # type: ignore[operator]
 
 
+def test_arch_may_be_given_again_and_again() -> None:
+    once = printed("compare", "digits-mlp", "--arch", "isaac,dataflow,pipelayer")
+    assert printed("compare", "digits-mlp", "--arch", "isaac", "--arch", "dataflow, pipelayer") == once
+    assert once["machines"] == ["isaac", "dataflow", "pipelayer"]
+
+
+TRAINED = ("--arch", "pipelayer", "--set", "pipelayer:mode=training")
+
+
+def test_machines_that_train_are_compared_with_one_another(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text("extends: pipelayer\nmode: training\ntraining: {batch: 2}\n")
+    words = ("compare", "digits-mlp", "--arch", file, *TRAINED, "--images", "4")
+    found = printed(*words)
+    jsonschema.validate(found, json.loads(SCHEMA.read_text()))
+    assert found["training"] is True
+    assert [row["machine"] for row in found["rows"]] == ["small", "pipelayer"]
+    settings = {"small": ["training.batch=2"], "pipelayer": []}
+    for row in found["rows"]:
+        s = run_of("digits-mlp", "pipelayer", 4, ["mode=training", *settings[row["machine"]]])
+        same = ("throughput_per_s", "tops", "cycles", "fingerprint")
+        assert {name: row[name] for name in same} == {name: s[name] for name in same}
+    text = command(*words).stdout
+    assert "training on 4 images a run, values off" in text
+    assert printed("compare", "digits-mlp", "--arch", "pipelayer")["training"] is False
+
+
+def test_with_values_all_that_was_trained_equals_the_reference() -> None:
+    found = printed("compare", "digits-mlp", *TRAINED, "--values", "ideal")
+    s = imcsim.run("digits-mlp", "pipelayer", images=2, settings=["mode=training"], record=False).summary
+    assert found["rows"][0]["fingerprint"] == s["fingerprint"]
+
+
+def test_a_network_that_cannot_be_trained_is_a_row_that_says_so() -> None:
+    for values in ("off", "ideal"):
+        found = printed("compare", "digits-mlp", "digits-cnn", "resnet18", *TRAINED, "--values", values)
+        assert [row["fits"] for row in found["rows"]] == [True, False, False]
+        assert found["rows"][1]["reason"].startswith("digits-cnn.conv1-norm is a BatchNorm")
+
+
+@pytest.fixture
+def no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every run fail as soon as it begins."""
+
+    def begun(*request: object) -> None:
+        raise AssertionError("a run was begun")
+
+    monkeypatch.setattr("imcsim.comparison.simulate_request", begun)
+
+
+@pytest.mark.usefixtures("no_run")
+@pytest.mark.parametrize("mode", ["per-network", "equal-chip"])
+def test_training_is_not_compared_with_inference(tmp_path: Path, mode: str) -> None:
+    file = tmp_path / "trainer.yaml"
+    file.write_text("extends: pipelayer\nmode: training\n")
+    words = ("compare", "digits-mlp", "--arch", f"isaac,{file},pipelayer", "--mode", mode)
+    assert refusal(*words) == (
+        "machines must all train, or all infer, as an image is other work in each, but trainer trains where "
+        "isaac and pipelayer infer; leave out some, or set the mode of trainer"
+    )
+
+
+@pytest.mark.usefixtures("no_run")
+@pytest.mark.parametrize(
+    ("workloads", "options", "message"),
+    [
+        (["digits-mlp"], {"values": "device"}, "values must be ideal or off where pipelayer trains"),
+        (["digits-mlp", "mnist-mlp"], {"values": "ideal"}, "mnist-mlp brings none"),
+        (["digits-mlp"], {"values": "ideal", "images": 1438}, "digits-train holds 1437 images"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused_before_the_first_run(
+    workloads: list[str], options: dict[str, Any], message: str
+) -> None:
+    settings = {"pipelayer": ["mode=training"]}
+    with pytest.raises(SimError, match=message):
+        imcsim.compare(workloads, ["pipelayer"], settings=settings, **options)
+
+
+@pytest.mark.usefixtures("no_run")
+def test_what_values_cannot_be_computed_on_is_refused_before_the_first_run() -> None:
+    with pytest.raises(SimError, match="digits holds 360 images, got --images 361"):
+        imcsim.compare(["mnist-mlp", "digits-mlp"], ["pipelayer"], values="ideal", images=361)
+    bare = Network("bare", [Input(name="x", shape=(4, 1, 1)), Linear(name="fc", out_features=2)])
+    with pytest.raises(SimError, match="bare is structure only"):
+        imcsim.compare(["digits-mlp", bare], ["pipelayer"], values="ideal")
+
+
 def test_a_comparison_of_hand_made_rows_has_no_ratio_to_nothing() -> None:
     c = Comparison("per-network", 1, "off", ("w",), ("a",), (Row("w", "a", reason="too large"),))
     assert set(c.ratios(c.rows[0]).values()) == {None}
@@ -266,6 +396,10 @@ COMPARE = ("compare", "digits-mlp", *BOTH)
         ),
         (
             ["compare", "digits-mlp", "--arch", "isaac,isaac"],
+            "machine 'isaac' is given twice; leave one out, or give it another name",
+        ),
+        (
+            [*COMPARE, "--arch", "isaac"],
             "machine 'isaac' is given twice; leave one out, or give it another name",
         ),
         (

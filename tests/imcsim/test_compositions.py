@@ -9,7 +9,7 @@ import pytest
 
 import imcsim
 from imcsim.composed_workload import compose_workload
-from simcore import ConfigError, FileError
+from simcore import ConfigError, FileError, WorkloadError
 from traces import read_composition
 from workloads import datasets
 from workloads.composition import ComposedReference
@@ -79,3 +79,17 @@ def test_data_of_a_run_do_not_change_what_a_network_is_composed_with(tmp_path: P
     summary = imcsim.run("digits-mlp", "rapidnn", images=10, data=tmp_path / "some.npz").summary
     own = imcsim.run("digits-mlp", "rapidnn", images=10).summary
     assert summary["fingerprint"] == own["fingerprint"]
+
+
+def test_machines_that_need_weights_are_not_compared_on_tables(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(*request: object) -> None:
+        raise AssertionError("a run was begun")
+
+    monkeypatch.setattr("imcsim.comparison.simulate_request", begun)
+    with pytest.raises(WorkloadError, match="is structure only"):
+        imcsim.compare([file], ["rapidnn", "isaac"], values="ideal")
+    monkeypatch.undo()
+    found = imcsim.compare([file], ["rapidnn"], values="ideal").rows[0]
+    assert found.fingerprint == imcsim.run(file, "rapidnn", images=2).summary["fingerprint"]

@@ -40,10 +40,6 @@ class Rapidnn(Machine):
         config = self.config
         return (config.weight_codes - 1).bit_length(), (config.input_codes - 1).bit_length()
 
-    def on_one_chip(self) -> Self:
-        """Return the same machine with a single chip."""
-        return type(self)(self.config.model_copy(update={"chips": 1}), self.name)
-
     def numbers(self, known: KnownNetwork) -> Numbers:
         """Return a network as tables: those it was composed to, or those it is composed to now."""
         return ComposedNumbers(known, self.config)

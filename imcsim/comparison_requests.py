@@ -1,0 +1,142 @@
+"""What is compared: workloads, machines as large as a mode has them; what is refused before the first run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from arch.machine import Machine
+from imcsim.comparison_modes import mode_called
+from imcsim.machine_files import parse_setting
+from imcsim.resolve import Setting, is_run_file, machine_name, resolve_machine
+from imcsim.run_request import RunRequest, resolve_request
+from simcore import ConfigError, InvalidConfigError, UnknownNameError, WorkloadError
+from simcore.registry import near_miss
+from workloads import Network, lower
+from workloads.training import trained_stages
+
+
+def settings_by_machine(texts: Sequence[str]) -> dict[str, list[Setting]]:
+    """Return settings such as "isaac:tile.bus_bits=64" by machine; ConfigError if one is not written so."""
+    settings: dict[str, list[Setting]] = {}
+    for text in texts:
+        machine, colon, setting = text.partition(":")
+        if not colon or "=" in machine or not machine.strip():
+            raise ConfigError(f"--set must be MACHINE:path=value, as in isaac:tile.bus_bits=64, got {text!r}")
+        settings.setdefault(machine.strip(), []).append(setting)
+    return settings
+
+
+def machines_of_mode(
+    arch: Sequence[str | Path | Machine], settings: Mapping[str, Sequence[Setting]], mode: str
+) -> list[Machine]:
+    """Return the machines with their settings applied, as large as the mode has them."""
+    size, machines = mode_called(mode), []
+    for each in arch:
+        name = each.name if isinstance(each, Machine) else machine_name(each)
+        own = settings.get(name, ())
+        try:
+            given = resolve_machine(each, own)
+        except InvalidConfigError as error:
+            problems = (
+                replace(p, path=f"{name}:{p.path}") if p.source == "--set" else p for p in error.problems
+            )
+            raise InvalidConfigError(tuple(problems), error.where) from None
+        given.machine.name = given.name
+        machines.append(size.sized(given.machine))
+        for path in (parse_setting(s)[0] if isinstance(s, str) else s[0] for s in own):
+            if (fixed := _at(machines[-1], path)) != _at(given.machine, path):
+                raise ConfigError(
+                    f"--set {name}:{path} - is {fixed} in mode {mode}; leave it out, or choose another mode"
+                )
+    names = [machine.name for machine in machines]
+    for name in settings:
+        if name not in names:
+            raise UnknownNameError(f"--set {name}: is for no machine of these; {near_miss(name, names)}")
+    _insist_on_one_each(names, "machine")
+    return machines
+
+
+def compared_requests(
+    workloads: Sequence[str | Path | Network], machines: Sequence[Machine], changes: Mapping[str, Any]
+) -> list[list[RunRequest]]:
+    """Return a list for each workload, of its requests to all machines.
+
+    changes : of every run, by the names of `RunConfig`
+    raises : SimError for names, abilities, data and weights; not for networks that machines cannot take
+    """
+    _insist_on_one_mode(machines)
+    for workload in workloads:
+        if is_run_file(workload):
+            raise ConfigError(f"{workload} is of a run; name the workload, and the machine with --arch")
+    requests = [
+        [resolve_request(workload, machine, (), changes) for machine in machines] for workload in workloads
+    ]
+    _insist_on_one_each([each[0].name for each in requests], "workload")
+    for request in chain(*requests):
+        request.check_abilities()
+    for each in requests:
+        if each[0].config.values != "off":
+            _check_values(each)
+    return requests
+
+
+def _at(machine: Machine, path: str) -> object:
+    """Return a machine's parameter."""
+    value: Any = machine.config.canonical()
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _insist_on_one_mode(machines: Sequence[Machine]) -> None:
+    """Raise ConfigError if some machines train and some do not."""
+    train, infer = (
+        [machine.name for machine in machines if (machine.training is not None) == trains]
+        for trains in (True, False)
+    )
+    if train and infer:
+        one, other = ("s" if len(names) == 1 else "" for names in (train, infer))
+        raise ConfigError(
+            "machines must all train, or all infer, as an image is other work in each, but "
+            f"{_and(train)} train{one} where {_and(infer)} infer{other}; leave out some, or set the mode of "
+            f"{_and(train)}"
+        )
+
+
+def _and(names: Sequence[str]) -> str:
+    """Return names in one phrase."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _check_values(requests: Sequence[RunRequest]) -> None:
+    """Raise SimError if a workload has no data to compute values on, or a machine no weights of it."""
+    first, network = requests[0], requests[0].network
+    if untrainable(first) is None:
+        first.inputs()
+        known = all(request.has_values for request in requests)
+        if first.machine.training is None and (network.has_parameters or not known):
+            network.load_parameters()  # which checks them, or says what to do
+
+
+def untrainable(request: RunRequest) -> str | None:
+    """Return why a machine that trains cannot train a network."""
+    if request.machine.training is not None:
+        try:
+            trained_stages(lower(request.network))
+        except WorkloadError as error:
+            return str(error)
+    return None
+
+
+def _insist_on_one_each(names: Sequence[str], what: str) -> None:
+    """Raise ConfigError without names, or with one that is there twice."""
+    if not names:
+        raise ConfigError(f"no {what} is given; name at least one")
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{what} {name!r} is given twice; leave one out, or give it another name")
