@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from workloads.layers import Conv2d, Linear
 from workloads.lowering import lower
 from workloads.network import Network
 from workloads.training.chain import TrainedStage, trained_stages
@@ -92,7 +91,6 @@ class TrainingPlan:
     """A network ready to be trained.
 
     start : weights of each stage, (rows + 1, cols) int64 codes
-    biased : whether each stage has biases; without, the row of biases stays zero
     """
 
     network: Network
@@ -100,7 +98,6 @@ class TrainingPlan:
     rule: TrainingRule
     numbers: tuple[StageNumbers, ...]
     start: tuple[Codes, ...]
-    biased: tuple[bool, ...]
 
     def input_codes(self, inputs: NDArray[Any]) -> Codes:
         """Return images as codes."""
@@ -159,13 +156,7 @@ def plan_training(
         for i in range(len(stages))
     )
     start = tuple(codes_of(w, own.weights) for w, own in zip(weights, numbers, strict=True))
-    biased = tuple(_has_bias(network, stage) for stage in stages)
-    return TrainingPlan(network, stages, rule, numbers, start, biased)
-
-
-def _has_bias(network: Network, stage: TrainedStage) -> bool:
-    layer = network.layers[stage.name]
-    return isinstance(layer, Conv2d | Linear) and layer.bias
+    return TrainingPlan(network, stages, rule, numbers, start)
 
 
 def _start_weights(network: str, stage: TrainedStage, seed: int) -> NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """Training on PipeLayer: the published formulas, memory, values, costs, and what a run must not depend on."""
 
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import pytest
@@ -91,8 +93,11 @@ def test_any_chain_keeps_the_formulas_and_equals_the_reference(
     run = subject.run(images, values, shuffle=data.draw(st.integers(0, 99)))
     assert equals_reference(run, values)
     pipelined = machine["pipeline"] == "layers"
-    levels, update = subject.placed.levels, subject.placed.update_beats
-    assert report_of(run).beats == beats_of(images, batch, levels, pipelined=pipelined, update=update)
+    levels = subject.placed.levels
+    assert report_of(run).beats == sum(
+        beats_of(b, levels, pipelined=pipelined, update=subject.placed.update_beats(b))
+        for b in (min(batch, images - start) for start in range(0, images, batch))
+    )
     assert run.macs == subject.placed.macs * images
     for number, (most, room) in enumerate(report_of(run).held.values(), start=1):
         assert room == buffers_of(number, levels)
@@ -107,6 +112,46 @@ def test_a_last_batch_of_fewer_images_takes_fewer_beats() -> None:
 
 
 # -- memory --------------------------------------------------------------------------------------------------
+
+
+def test_a_map_lists_errors_and_gradients_and_counts_the_subarrays_of_all() -> None:
+    placed = training_bench(networks["digits-mlp"](), batch=4).placed
+    buffers = {row.stage: row.buffers for row in placed.rows}
+    assert buffers["fc2"] == (("fc1", 5, 5 * 64 * 2),)  # 2(L - l) + 1 images
+    assert buffers["fc2.gradient"] == (("fc3.error", 1, 32 * 2), ("fc2.gradient", 4 * 65, 4 * 65 * 32 * 2))
+    assert buffers["fc3.gradient"] == (("output error", 1, 10 * 2), ("fc3.gradient", 4 * 33, 4 * 33 * 10 * 2))
+    # rows of 32 values, all of a step in subarrays of their own; one step but for errors' 64 and 32 values
+    activations = 5 * 2 + 3 * 1 + 1 * 1
+    errors = 2 + 1 + 1
+    gradients = 4 * (-(-65 * 64 // 32) + -(-65 * 32 // 32) + -(-33 * 10 // 32))
+    assert placed.resources["memory subarray"] == activations + errors + gradients
+
+
+def test_gradients_of_vgg16_take_more_subarrays_than_its_chips_have_arrays() -> None:
+    placed = training_bench(networks["vgg16"](), batch=64).placed
+    of_batch = sum(stage.weights for stage in placed.trained) * 64
+    assert placed.resources["memory subarray"] > of_batch // (32 * 128) > 10 * placed.resources["array"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(chains(), pipelayer_settings())
+def test_arrays_of_a_map_are_those_of_its_rows_and_blocks(network: Network, machine: dict[str, Any]) -> None:
+    placed = training_bench(network, machine).placed
+    assert placed.resources["array"] == sum(row.arrays for row in placed.rows)
+    assert placed.resources["array"] == 8 * placed.resources["block"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(chains(), pipelayer_settings(), st.integers(1, 9), st.integers(1, 3))
+def test_the_map_tells_how_far_apart_images_are_in_whole_batches(
+    network: Network, machine: dict[str, Any], batch: int, count: int
+) -> None:
+    subject = training_bench(network, machine, batch=batch)
+    outcome = subject.run(batch * count).outcome
+    assert subject.placed.interval is not None
+    assert subject.placed.interval.cycles == ceil(
+        Fraction(outcome.makespan, batch * count * outcome.reference.ticks)
+    )
 
 
 def test_layers_hold_as_many_images_as_the_published_count_and_use_all_of_them() -> None:
@@ -168,13 +213,41 @@ def test_energy_of_a_layer_includes_its_updates_which_show_as_programming() -> N
 def test_rows_written_one_by_one_take_an_update_as_many_beats_as_they_need() -> None:
     subject = training_bench(networks["digits-mlp"](), batch=4, rows_written=1)
     update = 16 * SLOT + 65 * 4 * WRITE
-    assert subject.placed.update_beats == -(-update // subject.placed.beat)
-    assert report_of(subject.run(8)).beats == 2 * (2 * 3 + 4 + subject.placed.update_beats)
+    beats = -(-update // subject.placed.beat)
+    assert report_of(subject.run(8)).beats == 2 * (2 * 3 + 4 + beats)
+    assert report_of(subject.run(8)).update_beats == beats
 
 
-def test_gradients_of_a_large_batch_are_added_up_in_several_reads() -> None:
-    small, large = (training_bench(layers(1), batch=batch).placed for batch in (128, 129))
-    assert (small.update_read, large.update_read) == (16 * SLOT, 2 * 16 * SLOT)
+@pytest.mark.parametrize(
+    ("images", "batch", "beats"),
+    [
+        (4, 1000, 2 * 3 + 4 + 1),  # as published, for the images there are
+        (128, 128, 2 * 3 + 128 + 1),
+        (129, 129, 2 * 3 + 129 + 2),  # more images than an array has rows take another product
+        (257, 1000, 2 * 3 + 257 + 3),
+        (133, 129, 2 * 3 + 129 + 2 + 2 * 3 + 4 + 1),  # the last batch has four
+    ],
+)
+def test_gradients_are_added_up_by_as_many_products_as_the_images_of_the_batch_need(
+    images: int, batch: int, beats: int
+) -> None:
+    run = training_bench(layers(3), batch=batch).run(images)
+    assert report_of(run).beats == beats
+    several = -(-min(images, batch) // 128)
+    accounts = {account.path: account.ticks for account in run.outcome.accounts}
+    if images <= batch:
+        assert accounts["update[fc1]"]["busy:read"] == several * 16 * SLOT
+    assert report_of(run).update_beats == several
+
+
+def test_a_layer_without_biases_costs_no_row_of_them() -> None:
+    """4 images through a layer of 64 x 10: rows of 32 gradients, and a weight's 4 cells."""
+    for biased, rows in ((True, 65), (False, 64)):
+        layer = Linear(name="fc", out_features=10, bias=biased)
+        actions = training_bench(chain(layer), batch=4).run(4).outcome.energy.actions
+        assert actions["gradient[fc].memory"]["cell write"] == 4 * rows * 10 * 4
+        assert actions["update[fc]"]["cell write"] == 4 * rows * 10
+        assert actions["update[fc]"]["row slot"] == (4 * -(-rows * 10 // 32) + 64 * 8) * 16
 
 
 # -- what a run must not depend on ---------------------------------------------------------------------------

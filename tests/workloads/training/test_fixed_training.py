@@ -118,7 +118,7 @@ def float_training(plan: TrainingPlan, inputs: np.ndarray, labels: np.ndarray) -
         for i in reversed(range(len(weights))):
             error = error_before_stage_ends(plan.stages[i], maps[i], error)
             gradient = gradient_sums(plan.stages[i], read[i], error, 1.0).mean(axis=0)
-            if not plan.biased[i]:
+            if not plan.stages[i].matrix.biased:
                 gradient[-1] = 0.0
             error = input_error_sums(plan.stages[i], error, weights[i])
             weights[i] = weights[i] - 2.0**-plan.rule.learning_rate_shift * gradient
