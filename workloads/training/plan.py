@@ -122,7 +122,8 @@ def plan_training(
     """Return start weights and binary points.
 
     inputs : (images, C, H, W) real numbers to train on
-    raises : WorkloadError for a network that cannot be trained, or labels that it has no output for
+    raises : WorkloadError for a network that cannot be trained, labels that it has no output for, or numbers
+        so large that 16 bits do not reach their point
 
     The start weights are drawn about zero with variance 2 / rows (He et al., ICCV 2015), biases are zero.
     They train the first batch once in real numbers. The binary point of a tensor then leaves `headroom_bits`
@@ -138,10 +139,14 @@ def plan_training(
     first = slice(0, rule.batch)
     seen = _magnitudes(stages, weights, rule, inputs[first].astype(np.float64), labels[first])
 
-    def fraction(what: str, stage: int) -> int:
-        return fraction_for(seen[what][stage], rule.headroom_bits)
+    largest = float(np.abs(inputs).max())
 
-    points = [fraction_for(float(np.abs(inputs).max()), 0)]
+    def fraction(what: str, stage: int) -> int:
+        return _fraction(
+            f"{what} of {network.name}.{stages[stage].name}", seen[what][stage], rule.headroom_bits, largest
+        )
+
+    points = [_fraction(f"inputs of {network.name}", largest, 0, largest)]
     points += [fraction("outputs", stage) for stage in range(len(stages))]
     errors = [fraction("errors", stage) for stage in range(len(stages))]
     numbers = tuple(
@@ -157,6 +162,18 @@ def plan_training(
     )
     start = tuple(codes_of(w, own.weights) for w, own in zip(weights, numbers, strict=True))
     return TrainingPlan(network, stages, rule, numbers, start)
+
+
+def _fraction(what: str, magnitude: float, headroom_bits: int, largest_input: float) -> int:
+    """Return the fraction bits of a tensor, which has some or none: its last bit stands for 1 at most."""
+    if magnitude < math.inf and (fraction := fraction_for(magnitude, headroom_bits)) >= 0:
+        return fraction
+    room = f" with {headroom_bits} bits of headroom" if headroom_bits else ""
+    raise WorkloadError(
+        f"{what} reach {magnitude:.3g}, but 16 bits{room} hold less than "
+        f"{2 ** (15 - headroom_bits)}; scale the images, whose largest number is {largest_input:.3g}, to "
+        "about 1"
+    )
 
 
 def _start_weights(network: str, stage: TrainedStage, seed: int) -> NDArray[np.float64]:
