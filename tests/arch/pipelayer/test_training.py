@@ -4,6 +4,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from tests.arch.pipelayer.pipelayer_bench import SLOT, WRITE, pipelayer_settings
 from tests.arch.pipelayer.training_bench import equals_reference, report_of, training_bench
 from tests.workloads.training.chains import chain, digits_conv, mlp
 from workloads import Activation, Conv2d, Layer, Linear, MaxPool2d, Network, Window, networks
+from workloads.training import fixed_training
 
 
 def layers(levels: int) -> Network:
@@ -281,6 +283,24 @@ def test_weights_change_only_behind_a_batch() -> None:
         assert run.outputs is not None
         outputs.append(run.outputs.tolist())
     assert outputs[0] == outputs[1]
+
+
+def off_by_one(codes: np.ndarray) -> np.ndarray:
+    return codes + 1
+
+
+@pytest.mark.parametrize("loss", ["softmax", "squared"])
+@pytest.mark.parametrize("function", ["stored", "kept", "loss_error", "updated", "divided"])
+def test_an_error_in_any_step_of_the_reference_shows(
+    function: str, loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine has its own arithmetic, or outputs and weights would be equal and wrong."""
+    subject = training_bench(mlp([12, 10]), batch=4, loss=loss)
+    values = subject.values(8)
+    right = getattr(fixed_training, function)
+    assert equals_reference(subject.run(8, values), values)
+    monkeypatch.setattr(fixed_training, function, lambda *given: off_by_one(right(*given)))
+    assert not equals_reference(subject.run(8, values), values)
 
 
 # -- what fits, and what does not ----------------------------------------------------------------------------
