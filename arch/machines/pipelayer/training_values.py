@@ -2,8 +2,8 @@
 
 Memory has a place for each image that it holds and no more, so what is written too early, read too late or
 forgotten shows in the weights. All is done in double precision, which is exact here: 16 bit numbers would
-need 2**23 of them in a sum to leave its 53 bits, and a quotient of integers is not rounded onto a half, unless
-it is one, as long as the numerator has 52 bits at most. Of the reference there is nothing but start weights,
+need 2**23 of them in a sum to leave its 53 bits, and a quotient of integers is not rounded onto a half if it
+is none, as long as the numerator has 52 bits at most. Of the reference there is nothing but start weights,
 binary points, and what is in the table of exponentials.
 """
 
