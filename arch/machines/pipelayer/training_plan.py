@@ -92,7 +92,7 @@ class TrainingMap(PipeLayerMap):
         """Return the control cycles in which old weights are read behind a batch of so many images.
 
         In the time of a product gradients are added up, too: rows of memory, one for each image, are driven
-        with spikes of one weight. An array has no more rows than that, so more images take several products.
+        with spikes of one weight. Images beyond the rows of an array take another product.
         """
         return -(-images // self.config.array.rows) * self.config.product_ticks
 
