@@ -92,7 +92,7 @@ class TrainingReport:
     """What came of training.
 
     updates : tick in which each batch's update was done
-    beats : in which the run was done, by the machine's own count; those of one update
+    beats, update_beats : in which the run was done, by the machine's own count; those of the first update
     held : most images of each layer's results that lay in memory, and as many as there was room for, by layer
     weights : of each layer behind the last update, (rows + 1, cols) int64 codes; None in a run without values
     """
@@ -176,12 +176,16 @@ class PredictedInterval:
     than a step.
 
     steps : most products that one copy of the slowest layer does for an image
-    layer_cycles, input_cycles : time of those, and of an image's pixels to come in
+    layer_cycles, input_cycles : time that layers take from image to image, and an image's pixels to come in
+    beats, images : the former is that of so many beats for so many images, where a beat is the time of those
+        steps; more than one where an image waits for others
     """
 
     steps: int
     layer_cycles: int
     input_cycles: int
+    beats: int = 1
+    images: int = 1
 
     @property
     def cycles(self) -> int:

@@ -22,10 +22,12 @@ from workloads import LoweredNetwork
 class StreamMetrics:
     """Times and rates of the measured images: all but the first `warmup`.
 
-    interval : median gap between completions of measured images [cycle], None with a single one
+    interval : median gap between completions of measured images [cycle], None with a single one; in training,
+        where the machine drains and changes weights behind each batch, the window over its images
     latency : of the measured images [s], from the first pixel accepted to the last one out
     throughput : [1/s] 1/interval, with a single image 1/window
-    window : [s] from the completion of the last image of the warm-up, else the start, to the end
+    window : [s] from the completion of the last image of the warm-up, else the start, to the end; in training
+        from update to update
     measured : share of the images that is measured
     """
 
@@ -44,9 +46,14 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
     # an image whose outputs need none of its pixels may be done before it comes
     latencies = [max(c - a, 0) * tick for a, c in zip(run.accepted[warmup:], completed, strict=True)]
     gaps = [after - before for before, after in pairwise(completed)]
-    window = (run.outcome.makespan - (run.completed[warmup - 1] if warmup else 0)) * tick
+    begin, end = run.completed[warmup - 1] if warmup else 0, run.outcome.makespan
+    interval = median(gaps) if gaps else None
+    if run.training is not None:
+        updates = run.training.updates
+        begin, end = next(u for u in updates if u > begin) if warmup else 0, updates[-1]
+        interval = (end - begin) / len(completed)
     return StreamMetrics(
-        interval=whole(median(gaps) / clock.ticks) if gaps else None,
+        interval=None if interval is None else whole(interval / clock.ticks),
         latency={
             "first": latencies[0],
             "mean": fmean(latencies),
@@ -54,8 +61,8 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
             "p99": float(np.percentile(latencies, 99)),
             "max": max(latencies),
         },
-        throughput=1 / (median(gaps) * tick if gaps else window),
-        window=window,
+        throughput=1 / ((end - begin if interval is None else interval) * tick),
+        window=(end - begin) * tick,
         measured=len(completed) / len(run.completed),
     )
 

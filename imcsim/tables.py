@@ -132,6 +132,9 @@ def _plural(word: str) -> str:
 def _pace(interval: PredictedInterval) -> str:
     """Return how often images are taken."""
     steps = f"{interval.steps:,} step{'' if interval.steps == 1 else 's'}"
+    if interval.beats > 1:
+        images = f"{interval.images:,} image{'' if interval.images == 1 else 's'}"
+        steps = f"{interval.beats:,} beats of {steps} for {images}"
     layers = f"{interval.layer_cycles:,} cycles ({steps})"
     if interval.input_cycles <= interval.layer_cycles:
         return f"an image every {layers}"

@@ -34,6 +34,12 @@ def check_training(config: RunConfig, machine: Machine) -> None:
         )
     if config.fast_forward:
         raise ConfigError("fast_forward skips images, but training needs each; leave out --fast-forward")
+    rule = machine.training
+    if rule is not None and config.warmup % rule.batch:
+        raise ConfigError(
+            f"warmup must be of whole batches where {config.machine_name} trains, as rates are theirs, got "
+            f"{config.warmup} with batches of {rule.batch}; take a multiple"
+        )
 
 
 def training_inputs(network: Network, images: int, data: str | Dataset | None) -> RunInputs:
@@ -150,7 +156,7 @@ def training_summary(
         "batches": sum(1 for _ in batches(images, rule.batch)),
         "beats": report.beats,
         "update_beats": report.update_beats,
-        "images_per_s": images / run.outcome.seconds,
+        "images_per_s": images * reference.hz * reference.ticks / report.updates[-1],
         "update_cycles": [tick / reference.ticks for tick in report.updates],
         "images_held": {layer: {"most": most, "room": room} for layer, (most, room) in report.held.items()},
         **(

@@ -241,9 +241,11 @@ def _node(layer: Layer, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], s
     whole = Window(kernel=(height, width))
     match layer:
         case Conv2d():
-            return MatrixNode(**common, window=layer.window, groups=layer.groups, cols=layer.out_channels)
+            return MatrixNode(
+                **common, window=layer.window, groups=layer.groups, cols=layer.out_channels, biased=layer.bias
+            )
         case Linear():
-            return MatrixNode(**common, window=whole, groups=1, cols=layer.out_features)
+            return MatrixNode(**common, window=whole, groups=1, cols=layer.out_features, biased=layer.bias)
         case MaxPool2d():
             return MaxPoolNode(**common, window=layer.effective_window((height, width)))
         case AvgPool2d():

@@ -59,12 +59,14 @@ class MatrixNode(Node):
     """A weight matrix for each group, applied to every position of a window.
 
     cols : output channels over all groups
+    biased : whether there are biases besides
     norms : batch norms and other factors and offsets of channels, folded into the weights, in order
     """
 
     window: Window
     groups: int
     cols: int
+    biased: bool = False
     norms: tuple[Norm, ...] = ()
 
     @property

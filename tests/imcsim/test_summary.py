@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 import imcsim
-from arch.machine import MachineRun
+from arch.machine import MachineRun, TrainingReport
 from imcsim.metrics import rates, stream_metrics
 from simcore import AreaReport, EnergyReport, Outcome
 from simcore.clocks import clock as clock_of
@@ -172,6 +173,23 @@ def test_a_warmup_that_leaves_one_image_has_no_interval() -> None:
     stream = stream_metrics(machine_run(ACCEPTED, COMPLETED, MAKESPAN), warmup=3)
     assert stream.interval is None
     assert stream.throughput == pytest.approx(1 / float(40 * TICK))
+
+
+def test_rates_of_training_are_those_of_whole_batches_with_their_updates() -> None:
+    """Batches of two images, 40 ticks apart, that are updated in 20 ticks and then fill the pipeline anew."""
+    run = replace(
+        machine_run([0, 40, 160, 200], [100, 140, 260, 300], 320),
+        training=TrainingReport([160, 320], 16, 1, {}, None),
+    )
+    stream = stream_metrics(run, warmup=0)
+    assert stream.interval == 40  # 320 ticks, two a cycle, for four images
+    assert stream.throughput == pytest.approx(4 / float(320 * TICK))
+    assert rates(run, stream, macs=1)["power_w"]["mean"] == pytest.approx(6.0 / float(320 * TICK))
+    behind = stream_metrics(run, warmup=2)  # the first batch
+    assert behind.interval == 40
+    assert behind.window == pytest.approx(float(160 * TICK))
+    assert behind.throughput == pytest.approx(stream.throughput)
+    assert rates(run, behind, macs=1)["power_w"]["mean"] == pytest.approx(6.0 / float(320 * TICK))
 
 
 def test_rates_are_throughput_and_operations_per_joule_and_area() -> None:

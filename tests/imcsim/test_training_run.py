@@ -37,7 +37,10 @@ def test_over_twenty_batches_the_loss_halves_and_all_equals_the_reference(
     for which in ("accuracy", "unseen_accuracy"):
         assert training[which]["after"] > training[which]["before"] + 0.4
     assert training["images_held"]["fc1"] == {"most": 5, "room": 5}
-    assert training["images_per_s"] == pytest.approx(640 / summary["time_s"])
+    assert training["images_per_s"] * training["update_cycles"][-1] == pytest.approx(
+        640 * summary["clock_hz"]
+    )
+    assert summary["throughput_per_s"] == pytest.approx(training["images_per_s"])
     assert summary["accuracy"] == summary["golden_accuracy"]
     assert summary["macs"] == 2 * 64 * 64 + 3 * (64 * 32 + 32 * 10)
 
@@ -83,6 +86,22 @@ def test_without_values_there_are_beats_but_no_losses(tmp_path: Path) -> None:
     assert {training[name] for name in ("loss", "accuracy", "unseen_accuracy")} == {None}
     assert not (tmp_path / "run" / "weights.npz").exists()
     assert summary["outputs_match_golden"] is None
+
+
+@pytest.mark.parametrize("batch", [2, 8, 32])
+def test_throughput_and_what_follows_from_it_include_the_drain_and_the_update(batch: int) -> None:
+    options = ("--values", "off", "--images", "64", "--set", f"training.batch={batch}")
+    summary = printed(*TRAIN, *options)
+    seconds = summary["training"]["update_cycles"][-1] / summary["clock_hz"]
+    assert summary["throughput_per_s"] == pytest.approx(64 / seconds)
+    assert summary["training"]["images_per_s"] == pytest.approx(64 / seconds)
+    assert summary["initiation_interval_cycles"] == pytest.approx(seconds * summary["clock_hz"] / 64)
+    assert summary["tops"] == pytest.approx(2 * summary["macs"] * 64 / seconds / 1e12)
+    assert summary["utilisation"] == pytest.approx(summary["tops"] / summary["peak_tops"])
+    assert summary["power_w"]["mean"] == pytest.approx(summary["energy_j"]["total"] / seconds)
+    warm = printed(*TRAIN, *options, "--warmup", "32")
+    assert warm["throughput_per_s"] == pytest.approx(summary["throughput_per_s"])
+    assert warm["power_w"]["mean"] == pytest.approx(summary["power_w"]["mean"])
 
 
 def test_the_report_tells_losses_and_what_was_learned() -> None:
@@ -132,6 +151,7 @@ def test_what_cannot_be_trained_on_is_refused_with_a_remedy() -> None:
         (("--set", "weight_bits=8"), "mode training computes with 16"),
         (("--set", "training.batch=0"), "training.batch"),
         (("--values", "off", "--fast-forward"), "leave out --fast-forward"),
+        (("--images", "64", "--warmup", "33"), "got 33 with batches of 32; take a multiple"),
     ],
 )
 def test_options_that_do_not_go_with_training_are_refused(options: tuple[str, ...], told: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
 from simcore.errors import WorkloadError
 from workloads.layers import Shape
@@ -16,7 +15,7 @@ _TAKEN = "training takes a chain of Conv2d, Linear, ReLU and MaxPool2d"
 class TrainedStage:
     """A matrix with biases, the ReLU on it, and the max pools behind.
 
-    matrix : the node; its biases are weights of a further row, whose input is 1
+    matrix : the node; its biases are weights of a further row, whose input is 1; without any that stays zero
     pools : none, or those between it and the next matrix
     rectified : whether a ReLU follows; before or behind a max pool is the same
     """
@@ -34,6 +33,16 @@ class TrainedStage:
     def weights_shape(self) -> tuple[int, int]:
         """Rows, the one of the biases last, and columns."""
         return self.matrix.rows + 1, self.matrix.cols
+
+    @property
+    def trained_rows(self) -> int:
+        """Rows that are trained: that of the biases only if there are any."""
+        return self.matrix.rows + self.matrix.biased
+
+    @property
+    def weights(self) -> int:
+        """Trained numbers."""
+        return self.trained_rows * self.matrix.cols
 
     @property
     def in_shape(self) -> Shape:
@@ -94,11 +103,6 @@ def chain_macs(stages: tuple[TrainedStage, ...]) -> int:
     it reads.
     """
     return 3 * sum(stage.macs for stage in stages) - stages[0].macs
-
-
-def weight_count(stages: tuple[TrainedStage, ...]) -> int:
-    """Return the trained numbers, biases included."""
-    return sum(prod(stage.weights_shape) for stage in stages)
 
 
 def _stage(network: str, node: MatrixNode) -> TrainedStage:

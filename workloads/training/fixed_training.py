@@ -85,7 +85,7 @@ def updated(plan: TrainingPlan, stage: int, weights: Codes, gradients: Codes, im
     """Return weights minus the learning rate times the mean of gradients, whose sum over images is given."""
     shift = plan.numbers[stage].update_shift(plan.rule.learning_rate_shift)
     change = divided(gradients << max(-shift, 0), images << max(shift, 0))
-    if not plan.biased[stage]:
+    if not plan.stages[stage].matrix.biased:
         change[-1] = 0
     return kept(weights - change)
 

@@ -33,7 +33,7 @@ def output_error(
     outputs : (images, classes) codes
     loss : softmax: with cross entropy, the share of each class minus the label's 1; squared: output minus it
     table : `exponentials` of the outputs' fraction
-    fractions : of outputs and of errors
+    fractions : bits of outputs and of errors, none negative
     """
     own, target = fractions
     wanted = np.arange(outputs.shape[1]) == labels[:, None]

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from workloads.layers import Conv2d, Linear
 from workloads.lowering import lower
 from workloads.network import Network
 from workloads.training.chain import TrainedStage, trained_stages
@@ -92,7 +91,6 @@ class TrainingPlan:
     """A network ready to be trained.
 
     start : weights of each stage, (rows + 1, cols) int64 codes
-    biased : whether each stage has biases; without, the row of biases stays zero
     """
 
     network: Network
@@ -100,7 +98,6 @@ class TrainingPlan:
     rule: TrainingRule
     numbers: tuple[StageNumbers, ...]
     start: tuple[Codes, ...]
-    biased: tuple[bool, ...]
 
     def input_codes(self, inputs: NDArray[Any]) -> Codes:
         """Return images as codes."""
@@ -125,7 +122,8 @@ def plan_training(
     """Return start weights and binary points.
 
     inputs : (images, C, H, W) real numbers to train on
-    raises : WorkloadError for a network that cannot be trained, or labels that it has no output for
+    raises : WorkloadError for a network that cannot be trained, labels that it has no output for, or numbers
+        so large that 16 bits do not reach their point
 
     The start weights are drawn about zero with variance 2 / rows (He et al., ICCV 2015), biases are zero.
     They train the first batch once in real numbers. The binary point of a tensor then leaves `headroom_bits`
@@ -141,10 +139,14 @@ def plan_training(
     first = slice(0, rule.batch)
     seen = _magnitudes(stages, weights, rule, inputs[first].astype(np.float64), labels[first])
 
-    def fraction(what: str, stage: int) -> int:
-        return fraction_for(seen[what][stage], rule.headroom_bits)
+    largest = float(np.abs(inputs).max())
 
-    points = [fraction_for(float(np.abs(inputs).max()), 0)]
+    def fraction(what: str, stage: int) -> int:
+        return _fraction(
+            f"{what} of {network.name}.{stages[stage].name}", seen[what][stage], rule.headroom_bits, largest
+        )
+
+    points = [_fraction(f"inputs of {network.name}", largest, 0, largest)]
     points += [fraction("outputs", stage) for stage in range(len(stages))]
     errors = [fraction("errors", stage) for stage in range(len(stages))]
     numbers = tuple(
@@ -159,13 +161,19 @@ def plan_training(
         for i in range(len(stages))
     )
     start = tuple(codes_of(w, own.weights) for w, own in zip(weights, numbers, strict=True))
-    biased = tuple(_has_bias(network, stage) for stage in stages)
-    return TrainingPlan(network, stages, rule, numbers, start, biased)
+    return TrainingPlan(network, stages, rule, numbers, start)
 
 
-def _has_bias(network: Network, stage: TrainedStage) -> bool:
-    layer = network.layers[stage.name]
-    return isinstance(layer, Conv2d | Linear) and layer.bias
+def _fraction(what: str, magnitude: float, headroom_bits: int, largest_input: float) -> int:
+    """Return the fraction bits of a tensor, which has some or none: its last bit stands for 1 at most."""
+    if magnitude < math.inf and (fraction := fraction_for(magnitude, headroom_bits)) >= 0:
+        return fraction
+    room = f" with {headroom_bits} bits of headroom" if headroom_bits else ""
+    raise WorkloadError(
+        f"{what} reach {magnitude:.3g}, but 16 bits{room} hold less than "
+        f"{2 ** (15 - headroom_bits)}; scale the images, whose largest number is {largest_input:.3g}, to "
+        "about 1"
+    )
 
 
 def _start_weights(network: str, stage: TrainedStage, seed: int) -> NDArray[np.float64]:

@@ -108,9 +108,9 @@ class PipeLayerConfig(Config):
     """The whole machine."""
 
     read_ns: float = param(
-        READ_NS, gt=0, unit="ns", doc=f"a time slot of a read, and the reference cycle; {_READ}"
+        READ_NS, ge=1e-6, le=1e9, unit="ns", doc=f"a time slot of a read, and the reference cycle; {_READ}"
     )
-    write_ns: float = param(WRITE_NS, gt=0, unit="ns", doc=f"a spike that writes; {_READ}")
+    write_ns: float = param(WRITE_NS, ge=1e-6, le=1e9, unit="ns", doc=f"a spike that writes; {_READ}")
     detail: Detail = param(
         "group", unit="one of", doc="array: a process for each array; group: one for those of a layer"
     )
@@ -217,6 +217,20 @@ class PipeLayerConfig(Config):
             _ = self.encoding, self.streaming
         except ConfigError as error:
             raise ValueError(str(error)) from None
+        if max(self.product_ticks, self.write_ticks) > MOST_CYCLES:
+            raise ValueError(
+                f"has read_ns {self.read_ns} and write_ns {self.write_ns}, of whose greatest common "
+                f"divisor a product takes {self.product_ticks:,} and a write {self.write_ticks:,}, but "
+                f"{MOST_CYCLES:,} are the most; choose times of fewer digits, or fewer array.mvm_cycles"
+            )
+        if self.mode == "inference" and self.training != TrainingConfig():
+            given = self.training.model_dump()
+            usual = TrainingConfig().model_dump()
+            name = next(name for name, value in given.items() if value != usual[name])
+            raise ValueError(
+                f"has training.{name} {given[name]}, but mode inference, which has no use for it; set mode "
+                f"to training, or leave training.{name} out"
+            )
         if self.mode == "training" and (self.weight_bits, self.activation_bits) != (16, 16):
             raise ValueError(
                 f"has weight_bits {self.weight_bits} and activation_bits {self.activation_bits}, but mode "

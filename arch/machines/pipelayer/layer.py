@@ -33,8 +33,7 @@ class ArrayWork(Component):
         self.sequencer.lay_out(len(plan.sources))
         self.memory = self.add(MemorySubarrays, "memory", PartConfig())
         self.memory.write_ticks, self.memory.values = plan.write_ticks.tolist(), plan.values.tolist()
-        self.memory.writes_per_value = config.writes_per_value
-        self.memory.write_nj = config.memory.write_nj
+        self.memory.write_as(config)
         self.arrays = self._arrays()
         for arrays in self.arrays:
             self.connect(self.sequencer.step_out, arrays.window_in, depth=plan.steps)

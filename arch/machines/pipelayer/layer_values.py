@@ -26,6 +26,7 @@ class LayerValues:
     """Values of all layers, added one by one in their order.
 
     outputs : (images x pixels, channels) int32
+    readers : what takes each finished pixel of a stage over, by its name; those of layers that are added
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class LayerValues:
         self.run = RunValues(placed.stages, placed.network.input, values, parts)
         last = placed.stages[-1]
         self.outputs: NDArray[np.int32] = np.zeros((self.images * last.pixels, last.shape[0]), np.int32)
-        self._readers: dict[str, list[Work]] = {stage.name: [] for stage in placed.stages}
+        self.readers: dict[str, list[Work]] = {stage.name: [] for stage in placed.stages}
 
     def layer(self, plan: LayerPlan) -> Callable[[int, int], None]:
         """Return what computes one step, of (image, step)."""
@@ -69,12 +70,12 @@ class LayerValues:
         blocks = self._blocks(stage)
         work = self.run.add(stage, memories, 1, blocks, plan.copies)
         for operand, memory in zip(stage.operands, memories, strict=True):
-            if operand.source in self._readers:
-                self._readers[operand.source].append(memory.store)
+            if operand.source in self.readers:
+                self.readers[operand.source].append(memory.store)
             else:  # the inputs lie in main memory from the start
                 for pixel in range(self.images * operand.firing.pixels):
                     memory.store(pixel)
-        readers = self._readers[stage.name]
+        readers = self.readers[stage.name]
         if stage is self.placed.stages[-1]:
             readers.append(lambda pixel: self.outputs.__setitem__(pixel, work.output[0]))
         multiply: list[Work] = []

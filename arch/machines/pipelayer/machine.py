@@ -116,7 +116,7 @@ class PipeLayer(Machine):
             training=TrainingReport(
                 updates=chips.end.updates,
                 beats=chips.end.updates[-1] // placed.beat,
-                update_beats=placed.update_beats,
+                update_beats=placed.update_beats(chips.batches[0]),
                 held={layer.plan.name: (layer.memory.peak, max(layer.memory.held)) for layer in chips.layers},
                 weights=None if computed is None else computed.final_weights(),
             ),

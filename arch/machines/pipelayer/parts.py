@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from arch.machines.pipelayer.configuration import PipeLayerConfig
 from arch.tokens import Image, Sums, Window, images_of
 from simcore import Component, In, Operation, Out, Process, process
 from simcore.commands import DONE
@@ -85,16 +86,43 @@ class Sequencer(BeatComponent):
                     yield wait
 
 
-class MemorySubarrays(Component):
+class CellWriter(Component):
+    """A part that writes values into cells.
+
+    Energy: of the spikes that write a value.
+
+    writes_per_value, write_nj : spikes for a value, and energy of one
+    """
+
+    writes_per_value: int = 1
+    write_nj: float = 0.0
+
+    @property
+    def values_written(self) -> int:
+        """Values written so far."""
+        raise NotImplementedError
+
+    def write_as(self, config: PipeLayerConfig) -> None:
+        """Take over what it takes to write a value."""
+        self.writes_per_value, self.write_nj = config.writes_per_value, config.memory.write_nj
+
+    def actions(self) -> dict[str, int]:
+        """Add spikes that write."""
+        return {**super().actions(), "cell write": self.values_written * self.writes_per_value}
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of a spike that writes [J]."""
+        return {"cell write": self.write_nj * 1e-9}
+
+
+class MemorySubarrays(CellWriter):
     """Memory subarrays of one layer's results, of as many images as its readers need.
 
     Timing: a row of each subarray is written at a time; the results of a step take as many of these as there
     are rows for each subarray of an image. An image is complete with its last row.
-    Energy: of the spikes that write a value.
 
     write_ticks, values : of each step of an image: control cycles, and values written
     held : images held for each reader
-    writes_per_value, write_nj : spikes for a value, and energy of one
     compute : computes the values of a step, None in a run without values
     peak : most images held
     """
@@ -112,8 +140,6 @@ class MemorySubarrays(Component):
     held: Sequence[int] = ()
     released_in: Sequence[Any] = ()
     release_out: Any = None
-    writes_per_value: int = 1
-    write_nj: float = 0.0
     compute: Callable[[int, int], None] | None = None
     written: int = 0
     peak: int = 0
@@ -159,13 +185,10 @@ class MemorySubarrays(Component):
         """Images that all readers have read."""
         return min(int(port.connected().sent) for port in self.released_in)
 
-    def actions(self) -> dict[str, int]:
-        """Add spikes that write."""
-        return {**super().actions(), "cell write": self.written * self.writes_per_value}
-
-    def action_energy(self) -> dict[str, float]:
-        """Return the energy of a spike that writes [J]."""
-        return {"cell write": self.write_nj * 1e-9}
+    @property
+    def values_written(self) -> int:
+        """Values written so far."""
+        return self.written
 
 
 class Inputs(Component):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 
 from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.machines.pipelayer.configuration import PipeLayerConfig
-from arch.machines.pipelayer.schedule import LayerPlan, Stored
+from arch.machines.pipelayer.schedule import ImageWork, LayerPlan, Stored
 from arch.mapping.balance import Load, one_each, within_budget
 from arch.mapping.layer_graph import homes_of_stages
 from arch.mapping.map_rows import map_row
@@ -86,7 +86,7 @@ class Planner:
         chips, copies = self._copies()
         layers = self._layers(copies)
         beat = max(layer.ticks for layer in layers.values())
-        slot = int(self.config.slot / self.config.tick)
+        levels = 1 + max(layer.level for layer in layers.values())
         depths = self._depths(layers)
         rows = tuple(self._row(s, copies.get(s.name, 1), depths) for s in self.stages)
         blocks = sum(load.cores * copies[name] for name, load in self.loads.items())
@@ -97,12 +97,25 @@ class Planner:
             depths,
             layers,
             beat,
-            interval=PredictedInterval(max(layer.steps for layer in layers.values()), -(-beat // slot), 0),
+            interval=self._interval(layers.values(), beat, levels if self.config.pipeline == "none" else 1),
             tilings=self.tilings,
             chips=chips,
-            resources={"chip": chips, "block": blocks, "array": sum(row.arrays for row in rows)},
+            resources={
+                "chip": chips,
+                "block": blocks,
+                "array": sum(row.arrays for row in rows),
+                "memory subarray": sum(layer.memory_subarrays for layer in layers.values()),
+            },
             peak_macs=self.config.block_macs * self.config.blocks * chips,
         )
+
+    def _interval(
+        self, work: Iterable[ImageWork], beat: int, beats: int, images: int = 1
+    ) -> PredictedInterval:
+        """Return how far apart images are that follow in so many beats, `images` of them."""
+        slot = int(self.config.slot / self.config.tick)
+        cycles = -(-beats * beat // (images * slot))
+        return PredictedInterval(max(each.steps for each in work), cycles, 0, beats, images)
 
     def _row(self, stage: Stage, copies: int, depths: Mapping[tuple[str, int], int]) -> MapRow:
         in_memory = {

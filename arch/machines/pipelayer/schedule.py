@@ -62,6 +62,11 @@ class ImageWork(ABC):
         """Values that are written behind each step, (steps,)."""
 
     @property
+    @abstractmethod
+    def images(self) -> int:
+        """Images of its results that lie in memory at most."""
+
+    @property
     def steps(self) -> int:
         """Steps of an image."""
         return -(-self.windows // self.copies)
@@ -84,6 +89,11 @@ class ImageWork(ABC):
         if config.memory.subarrays == "parallel":
             held = max(held, int(self.rows.max(initial=0)))
         return max(held, 1)
+
+    @property
+    def memory_subarrays(self) -> int:
+        """Memory subarrays of all images of its results."""
+        return self.images * self.subarrays
 
     @cached_property
     def write_ticks(self) -> NDArray[np.int64]:
@@ -126,6 +136,11 @@ class LayerPlan(ImageWork):
     def windows(self) -> int:
         """Windows of an image."""
         return self.stages[0].steps
+
+    @property
+    def images(self) -> int:
+        """Images of its results that lie in memory at most."""
+        return max((tensor.images for tensor in self.stored), default=0)
 
     @property
     def stored_pixels(self) -> int:

@@ -84,7 +84,7 @@ class TrainingChips(Component):
         loss = self.add(OutputError, "output-error", PartConfig(), layer=last.name)
         loss.images, loss.beat = self.images, placed.beat
         loss.write_ticks, loss.values = config.write_ticks, last.shape[0]
-        loss.writes_per_value, loss.write_nj = config.writes_per_value, config.memory.write_nj
+        loss.write_as(config)
         loss.lay_out(1 if placed.levels == 1 else 2)
         return loss
 
@@ -94,8 +94,7 @@ class TrainingChips(Component):
         stage = placed.trained[number]
         update = self.add(WeightUpdate, f"update[{stage.name}]", PartConfig(), layer=stage.name)
         update.batches = self.batches
-        rows, cols = stage.weights_shape
-        update.weights = rows * cols
+        update.weights = stage.weights
         update.copies = placed.layers[stage.name].copies
         if number:
             update.copies += placed.errors[stage.name].copies
@@ -103,9 +102,9 @@ class TrainingChips(Component):
         update.weight_rows = sum(block.rows for block in blocks) * config.arrays_per_block
         update.gradient_arrays = -(-update.weights // config.values_per_row)
         update.slots = len(config.streaming.phases)
-        update.read_ticks = placed.update_read
+        update.read_ticks = [placed.update_read(images) for images in self.batches]
         update.write_ticks = placed.update_write
-        update.writes_per_value, update.write_nj = config.writes_per_value, config.memory.write_nj
+        update.write_as(config)
         update.spike_pj = config.array.spike_pj
         return update
 

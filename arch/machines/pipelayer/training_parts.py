@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from arch.machines.pipelayer.parts import BeatComponent
+from arch.machines.pipelayer.parts import BeatComponent, CellWriter
 from arch.tokens import Image, images_of
 from simcore import Component, In, Operation, Out, Process, process
 
 
-class OutputError(BeatComponent):
+class OutputError(BeatComponent, CellWriter):
     """Compares outputs with labels: a subtractor, and for a softmax a table of exponentials.
 
     Timing: errors are written in the time of a row of memory; what is before that is not charged, assumed.
 
     write_ticks, values : control cycles, and errors that are written for an image
-    writes_per_value, write_nj : spikes for one, and energy of a spike
     compute : computes an image's error, None in a run without values
     """
 
@@ -29,8 +28,6 @@ class OutputError(BeatComponent):
 
     write_ticks: int = 0
     values: int = 0
-    writes_per_value: int = 1
-    write_nj: float = 0.0
     compute: Callable[[int], None] | None = None
     released_in: Sequence[Any] = ()
 
@@ -59,17 +56,13 @@ class OutputError(BeatComponent):
         for port in self.released_in:
             yield port.get()
 
-    def actions(self) -> dict[str, int]:
-        """Add spikes that write."""
-        written = self.write.count * self.values
-        return {**super().actions(), "cell write": written * self.writes_per_value}
-
-    def action_energy(self) -> dict[str, float]:
-        """Return the energy of a spike that writes [J]."""
-        return {"cell write": self.write_nj * 1e-9}
+    @property
+    def values_written(self) -> int:
+        """Errors written so far."""
+        return self.write.count * self.values
 
 
-class WeightUpdate(Component):
+class WeightUpdate(CellWriter):
     """Changes a layer's weights behind each batch, in the arrays of both ways and all copies of them.
 
     Old weights are read row by row; gradients of the batch lie in rows of memory that are driven together, so
@@ -77,12 +70,11 @@ class WeightUpdate(Component):
 
     Energy: of drivers of rows that are read, and of spikes that write, as in memory.
 
-    batches : images of each
-    read_ticks, write_ticks : control cycles of both
+    batches, read_ticks : images of each, and control cycles in which weights are read and changed behind it
+    write_ticks : control cycles in which they are written
     weights, copies : of the layer, biases included; of each in all arrays
     weight_rows, gradient_arrays : rows of arrays that hold weights; arrays that hold gradients
     slots : in which a row is driven
-    writes_per_value, write_nj : spikes for a weight, and energy of one
     spike_pj : energy of a row's driver in a time slot
     compute : changes the weights after a batch of so many images, None in a run without values
     """
@@ -96,15 +88,13 @@ class WeightUpdate(Component):
     write = Operation(doc="writing weights", programming=True)
 
     batches: Sequence[int] = ()
-    read_ticks: int = 0
+    read_ticks: Sequence[int] = ()
     write_ticks: int = 0
     weights: int = 0
     copies: int = 1
     weight_rows: int = 0
     gradient_arrays: int = 0
     slots: int = 1
-    writes_per_value: int = 1
-    write_nj: float = 0.0
     spike_pj: float = 0.0
     compute: Callable[[int], None] | None = None
 
@@ -114,7 +104,7 @@ class WeightUpdate(Component):
         image = 0
         for batch, images in enumerate(self.batches):
             yield self.update_in.get()
-            yield self.read.hold(self.read_ticks)
+            yield self.read.hold(self.read_ticks[batch])
             for each in range(image, image + images):
                 yield self.release_out.put(each)
             image += images
@@ -123,20 +113,20 @@ class WeightUpdate(Component):
             yield self.write.hold(self.write_ticks)
             yield self.updated_out.put(batch)
 
+    @property
+    def values_written(self) -> int:
+        """Weights written so far, in all copies."""
+        return self.write.count * self.weights * self.copies
+
     def actions(self) -> dict[str, int]:
-        """Add time slots of rows that are read, and spikes that write."""
+        """Add time slots of rows that are read."""
         done = self.write.count
         gradients = sum(self.batches[:done]) * self.gradient_arrays
-        written = done * self.weights * self.copies
-        return {
-            **super().actions(),
-            "row slot": (done * self.weight_rows + gradients) * self.slots,
-            "cell write": written * self.writes_per_value,
-        }
+        return {**super().actions(), "row slot": (done * self.weight_rows + gradients) * self.slots}
 
     def action_energy(self) -> dict[str, float]:
-        """Return the energy of a row's driver in a time slot, and of a spike that writes [J]."""
-        return {"row slot": self.spike_pj * 1e-12, "cell write": self.write_nj * 1e-9}
+        """Add the energy of a row's driver in a time slot [J]."""
+        return {**super().action_energy(), "row slot": self.spike_pj * 1e-12}
 
 
 class TrainingInputs(Component):

@@ -14,17 +14,18 @@ bitlines hold elements of the window, in the memory where they lie; copies follo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.machine import MapRow, PredictedInterval
+from arch.machine import MapRow
 from arch.machines.pipelayer.configuration import PipeLayerConfig
 from arch.machines.pipelayer.plan import PipeLayerMap, Planner
 from arch.machines.pipelayer.schedule import ImageWork
 from arch.mapping.balance import Load
+from arch.mapping.map_rows import pixel_bytes
 from arch.mapping.tiling import Tiling, tile
 from workloads import LoweredNetwork, MatrixNode, Window
 from workloads.training import TrainedStage, chain_macs, trained_stages
@@ -57,6 +58,11 @@ class BackwardPlan(ImageWork):
         return self.products
 
     @property
+    def images(self) -> int:
+        """Images of its results that lie in memory at most."""
+        return self.held
+
+    @property
     def values(self) -> NDArray[np.int64]:
         """Values that are written behind each step, (steps,)."""
         ends = np.minimum(self.windows, self.copies * (1 + np.arange(self.steps)))
@@ -70,24 +76,36 @@ class TrainingMap(PipeLayerMap):
     trained : the layers, in their order
     errors : of what each layer but the first reads, by its name
     gradients : of each layer, by its name
-    update_read, update_write : control cycles in which weights are read and changed, and written
     """
 
+    config: PipeLayerConfig
     trained: tuple[TrainedStage, ...]
     errors: Mapping[str, BackwardPlan]
     gradients: Mapping[str, BackwardPlan]
-    update_read: int
-    update_write: int
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one image, forward and back."""
         return chain_macs(self.trained)
 
+    def update_read(self, images: int) -> int:
+        """Return the control cycles in which old weights are read behind a batch of so many images.
+
+        In the time of a product gradients are added up, too: rows of memory, one for each image, are driven
+        with spikes of one weight. Images beyond the rows of an array take another product.
+        """
+        return -(-images // self.config.array.rows) * self.config.product_ticks
+
     @property
-    def update_beats(self) -> int:
-        """Beats that an update takes."""
-        return -(-(self.update_read + self.update_write) // self.beat)
+    def update_write(self) -> int:
+        """Control cycles in which the array with the most rows is written."""
+        config = self.config
+        rows = min(config.array.rows, max(max(s.trained_rows, s.matrix.cols) for s in self.trained))
+        return -(-rows // config.training.rows_written) * config.write_ticks
+
+    def update_beats(self, images: int) -> int:
+        """Return the beats that an update behind a batch of so many images takes."""
+        return -(-(self.update_read(images) + self.update_write) // self.beat)
 
 
 def buffers_of(level: int, levels: int) -> int:
@@ -98,18 +116,12 @@ def buffers_of(level: int, levels: int) -> int:
     return 2 * (levels - level) + 1
 
 
-def beats_of(images: int, batch: int, levels: int, *, pipelined: bool, update: int = 1) -> int:
-    """Return the beats in which images are trained: of each batch 2L + B + 1, or (2L + 1) B + 1.
+def beats_of(images: int, levels: int, *, pipelined: bool, update: int = 1) -> int:
+    """Return the beats in which a batch of so many images is trained: 2L + B + 1, or (2L + 1) B + 1.
 
-    update : beats of an update, 1 in the published formulas
-
-    The last batch has the images that are left.
+    update : beats of its update, 1 in the published formulas
     """
-    full, rest = divmod(images, batch)
-    batches = [batch] * full + [rest] * (rest > 0)
-    if pipelined:
-        return sum(2 * levels + b + update for b in batches)
-    return (2 * levels + 1) * images + update * len(batches)
+    return (2 * levels + images if pipelined else (2 * levels + 1) * images) + update
 
 
 def map_training(config: PipeLayerConfig, network: LoweredNetwork) -> TrainingMap:
@@ -158,26 +170,26 @@ class _TrainingPlanner(Planner):
     def map(self) -> TrainingMap:
         """Return the mapping with the copies of the rule."""
         plain, (_, copies) = super().map(), self._copies()
-        read, write = self._update_ticks()
         errors = {self.names[n]: self._error(n, copies) for n in range(1, len(self.names))}
         gradients = {name: self._gradient(n, copies) for n, name in enumerate(self.names)}
         work: list[ImageWork] = [*plain.layers.values(), *errors.values(), *gradients.values()]
         # errors of all outputs are written at once, each in a row of its subarray
         beat = max(self.config.write_ticks, *(each.ticks for each in work))
-        slot = int(self.config.slot / self.config.tick)
-        changed = {
-            "rows": tuple(r for row in plain.rows for r in (row, *self._rows_back(row.stage, copies))),
-            "beat": beat,
-            "interval": PredictedInterval(max(each.steps for each in work), -(-beat // slot), 0),
-        }
-        return TrainingMap(
+        rows = tuple(r for row in plain.rows for r in (row, *self._rows_back(row.stage, copies)))
+        memory = sum(each.memory_subarrays for each in work) + self._loss_subarrays
+        taken = {"array": sum(row.arrays for row in rows), "memory subarray": memory}
+        changed = {"rows": rows, "beat": beat, "resources": {**plain.resources, **taken}}
+        placed = TrainingMap(
             **(vars(plain) | changed),
+            config=self.config,
             trained=self.trained,
             errors=errors,
             gradients=gradients,
-            update_read=read,
-            update_write=write,
         )
+        batch = self.config.training.batch
+        pipelined, update = self.config.pipeline == "layers", placed.update_beats(batch)
+        beats = beats_of(batch, placed.levels, pipelined=pipelined, update=update)
+        return replace(placed, interval=self._interval(work, beat, beats, batch))
 
     def _error(self, number: int, copies: Mapping[str, int]) -> BackwardPlan:
         """Return the products for the error that layer `number`, not the first, sends back."""
@@ -203,7 +215,7 @@ class _TrainingPlanner(Planner):
             self.tilings[name],
             self.loads[name].steps,
             copies[name],
-            prod(stage.weights_shape),
+            stage.weights,
             self.config.training.batch,
         )
 
@@ -214,17 +226,10 @@ class _TrainingPlanner(Planner):
         read = self.names[number - 1] if number else self.network.input
         return {error: 1, read: buffers_of(number, levels)}
 
-    def _update_ticks(self) -> tuple[int, int]:
-        """Return the control cycles in which the array with the most rows is read, and written.
-
-        Old weights are read, in the time of a product in which gradients of a batch are summed, too: rows of
-        memory, one for each image, are driven with spikes of one weight. Then rows are written.
-        """
-        config, array = self.config, self.config.array
-        sums = -(-config.training.batch // array.rows)
-        rows = min(array.rows, max(max(s.weights_shape) for s in self.trained))
-        passes = -(-rows // config.training.rows_written)
-        return sums * config.product_ticks, passes * config.write_ticks
+    @property
+    def _loss_subarrays(self) -> int:
+        """Memory subarrays that take the errors of all outputs at once."""
+        return -(-self.trained[-1].shape[0] // self.config.values_per_row)
 
     def _images(self, levels: Mapping[str, int]) -> dict[str, int]:
         """Return how many images are held of each tensor that goes from layer to layer."""
@@ -236,7 +241,10 @@ class _TrainingPlanner(Planner):
         return held
 
     def _rows_back(self, stage: str, copies: Mapping[str, int]) -> Iterator[MapRow]:
-        """Yield the rows of a map for the arrays of a layer's way back."""
+        """Yield the rows of a map for the arrays of a layer's way back.
+
+        The error that both products read, and the gradients of a batch, are told with the latter.
+        """
         for way in ("error", "gradient"):
             if (name := f"{stage}.{way}") in self.loads:
                 matrix, tiling, steps = self.matrices[name], self.tilings[name], self.loads[name].steps
@@ -250,5 +258,14 @@ class _TrainingPlanner(Planner):
                     arrays=len(tiling.blocks) * copies[name] * self.config.arrays_per_block,
                     utilisation=tiling.utilisation,
                     steps=steps,
-                    buffers=(),
+                    buffers=() if way == "error" else self._buffers_back(stage),
                 )
+
+    def _buffers_back(self, stage: str) -> tuple[tuple[str, int, int], ...]:
+        """Return the error of a layer's sums in memory, by pixels, and a batch's gradients, by rows."""
+        number, batch = self.names.index(stage), self.config.training.batch
+        trained, bits = self.trained[number], self.config.activation_bits
+        error, _ = self._sources_back(number)
+        pixels, rows = prod(trained.matrix.shape[1:]), trained.trained_rows * batch
+        each = pixel_bytes(trained.matrix.cols, bits)
+        return ((error, pixels, pixels * each), (f"{stage}.gradient", rows, rows * each))

@@ -1,8 +1,10 @@
 """The values of training: what each product, comparison and update makes of what lies in memory by then.
 
 Memory has a place for each image that it holds and no more, so what is written too early, read too late or
-forgotten shows in the weights. Products are done in double precision, which is exact for them: 16 bit numbers
-would need 2**23 of them in a sum to leave its 53 bits.
+forgotten shows in the weights. All is done in double precision, which is exact here: 16 bit numbers would
+need 2**23 of them in a sum to leave its 53 bits, and a quotient of integers is not rounded onto a half if it
+is none, as long as the numerator has 52 bits at most. Of the reference there is nothing but start weights,
+binary points, and what is in the table of exponentials.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from arch.machine import TrainingValues
 from workloads import Window
-from workloads.training import Codes, TrainedStage, kept, loss_error, stored, updated
+from workloads.training import LARGEST_CODE, Codes, TrainedStage, exponentials
 
 if TYPE_CHECKING:
     from arch.machines.pipelayer.training_chips import TrainingChips
@@ -52,6 +54,7 @@ class ChainValues:
         self.weights = [start.copy() for start in self.plan.start]
         self.outputs = np.zeros((len(self.inputs), self.plan.stages[-1].shape[0], 1, 1), np.int32)
         self._products = [_Products(stage) for stage in self.plan.stages]
+        self._table = exponentials(self.plan.numbers[-1].outputs)
         self._results: list[list[Result | None]] = [[None] * layer.memory.held[0] for layer in chips.layers]
         self._errors: list[Codes | None] = [None] * len(self.weights)
         self._gradients: list[list[Codes]] = [[] for _ in self.weights]
@@ -95,7 +98,7 @@ class ChainValues:
 
         def compute(image: int) -> None:
             sums = products.forward(self.read_by(number, image), self.weights[number], own.one)
-            slots[image % len(slots)] = products.finish(stored(sums, own.output_shift))
+            slots[image % len(slots)] = products.finish(_stored(sums, own.output_shift))
 
         return compute
 
@@ -103,8 +106,20 @@ class ChainValues:
         last = len(self.weights) - 1
         result = self.result(last, image)
         self.outputs[image, :, 0, 0] = result.values
-        error = loss_error(self.plan, result.values[None], self.labels[image : image + 1])[0]
+        error = self._output_error(result.values, int(self.labels[image]))
         self._errors[last] = self._products[last].before_finish(error, result)
+
+    def _output_error(self, values: Codes, label: int) -> Codes:
+        """Return the error of an image's outputs."""
+        own = self.plan.numbers[-1]
+        if self.plan.rule.loss == "squared":
+            away = values.copy()
+            away[label] -= 2**own.outputs
+            return _stored(away, own.outputs - own.errors)
+        parts = self._table[values.max() - values]
+        error = _rounded(parts * 2.0**own.errors / parts.sum())
+        error[label] -= 2**own.errors
+        return error
 
     def _send_back(self, number: int, taken: _Taken) -> Callable[[int], None]:
         products, own = self._products[number], self.plan.numbers[number]
@@ -112,7 +127,7 @@ class ChainValues:
         def compute(_: int) -> None:
             sums = products.error(taken.error, self.weights[number])
             assert taken.result is not None
-            error = stored(sums, own.error_shift)
+            error = _stored(sums, own.error_shift)
             self._errors[number - 1] = self._products[number - 1].before_finish(error, taken.result)
 
         return compute
@@ -121,17 +136,21 @@ class ChainValues:
         products, own, gradients = self._products[number], self.plan.numbers[number], self._gradients[number]
 
         def compute(_: int) -> None:
-            gradients.append(stored(products.gradient(taken.read, taken.error, own.one), own.gradient_shift))
+            gradients.append(_stored(products.gradient(taken.read, taken.error, own.one), own.gradient_shift))
 
         return compute
 
     def _update(self, number: int) -> Callable[[int], None]:
         gradients = self._gradients[number]
+        shift = self.plan.numbers[number].update_shift(self.plan.rule.learning_rate_shift)
+        rows = self.plan.stages[number].trained_rows
 
         def compute(images: int) -> None:
             assert len(gradients) == images, "gradients of the batch, no more and no fewer"
-            total = np.sum(gradients, axis=0)
-            self.weights[number] = updated(self.plan, number, self.weights[number], total, images)
+            total = np.sum(gradients, axis=0)[:rows]
+            weights = self.weights[number].copy()
+            weights[:rows] = _kept(weights[:rows] - _rounded(total * 2.0**-shift / images))
+            self.weights[number] = weights
             gradients.clear()
 
         return compute
@@ -190,7 +209,7 @@ class _Products:
         routed = np.bincount(
             result.sources, weights=(error * result.passes).astype(np.float64), minlength=size
         )
-        return kept(_exact(routed))
+        return _kept(_exact(routed))
 
     def error(self, error: Codes, weights: Codes) -> Codes:
         """Return the sums of the error of what was read."""
@@ -226,6 +245,20 @@ def _at_last(steps: int, compute: Callable[[int], None]) -> Callable[[int, int],
             compute(image)
 
     return at
+
+
+def _stored(sums: Codes, shift: int) -> Codes:
+    """Return sums without their last bits, as 16 bits hold them."""
+    return _kept(_rounded(sums * 2.0**-shift))
+
+
+def _rounded(values: Any) -> Codes:
+    """Return the nearest integers, the even ones of halves."""
+    return _exact(np.rint(values))
+
+
+def _kept(codes: Codes) -> Codes:
+    return np.asarray(np.maximum(np.minimum(codes, LARGEST_CODE), -LARGEST_CODE))
 
 
 def _exact(sums: Any) -> Codes:

@@ -30,7 +30,7 @@ def test_each_step_finishes_the_pixels_of_the_schedule(case: NetworkCase, machin
     parts = ArrayParts(config.encoding, config.array, config.counter)
     computed = LayerValues(config, placed, integers.values, parts)
     made: Counter[str] = Counter()
-    for stage, readers in computed._readers.items():
+    for stage, readers in computed.readers.items():
         readers.append(partial(count, made, stage))
     layers = [(plan, computed.layer(plan)) for plan in placed.layers.values()]
     for image in range(len(case.images)):

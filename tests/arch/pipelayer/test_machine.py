@@ -1,6 +1,7 @@
 """Beat by beat: the published formulas, lateness, values, and what a run must not depend on."""
 
 from dataclasses import replace
+from fractions import Fraction
 from math import ceil
 from typing import Any
 
@@ -56,6 +57,8 @@ def test_any_graph_keeps_the_formulas_with_its_longest_way_for_layers(
     placed = (subject := bench(network, machine)).placed
     run = subject.run(images)
     each = placed.levels if machine["pipeline"] == "none" else 1
+    assert placed.interval is not None
+    assert placed.interval.cycles == ceil(Fraction(each * placed.beat, run.outcome.reference.ticks))
     assert run.completed == [(placed.levels + image * each) * placed.beat for image in range(images)]
     for layer in placed.layers.values():
         held = max(tensor.images for tensor in layer.stored)

@@ -44,6 +44,10 @@ def test_blocks_of_a_chip_are_those_that_reach_the_published_peak() -> None:
     assert round(PEAK_CE * AREA_MM2 / gops_of_block) == BLOCKS
 
 
+#: Of up to six digits, which run, and of any, most of which are refused.
+TIMES_NS = st.integers(1, 10**6).map(lambda picoseconds: picoseconds / 1000) | st.floats(1e-6, 1e9)
+
+
 # -- clocks --------------------------------------------------------------------------------------------------
 
 
@@ -53,6 +57,39 @@ def test_reads_and_writes_are_whole_numbers_of_the_control_clock() -> None:
     assert config.product_ticks == 16 * SLOT
     assert config.write_ticks == 4 * WRITE
     assert PipeLayerConfig.parse({"memory": {"writes": "bits"}}).write_ticks == 16 * WRITE
+
+
+@pytest.mark.parametrize(
+    "settings", [{"read_ns": 29.310000000000002, "write_ns": 5e7}, {"array": {"mvm_cycles": 2**40}}]
+)
+def test_times_that_have_next_to_no_common_divisor_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"has read_ns .* choose times of fewer digits"):
+        PipeLayerConfig.parse(settings)
+
+
+@pytest.mark.parametrize("which", ["read_ns", "write_ns"])
+@pytest.mark.parametrize("time", [1e-30, 1e300])
+def test_times_beyond_any_hardware_are_refused(which: str, time: float) -> None:
+    with pytest.raises(ConfigError, match=which):
+        PipeLayerConfig.parse({which: time})
+
+
+@settings(deadline=None, max_examples=40)
+@given(TIMES_NS, TIMES_NS)
+def test_any_times_run_or_are_refused(read: float, write: float) -> None:
+    try:
+        subject = bench(mlp(4, 4), {"read_ns": read, "write_ns": write})
+    except ConfigError:
+        return
+    assert subject.run(2).completed == [subject.placed.beat, 2 * subject.placed.beat]
+
+
+def test_what_only_training_has_a_use_for_is_refused_without() -> None:
+    told = r"has training\.batch 5, but mode inference.*set mode to training, or leave training\.batch out"
+    with pytest.raises(ConfigError, match=told):
+        PipeLayerConfig.parse({"training": {"batch": 5}})
+    for usual in ({}, {"training": {"batch": 32}}, {"mode": "training", "training": {"batch": 5}}):
+        PipeLayerConfig.parse(usual)
 
 
 # -- copies --------------------------------------------------------------------------------------------------

@@ -1,9 +1,13 @@
 """Training on PipeLayer: the published formulas, memory, values, costs, and what a run must not depend on."""
 
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from arch.machines.pipelayer import training_chips
@@ -14,6 +18,7 @@ from tests.arch.pipelayer.pipelayer_bench import SLOT, WRITE, pipelayer_settings
 from tests.arch.pipelayer.training_bench import equals_reference, report_of, training_bench
 from tests.workloads.training.chains import chain, digits_conv, mlp
 from workloads import Activation, Conv2d, Layer, Linear, MaxPool2d, Network, Window, networks
+from workloads.training import fixed_training
 
 
 def layers(levels: int) -> Network:
@@ -22,31 +27,45 @@ def layers(levels: int) -> Network:
 
 
 @st.composite
+def windows(draw: st.DrawFn, size: tuple[int, int]) -> Window:
+    """Draw a window of any form that fits into maps of a size and sees at least a pixel wherever it is."""
+    kernel = draw(st.tuples(*(st.integers(1, min(3, side)) for side in size)))
+    fits = [side >= 2 * k - 1 for side, k in zip(size, kernel, strict=True)]
+    return Window(
+        kernel=kernel,
+        stride=draw(st.tuples(st.integers(1, 2), st.integers(1, 2))),
+        padding=draw(st.tuples(*(st.integers(0, k - 1) for k in (*kernel, *kernel)))),
+        dilation=draw(st.tuples(*(st.integers(1, 1 + fit) for fit in fits))),
+    )
+
+
+@st.composite
 def chains(draw: st.DrawFn) -> Network:
-    """Draw a chain of convolutions with strides, ReLUs and pools, with a classifier."""
+    """Draw convolutions of any window, ReLUs and pools over maps of any shape, with a classifier behind."""
     found: list[Layer] = []
-    size = 8
+    shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 8), st.integers(1, 8)))
+    size = shape[1:]
     for number in range(draw(st.integers(0, 2))):
-        window = Window.square(
-            draw(st.integers(1, 3)), stride=draw(st.integers(1, 2)), padding=draw(st.integers(0, 1))
-        )
-        out = draw(st.integers(1, 4))
-        biased = draw(st.booleans())
+        window = draw(windows(size))
+        out, biased = draw(st.integers(1, 4)), draw(st.booleans())
         found.append(Conv2d(name=f"conv{number}", out_channels=out, window=window, bias=biased))
-        size = window.output_size((size, size))[0]
+        size = window.output_size(size)
         if draw(st.booleans()):
             found.append(Activation(name=f"relu{number}", function="relu"))
-        if size >= 3 and draw(st.booleans()):
-            pool = Window.square(draw(st.integers(2, 3)), stride=draw(st.integers(1, 2)))
+        if draw(st.booleans()):
+            pool = replace(draw(windows(size)), dilation=(1, 1))
             found.append(MaxPool2d(name=f"pool{number}", window=pool))
-            size = pool.output_size((size, size))[0]
-        if size < 3:
-            break
+            size = pool.output_size(size)
     for number in range(draw(st.integers(0, 2))):
-        found.append(Linear(name=f"fc{number}", out_features=draw(st.integers(1, 9))))
+        biased = draw(st.booleans())
+        found.append(Linear(name=f"fc{number}", out_features=draw(st.integers(1, 9)), bias=biased))
         if draw(st.booleans()):
             found.append(Activation(name=f"fc-relu{number}", function="relu"))
-    return chain(*found, Linear(name="last", out_features=draw(st.integers(2, 10))))
+    return chain(*found, Linear(name="last", out_features=draw(st.integers(2, 10))), shape=shape)
+
+
+#: Some fill neither an array nor a run, others both.
+BATCHES = st.integers(1, 9) | st.integers(10, 60)
 
 
 # -- the published formulas ----------------------------------------------------------------------------------
@@ -77,7 +96,7 @@ def test_without_a_pipeline_each_image_goes_all_the_way_alone(levels: int, image
 
 
 @settings(deadline=None, max_examples=40)
-@given(chains(), pipelayer_settings(), st.integers(1, 20), st.integers(1, 9), st.data())
+@given(chains(), pipelayer_settings(), st.integers(1, 20), BATCHES, st.data())
 def test_any_chain_keeps_the_formulas_and_equals_the_reference(
     network: Network, machine: dict[str, Any], images: int, batch: int, data: st.DataObject
 ) -> None:
@@ -87,12 +106,18 @@ def test_any_chain_keeps_the_formulas_and_equals_the_reference(
         "headroom_bits": data.draw(st.integers(0, 5)),
     }
     subject = training_bench(network, machine, batch=batch, **rule)
-    values = subject.values(images)
+    try:
+        values = subject.values(images, scale=data.draw(st.sampled_from((2.0**-12, 0.25, 1.0, 4.0))))
+    except WorkloadError:  # gradients of large numbers, and much headroom
+        reject()
     run = subject.run(images, values, shuffle=data.draw(st.integers(0, 99)))
     assert equals_reference(run, values)
     pipelined = machine["pipeline"] == "layers"
-    levels, update = subject.placed.levels, subject.placed.update_beats
-    assert report_of(run).beats == beats_of(images, batch, levels, pipelined=pipelined, update=update)
+    levels = subject.placed.levels
+    assert report_of(run).beats == sum(
+        beats_of(b, levels, pipelined=pipelined, update=subject.placed.update_beats(b))
+        for b in (min(batch, images - start) for start in range(0, images, batch))
+    )
     assert run.macs == subject.placed.macs * images
     for number, (most, room) in enumerate(report_of(run).held.values(), start=1):
         assert room == buffers_of(number, levels)
@@ -107,6 +132,46 @@ def test_a_last_batch_of_fewer_images_takes_fewer_beats() -> None:
 
 
 # -- memory --------------------------------------------------------------------------------------------------
+
+
+def test_a_map_lists_errors_and_gradients_and_counts_the_subarrays_of_all() -> None:
+    placed = training_bench(networks["digits-mlp"](), batch=4).placed
+    buffers = {row.stage: row.buffers for row in placed.rows}
+    assert buffers["fc2"] == (("fc1", 5, 5 * 64 * 2),)  # 2(L - l) + 1 images
+    assert buffers["fc2.gradient"] == (("fc3.error", 1, 32 * 2), ("fc2.gradient", 4 * 65, 4 * 65 * 32 * 2))
+    assert buffers["fc3.gradient"] == (("output error", 1, 10 * 2), ("fc3.gradient", 4 * 33, 4 * 33 * 10 * 2))
+    # rows of 32 values, all of a step in subarrays of their own; one step but for errors' 64 and 32 values
+    activations = 5 * 2 + 3 * 1 + 1 * 1
+    errors = 2 + 1 + 1
+    gradients = 4 * (-(-65 * 64 // 32) + -(-65 * 32 // 32) + -(-33 * 10 // 32))
+    assert placed.resources["memory subarray"] == activations + errors + gradients
+
+
+def test_gradients_of_vgg16_take_more_subarrays_than_its_chips_have_arrays() -> None:
+    placed = training_bench(networks["vgg16"](), batch=64).placed
+    of_batch = sum(stage.weights for stage in placed.trained) * 64
+    assert placed.resources["memory subarray"] > of_batch // (32 * 128) > 10 * placed.resources["array"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(chains(), pipelayer_settings())
+def test_arrays_of_a_map_are_those_of_its_rows_and_blocks(network: Network, machine: dict[str, Any]) -> None:
+    placed = training_bench(network, machine).placed
+    assert placed.resources["array"] == sum(row.arrays for row in placed.rows)
+    assert placed.resources["array"] == 8 * placed.resources["block"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(chains(), pipelayer_settings(), BATCHES, st.integers(1, 3))
+def test_the_map_tells_how_far_apart_images_are_in_whole_batches(
+    network: Network, machine: dict[str, Any], batch: int, count: int
+) -> None:
+    subject = training_bench(network, {**machine, "detail": "group"}, batch=batch)
+    outcome = subject.run(batch * count).outcome
+    assert subject.placed.interval is not None
+    assert subject.placed.interval.cycles == ceil(
+        Fraction(outcome.makespan, batch * count * outcome.reference.ticks)
+    )
 
 
 def test_layers_hold_as_many_images_as_the_published_count_and_use_all_of_them() -> None:
@@ -168,13 +233,41 @@ def test_energy_of_a_layer_includes_its_updates_which_show_as_programming() -> N
 def test_rows_written_one_by_one_take_an_update_as_many_beats_as_they_need() -> None:
     subject = training_bench(networks["digits-mlp"](), batch=4, rows_written=1)
     update = 16 * SLOT + 65 * 4 * WRITE
-    assert subject.placed.update_beats == -(-update // subject.placed.beat)
-    assert report_of(subject.run(8)).beats == 2 * (2 * 3 + 4 + subject.placed.update_beats)
+    beats = -(-update // subject.placed.beat)
+    assert report_of(subject.run(8)).beats == 2 * (2 * 3 + 4 + beats)
+    assert report_of(subject.run(8)).update_beats == beats
 
 
-def test_gradients_of_a_large_batch_are_added_up_in_several_reads() -> None:
-    small, large = (training_bench(layers(1), batch=batch).placed for batch in (128, 129))
-    assert (small.update_read, large.update_read) == (16 * SLOT, 2 * 16 * SLOT)
+@pytest.mark.parametrize(
+    ("images", "batch", "beats"),
+    [
+        (4, 1000, 2 * 3 + 4 + 1),  # as published, for the images there are
+        (128, 128, 2 * 3 + 128 + 1),
+        (129, 129, 2 * 3 + 129 + 2),  # more images than an array has rows take another product
+        (257, 1000, 2 * 3 + 257 + 3),
+        (133, 129, 2 * 3 + 129 + 2 + 2 * 3 + 4 + 1),  # the last batch has four
+    ],
+)
+def test_gradients_are_added_up_by_as_many_products_as_the_images_of_the_batch_need(
+    images: int, batch: int, beats: int
+) -> None:
+    run = training_bench(layers(3), batch=batch).run(images)
+    assert report_of(run).beats == beats
+    several = -(-min(images, batch) // 128)
+    accounts = {account.path: account.ticks for account in run.outcome.accounts}
+    if images <= batch:
+        assert accounts["update[fc1]"]["busy:read"] == several * 16 * SLOT
+    assert report_of(run).update_beats == several
+
+
+def test_a_layer_without_biases_costs_no_row_of_them() -> None:
+    """4 images through a layer of 64 x 10: rows of 32 gradients, and a weight's 4 cells."""
+    for biased, rows in ((True, 65), (False, 64)):
+        layer = Linear(name="fc", out_features=10, bias=biased)
+        actions = training_bench(chain(layer), batch=4).run(4).outcome.energy.actions
+        assert actions["gradient[fc].memory"]["cell write"] == 4 * rows * 10 * 4
+        assert actions["update[fc]"]["cell write"] == 4 * rows * 10
+        assert actions["update[fc]"]["row slot"] == (4 * -(-rows * 10 // 32) + 64 * 8) * 16
 
 
 # -- what a run must not depend on ---------------------------------------------------------------------------
@@ -208,6 +301,24 @@ def test_weights_change_only_behind_a_batch() -> None:
         assert run.outputs is not None
         outputs.append(run.outputs.tolist())
     assert outputs[0] == outputs[1]
+
+
+def off_by_one(codes: np.ndarray) -> np.ndarray:
+    return codes + 1
+
+
+@pytest.mark.parametrize("loss", ["softmax", "squared"])
+@pytest.mark.parametrize("function", ["stored", "kept", "loss_error", "updated", "divided"])
+def test_an_error_in_any_step_of_the_reference_shows(
+    function: str, loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine has its own arithmetic, or outputs and weights would be equal and wrong."""
+    subject = training_bench(mlp([12, 10]), batch=4, loss=loss)
+    values = subject.values(8)
+    right = getattr(fixed_training, function)
+    assert equals_reference(subject.run(8, values), values)
+    monkeypatch.setattr(fixed_training, function, lambda *given: off_by_one(right(*given)))
+    assert not equals_reference(subject.run(8, values), values)
 
 
 # -- what fits, and what does not ----------------------------------------------------------------------------

@@ -28,11 +28,14 @@ class TrainingBench:
     def run(self, images: int, values: TrainingValues | None = None, **options: Any) -> MachineRun:
         return self.machine.train(self.placed, images, values, RunOptions(**options))
 
-    def values(self, images: int) -> TrainingValues:
-        """Return the first digits, cut to what the network takes, with labels modulo its outputs."""
+    def values(self, images: int, scale: float = 1.0) -> TrainingValues:
+        """Return the first digits, cut to what the network takes, with labels modulo its outputs.
+
+        scale : what the numbers of the images are multiplied by
+        """
         inputs, labels = digits(images)
         channels, height, width = self.network.input_shape
-        cut = np.repeat(inputs, channels, axis=1)[:, :, :height, :width]
+        cut = scale * np.repeat(inputs, channels, axis=1)[:, :, :height, :width]
         labels = labels % self.network.shapes[self.network.output][0]
         assert self.machine.training is not None
         plan = plan_training(self.network, self.machine.training, cut, labels)

@@ -1,10 +1,13 @@
 """Training in fixed point: gradients against differences of the float loss, and losses that fall."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simcore.errors import WorkloadError
 from tests.workloads.training.chains import RULE, chain, digits, digits_conv, mlp, trained_by
@@ -22,6 +25,8 @@ from workloads import (
     networks,
 )
 from workloads.training import (
+    LARGEST_CODE,
+    Loss,
     TrainingPlan,
     TrainingRule,
     batch_losses,
@@ -118,7 +123,7 @@ def float_training(plan: TrainingPlan, inputs: np.ndarray, labels: np.ndarray) -
         for i in reversed(range(len(weights))):
             error = error_before_stage_ends(plan.stages[i], maps[i], error)
             gradient = gradient_sums(plan.stages[i], read[i], error, 1.0).mean(axis=0)
-            if not plan.biased[i]:
+            if not plan.stages[i].matrix.biased:
                 gradient[-1] = 0.0
             error = input_error_sums(plan.stages[i], error, weights[i])
             weights[i] = weights[i] - 2.0**-plan.rule.learning_rate_shift * gradient
@@ -233,6 +238,46 @@ def test_networks_that_branch_and_convolutions_of_groups_are_named() -> None:
     grouped = Conv2d(name="conv", out_channels=4, groups=2, window=Window.square(3))
     with pytest.raises(WorkloadError, match="has 2 groups"):
         trained_stages(lower(chain(grouped, LINEAR, shape=(2, 8, 8))))
+
+
+def plan_or_refusal(
+    network: Network, rule: TrainingRule, inputs: np.ndarray, labels: np.ndarray
+) -> TrainingPlan | str:
+    try:
+        return plan_training(network, rule, inputs, labels)
+    except WorkloadError as error:
+        return str(error)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(-30, 40), st.sampled_from(("softmax", "squared")), st.integers(0, 8))
+def test_any_scale_of_the_images_is_trained_in_16_bits_or_refused(
+    scale: int, loss: Loss, headroom: int
+) -> None:
+    inputs, labels = digits(16)
+    rule = trained_by(batch=8, loss=loss, headroom_bits=headroom)
+    plan = plan_or_refusal(mlp([12, 10]), rule, inputs * 2.0**scale, labels)
+    if isinstance(plan, str):
+        assert scale > 0
+        assert "scale the images" in plan
+        return
+    for own in plan.numbers:
+        points = (own.inputs, own.weights, own.outputs, own.errors, own.gradients)
+        assert all(0 <= fraction <= 14 for fraction in points)
+    found = train(plan, plan.input_codes(inputs * 2.0**scale), labels)
+    assert max(np.abs(codes).max() for codes in (found.outputs, *found.weights)) <= LARGEST_CODE
+    assert np.isfinite(found.losses).all()
+
+
+@pytest.mark.parametrize("loss", ["softmax", "squared"])
+@pytest.mark.parametrize("make", [lambda: mlp([10]), digits_conv])
+def test_images_of_large_numbers_are_refused_with_what_to_do(make: Callable[[], Network], loss: Loss) -> None:
+    inputs, labels = digits(32)
+    with pytest.raises(WorkloadError) as raised:
+        plan_training(make(), trained_by(loss=loss), inputs * 2e4, labels)
+    told = str(raised.value)
+    assert re.match(r"\w+ of chain\.?\w* reach [\de.+]+, but 16 bits", told)
+    assert "scale the images, whose largest number is 2e+04, to about 1" in told
 
 
 def test_labels_beyond_the_outputs_are_refused() -> None:
