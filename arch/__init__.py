@@ -44,12 +44,13 @@ from arch.machine import (
 )
 from arch.machines.dataflow import Dataflow, DataflowConfig
 from arch.machines.isaac import Isaac, IsaacADC, IsaacArrays, IsaacConfig
+from arch.machines.pipelayer import PipeLayer, PipeLayerConfig, SpikeCounter, SpikingArrays
 from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
-from arch.tokens import Pixel, Sums, Token, Window
+from arch.tokens import Image, Pixel, Sums, Token, Window
 
 __all__ = [
     "ADC",
@@ -81,6 +82,7 @@ __all__ = [
     "HTree",
     "Hypercube",
     "IRDropConfig",
+    "Image",
     "Isaac",
     "IsaacADC",
     "IsaacArrays",
@@ -100,6 +102,8 @@ __all__ = [
     "NetworkMap",
     "PCMConfig",
     "ParallelPrism",
+    "PipeLayer",
+    "PipeLayerConfig",
     "Pixel",
     "Placement",
     "PlacementConfig",
@@ -117,6 +121,8 @@ __all__ = [
     "Sink",
     "Source",
     "SourceConfig",
+    "SpikeCounter",
+    "SpikingArrays",
     "Stream",
     "StreamIn",
     "StreamOut",

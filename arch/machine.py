@@ -15,6 +15,7 @@ from arch.mapping.tiling import Tiling
 from simcore import Config, Limits, Outcome, Progress, Registry
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork, QuantizedNetwork
+from workloads.training import TrainingPlan, TrainingRule
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,18 @@ class Values:
     seed: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingValues:
+    """What a run that trains computes on.
+
+    codes, labels : (images, channels, height, width) int64 inputs, and the class of each
+    """
+
+    plan: TrainingPlan
+    codes: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class ArrayReport:
     """What arrays did in a run with device values.
@@ -72,6 +85,23 @@ class ArrayReport:
 
 
 @dataclass(frozen=True, eq=False)
+class TrainingReport:
+    """What came of training.
+
+    updates : tick in which each batch's update was done
+    beats : in which the run was done, by the machine's own count; those of one update
+    held : most images of each layer's results that lay in memory, and as many as there was room for, by layer
+    weights : of each layer behind the last update, (rows + 1, cols) int64 codes; None in a run without values
+    """
+
+    updates: list[int]
+    beats: int
+    update_beats: int
+    held: dict[str, tuple[int, int]]
+    weights: tuple[NDArray[np.int64], ...] | None
+
+
+@dataclass(frozen=True, eq=False)
 class MachineRun:
     """What a machine gives back.
 
@@ -80,6 +110,7 @@ class MachineRun:
     macs : multiply-accumulates that its arrays did
     peaks : most pixels held in each input buffer, by its instance path
     arrays : None in a run without device values
+    training : None in a run that does not train
     """
 
     outcome: Outcome
@@ -89,6 +120,7 @@ class MachineRun:
     macs: int
     peaks: dict[str, int]
     arrays: ArrayReport | None = None
+    training: TrainingReport | None = None
 
 
 def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:
@@ -104,6 +136,7 @@ class MapRow:
     copies : of the stage's arrays, which take windows in turn; 1 where it has none
     arrays : of all copies
     pixels_per_step : output pixels of a step
+    resources : what it takes of the machine besides, by a word for one of it, as {"tile": 3}
     """
 
     stage: str
@@ -117,6 +150,7 @@ class MapRow:
     steps: int
     buffers: tuple[tuple[str, int | None, int | None], ...]  # (from, slots [pixel], bytes)
     pixels_per_step: int = 1
+    resources: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,6 +181,10 @@ class NetworkMap:
     interval : None where the machine's is not known before it runs
     placement : of layers on the cores of a topology; None where any core reaches any other
     tilings : how the weights of each layer lie on arrays, by its name; of one copy
+    chips : whole ones, all of whose area counts
+    resources : what the network takes of the machine, by a word for one of it, the largest first, as
+        {"chip": 5, "tile": 840}
+    peak_macs : multiply-accumulates a second of all arrays of the chips, if they were full and never at rest
     """
 
     network: LoweredNetwork
@@ -154,6 +192,14 @@ class NetworkMap:
     interval: PredictedInterval | None = field(default=None, kw_only=True)
     placement: Placement | None = field(default=None, kw_only=True)
     tilings: Mapping[str, Tiling] = field(default_factory=dict, kw_only=True)
+    chips: int = field(default=1, kw_only=True)
+    resources: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    peak_macs: float | None = field(default=None, kw_only=True)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one image."""
+        return self.network.macs
 
 
 class Machine(ABC):
@@ -184,12 +230,27 @@ class Machine(ABC):
     ) -> MachineRun:
         """Build the mapped machine, feed it `images` and run it to the end."""
 
+    @property
+    def training(self) -> TrainingRule | None:
+        """How it changes weights, None if it does not."""
+        return None
+
+    def train(
+        self, placed: NetworkMap, images: int, values: TrainingValues | None, options: RunOptions
+    ) -> MachineRun:
+        """Build the mapped machine and let it train on `images`; only for machines with a `training` rule."""
+        raise NotImplementedError(f"{self.name} does not train")
+
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words; nothing if none are.
 
         raises : ConfigError for parts that cannot work together
         """
         return ()
+
+    def on_one_chip(self) -> Machine:
+        """Return the same machine with a single chip; itself where it never has more, as by default."""
+        return self
 
     @property
     @abstractmethod

@@ -14,9 +14,9 @@ from arch.arrays.array_values import layer_products
 from arch.digital_unit import DigitalUnit
 from arch.host import Sink
 from arch.machine import ArrayReport, Values
-from arch.mapping.stages import Stage
+from arch.mapping.stages import Operand, Stage
 from arch.mapping.tiling import Block
-from arch.pixel_memory import memory_of
+from arch.pixel_memory import PixelMemory, memory_of
 from arch.values import StageValues
 from simcore.carried import CarriedBuffer
 from workloads import QuantizedMatrix, sample_windows
@@ -58,19 +58,41 @@ class RunValues:
         blocks, copies : what the arrays of one copy hold, and copies
         raises : MappingError for weights that the cells cannot hold
         """
-        sources = [
-            self._under_way.get(o.source, self._registers[o.source])
-            if isinstance(port.channel, CarriedBuffer)
-            else self._registers[o.source]
-            for o, port in zip(stage.operands, memory.pixel_in, strict=True)
-        ]
-        operands = zip(sources, stage.operands, memory.buffers, memory.pixel_in, strict=True)
+        carried = [isinstance(port.channel, CarriedBuffer) for port in memory.pixel_in]
         memories = [
-            memory_of(o, b.depth, source, lambda channel=port.channel: channel.freed, self.values.network)  # type: ignore[misc]
-            for source, o, b, port in operands
+            self.memory(o, b.depth, lambda channel=port.channel: channel.freed, under_way=on_its_way)  # type: ignore[misc]
+            for o, b, port, on_its_way in zip(
+                stage.operands, memory.buffers, memory.pixel_in, carried, strict=True
+            )
         ]
         for port, pixels in zip(memory.pixel_in, memories, strict=True):
             port.channel.store = pixels.store
+        work = self.add(stage, memories, slots, blocks, copies)
+        memory.capture = work.capture
+        digital.finish = work.finish
+        return work
+
+    def memory(
+        self, operand: Operand, depth: int | None, freed: Callable[[], int], *, under_way: bool = False
+    ) -> PixelMemory:
+        """Return the memory of what a stage reads, from its sender's registers or from those under way.
+
+        depth : slots [pixel], None if unbounded
+        freed : tells the index below which pixels are not needed any more
+        """
+        name = operand.source
+        source = self._under_way.get(name, self._registers[name]) if under_way else self._registers[name]
+        return memory_of(operand, depth, source, freed, self.values.network)
+
+    def add(
+        self,
+        stage: Stage,
+        memories: Sequence[PixelMemory],
+        slots: int,
+        blocks: Sequence[Block],
+        copies: int,
+    ) -> StageValues:
+        """Return the work of a stage on memories, one for each operand; see `attach`."""
         quantized = self.values.network.nodes[stage.name]
         if isinstance(quantized, QuantizedMatrix):
             self.parts.encoding.check_weights(quantized.weights, stage.name)
@@ -80,8 +102,6 @@ class RunValues:
             arrays = layer_products(stage.matrix, self.values.network, blocks, self.parts, copies, seen)
         work = StageValues(stage, self.values.network, memories, slots, arrays)
         self.works.append(work)
-        memory.capture = work.capture
-        digital.finish = work.finish
         self._registers[stage.name] = work.output
         return work
 

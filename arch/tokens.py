@@ -34,6 +34,10 @@ class Sums(Token):
     """The column sums of one step, as far as its arrays have made them."""
 
 
+class Image(Token):
+    """All pixels of a tensor for one image."""
+
+
 def images_of(component: Bounded) -> Iterator[int]:
     """Yield the numbers of a component's images, one by one, as long as there are so many."""
     return takewhile(lambda image: image < component.images, count())

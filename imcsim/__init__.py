@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from imcsim.comparison import Comparison, compare
+    from imcsim.composed_workload import ComposeReport, compose_workload
     from imcsim.exporters import export_run, exporters
     from imcsim.fabric_run import FabricRun, run_fabric
     from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from imcsim.workload_traces import capture_trace, trace_info
 
 _HOMES = {
+    "Comparison": "imcsim.comparison",
+    "ComposeReport": "imcsim.composed_workload",
     "EdgeDepths": "imcsim.least_depths",
     "FabricRun": "imcsim.fabric_run",
     "InterruptedRun": "imcsim.simulate",
@@ -32,6 +36,8 @@ _HOMES = {
     "Run": "imcsim.results",
     "UnitTimes": "imcsim.run_record",
     "capture_trace": "imcsim.workload_traces",
+    "compare": "imcsim.comparison",
+    "compose_workload": "imcsim.composed_workload",
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
     "find_least_depths": "imcsim.least_depths",
@@ -45,6 +51,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
+    "ComposeReport",
     "EdgeDepths",
     "FabricRun",
     "InterruptedRun",
@@ -52,6 +60,8 @@ __all__ = [
     "Run",
     "UnitTimes",
     "capture_trace",
+    "compare",
+    "compose_workload",
     "export_run",
     "exporters",
     "find_least_depths",

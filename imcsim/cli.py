@@ -192,6 +192,80 @@ def map_command(
         _print(depths_table(depths))
 
 
+@main.command("compare")
+@click.argument("workloads", metavar="WORKLOAD...", nargs=-1, required=True)
+@click.option(
+    "--arch",
+    "machines",
+    required=True,
+    metavar="A,B,...",
+    help="Machines, as for `imcsim run`; figures are also told as multiples of the first one's.",
+)
+@click.option(
+    "--mode",
+    default="per-network",
+    show_default=True,
+    metavar="per-network|equal-chip|equal-area",
+    help="What hardware each machine gets.",
+)
+@click.option("--images", type=int, default=2, show_default=True, metavar="N", help="How many in each run.")
+@click.option(
+    "--values",
+    default="off",
+    show_default=True,
+    metavar="off|ideal|device",
+    help="How to compute values, if at all.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="MACHINE:PATH=VALUE",
+    help="Set a parameter of one of the machines.",
+)
+@click.option("--out", metavar="DIR", help="Where to write comparison.json, .csv and .png.")
+@_plugin_option
+@_json_option
+def compare_command(
+    workloads: tuple[str, ...],
+    machines: str,
+    settings: tuple[str, ...],
+    out: str | None,
+    as_json: bool,
+    plugins: tuple[str, ...] | None,
+    **options: Any,
+) -> None:
+    """Simulate each WORKLOAD on several machines, and set their figures side by side.
+
+    WORKLOAD is as for `imcsim run`. Modes: `per-network`, as many whole chips as the network needs;
+    `equal-chip`, one chip each; `equal-area`, as many copies of what the network needs as fit the area of the
+    largest machine.
+    """
+    from imcsim.comparison import compare, settings_by_machine
+    from imcsim.progress_line import ProgressLines
+
+    lines = ProgressLines(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
+    try:
+        comparison = compare(
+            workloads,
+            [machine.strip() for machine in machines.split(",")],
+            settings=settings_by_machine(settings),
+            out=out,
+            plugins=plugins or (),
+            observe=lines,
+            **options,
+        )
+    finally:
+        if lines is not None:
+            lines.clear()
+    if as_json:
+        _print_json(comparison.summary)
+        return
+    from imcsim.comparison_report import comparison_table
+
+    _print(comparison_table(comparison))
+
+
 @main.command("fabric")
 @click.argument("graph")
 @_set_option
@@ -229,6 +303,44 @@ def fabric_command(graph: str, load: str, out: str | None, as_json: bool, **opti
     _print(fabric_table(run))
     for path in written:
         click.echo(path)
+
+
+@main.command("compose")
+@click.argument("workload")
+@click.option("-o", "--out", metavar="FILE.npz", help="Where to write the composition.")
+@click.option("--weights", type=int, metavar="W", help="Clusters of weights, 4 to 256.  [default: 64]")
+@click.option("--inputs", type=int, metavar="U", help="Clusters of inputs, 4 to 256.  [default: 64]")
+@click.option("--bits", type=int, metavar="8|16|32", help="Of products, sums and keys.  [default: 16]")
+@click.option("--data", metavar="FILE.npz", help="Images to compose with: `inputs` and, if known, `labels`.")
+@click.option(
+    "--retrain", type=int, default=0, show_default=True, metavar="ROUNDS", help="Most rounds of retraining."
+)
+@_plugin_option
+@_json_option
+def compose_command(
+    workload: str, out: str | None, as_json: bool, plugins: tuple[str, ...] | None, **options: Any
+) -> None:
+    """Turn WORKLOAD into tables of lookups: clustered weights and inputs, products, functions.
+
+    WORKLOAD is as for `imcsim run`, but no config.yaml; or a file that this command wrote, which is shown
+    with as many clusters as asked for, at most those it was composed for.
+    """
+    from imcsim.composed_workload import compose_workload
+
+    tell = sys.stderr is not None and sys.stderr.isatty()
+    report = compose_workload(
+        workload,
+        out,
+        plugins=plugins or (),
+        observe=lambda what: click.echo(what, err=True) if tell else None,
+        **options,
+    )
+    if as_json:
+        _print_json(report.summary)
+        return
+    from imcsim.compose_report import compose_table
+
+    _print(compose_table(report, out))
 
 
 @main.group("trace", cls=CommandGroup)

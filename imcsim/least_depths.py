@@ -78,12 +78,15 @@ def find_least_depths(
 def least_depths_of(machine: Machine, placed: NetworkMap, images: int) -> LeastDepths:
     """Return the least depths of a mapping's buffers.
 
-    raises : ConfigError if there are no images, or no buffers that could be set
+    raises : ConfigError if there are no images, or no depths that could be set
     """
     if images < 1:
         raise ConfigError(f"depths must be found with at least 1 image, got {images}")
     if not isinstance(placed, DataflowMap):
-        raise ConfigError(f"depths cannot be found on {machine.name}, which has no buffers to set")
+        raise ConfigError(
+            f"depths are found by running with others, but those of {machine.name} follow from the "
+            "network and cannot be set; leave out --depths, or choose a dataflow machine"
+        )
     once = DepthTrials(machine, placed, 1)
     moving = _shallowest({edge: once.safe(edge) for edge in placed.edges}, once, once.ends)
     often = DepthTrials(machine, placed, images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.machine import Machine, MachineRun
+from arch.machine import Machine, MachineRun, NetworkMap
 from simcore import Activity, Outcome
 from workloads import LoweredNetwork
 
@@ -85,7 +86,30 @@ def rates(run: MachineRun, stream: StreamMetrics, macs: int) -> dict[str, Any]:
             "by_layer": outcome.energy.by_layer,
         },
         "area_mm2": {"total": area, "by_component": outcome.area.by_component},
-        "power_w": {"mean": power, "peak": None},
+        "power_w": {"mean": power, "static": outcome.energy.static_w, "peak": None},
+    }
+
+
+def energy_of_stream(summary: Mapping[str, Any]) -> float:
+    """Return the energy of one image in a steady stream [J].
+
+    What images cost by themselves is the run's energy without what is drawn all the time, over its images; of
+    the latter each one bears what is drawn in an interval. Filling and draining the pipeline, which a run of
+    few images mostly does, does not count.
+    """
+    static = summary["power_w"]["static"]
+    dynamic = summary["energy_j"]["total"] - static * summary["time_s"]
+    energy: float = dynamic / summary["images"] + static / summary["throughput_per_s"]
+    return energy
+
+
+def use_of_arrays(placed: NetworkMap, tops: float) -> dict[str, Any]:
+    """Return what the machine's arrays could do and how much of it they do, as a summary names it."""
+    peak = None if placed.peak_macs is None else 2 * placed.peak_macs / 1e12
+    return {
+        "chips": placed.chips,
+        "peak_tops": peak,
+        "utilisation": tops / peak if peak else None,
     }
 
 
@@ -118,6 +142,8 @@ def fingerprint(
         "completed": run.completed,
         "outputs": None if run.outputs is None else array_digest(run.outputs),
     }
+    if run.training is not None and run.training.weights is not None:
+        content["weights"] = [array_digest(weights) for weights in run.training.weights]
     if arrivals is not None:
         content["arrivals"] = arrivals
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -100,11 +100,16 @@ def resolve_machine(arch: str | Path | Machine, settings: Sequence[Setting] = ()
     name = str(arch)
     if name not in machines and (Path(name).suffix.lower() in _YAML or "/" in name):
         file = read_machine_file(name, machines.names())
-        return machine_of_file(file, Path(name).stem, settings)
+        return machine_of_file(file, machine_name(name), settings)
     if name not in machines:
         hint = near_miss(name, machines.names())
         raise UnknownNameError(f"no machine is called {name!r}; {hint}; a machine file ends in .yaml")
     return _configured(name, name, {}, None, settings)
+
+
+def machine_name(arch: str | Path) -> str:
+    """Return what reports call a machine: its registered name, or its file's without ending."""
+    return str(arch) if str(arch) in machines else Path(arch).stem
 
 
 def machine_of_file(file: MachineFile, name: str, settings: Sequence[Setting] = ()) -> ResolvedMachine:

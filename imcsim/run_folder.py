@@ -1,7 +1,8 @@
 """Run directories: results as files, put in place together or not at all, and read back.
 
 `summary.json`, `config.yaml` (repeats the run), `units.csv` (a row a unit, cycles by state), and of runs that
-have them `activity.npz` (every interval) and `outputs.npz` (`outputs` in float32, `quantised` codes).
+have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes) and
+`weights.npz` (what was trained, an array `layer.parameter` each).
 """
 
 from __future__ import annotations
@@ -9,28 +10,26 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import secrets
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from imcsim.result_folder import ResultFolder
 from imcsim.run_config import config_text, read_run_file
 from imcsim.run_record import SUMMARY_SCHEMA, RunRecord, UnitTimes, empty_summary
 from simcore.activity import CATEGORIES, category
 from simcore.errors import FileError
-from simcore.files import write_atomically
 from traces import load_activity, save_activity
 from workloads.npz import read_npz, write_npz
+from workloads.zoo.catalogue import read_parameters, write_parameters
 
-SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS = (
+SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS = (
     "summary.json",
     "config.yaml",
     "units.csv",
     "activity.npz",
     "outputs.npz",
+    "weights.npz",
 )
 #: What exporters add; it belongs to the run and goes with it.
 EXPORTED = (
@@ -41,93 +40,36 @@ EXPORTED = (
     ),
     "trace.json",
 )
-_OURS = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, *EXPORTED)
-_STAGE = ".imcsim-"
 _COLUMNS = ("path", "kind", "family", "layer")
 
 
-class RunFolder:
-    """A directory claimed for a run's files before it starts; what is not written leaves no trace.
+class RunFolder(ResultFolder):
+    """A directory claimed for a run's files before it starts."""
 
-    raises : FileError on entry if the directory cannot be made or written to, or holds anything but a result
-    """
+    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, *EXPORTED)
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self._made: list[Path] = []
-        self._stage = self.folder / f"{_STAGE}{secrets.token_hex(8)}.tmp"
-
-    def __enter__(self) -> RunFolder:
-        try:
-            self._make(self.folder)
-            self._check_content()
-            self._stage.mkdir()
-        except OSError as error:
-            self._leave()
-            reason = error.strerror or str(error)
-            raise FileError(f"cannot write to {self.folder}: {reason}; choose another directory") from None
-        except FileError:
-            self._leave()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave()
+    def holds_result(self) -> bool:
+        """Tell whether an earlier run lies here."""
+        return is_run_folder(self.folder)
 
     @property
     def holds_complete_run(self) -> bool:
         """Whether an earlier run lies here that was not interrupted."""
-        return is_run_folder(self.folder) and not _summary(self.folder)["interrupted"]
+        return self.holds_result() and not _summary(self.folder)["interrupted"]
 
     def write(self, run: RunRecord) -> None:
         """Write all files of a run and put them in place of those of an earlier one."""
-        stage = self._stage
-        _write_text(stage / CONFIG, config_text(run.config))
+        self.write_text(CONFIG, config_text(run.config))
         if run.units:
-            _write_text(stage / UNITS, _units_text(run.units))
+            self.write_text(UNITS, _units_text(run.units))
         if run.activity is not None:
-            save_activity(stage / ACTIVITY, run.activity)
+            save_activity(self.place(ACTIVITY), run.activity)
         if run.outputs is not None and run.quantised is not None:
-            write_npz(stage / OUTPUTS, {"outputs": run.outputs, "quantised": run.quantised})
-        _write_text(stage / SUMMARY, json.dumps(run.summary, indent=2) + "\n")
-        try:
-            # Without a summary no reader takes the directory for a result: it goes first and comes last.
-            for name in _OURS:
-                (self.folder / name).unlink(missing_ok=True)
-            for name in reversed(_OURS):
-                if (stage / name).exists():
-                    os.replace(stage / name, self.folder / name)
-        except OSError as error:
-            raise FileError(
-                f"cannot write to {self.folder}: {error.strerror}; choose another directory"
-            ) from None
-        self._made = []
-
-    def _make(self, folder: Path) -> None:
-        """Create the directory with its parents, and remember which are new."""
-        if not folder.exists():
-            self._make(folder.parent)
-            folder.mkdir()
-            self._made.append(folder)
-        elif not folder.is_dir():
-            raise FileError(f"cannot write to {self.folder}: {folder} is a file; choose another directory")
-
-    def _check_content(self) -> None:
-        # What a killed run left on its stage is nobody's work.
-        content = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith(_STAGE))
-        if content and not is_run_folder(self.folder):
-            raise FileError(
-                f"{self.folder} holds {content[0]!r}{' and more' if len(content) > 1 else ''} but no earlier "
-                "result; choose a new or an empty directory"
-            )
-
-    def _leave(self) -> None:
-        shutil.rmtree(self._stage, ignore_errors=True)
-        for folder in reversed(self._made):
-            folder.rmdir()
-        self._made = []
+            write_npz(self.place(OUTPUTS), {"outputs": run.outputs, "quantised": run.quantised})
+        if run.parameters is not None:
+            write_parameters(self.place(WEIGHTS), run.parameters)
+        self.write_text(SUMMARY, json.dumps(run.summary, indent=2) + "\n")
+        self.put()
 
 
 def is_run_folder(folder: Path) -> bool:
@@ -159,6 +101,7 @@ def read_folder(folder: Path) -> RunRecord:
         activity=_if_there(folder / ACTIVITY, load_activity),
         outputs=arrays.get("outputs"),
         quantised=arrays.get("quantised"),
+        parameters=_if_there(folder / WEIGHTS, read_parameters),
     )
 
 
@@ -168,10 +111,6 @@ def _summary(folder: Path) -> dict[str, Any]:
 
 def _if_there(path: Path, read: Callable[[Path], Any]) -> Any:
     return read(path) if path.exists() else None
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda stream: stream.write(text.encode()))
 
 
 def _units_text(units: tuple[UnitTimes, ...]) -> str:

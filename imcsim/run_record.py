@@ -14,6 +14,7 @@ from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
 from simcore import Activity, Clock, Outcome
 from simcore.steady import FastForward
+from workloads import Parameters
 
 SUMMARY_SCHEMA = "imcsim.summary/1"
 #: Keys of a summary that a run finds out, in the order in which they are printed.
@@ -32,6 +33,9 @@ _FOUND = (
     "tops",
     "tops_per_w",
     "tops_per_mm2",
+    "chips",
+    "peak_tops",
+    "utilisation",
     "energy_j",
     "area_mm2",
     "power_w",
@@ -42,6 +46,7 @@ _FOUND = (
     "conversions",
     "clipped_conversions",
     "formulations",
+    "training",
     "units",
     "fast_forward",
     "reached",
@@ -80,6 +85,7 @@ class RunRecord:
     activity : the recorded intervals, None if nothing was recorded
     outputs : (images, channels, height, width) float32, None in a run without values
     quantised : the same as the int32 codes that the machine computed
+    parameters : trained weights in real numbers, None in a run that does not train, or not with values
     """
 
     summary: dict[str, Any]
@@ -88,6 +94,7 @@ class RunRecord:
     activity: Activity | None = None
     outputs: NDArray[np.float32] | None = None
     quantised: NDArray[np.int32] | None = None
+    parameters: Parameters | None = None
 
 
 def empty_summary(config: RunConfig) -> dict[str, Any]:

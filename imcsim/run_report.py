@@ -44,16 +44,23 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield "inputs", Text(s["inputs"])
     if s["accuracy"] is not None:
         shares = {"golden reference": s["golden_accuracy"], "floating point": s["float_accuracy"]}
-        others = ", ".join(f"{name} {100 * share:.4g}%" for name, share in shares.items())
-        yield "accuracy", f"{100 * s['accuracy']:.4g}% ({others})"
+        known = {name: share for name, share in shares.items() if share is not None}
+        others = ", ".join(f"{name} {100 * share:.4g}%" for name, share in known.items())
+        when = "" if s["training"] is None else " while it learned"
+        yield "accuracy", f"{100 * s['accuracy']:.4g}%{when} ({others})"
     if s["outputs_match_golden"] is not None:
         match = s["outputs_match_golden"]
+        whose = "" if s["training"] is None else "and weights "
         yield (
             "outputs",
-            "equal the golden reference bit for bit"
+            f"{whose}equal the golden reference bit for bit"
             if match
-            else Text("differ from the golden reference", "bold red" if s["values"] == "ideal" else ""),
+            else Text(
+                f"{whose}differ from the golden reference", "bold red" if s["values"] == "ideal" else ""
+            ),
         )
+    if s["training"] is not None:
+        yield from _training(s["training"])
     if s["conversions"] is not None:
         share = 100 * s["clipped_conversions"] / max(s["conversions"], 1)
         yield "conversions", f"{s['conversions']:,}, {share:.3g} % of them clipped"
@@ -65,7 +72,7 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     spread = f", p50 {latency['p50']}, p99 {latency['p99']}, at most {latency['max']}"
     yield "latency", latency["first"] + ("" if few else f" first{spread}")
     interval = s["initiation_interval_cycles"]
-    every = "" if interval is None else f", one every {interval:,} cycles"
+    every = "" if interval is None else f", one every {_number(interval)} cycles"
     rate = s["throughput_per_s"]
     rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
     warmup = f", {s['warmup']} of {s['images']} images left out" if s["warmup"] else ""
@@ -86,10 +93,23 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     yield "took", f"{took_text}; {s['events']:,} events of {s['units']} units"
 
 
+def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
+    """Yield what training did, and what came of it."""
+    updates = f"{t['batches']} batch{'es' if t['batches'] > 1 else ''}"
+    yield "training", f"{updates} of {t['batch']} in {t['beats']:,} beats, {t['images_per_s']:,.0f} images/s"
+    if t["loss"] is not None:
+        yield "loss", f"{t['loss'][0]:.4g} in the first batch, {t['loss'][-1]:.4g} in the last"
+        for label, gain in (("learned", t["accuracy"]), ("unseen", t["unseen_accuracy"])):
+            if gain is not None:
+                yield label, f"{100 * gain['before']:.4g}% right before, {100 * gain['after']:.4g}% after"
+
+
 def _rates(s: dict[str, Any]) -> Iterator[str]:
     for name, unit in (("tops", "TOPS"), ("tops_per_w", "TOPS/W"), ("tops_per_mm2", "TOPS/mm2")):
         if s[name] is not None:
             yield f"{s[name]:.4g} {unit}"
+    if s["utilisation"] is not None:
+        yield f"{s['utilisation']:.1%} of the arrays' peak"
 
 
 def _energy(s: dict[str, Any]) -> RenderableType:
@@ -124,6 +144,10 @@ def _causes(units: Sequence[UnitTimes]) -> RenderableType:
     for cause in top_causes(units):
         table.add_row(f"{cause.share:.1%}", Text(cause.where), Text(cause.why))
     return table
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if value == int(value) else f"{value:,.2f}"
 
 
 def _si(value: float, unit: str, digits: int = 4) -> str:

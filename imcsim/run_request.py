@@ -45,6 +45,23 @@ class RunRequest:
         """The network."""
         return self.trace.network
 
+    def check_abilities(self) -> None:
+        """Raise ConfigError for what the machine cannot do in any run."""
+        config, machine = self.config, self.machine
+        if config.values == "device" and not machine.device_values:
+            raise ConfigError(
+                f"values must be ideal or off on {config.machine_name}, which models no devices, got device"
+            )
+        if config.fast_forward and not machine.skips_periods:
+            raise ConfigError(
+                f"{config.machine_name} cannot skip what repeats, got fast_forward; leave out --fast-forward"
+            )
+        if self.arrivals is not None and not machine.awaits_arrivals:
+            raise ConfigError(
+                f"{config.machine_name} has all images from the start, but {self.name} tells when "
+                "they arrive; let all requests have cycle 0"
+            )
+
 
 def resolve_request(
     workload: str | Path | Network,

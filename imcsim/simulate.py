@@ -16,13 +16,14 @@ from arch.machine import Machine, MachineRun, NetworkMap, RunOptions, Values
 from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
 from imcsim.inputs import RunInputs, run_inputs
-from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics
+from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays
 from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
 from imcsim.run_record import empty_summary, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
-from simcore import ConfigError, Deadlock, Progress
+from imcsim.training_run import TrainingMaterial, check_training, training_inputs, training_summary
+from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
 from workloads import (
     LoweredNetwork,
@@ -34,6 +35,9 @@ from workloads import (
     lower,
     quantize,
 )
+
+#: Simulates a mapped machine: map, images, values and options.
+Drive = Callable[[NetworkMap, int, Any, RunOptions], MachineRun]
 
 #: Told of networks of which only the structure is known.
 NO_WEIGHTS = "the workload brings no weights, so no values can be computed"
@@ -117,6 +121,14 @@ def run(
     return result
 
 
+def simulate_request(request: RunRequest, observe: Callable[[Progress], None] | None = None) -> Run:
+    """Simulate what was requested, and keep no intervals.
+
+    observe : called now and then with the progress
+    """
+    return _Job(request, RunOptions(request.config.engine), observe, time.perf_counter()).run()
+
+
 def map_workload(
     workload: str | Path | Network,
     arch: str | Path | Machine | None = None,
@@ -134,6 +146,7 @@ class _Job:
     """One run under way; its summary fills up as it goes, so that an interrupted one can tell what is known.
 
     begin : when it began, by `time.perf_counter`
+    macs : of one image, back and forth where it trains
     compiled : seconds of compiling before the events
     """
 
@@ -144,6 +157,7 @@ class _Job:
     clock: CompileClock = field(default_factory=CompileClock)
     summary: dict[str, Any] = field(init=False)
     lowered: LoweredNetwork = field(init=False)
+    macs: int = field(init=False)
     compiled: float = 0.0
 
     def __post_init__(self) -> None:
@@ -155,6 +169,7 @@ class _Job:
             "notes": [*network.notes, *([] if network.has_parameters else [NO_WEIGHTS])],
             "macs": self.lowered.macs,
         }
+        self.macs = self.lowered.macs
 
     def run(self) -> Run:
         """Map, calibrate, simulate, compare with the references, and add up."""
@@ -180,20 +195,11 @@ class _Job:
 
     def _simulated(self) -> Run:
         config, machine = self.request.config, self.request.machine
-        if config.values == "device" and not machine.device_values:
-            raise ConfigError(
-                f"values must be ideal or off on {config.machine_name}, which models no devices, got device"
-            )
-        if config.fast_forward and not machine.skips_periods:
-            raise ConfigError(
-                f"{config.machine_name} cannot skip what repeats, got fast_forward; leave out --fast-forward"
-            )
-        if self.request.arrivals is not None and not machine.awaits_arrivals:
-            raise ConfigError(
-                f"{config.machine_name} has all images from the start, but {self.request.name} tells when "
-                "they arrive; let all requests have cycle 0"
-            )
+        self.request.check_abilities()
+        if machine.training is not None:
+            check_training(config, machine)
         placed = machine.map(self.lowered)
+        self.macs = self.summary["macs"] = placed.macs
         material = self._material()
         values = material.values if material is not None else None
         self._built()
@@ -205,15 +211,16 @@ class _Job:
             arrivals=self.request.arrivals,
         )
         try:
-            machine_run = machine.simulate(placed, config.images, values, options)
+            drive: Drive = machine.simulate if machine.training is None else machine.train
+            machine_run = drive(placed, config.images, values, options)
         except Deadlock as deadlock:
             raise with_fix(deadlock, machine, placed, config.images) from None
         # Most kernels compile when they are first called, which is among the events.
         wall_s = max(0.0, machine_run.outcome.wall_s - (self.clock.seconds - self.compiled))
         outputs = None
         if material is not None and machine_run.outputs is not None:
-            outputs = material.values.network.output_quantization.dequantize(machine_run.outputs)
-            self.summary |= _judgement(material, machine_run.outputs)
+            outputs = material.real_outputs(machine_run.outputs)
+            self.summary |= material.judgement(machine_run)
         if (arrays := machine_run.arrays) is not None:
             self.summary |= {
                 "conversions": arrays.conversions,
@@ -223,19 +230,36 @@ class _Job:
                     for layer, (method, reason) in arrays.formulations.items()
                 },
             }
-        self._fill(machine_run, wall_s)
-        times = unit_times(machine_run.outcome)
-        return Run(self.summary, config, times, machine_run.outcome.activity, outputs, machine_run.outputs)
+        parameters = None
+        if machine.training is not None and machine_run.training is not None:
+            trained = material if isinstance(material, TrainingMaterial) else None
+            self.summary["training"] = training_summary(machine_run, machine.training, trained)
+            parameters = None if trained is None else trained.parameters(machine_run.training)
+        self._fill(placed, machine_run, wall_s)
+        return Run(
+            self.summary,
+            config,
+            unit_times(machine_run.outcome),
+            machine_run.outcome.activity,
+            outputs,
+            machine_run.outputs,
+            parameters,
+        )
 
-    def _material(self) -> _Material | None:
+    def _material(self) -> _Material | TrainingMaterial | None:
         """Return what the values are computed on, None without values."""
         config, network = self.request.config, self.request.network
+        rule = self.request.machine.training
         if config.values == "off":
             if config.data is not None:  # must be right even if nothing is computed on it
                 run_inputs(network, config.images, config.seed, config.data)
             return None
-        parameters = network.load_parameters()
         data = self.request.trace.data if config.data is None else config.data
+        if rule is not None:
+            shown = training_inputs(network, config.images, data)
+            self.summary["inputs"] = shown.origin
+            return TrainingMaterial.of(network, rule, shown)
+        parameters = network.load_parameters()
         inputs = run_inputs(network, config.images, config.seed, data)
         self.summary["inputs"] = inputs.origin
         quantised = quantize(self.lowered, parameters, inputs.calibration, *self.request.machine.bits)
@@ -249,10 +273,11 @@ class _Job:
         )
         return _Material(values, parameters, inputs)
 
-    def _fill(self, machine_run: MachineRun, wall_s: float) -> None:
+    def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:
         """Complete the summary."""
         config, outcome = self.request.config, machine_run.outcome
         stream = stream_metrics(machine_run, config.warmup)
+        achieved = rates(machine_run, stream, self.macs)
         self.summary |= {
             "fingerprint": fingerprint(
                 self.request.machine,
@@ -268,7 +293,8 @@ class _Job:
             "time_s": outcome.seconds,
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,
-            **rates(machine_run, stream, self.lowered.macs),
+            **achieved,
+            **use_of_arrays(placed, achieved["tops"]),
             "reached": {"cycle": outcome.cycles, "images": config.images},
             "fast_forward": (
                 None if (skip := outcome.fast_forward) is None else skipping(skip, outcome.reference)
@@ -291,15 +317,19 @@ class _Material:
     parameters: Parameters
     inputs: RunInputs
 
+    def real_outputs(self, outputs: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return outputs in real numbers."""
+        return self.values.network.output_quantization.dequantize(outputs)
 
-def _judgement(material: _Material, outputs: NDArray[np.int32]) -> dict[str, Any]:
-    """Return how the machine's outputs compare with the golden reference, and all with the labels."""
-    network, inputs = material.values.network, material.inputs
-    golden = golden_outputs(network, inputs.inputs)
-    verdict: dict[str, Any] = {"outputs_match_golden": bool(np.array_equal(outputs, golden))}
-    if inputs.labels is not None:
-        floats = float_outputs(network.lowered, material.parameters, inputs.inputs)
-        verdict["accuracy"] = accuracy(outputs, inputs.labels)
-        verdict["golden_accuracy"] = accuracy(golden, inputs.labels)
-        verdict["float_accuracy"] = accuracy(floats, inputs.labels)
-    return verdict
+    def judgement(self, run: MachineRun) -> dict[str, Any]:
+        """Return how the machine's outputs compare with the golden reference, and all with the labels."""
+        network, inputs, outputs = self.values.network, self.inputs, run.outputs
+        assert outputs is not None
+        golden = golden_outputs(network, inputs.inputs)
+        verdict: dict[str, Any] = {"outputs_match_golden": bool(np.array_equal(outputs, golden))}
+        if inputs.labels is not None:
+            floats = float_outputs(network.lowered, self.parameters, inputs.inputs)
+            verdict["accuracy"] = accuracy(outputs, inputs.labels)
+            verdict["golden_accuracy"] = accuracy(golden, inputs.labels)
+            verdict["float_accuracy"] = accuracy(floats, inputs.labels)
+        return verdict

@@ -87,18 +87,20 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     table = _table(gap=1)  # so that the digits networks fit into 80 columns
     table.add_column("stage ", no_wrap=True, style="cyan")
     table.add_column("work")
-    for name in ("matrix", "arrays", "used", "steps"):
+    kinds = [kind for kind in placed.resources if any(kind in row.resources for row in placed.rows)]
+    for name in ("matrix", "arrays", *map(_plural, kinds), "used", "steps"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column(" buffer of", no_wrap=True)
     for name in ("slots", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in placed.rows:
-        sources, slots, sizes = zip(*row.buffers, strict=True)
+        sources, slots, sizes = zip(*row.buffers, strict=True) if row.buffers else ((), (), ())
         table.add_row(
             f"{row.stage} " if row.copies == 1 else f"{row.stage} x{row.copies} ",
             row.work.replace(" + ", "\n"),
             "" if row.rows is None else f"{row.rows}x{row.cols}",
             f"{row.arrays:,}" if row.arrays else "",
+            *(f"{row.resources[kind]:,}" if kind in row.resources else "" for kind in kinds),
             _percent(row.utilisation),
             f"{row.steps:,}",
             "\n".join(f" {source}" for source in sources),
@@ -108,27 +110,33 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     totals = map_totals(placed)
     table.add_section()
     table.add_row(
-        "total", "", "", f"{totals['arrays']:,}", _percent(totals["utilisation"]), "", "", "",
-        _count(totals["buffer_bytes"]),
+        "total", "", "", f"{totals['arrays']:,}", *(f"{placed.resources[kind]:,}" for kind in kinds),
+        _percent(totals["utilisation"]), "", "", "", _count(totals["buffer_bytes"]),
     )  # fmt: skip
     head = Text.assemble(
         (placed.network.name, "bold cyan"), " on ", (machine, "bold cyan"), f": {len(placed.rows)} stages"
     )
     lines = [head]
-    if placed.interval is not None:
-        lines.append(_pace(placed.interval, totals["arrays"]))
+    taken = [f"{n:,} {kind if n == 1 else _plural(kind)}" for kind, n in placed.resources.items()]
+    if words := taken + ([] if placed.interval is None else [_pace(placed.interval)]):
+        lines.append(Text(", ".join(words)))
     if placed.placement is not None:
         lines.append(_ways(placed.placement))
     return Group(*lines, "", table)
 
 
-def _pace(interval: PredictedInterval, cores: int) -> Text:
-    """Return how many cores there are and how often they take an image."""
-    layers = f"{interval.layer_cycles:,} cycles ({interval.steps:,} steps)"
+def _plural(word: str) -> str:
+    return f"{word}s"
+
+
+def _pace(interval: PredictedInterval) -> str:
+    """Return how often images are taken."""
+    steps = f"{interval.steps:,} step{'' if interval.steps == 1 else 's'}"
+    layers = f"{interval.layer_cycles:,} cycles ({steps})"
     if interval.input_cycles <= interval.layer_cycles:
-        return Text(f"{cores:,} cores, an image every {layers}")
-    return Text(
-        f"{cores:,} cores, an image every {interval.cycles:,} cycles, as fast as its pixels come in; "
+        return f"an image every {layers}"
+    return (
+        f"an image every {interval.cycles:,} cycles, as fast as its pixels come in; "
         f"the layers could take one every {layers}"
     )
 
@@ -212,6 +220,7 @@ def map_json(placed: NetworkMap, workload: str, machine: str) -> dict[str, Any]:
         "machine": machine,
         "stages": [_row_json(row) for row in placed.rows],
         "totals": map_totals(placed),
+        "resources": _resources_json(placed.resources),
         "interval": _interval_json(placed.interval),
         "placement": _placement_json(placed.placement),
     }
@@ -219,7 +228,12 @@ def map_json(placed: NetworkMap, workload: str, machine: str) -> dict[str, Any]:
 
 def _row_json(row: MapRow) -> dict[str, Any]:
     buffers = [{"from": source, "slots": slots, "bytes": size} for source, slots, size in row.buffers]
-    return {**asdict(row), "shape": list(row.shape), "buffers": buffers}
+    own = {"shape": list(row.shape), "buffers": buffers, "resources": _resources_json(row.resources)}
+    return {**asdict(row), **own}
+
+
+def _resources_json(resources: Mapping[str, int]) -> dict[str, int]:
+    return {_plural(kind).lower(): count for kind, count in resources.items()}
 
 
 def _count(number: int | None) -> str:

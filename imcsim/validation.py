@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imcsim.dataflow_targets import published_dataflow
 from imcsim.isaac_targets import published_isaac
+from imcsim.pipelayer_targets import published_pipelayer
 from imcsim.targets import Target
 from simcore import ModelError, Registry
 
@@ -21,6 +22,7 @@ Validation = Callable[[], Iterator[Target]]
 validations: Registry[Validation] = Registry("validation")
 validations.register("dataflow")(published_dataflow)
 validations.register("isaac")(published_isaac)
+validations.register("pipelayer")(published_pipelayer)
 
 
 def validate(name: str) -> list[Target]:

@@ -34,12 +34,14 @@ class EnergyReport:
     """Energy of one run [J]; both splits sum to the total.
 
     actions : how often each action was done, by component path
+    static_w : power that is drawn all the time [W]; its energy is in the total
     """
 
     total: float
     by_component: dict[str, float]
     by_layer: dict[str, float]
     actions: dict[str, dict[str, int]]
+    static_w: float = 0.0
 
 
 def energy_report(parts: Sequence[CostedPart], seconds: float) -> EnergyReport:
@@ -49,13 +51,12 @@ def energy_report(parts: Sequence[CostedPart], seconds: float) -> EnergyReport:
     """
     by_component: dict[str, list[float]] = {}
     by_layer: dict[str, list[float]] = {}
-    actions = {}
+    actions, static = {}, []
     for component in sorted(parts, key=lambda c: c.path):
         counts = component.actions()
         costs = component.action_energy()
-        joules = fsum(
-            [*(counts.get(n, 0) * costs[n] for n in sorted(costs)), component.static_power() * seconds]
-        )
+        static.append(component.static_power())
+        joules = fsum([*(counts.get(n, 0) * costs[n] for n in sorted(costs)), static[-1] * seconds])
         if any(counts.values()):
             actions[component.path] = dict(sorted(counts.items()))
         if joules:
@@ -67,6 +68,7 @@ def energy_report(parts: Sequence[CostedPart], seconds: float) -> EnergyReport:
         families,
         {name: fsum(values) for name, values in sorted(by_layer.items())},
         actions,
+        fsum(static),
     )
 
 

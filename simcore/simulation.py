@@ -147,9 +147,9 @@ class Simulation:
 
     # -- building --------------------------------------------------------------------------------------------
 
-    def build(self, cls: type[C], config: PartConfig, name: str = "") -> C:
-        """Build the root component, and with it the whole tree."""
-        return cls(self, name, config)
+    def build(self, cls: type[C], config: PartConfig, name: str = "", *, clock: str | None = None) -> C:
+        """Build the root component, and with it the whole tree, all on a clock unless parts say otherwise."""
+        return cls(self, name, config, clock=clock)
 
     def clock(self, name: str | None) -> Clock:
         """Return a clock domain by name, the reference clock for None."""

@@ -28,6 +28,17 @@ def test_sharing_converters_saves_area_until_their_turns_outlast_a_product(
     assert rates[5] == 61_035
 
 
+def test_digits_are_learned_at_any_of_the_rates_and_a_batch_is_drawn(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "pipelayer_training.py"))
+    runs = {shift: study["trained"](shift) for shift in study["SHIFTS"]}
+    losses = {shift: run.summary["training"]["loss"] for shift, run in runs.items()}
+    assert losses[1][-1] < losses[2][-1] < losses[3][-1] < losses[3][0]
+    assert len(study["table"](runs).splitlines()) == 1 + len(runs)
+    picture = tmp_path / "training.png"
+    study["save_figure"](study["draw"](runs, study["trained"](images=8, batch=8)), picture)
+    assert picture.stat().st_size > 10_000
+
+
 @pytest.mark.slow
 def test_accuracy_depends_on_converters_cells_noise_and_time(tmp_path: Path) -> None:
     study = runpy.run_path(str(EXAMPLES / "device_accuracy.py"))
@@ -78,6 +89,18 @@ def test_memory_and_cores_buy_what_the_study_says(tmp_path: Path) -> None:
         assert len(study["table"]("points", rows).splitlines()) == 1 + sum(map(len, rows.values()))
     picture = tmp_path / "study.png"
     study["save_figure"](study["draw"](trade, sequential, climbs, reads, (4, 64)), picture)
+    assert picture.stat().st_size > 10_000
+
+
+def test_few_clusters_cost_accuracy_and_retraining_gets_it_back(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "composer_study.py"))
+    found = {name: study["study"](name, sizes=(4, 64)) for name in study["NETWORKS"]}
+    for baseline, clustered, retrained in found.values():
+        assert baseline - clustered[64] < 0.003
+        assert clustered[4] < retrained[4] < baseline
+    assert len(study["table"](found).splitlines()) == 1 + 2 * len(found)
+    picture = tmp_path / "clusters.png"
+    study["save_figure"](study["draw"](found), picture)
     assert picture.stat().st_size > 10_000
 
 

@@ -50,7 +50,9 @@ def test_importing_the_application_loads_nothing_but_python() -> None:
         ["map", "digits-mlp", "--arch", "dataflow", "--set", "fabric.topology.kind=mesh"],
         ["run", "no-such", "--arch", "dataflow"],
         ["fabric", "no-such", "--load", "0.1"],
+        ["compose", "digits-mlp", "--weights", "4", "--inputs", "4", "--retrain", "1"],
         ["run", "digits-mlp", "--arch", "dataflow", "--values", "off", "--json"],
+        ["compare", "digits-mlp", "--arch", "dataflow,isaac"],
     ],
 )
 def test_commands_load_only_what_they_need(args: list[str]) -> None:

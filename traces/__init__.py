@@ -4,6 +4,8 @@ from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.chrome_trace import write_chrome_trace
+from traces.comparison_plot import ComparedPanel, plot_comparison
+from traces.composition_file import check_composition_name, read_composition, write_composition
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import save_figure
 from traces.load_plot import LoadPoint, plot_load_latency
@@ -33,6 +35,7 @@ __all__ = [
     "Activity",
     "ArrayUse",
     "Bits",
+    "ComparedPanel",
     "DrawnChannel",
     "DrawnNode",
     "LayerArrays",
@@ -44,14 +47,17 @@ __all__ = [
     "category_of_states",
     "category_time",
     "category_totals",
+    "check_composition_name",
     "json_schema",
     "load_activity",
     "merge_touching",
     "plot_arrays",
+    "plot_comparison",
     "plot_fabric",
     "plot_load_latency",
     "plot_timeline",
     "plot_utilisation",
+    "read_composition",
     "read_trace",
     "save_activity",
     "save_figure",
@@ -61,5 +67,6 @@ __all__ = [
     "time_in_bins",
     "unit_groups",
     "write_chrome_trace",
+    "write_composition",
     "write_trace",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from traces.trace_records import (
     End,
     Header,
     OperationRecord,
+    Record,
     Request,
     Tensors,
     Totals,
@@ -52,12 +53,28 @@ def write_trace(
         header = header.model_copy(update={"tensors": written})
     requests = [Request(request=Arrival(cycle=cycle)) for cycle in trace.arrivals]
     end = End(end=Totals(operations=len(operations), requests=len(requests)))
-    records = [header, *operations, *requests, end]
-    content = "".join(f"{record.line()}\n" for record in records).encode()
-    parse_trace(io.BytesIO(content), path)  # which refuses what is larger than a trace may be
+    content = _content([header, *operations, *requests, end], path)
     if path.suffix.lower() == ".gz":
         content = _compressed(content)
     write_atomically(path, lambda stream: stream.write(content))
+
+
+def structure_lines(network: Network, path: str | Path) -> bytes:
+    """Return a network's structure as the lines of a trace of no requests, for `parse_trace`.
+
+    path : the file that they go into, for errors
+    raises : FileError for more than a trace may hold, WorkloadError for what it cannot hold
+    """
+    trace = Trace(network)
+    operations = list(_operations(trace))
+    end = End(end=Totals(operations=len(operations), requests=0))
+    return _content([_header(trace), *operations, end], Path(path))
+
+
+def _content(records: Sequence[Record], path: Path) -> bytes:
+    content = "".join(f"{record.line()}\n" for record in records).encode()
+    parse_trace(io.BytesIO(content), path)  # which refuses what is larger than a trace may be
+    return content
 
 
 def _header(trace: Trace) -> Header:

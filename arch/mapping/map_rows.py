@@ -20,8 +20,12 @@ def map_row(
     copies: int,
     depths: Mapping[tuple[str, int], int | None],
     bits: int,
+    resources: Mapping[str, int] | None = None,
 ) -> MapRow:
-    """Return the mapping's figures of one stage."""
+    """Return the mapping's figures of one stage.
+
+    resources : what it takes besides arrays, as `MapRow` has it
+    """
     matrix = stage.matrix
     buffers = []
     for place, operand in enumerate(stage.operands):
@@ -40,4 +44,5 @@ def map_row(
         steps=stage.steps,
         pixels_per_step=stage.pixels_per_step,
         buffers=tuple(buffers),
+        resources=resources or {},
     )

@@ -45,6 +45,7 @@ PREPARE: Mapping[str, Callable[[Any], None]] = {
     "activation-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
     "analog-crossbar": lambda component: setattr(component, "blocks", TILING.blocks),
     "core": lay_out_core,
+    "spiking-array": lambda component: setattr(component, "blocks", TILING.blocks),
     "direct-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
     "job-core": lay_out_core,
     "streamed-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),

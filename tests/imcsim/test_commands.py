@@ -152,6 +152,27 @@ def test_map_tells_copies_cores_and_the_interval_at_which_images_follow() -> Non
     assert [stage["copies"] for stage in content["stages"]] == [2, 2, 2, 1, 1, 1, 1, 1]
 
 
+def test_map_tells_what_a_network_takes_in_the_machines_own_words() -> None:
+    words = ("map", "cifar10-cnn", "--arch", "isaac")
+    assert lines_of(*words)[1] == (
+        "1 chip, 152 tiles, 1,793 IMAs, 14,340 arrays, an image every 16 cycles (1 step)"
+    )
+    content = printed(*words)
+    assert content["resources"] == {"chips": 1, "tiles": 152, "imas": 1793, "arrays": 14340}
+    assert content["resources"]["arrays"] == content["totals"]["arrays"]
+    tiles = [stage["resources"].get("tiles") for stage in content["stages"]]
+    assert tiles[1] is None  # the pool is done in the tiles of the convolution
+    assert sum(filter(None, tiles)) == 152
+    assert printed("map", "cifar10-cnn", "--arch", "dataflow")["resources"] == {"cores": 136}
+
+
+def test_depths_are_found_only_where_they_can_be_set() -> None:
+    assert refusal("map", "digits-mlp", "--arch", "isaac", "--depths", "2") == (
+        "depths are found by running with others, but those of isaac follow from the network "
+        "and cannot be set; leave out --depths, or choose a dataflow machine"
+    )
+
+
 def test_map_tells_where_layers_lie_on_a_topology_and_what_its_channels_carry() -> None:
     chosen = ("map", "digits-resnet", "--arch", "dataflow", "--set", "fabric.topology.kind=mesh")
     assert " ".join(lines_of(*chosen)[2:5]) == (

@@ -111,5 +111,5 @@ def test_depths_are_found_with_images() -> None:
 
 def test_a_machine_without_buffers_has_no_least_depths() -> None:
     subject = bench(chain(Window.square(1)))
-    with pytest.raises(ConfigError, match="depths cannot be found on"):
+    with pytest.raises(ConfigError, match="cannot be set; leave out --depths"):
         least_depths_of(subject.machine, object(), 1)  # type: ignore[arg-type]

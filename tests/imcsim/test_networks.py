@@ -1,10 +1,14 @@
 """Known networks with their real shapes on the pipelined machine: laws hold, outputs are golden."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 import imcsim
 
-SMALL = ("resnet20", "resnet32", "resnet32-ibm", "densenet121-cifar100")
+SMALL = ("resnet20", "resnet32", "resnet32-ibm", "densenet121-cifar100", "cifar10-cnn", "cifar100-cnn")
+VECTORS = ("mnist-mlp", "isolet-mlp", "har-mlp")
 LARGE = (
     "resnet18",
     "resnet34",
@@ -26,6 +30,20 @@ def test_a_network_runs_with_golden_outputs(name: str) -> None:
     assert run.summary["inputs"].startswith("first 1 of photo")
     assert run.outputs is not None
     assert len(set(run.outputs.ravel().tolist())) > 1
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_a_network_of_vectors_takes_noise_or_a_users_own(name: str, tmp_path: Path) -> None:
+    own = imcsim.run(name, arch="dataflow")
+    assert own.summary["outputs_match_golden"] is True
+    assert own.summary["inputs"] == "seeded noise, seed 0"
+    features = {"mnist-mlp": 784, "isolet-mlp": 617, "har-mlp": 561}[name]
+    inputs = np.random.default_rng(0).random((3, features), dtype=np.float32)
+    np.savez(tmp_path / "given.npz", inputs=inputs, labels=np.zeros(3, np.int64))
+    given = imcsim.run(name, arch="isaac", data=tmp_path / "given.npz", images=3)
+    assert given.summary["outputs_match_golden"] is True
+    assert given.summary["inputs"].startswith("first 3 of given.npz")
+    assert given.summary["accuracy"] is not None
 
 
 @pytest.mark.parametrize(("columns_per_weight", "arrays"), [(1, 422), (4, 1_595), (8, 3_190)])

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import imcsim
-from imcsim.progress_line import ProgressLine
+from imcsim.progress_line import ProgressLine, ProgressLines
 from simcore import Progress
 from tests.imcsim.command_bench import MLP, process
 
@@ -136,3 +136,17 @@ def test_a_full_disk_is_told_in_one_line() -> None:
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     message = "error: the system refuses to read or write: No space left on device\n"
     assert (done.returncode, done.stderr) == (2, message)
+
+
+def test_progress_of_several_runs_names_each() -> None:
+    stream = StringIO()
+    lines = ProgressLines(stream)
+    for what in ("vgg16 on isaac", "vgg16 on dataflow"):
+        lines(what, Progress(cycle=3_000_000, done=0, total=8, what="images", events=7, wall_s=1.0))
+    shown = [text.strip() for text in stream.getvalue().split("\r") if text]
+    assert shown == [
+        f"{what}, 0 of 8 images, cycle 3,000,000, simulating at 3 MHz"
+        for what in ("vgg16 on isaac", "vgg16 on dataflow")
+    ]
+    lines.clear()
+    assert stream.getvalue().endswith(" \r")

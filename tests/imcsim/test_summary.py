@@ -14,6 +14,7 @@ from simcore import AreaReport, EnergyReport, Outcome
 from simcore.clocks import clock as clock_of
 from simcore.clocks import synchronise
 from tests.imcsim.command_bench import MLP, printed
+from workloads import Conv2d, Input, Network, Window
 
 CONTRACT = {
     "schema", "workload", "machine", "images", "values", "seed", "engine", "version", "fingerprint", "cycles",
@@ -23,6 +24,7 @@ CONTRACT = {
 }  # fmt: skip
 ADDED = {
     "history",
+    "training",
     "inputs",
     "interrupted",
     "reached",
@@ -35,6 +37,9 @@ ADDED = {
     "formulations",
     "fast_forward",
     "notes",
+    "chips",
+    "peak_tops",
+    "utilisation",
 }
 
 
@@ -46,7 +51,7 @@ def test_every_key_is_always_there(options: list[str]) -> None:
     assert set(summary["latency_s"]) == {"first", "mean", "p50", "p99", "max"}
     assert set(summary["energy_j"]) == {"total", "by_component", "by_layer"}
     assert set(summary["area_mm2"]) == {"total", "by_component"}
-    assert set(summary["power_w"]) == {"mean", "peak"}
+    assert set(summary["power_w"]) == {"mean", "static", "peak"}
 
 
 def test_what_does_not_apply_is_null() -> None:
@@ -55,6 +60,7 @@ def test_what_does_not_apply_is_null() -> None:
     assert empty == {
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
+        "training",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 
@@ -173,6 +179,34 @@ def test_rates_are_throughput_and_operations_per_joule_and_area() -> None:
     assert r["power_w"]["mean"] == pytest.approx(6.0 / float(240 * TICK))
     assert r["tops_per_w"] == pytest.approx(2 * 1000 * len(COMPLETED) / 6.0 / 1e12)
     assert r["tops_per_mm2"] == pytest.approx(r["tops"] / 3.0)
+
+
+@pytest.mark.parametrize(
+    ("arch", "chips", "peak_tops", "static"),
+    [
+        ("dataflow", 1, 3 * 2 * 256 * 256 / 130e-9 / 1e12, 0.0),
+        # of 168 x 12 x 8 arrays, each of 128 x 16 weights, in 16 cycles of 100 ns
+        ("isaac", 1, 2 * 168 * 12 * 8 * 128 * 16 / 1600e-9 / 1e12, 10.4),
+    ],
+)
+def test_a_peak_is_that_of_full_arrays_on_whole_chips(
+    arch: str, chips: int, peak_tops: float, static: float
+) -> None:
+    s = printed("run", "digits-mlp", "--arch", arch, "--values", "off", "--images", "2")
+    assert s["chips"] == chips
+    assert s["peak_tops"] == pytest.approx(peak_tops)
+    assert s["utilisation"] == pytest.approx(s["tops"] / peak_tops)
+    assert s["power_w"]["static"] == pytest.approx(static)
+
+
+def test_arrays_that_are_full_and_never_rest_are_all_in_use() -> None:
+    layers = [
+        Input(name="x", shape=(256, 32, 32)),
+        Conv2d(name="c", out_channels=256, window=Window.square(1)),
+    ]
+    s = imcsim.run(Network("full", layers), "dataflow", images=2, values="off").summary
+    assert s["initiation_interval_cycles"] == 1024 * 130
+    assert s["utilisation"] == pytest.approx(1.0)
 
 
 def test_no_buffer_ever_holds_more_than_its_slots() -> None:

@@ -41,6 +41,28 @@ def test_isaac_equals_its_table_and_its_operation_and_explains_what_others_quote
     assert "627.5" in quoted.what
 
 
+def test_pipelayer_equals_its_worked_example_and_its_formulas_and_reaches_its_peak() -> None:
+    targets = {t.id: t for t in validate("pipelayer")}
+    assert [t.id for t in targets.values() if t.gates and not t.holds] == []
+    rows = {
+        kind: {id.partition(".")[0] for id, t in targets.items() if t.kind == kind} for kind in get_args(Kind)
+    }
+    assert rows == {
+        "exact": {"P2", "P3", "P4"},
+        "band": {"P1"},
+        "trend": {"P7", "P8"},
+        "report": {"P1", "P5", "P6"},
+    }
+    assert all(t.holds for t in targets.values() if t.kind == "trend")
+    assert [id for id, t in targets.items() if t.kind == "band"] == ["P1.CE"]
+    assert "derived from it" in targets["P1.CE"].what
+    assert targets["P4.test.L16N13"].published == 13 + 16 - 1
+    assert targets["P4.test-alone.L16N13"].published == 13 * 16
+    assert targets["P4.train.L3N640B32"].published == 20 * (2 * 3 + 32 + 1)
+    assert targets["P4.train-alone.L3N640B32"].published == (2 * 3 + 1) * 640 + 20
+    assert [targets[f"P4.held.l{level}"].published for level in range(1, 6)] == [9, 7, 5, 3, 1]
+
+
 @pytest.fixture
 def planted() -> Iterator[None]:
     @validations.register("planted")

@@ -24,7 +24,7 @@ from workloads.zoo.seeded_weights import SeededNetwork
 ROOT = Path(__file__).parents[2]
 #: They are run in a process of their own, with the memory [MB] that it may take at most.
 LARGEST = [("resnet50", 500), ("vgg16", 1200)]
-SMALL = ["resnet20", "resnet32", "resnet32-ibm"]
+SMALL = ["resnet20", "resnet32", "resnet32-ibm", "cifar10-cnn", "cifar100-cnn"]
 LARGE = [
     "resnet18-cifar100",
     "densenet121-cifar100",
@@ -85,7 +85,7 @@ def test_structure_alone_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(*_: object) -> None:
         raise AssertionError("drew a weight")
 
-    monkeypatch.setattr(seeded_weights, "_Stream", draw)
+    monkeypatch.setattr(seeded_weights, "WeightStream", draw)
     network = networks["vgg16"]()
     assert network.has_parameters
     assert lower(network).macs == network.macs

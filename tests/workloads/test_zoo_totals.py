@@ -91,6 +91,28 @@ def test_torchvisions_networks_have_its_totals(name: str) -> None:
     assert (found.layers, found.macs, found.parameters) == TORCHVISION[name]
 
 
+#: MACs of an image, and parameters with a bias an output; the perceptrons' MACs follow from RAPIDNN's table.
+RAPIDNN = {
+    "mnist-mlp": (3, 668_672, 669_706),
+    "isolet-mlp": (3, 591_360, 592_410),
+    "har-mlp": (3, 559_104, 560_147),
+    "cifar10-cnn": (5, 23_434_240, 8_450_570),
+    "cifar100-cnn": (5, 23_480_320, 8_496_740),
+}
+
+
+@pytest.mark.parametrize("name", RAPIDNN)
+def test_rapidnns_networks_have_the_widths_of_its_table(name: str) -> None:
+    network = networks[name]()
+    found = totals(network)
+    assert (found.layers, found.macs, found.parameters) == RAPIDNN[name]
+    widths = [
+        network.shapes[n][0] for n, layer in network.layers.items() if isinstance(layer, Conv2d | Linear)
+    ]
+    classes = {"mnist-mlp": 10, "isolet-mlp": 26, "har-mlp": 19, "cifar10-cnn": 10, "cifar100-cnn": 100}[name]
+    assert widths == ([512, 512, classes] if name.endswith("mlp") else [32, 64, 64, 512, classes])
+
+
 #: Convolutions in order as (size, channels in, channels out, kernel, stride), with how many alike.
 Rows = list[tuple[tuple[int, int, int, int, int], int]]
 

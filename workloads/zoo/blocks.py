@@ -44,6 +44,14 @@ def conv_norm_relu(
     ]
 
 
+def conv_relu(name: str, channels: int, window: Window) -> list[Layer]:
+    """Return a convolution with a bias and its ReLU `<name>-relu`."""
+    return [
+        Conv2d(name=name, out_channels=channels, window=window),
+        Activation(name=f"{name}-relu", function="relu"),
+    ]
+
+
 def linear_relu(name: str, features: int) -> list[Layer]:
     """Return a fully connected layer and its ReLU `<name>-relu`."""
     return [Linear(name=name, out_features=features), Activation(name=f"{name}-relu", function="relu")]

@@ -72,7 +72,7 @@ class SeededWeights(Mapping[str, Mapping[str, NDArray[Any]]]):
         shapes = self._network.parameter_shapes[layer]
         definition = self._network.layers[layer]
         read = self._moments[definition.inputs[0]]
-        random = _Stream(f"{self._network.name}/{layer}")
+        random = WeightStream(f"{self._network.name}/{layer}")
         if isinstance(definition, BatchNorm):
             return {
                 name: random.normal(shape, *_expected(name, read)) for name, shape in sorted(shapes.items())
@@ -144,7 +144,7 @@ def _rectified(x: Moments) -> Moments:
     return Moments(round(mean * 1024) / 1024, round((power - mean**2) * 1024) / 1024)
 
 
-class _Stream:
+class WeightStream:
     """Random numbers of one name."""
 
     def __init__(self, name: str) -> None:

@@ -1,13 +1,13 @@
-"""Plain chains of convolutions and fully connected layers, with a bias each and no batch norm."""
+"""Plain chains for ImageNet: convolutions and fully connected layers, with a bias each and no batch norm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workloads.layers import Activation, Conv2d, Layer, Linear, MaxPool2d
+from workloads.layers import Layer, Linear, MaxPool2d
 from workloads.network import Network
 from workloads.window import Window
-from workloads.zoo.blocks import image, linear_relu
+from workloads.zoo.blocks import conv_relu, image, linear_relu
 from workloads.zoo.catalogue import networks
 from workloads.zoo.seeded_weights import SeededNetwork
 
@@ -27,13 +27,13 @@ def alexnet() -> Network:
     return _chain(
         "alexnet",
         [
-            *_conv_relu("conv1", 64, Window.square(11, stride=4, padding=2)),
+            *conv_relu("conv1", 64, Window.square(11, stride=4, padding=2)),
             MaxPool2d(name="pool1", window=Window.square(3, stride=2)),
-            *_conv_relu("conv2", 192, Window.square(5, padding=2)),
+            *conv_relu("conv2", 192, Window.square(5, padding=2)),
             MaxPool2d(name="pool2", window=Window.square(3, stride=2)),
-            *_conv_relu("conv3", 384, Window.square(3, padding=1)),
-            *_conv_relu("conv4", 256, Window.square(3, padding=1)),
-            *_conv_relu("conv5", 256, Window.square(3, padding=1)),
+            *conv_relu("conv3", 384, Window.square(3, padding=1)),
+            *conv_relu("conv4", 256, Window.square(3, padding=1)),
+            *conv_relu("conv5", 256, Window.square(3, padding=1)),
             MaxPool2d(name="pool5", window=Window.square(3, stride=2)),
             *linear_relu("fc1", 4096),
             *linear_relu("fc2", 4096),
@@ -50,13 +50,6 @@ def _groups(groups: Sequence[Sequence[int]]) -> list[Layer]:
     layers: list[Layer] = []
     for group, widths in enumerate(groups, start=1):
         for place, channels in enumerate(widths, start=1):
-            layers += _conv_relu(f"conv{group}-{place}", channels, Window.square(3, padding=1))
+            layers += conv_relu(f"conv{group}-{place}", channels, Window.square(3, padding=1))
         layers.append(MaxPool2d(name=f"pool{group}", window=Window.square(2, stride=2)))
     return layers
-
-
-def _conv_relu(name: str, channels: int, window: Window) -> list[Layer]:
-    return [
-        Conv2d(name=name, out_channels=channels, window=window),
-        Activation(name=f"{name}-relu", function="relu"),
-    ]

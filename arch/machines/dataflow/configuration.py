@@ -134,6 +134,13 @@ class DataflowConfig(Config):
         """How windows reach the wordlines."""
         return self.core.crossbar.streaming(self.activation_bits)
 
+    @property
+    def core_macs(self) -> float:
+        """Multiply-accumulates a second of a core whose array is full and never at rest."""
+        crossbar = self.core.crossbar
+        weights = crossbar.rows * (crossbar.cols // self.encoding.columns_per_weight)
+        return weights * self.clock_ghz * 1e9 / self.core.product_cycles(self.streaming)
+
     @model_validator(mode="after")
     def _arrays_can_do_it(self) -> Self:
         try:

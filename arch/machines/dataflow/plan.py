@@ -135,6 +135,8 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         # Where any core reaches any other, it makes no difference which layer lies where.
         placement=None if isinstance(config.fabric.topology, AllToAll) else placement,
         tilings=tilings,
+        resources={"core": sum(row.arrays for row in rows)},
+        peak_macs=config.core_macs * sum(row.arrays for row in rows),
     )
 
 

@@ -36,6 +36,10 @@ class Isaac(Machine):
         """Bits of a weight and of an activation."""
         return self.config.weight_bits, self.config.activation_bits
 
+    def on_one_chip(self) -> Isaac:
+        """Return the same machine with a single chip."""
+        return Isaac(self.config.model_copy(update={"chips": 1}), self.name)
+
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words."""
         config = self.config

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from arch.machine import NetworkMap, PredictedInterval
+from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, laid_out
 from arch.machines.isaac.timing import Timing
@@ -25,13 +26,11 @@ from workloads import LoweredNetwork
 class IsaacMap(NetworkMap):
     """Stages, where they lie, and how deep their buffers are [pixel].
 
-    chips : there are
     replication : copies of each layer with weights
     homes : the stage in whose tiles each one is done
     places : of stages that are at home in tiles of their own
     """
 
-    chips: int
     stages: tuple[Stage, ...]
     depths: Mapping[tuple[str, int], int]
     replication: Mapping[str, int]
@@ -95,11 +94,12 @@ class _Plan:
         needed = -(-least.tiles // config.tiles)
         chips = needed if config.chips == "auto" else config.chips
         if chips < needed:
+            filled = self._tiles_of_arrays(least.copies)
+            more = f", of which arrays fill {filled} and eDRAM needs the others" * (filled < least.tiles)
             raise MappingError(
                 f"chips={chips} has {chips * config.tiles} tiles, but one copy of each layer of "
                 f"{self.network.name}{' and those that layers gives' if self.given else ''} takes "
-                f"{least.tiles}, of which arrays fill {self._tiles_of_arrays(least.copies)} and eDRAM needs "
-                f"the others; set chips to {needed} or auto, or take more tiles a chip"
+                f"{least.tiles}{more}; set chips to {needed} or auto, or take more tiles a chip"
             )
         layout = least if config.replication == "none" else self._most_copies(chips * config.tiles, least)
         return self._mapped(chips, layout)
@@ -175,7 +175,14 @@ class _Plan:
     def _mapped(self, chips: int, layout: _Layout) -> IsaacMap:
         bits = self.config.activation_bits
         rows = tuple(
-            map_row(s, self.tilings.get(s.name), layout.copies.get(s.name, 1), layout.depths, bits)
+            map_row(
+                s,
+                self.tilings.get(s.name),
+                layout.copies.get(s.name, 1),
+                layout.depths,
+                bits,
+                {"tile": len(layout.places[s.name].tiles)} if s.name in layout.places else {},
+            )
             for s in self.stages
         )
         steps = max((load.steps_on(layout.copies[name]) for name, load in self.loads.items()), default=0)
@@ -185,7 +192,6 @@ class _Plan:
         return IsaacMap(
             self.network,
             rows,
-            chips,
             tuple(self.stages),
             layout.depths,
             layout.copies,
@@ -193,6 +199,14 @@ class _Plan:
             layout.places,
             interval=PredictedInterval(steps, steps * self.config.interval, incoming),
             tilings=self.tilings,
+            chips=chips,
+            resources={
+                "chip": chips,
+                "tile": layout.tiles,
+                "IMA": layout.imas,
+                "array": sum(row.arrays for row in rows),
+            },
+            peak_macs=Budgets(self.config).gops / 2 * 1e9 * chips,
         )
 
 
@@ -208,3 +222,10 @@ class _Layout:
     def tiles(self) -> int:
         """Tiles in all."""
         return sum(len(place.tiles) for place in self.places.values())
+
+    @property
+    def imas(self) -> int:
+        """IMAs of which arrays are in use, in all."""
+        return len(
+            {site.ima for place in self.places.values() for copy in place.copies for site in copy.sites}
+        )

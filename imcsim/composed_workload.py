@@ -1,0 +1,223 @@
+"""Composing a workload: its network as tables of lookups, how well they do, and the file that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imcsim.inputs import run_inputs
+from imcsim.plugins import load_plugins
+from imcsim.resolve import resolve_workload
+from simcore.errors import ConfigError
+from traces import check_composition_name, read_composition, write_composition
+from workloads import Dataset, Network, accuracy, datasets, float_outputs, lower, read_data
+from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, Composition, compose
+
+#: How names of compositions end.
+SUFFIX = ".npz"
+
+#: Images that a network is composed with if it has no data of its own.
+UNKNOWN_DATA_IMAGES = 10
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a composed network does on labelled images: its own test images, or those of `--data` for a file.
+
+    data : where the images come from
+    accuracy : share of images with the right class
+    baseline_accuracy : that of the network before, None where its weights are not known
+    overflows : sums that did not fit and wrapped
+    """
+
+    data: str
+    images: int
+    accuracy: float
+    baseline_accuracy: float | None
+    overflows: int
+
+
+@dataclass(frozen=True)
+class BlockReport:
+    """One block's tables.
+
+    kind : of what adds up
+    rows, columns : of a matrix's weights, 0 for other sums
+    codebooks : of weights
+    weight_error, input_error : root mean square distance from centres, in standard deviations
+    table_bytes : of one neuron
+    """
+
+    name: str
+    kind: str
+    rows: int
+    columns: int
+    codebooks: int
+    weight_error: float | None
+    input_error: float
+    table_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class ComposeReport:
+    """A composition at one of its levels.
+
+    data : images it was composed with, None for one from a file
+    evaluation : None where there are no labelled images besides
+    """
+
+    composition: Composition
+    composed: ComposedNetwork
+    data: str | None
+    evaluation: Evaluation | None
+
+    @property
+    def blocks(self) -> tuple[BlockReport, ...]:
+        """All blocks, in order."""
+        return tuple(self._block(name) for name in self.composed.blocks)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """All of it in JSON's types."""
+        composition, composed = self.composition, self.composed
+        best = composition.best
+        return {
+            "schema": "imcsim.compose/1",
+            "workload": composition.network.name,
+            "weights": composed.weights,
+            "inputs": composed.inputs,
+            "bits": composed.bits,
+            "composed_for": {
+                "weights": composition.clusters[0],
+                "inputs": composition.clusters[1],
+                "bits": composition.bits,
+            },
+            "data": self.data,
+            "labelled": composition.labelled,
+            "rounds": [asdict(each) for each in composition.rounds],
+            "held_out": {"accuracy": 1 - best.error, "baseline_accuracy": 1 - best.baseline_error},
+            "evaluation": None if self.evaluation is None else asdict(self.evaluation),
+            "most_table_bytes": max(composed.table_bytes.values()),
+            "blocks": [asdict(block) for block in self.blocks],
+        }
+
+    def _block(self, name: str) -> BlockReport:
+        composition, composed = self.composition, self.composed
+        block, weights = composed.blocks[name].block, composition.weights.get(name)
+        sources = [composition.codebooks[composed.form.codebook_of[source]] for source in block.total.inputs]
+        shape = (0, 0) if weights is None else (weights.codes.shape[1], len(weights.bias))
+        return BlockReport(
+            name=name,
+            kind=type(block.total).__name__.removesuffix("Node").lower(),
+            rows=shape[0],
+            columns=shape[1],
+            codebooks=0 if weights is None else len(weights.tree.errors),
+            weight_error=None if weights is None else _rms(weights.tree.error_at(composed.weights)),
+            input_error=max(_rms(tree.error_at(composed.inputs)) for tree in sources),
+            table_bytes=composed.table_bytes[name],
+        )
+
+
+def compose_workload(
+    workload: str | Path | Network,
+    out: str | Path | None = None,
+    *,
+    weights: int | None = None,
+    inputs: int | None = None,
+    bits: int | None = None,
+    data: str | Path | Dataset | None = None,
+    retrain: int = 0,
+    plugins: Sequence[str | Path] = (),
+    observe: Callable[[str], None] = lambda what: None,
+) -> ComposeReport:
+    """Compose a network and write it to `out`, or show one that is composed already.
+
+    workload : as for `imcsim.run`, or a file that this wrote, which is shown at one of its levels
+    weights, inputs : clusters, 4 to 256; of a network 64 unless given, of a file what it was composed for
+    bits : width of products, sums and keys; 16, or what the file was composed for, unless given
+    data : an .npz file with `inputs` and, optionally, `labels`; a network's own training images unless given
+    retrain : most rounds of retraining; needs labels
+    raises : SimError
+    """
+    load_plugins(plugins)
+    if str(workload).lower().endswith(SUFFIX):
+        if out is not None or retrain:
+            raise ConfigError(
+                f"{workload} is composed already: it can be shown, but not be written or retrained; "
+                "compose its network anew"
+            )
+        return _shown(read_composition(str(workload)), weights, inputs, bits, data)
+    if out is not None:
+        check_composition_name(out)
+    network = resolve_workload(workload).network
+    chosen = ComposeOptions()
+    given = {"weights": weights, "inputs": inputs, "bits": bits, "rounds": retrain}
+    chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
+    images = _composing_data(network, data)
+    composition = compose(network, images, chosen, observe)
+    composed = composition.at()
+    own = _own_data(network) if data is None else None
+    evaluation = None if own is None else _evaluated(composed, own, network)
+    report = ComposeReport(composition, composed, f"{images.name}: {images.origin}", evaluation)
+    if out is not None:
+        write_composition(out, composition)
+    return report
+
+
+def _shown(
+    composition: Composition,
+    weights: int | None,
+    inputs: int | None,
+    bits: int | None,
+    data: str | Path | Dataset | None,
+) -> ComposeReport:
+    """Return what a file holds, at one level, and how it does on labelled images."""
+    composed = composition.at(weights, inputs, bits)
+    network = composition.network
+    images = _own_data(network)
+    if data is not None:
+        images = data if isinstance(data, Dataset) else read_data(data)
+        images.check_fits(network.name, network.input_shape)
+    evaluation = None if images is None else _evaluated(composed, images, None)
+    return ComposeReport(composition, composed, None, evaluation)
+
+
+def _own_data(network: Network) -> Dataset | None:
+    """Return the images that a network was made to be tested on, if there are any."""
+    name = network.dataset or ""
+    return datasets[name]() if name in datasets else None
+
+
+def _composing_data(network: Network, data: str | Path | Dataset | None) -> Dataset:
+    """Return the images to compose with: those given, else training images, else whatever fits."""
+    if data is not None:
+        return data if isinstance(data, Dataset) else read_data(data)
+    training = f"{network.dataset}-train"
+    if training in datasets:
+        return datasets[training]()
+    made = run_inputs(network, UNKNOWN_DATA_IMAGES, 0, None)
+    return Dataset("images", made.inputs, made.labels, made.origin)
+
+
+def _evaluated(composed: ComposedNetwork, data: Dataset, network: Network | None) -> Evaluation | None:
+    """Return how a composed network does on all images of `data`, None if they have no labels.
+
+    network : the one before, if its weights are known
+    """
+    if data.labels is None:
+        return None
+    reference = ComposedReference(composed)
+    found = accuracy(reference.outputs(data.inputs), data.labels)
+    before = None
+    if network is not None:
+        real = float_outputs(lower(network), network.load_parameters(), data.inputs)
+        before = accuracy(real, data.labels)
+    return Evaluation(f"{data.name}: {data.origin}", len(data), found, before, reference.overflows)
+
+
+def _rms(errors: Any) -> float:
+    return float(np.sqrt(np.mean(np.square(errors))))
