@@ -7,11 +7,13 @@ has set out arrives.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 
+from arch.machines.isaac.bookings import Bookings
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.mesh_links import HyperTransportLink, MeshLink, MeshRouter
 from arch.machines.isaac.ways import Leg, Ways
@@ -32,6 +34,7 @@ class Route:
         from where the packet sets out
     arrival : when its tail has come
     routers, chips : on it, and those that it goes on to
+    number : in the mesh's bookings
     """
 
     steps: tuple[tuple[MeshLink, MeshRouter | None, int, int], ...]
@@ -40,12 +43,18 @@ class Route:
     size: int
     routers: int
     chips: int
+    number: int
 
     @cached_property
-    def checks(self) -> list[tuple[MeshLink, int, int]]:
-        """Links, from when and for how long; in front those of the two tiles, which no other route avoids."""
-        links = [(link, offset, duration) for link, _, offset, duration in self.steps]
-        return [links[0], links[-1], *links[1:-1]]
+    def checks(self) -> list[tuple[list[int], list[int], int, int]]:
+        """Reserved starts and ends of links, from when and for how long it takes each; the two tiles' first."""
+        steps = [self.steps[0], self.steps[-1], *self.steps[1:-1]]
+        return [(link.starts, link.ends, offset, duration) for link, _, offset, duration in steps]
+
+    @cached_property
+    def between_chips(self) -> list[HyperTransportLink]:
+        """Links on it from chip to chip."""
+        return [link for link, *_ in self.steps if isinstance(link, HyperTransportLink)]
 
 
 class Choice:
@@ -145,6 +154,7 @@ class Mesh(Component):
         unit = tick_of([digital, flit, byte])
         self._tick, self._flit, self._byte = (int(period / unit) for period in (digital, flit, byte))
         self._contended = config.mesh.fidelity == "link"
+        self._bookings = Bookings(self.simulation.engine, self._tick)
         self.routers: dict[str, MeshRouter] = {}
         self.links = {leg: self._link(leg) for leg in self._ways.legs()} if self._contended else {}
         self._choices: dict[tuple[int, int, int, int], Choice] = {}
@@ -157,11 +167,13 @@ class Mesh(Component):
             if isinstance(name, str) and name not in self.routers:
                 router = self.routers[name] = self.add(MeshRouter, name, PartConfig())
                 router.pj = self._config.mesh.flit_pj
+                router.time = self._bookings.add(router, router.forward)
         ends = f"{leg.source},{leg.target}"
         if leg.lane is None:
             link = self.add(MeshLink, f"link[{ends}]", PartConfig())
         else:
             link = self.add(HyperTransportLink, f"hypertransport[{ends},{leg.lane}]", PartConfig())
+        link.time = self._bookings.add(link, link.transfer)
         if isinstance(leg.source, str):
             self.routers[leg.source].links.append(link)
         return link
@@ -211,7 +223,8 @@ class Mesh(Component):
                 steps.append((self.links[leg], router, offset, duration))
         arrival = offset + duration + (mesh.link_cycles - 1) * self._flit
         chips = sum(leg.lane is not None for leg in legs)
-        return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips)
+        busy = [(unit.time, o, d) for link, router, o, d in steps for unit in (link, router) if unit is not None]
+        return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips, self._bookings.route(busy))
 
     def ask(self, journey: Journey) -> None:
         """Decide on a journey once this tick has settled; at once where nothing is in its way."""
@@ -233,10 +246,13 @@ class Mesh(Component):
         tick = self._tick
         first = ready = journey.ready * tick
         for number, packets in enumerate(journey.levels):
-            sent = [self._send(choice, ready) for choice in packets]
+            last = leaves = ready
+            for choice in packets:
+                start, arrival = self._send(choice, ready)
+                leaves, last = max(leaves, start), max(last, arrival)
             if not number:
-                first = max(start for start, _ in sent)
-            ready = max(arrival for _, arrival in sent)
+                first = leaves
+            ready = last
         journey.done(-(-first // tick), -(-ready // tick))
 
     def _send(self, choice: Choice, ready: int) -> tuple[int, int]:
@@ -248,11 +264,13 @@ class Mesh(Component):
             return ready, ready + route.arrival
         start = _free_from(route, ready, _NEVER)
         if start > ready:
+            leaves, comes = _earliest(route, ready)
             for other in choice.others:
                 latest = start + route.arrival - other.arrival
-                if latest <= ready:  # nor will longer ones be there first
+                least = max(leaves, comes - other.arrival)
+                if latest <= least:  # nor will longer ones be there first
                     break
-                free = _free_from(other, ready, latest)
+                free = _free_from(other, least, latest)
                 if free < latest:
                     route, start = other, free
         self._take(route, start)
@@ -260,19 +278,25 @@ class Mesh(Component):
 
     def _take(self, route: Route, start: int) -> None:
         """Reserve a route for a packet that sets out at a time."""
-        tick = self._tick
-        now = self.simulation.engine.now * tick
-        for link, router, offset, duration in route.steps:
+        now, flits = self.simulation.engine.now * self._tick, route.flits
+        for link, _, offset, duration in route.steps:
             begin = start + offset
-            end = begin + duration
-            link.take(begin, end, now)
-            link.flits.count += route.flits
-            begin, end = begin // tick, end // tick
-            link.time.take(begin, end)
-            if router is not None:
-                router.time.take(begin, end)
-            if type(link) is HyperTransportLink:
-                link.size.count += route.size
+            link.take(begin, begin + duration, now)
+            link.flits.count += flits
+        for between in route.between_chips:
+            between.size.count += route.size
+        self._bookings.note(route.number, start)
+
+
+def _earliest(route: Route, ready: int) -> tuple[int, int]:
+    """Return before when no packet of some tiles can set out, nor be there, as all routes share two links.
+
+    route : the shortest
+    """
+    starts, ends, _, duration = route.checks[0]
+    leaves = _free_in(starts, ends, ready, duration)
+    starts, ends, offset, duration = route.checks[1]
+    return leaves, _free_in(starts, ends, leaves + offset, duration) - offset + route.arrival
 
 
 def _free_from(route: Route, ready: int, latest: int) -> int:
@@ -280,12 +304,22 @@ def _free_from(route: Route, ready: int, latest: int) -> int:
     start, moved = ready, True
     while moved:
         moved = False
-        for link, offset, duration in route.checks:
-            ends = link.ends
-            if ends and ends[-1] > start + offset:
-                free = link.free_from(start + offset, duration) - offset
-                if free > start:
-                    if free >= latest:
-                        return free
-                    start, moved = free, True
+        for starts, ends, offset, duration in route.checks:
+            begin = start + offset
+            if ends and ends[-1] > begin:
+                free = _free_in(starts, ends, begin, duration)
+                if free > begin:
+                    start, moved = free - offset, True
+                    if start >= latest:
+                        return start
     return start
+
+
+def _free_in(starts: list[int], ends: list[int], begin: int, duration: int) -> int:
+    """Return when a link is free for so long between reserved times, at a time or soonest behind it."""
+    place = bisect_right(ends, begin)
+    until = len(ends)
+    while place < until and starts[place] < begin + duration:
+        begin = ends[place]
+        place += 1
+    return begin
