@@ -1,9 +1,10 @@
-"""When packets pass links and routers: noted packet by packet, charged to their units many at a time."""
+"""Routes that packets reserve: found by a kernel, noted packet by packet, charged to units many at a time."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,19 @@ from numpy.typing import NDArray
 from simcore import Component, Operation
 from simcore.channel import Endpoint, Waits
 from simcore.commands import Engine, Park, Wake
+from simcore.kernels.reservations_reference import FULL, reserve_reference
 
 Ints = NDArray[np.int64]
 
 #: Packets that are noted before those that have set out are charged.
 _KEPT = 1 << 16
+#: Packets for which loading the compiled kernel pays.
+_MANY = 1_000
+#: Reserved times of a link, steps and routes that there is room for at first.
+_ROOM = 16
+
+#: A link, the router that it leads from, from when and for how long both are busy.
+Step = tuple["ReservedTime", "ReservedTime | None", int, int]
 
 
 class Bookings:
@@ -27,10 +36,11 @@ class Bookings:
     def __init__(self, engine: Engine, tick: int) -> None:
         self._engine, self._tick = engine, tick
         self._times: list[ReservedTime] = []
-        # Of all routes, one behind the other: which unit is busy, from when and for how long.
-        self._units, self._offsets, self._durations = array("q"), array("q"), array("q")
-        self._firsts, self._lengths = array("q"), array("q")
-        self._routes, self._starts = array("q"), array("q")
+        # As the kernel wants them, the first `_used` steps and routes; a step's router is beside it.
+        self._steps, self._routes = np.zeros((_ROOM, 3), np.int64), np.zeros((_ROOM, 3), np.int64)
+        self._routers = np.zeros(_ROOM, np.int64)
+        self._used = [0, 0]
+        self._noted, self._starts = array("q"), array("q")
         self._ahead: tuple[Ints, Ints, Ints] = (_NONE, _NONE, _NONE)  # units, begins, ends [tick]
         self._charged = -1  # up to which tick all is charged
 
@@ -40,38 +50,66 @@ class Bookings:
         self._times.append(time)
         return time
 
-    def route(self, busy: Iterable[tuple[ReservedTime, int, int]]) -> int:
-        """Return the number of a new route; its units, and from when and for how long each is busy."""
-        self._firsts.append(len(self._units))
-        for time, offset, duration in busy:
-            self._units.append(time.number)
-            self._offsets.append(offset)
-            self._durations.append(duration)
-        self._lengths.append(len(self._units) - self._firsts[-1])
-        return len(self._firsts) - 1
+    def open(self, packets: int) -> None:
+        """Make room for what all units reserve, and load the compiled kernel if it pays."""
+        self._reserved = np.zeros((len(self._times), 2, _ROOM), np.int64)
+        self._held = np.zeros(len(self._times), np.int64)
+        self._reserve = reserve_reference
+        if packets >= _MANY:
+            from simcore.kernels.reservations import reserve
 
-    def note(self, route: int, start: int) -> None:
-        """Note a packet that sets out on a route at a time, now or later."""
-        self._starts.append(start)
-        self._routes.append(route)
-        if len(self._routes) == _KEPT:
-            self.charge()
+            self._reserve = reserve
+            at_once = np.zeros((1, 3), np.int64)
+            reserve(self._reserved, self._held, at_once, at_once, 0, 0, 0, 0, 0)  # compiles it
+
+    def route(self, steps: Iterable[Step], arrival: int) -> int:
+        """Return the number of a new route."""
+        first, number = self._used
+        for link, router, offset, duration in steps:
+            at = self._used[0]
+            if at == len(self._steps):
+                self._steps, self._routers = _doubled(self._steps, 0), _doubled(self._routers, 0)
+            self._steps[at] = link.number, offset, duration
+            self._routers[at] = router.number if router is not None else _NO_ROUTER
+            self._used[0] += 1
+        if number == len(self._routes):
+            self._routes = _doubled(self._routes, 0)
+        self._routes[number] = first, self._used[0] - first, arrival
+        self._used[1] += 1
+        return number
+
+    def reserve(self, first: int, others: int, end: int, ready: int) -> tuple[int, int]:
+        """Reserve a route for a packet, and note it; see the kernel's specification."""
+        now = self._engine.now * self._tick
+        while True:
+            route, start = self._reserve(
+                self._reserved, self._held, self._steps, self._routes, first, others, end, ready, now
+            )
+            if route != FULL:
+                break
+            self._reserved = _doubled(self._reserved, 2)
+        if route >= 0:
+            self._noted.append(route)
+            self._starts.append(start)
+            if len(self._noted) == _KEPT:
+                self.charge()
+        return route, start
 
     def charge(self) -> None:
         """Charge what begins before now; nothing can come in between any more."""
         now = self._engine.now
-        if self._charged == now and not self._routes:
+        if self._charged == now and not self._noted:
             return
         self._charged = now
         units, begins, ends = self._all()
         over = begins < now
         self._ahead = units[~over], begins[~over], ends[~over]
-        self._routes, self._starts = array("q"), array("q")
+        self._noted, self._starts = array("q"), array("q")
         units, begins, ends = units[over], begins[over], ends[over]
         order = np.argsort(units, kind="stable")
         units, begins, ends = units[order], begins[order], ends[order]
         bounds = [0, *(np.flatnonzero(np.diff(units)) + 1).tolist(), len(units)]
-        for first, last in zip(bounds, bounds[1:], strict=False):
+        for first, last in pairwise(bounds):
             if first < last:
                 self._times[units[first]].charge(begins[first:last], ends[first:last])
 
@@ -82,18 +120,23 @@ class Bookings:
         return np.sort(begins[own]), np.sort(ends[own])
 
     def _all(self) -> tuple[Ints, Ints, Ints]:
-        """Return units, begins and ends of all that is not charged; packets one after the other."""
-        if not self._routes:
+        """Return units, begins and ends of all that is not charged."""
+        if not self._noted:
             return self._ahead
-        routes, starts = _ints(self._routes), _ints(self._starts)
-        lengths = _ints(self._lengths)[routes]
-        steps = np.repeat(_ints(self._firsts)[routes] - np.cumsum(lengths) + lengths, lengths)
+        firsts, lengths, _ = self._routes[np.frombuffer(self._noted, np.int64)].T
+        steps = np.repeat(firsts - np.cumsum(lengths) + lengths, lengths)
         steps += np.arange(len(steps))
-        begins = np.repeat(starts, lengths) + _ints(self._offsets)[steps]
-        ends = begins + _ints(self._durations)[steps]
-        columns = _ints(self._units)[steps], begins // self._tick, ends // self._tick
-        units, begins, ends = (np.concatenate(both) for both in zip(self._ahead, columns, strict=True))
-        return units, begins, ends
+        begins = np.repeat(np.frombuffer(self._starts, np.int64), lengths) + self._steps[steps, 1]
+        ends = begins + self._steps[steps, 2]
+        begins, ends = begins // self._tick, ends // self._tick
+        routers = self._routers[steps]
+        routed = routers != _NO_ROUTER
+        units, first, last = self._ahead
+        return (
+            np.concatenate((units, self._steps[steps, 0], routers[routed])),
+            np.concatenate((first, begins, begins[routed])),
+            np.concatenate((last, ends, ends[routed])),
+        )
 
 
 class ReservedTime(Endpoint):
@@ -156,5 +199,10 @@ _NONE = np.zeros(0, np.int64)
 _FIRST, _LAST = np.array([0]), np.array([-1])
 
 
-def _ints(numbers: array[int]) -> Ints:
-    return np.frombuffer(numbers, np.int64)
+#: In place of a router's number, where a link leads from a tile.
+_NO_ROUTER = -1
+
+
+def _doubled(rows: Ints, axis: int) -> Ints:
+    """Return the same with as much room again."""
+    return np.concatenate((rows, np.zeros_like(rows)), axis)

@@ -7,7 +7,6 @@ has set out arrives.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,13 +16,11 @@ from arch.machines.isaac.bookings import Bookings
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.mesh_links import HyperTransportLink, MeshLink, MeshRouter
 from arch.machines.isaac.ways import Leg, Ways
-from simcore import Component, PartConfig
+from simcore import Component, Counter, PartConfig
 from simcore.channel import Endpoint, Waits
 from simcore.clocks import tick_of
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
-
-#: Behind any time of a run, in units of the mesh.
-_NEVER = 1 << 62
+from simcore.kernels.reservations_reference import LOOK
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +43,9 @@ class Route:
     number: int
 
     @cached_property
-    def checks(self) -> list[tuple[list[int], list[int], int, int]]:
-        """Reserved starts and ends of links, from when and for how long it takes each; the two tiles' first."""
-        steps = [self.steps[0], self.steps[-1], *self.steps[1:-1]]
-        return [(link.starts, link.ends, offset, duration) for link, _, offset, duration in steps]
+    def counts(self) -> list[Counter]:
+        """Where links count what passes."""
+        return [link.flits for link, *_ in self.steps]
 
     @cached_property
     def between_chips(self) -> list[HyperTransportLink]:
@@ -58,15 +54,25 @@ class Route:
 
 
 class Choice:
-    """Routes from one tile to another: the first, and others that are looked at if it is not free."""
+    """Routes from one tile to another: the first, and others that are looked at if it is not free.
+
+    known : numbers of the others, from the first to below the second; `LOOK` as long as nobody has looked
+    """
 
     def __init__(self, first: Route, others: Callable[[], list[Route]]) -> None:
         self.first, self._find = first, others
+        self.known = LOOK, LOOK
 
     @cached_property
     def others(self) -> list[Route]:
         """All routes but the first."""
-        return self._find()
+        routes = self._find()
+        self.known = (routes[0].number, routes[-1].number + 1) if routes else (0, 0)
+        return routes
+
+    def route(self, number: int) -> Route:
+        """Return one of the routes by its number."""
+        return self.first if number == self.first.number else self.others[number - self.known[0]]
 
 
 @dataclass(eq=False)
@@ -143,8 +149,8 @@ class Mesh(Component):
     flits_routed: int = 0
     bytes_between: int = 0
 
-    def lay_out(self, config: IsaacConfig, tiles: int) -> None:
-        """Build the links and routers around so many tiles."""
+    def lay_out(self, config: IsaacConfig, tiles: int, packets: int = 0) -> None:
+        """Build the links and routers around so many tiles, for about so many packets."""
         self._config = config
         self._ways = Ways(config, tiles)
         self.lanes = self._ways.lanes
@@ -157,6 +163,7 @@ class Mesh(Component):
         self._bookings = Bookings(self.simulation.engine, self._tick)
         self.routers: dict[str, MeshRouter] = {}
         self.links = {leg: self._link(leg) for leg in self._ways.legs()} if self._contended else {}
+        self._bookings.open(packets)
         self._choices: dict[tuple[int, int, int, int], Choice] = {}
         self._turns = 0
         self._asked: list[Journey] = []
@@ -223,8 +230,9 @@ class Mesh(Component):
                 steps.append((self.links[leg], router, offset, duration))
         arrival = offset + duration + (mesh.link_cycles - 1) * self._flit
         chips = sum(leg.lane is not None for leg in legs)
-        busy = [(unit.time, o, d) for link, router, o, d in steps for unit in (link, router) if unit is not None]
-        return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips, self._bookings.route(busy))
+        busy = ((link.time, router and router.time, *times) for link, router, *times in steps)
+        number = self._bookings.route(busy, arrival)
+        return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips, number)
 
     def ask(self, journey: Journey) -> None:
         """Decide on a journey once this tick has settled; at once where nothing is in its way."""
@@ -262,64 +270,13 @@ class Mesh(Component):
             self.flits_routed += route.flits * route.routers
             self.bytes_between += route.size * route.chips
             return ready, ready + route.arrival
-        start = _free_from(route, ready, _NEVER)
-        if start > ready:
-            leaves, comes = _earliest(route, ready)
-            for other in choice.others:
-                latest = start + route.arrival - other.arrival
-                least = max(leaves, comes - other.arrival)
-                if latest <= least:  # nor will longer ones be there first
-                    break
-                free = _free_from(other, least, latest)
-                if free < latest:
-                    route, start = other, free
-        self._take(route, start)
-        return start, start + route.arrival
-
-    def _take(self, route: Route, start: int) -> None:
-        """Reserve a route for a packet that sets out at a time."""
-        now, flits = self.simulation.engine.now * self._tick, route.flits
-        for link, _, offset, duration in route.steps:
-            begin = start + offset
-            link.take(begin, begin + duration, now)
-            link.flits.count += flits
+        number, start = self._bookings.reserve(route.number, *choice.known, ready)
+        if number == LOOK:
+            assert choice.others is not None
+            number, start = self._bookings.reserve(route.number, *choice.known, ready)
+        route = choice.route(number)
+        for count in route.counts:
+            count.count += route.flits
         for between in route.between_chips:
             between.size.count += route.size
-        self._bookings.note(route.number, start)
-
-
-def _earliest(route: Route, ready: int) -> tuple[int, int]:
-    """Return before when no packet of some tiles can set out, nor be there, as all routes share two links.
-
-    route : the shortest
-    """
-    starts, ends, _, duration = route.checks[0]
-    leaves = _free_in(starts, ends, ready, duration)
-    starts, ends, offset, duration = route.checks[1]
-    return leaves, _free_in(starts, ends, leaves + offset, duration) - offset + route.arrival
-
-
-def _free_from(route: Route, ready: int, latest: int) -> int:
-    """Return when a packet may set out on a route, each link free as it comes by, if before `latest`."""
-    start, moved = ready, True
-    while moved:
-        moved = False
-        for starts, ends, offset, duration in route.checks:
-            begin = start + offset
-            if ends and ends[-1] > begin:
-                free = _free_in(starts, ends, begin, duration)
-                if free > begin:
-                    start, moved = free - offset, True
-                    if start >= latest:
-                        return start
-    return start
-
-
-def _free_in(starts: list[int], ends: list[int], begin: int, duration: int) -> int:
-    """Return when a link is free for so long between reserved times, at a time or soonest behind it."""
-    place = bisect_right(ends, begin)
-    until = len(ends)
-    while place < until and starts[place] < begin + duration:
-        begin = ends[place]
-        place += 1
-    return begin
+        return start, start + route.arrival

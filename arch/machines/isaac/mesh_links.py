@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-
 from arch.machines.isaac.bookings import ReservedTime
 from simcore import Component, Counter, Operation, Process, process
-
-#: Reserved times that a link keeps before it forgets those that are over.
-_KEPT = 64
 
 
 class MeshUnit(Component):
@@ -30,45 +25,12 @@ class MeshUnit(Component):
 
 
 class MeshLink(MeshUnit):
-    """A link from tile to router, from router to router, back to a tile, or from chip to chip.
-
-    starts, ends : of reserved times, those that are not over yet and few others, in units of the mesh
-    """
+    """A link from tile to router, from router to router, back to a tile, or from chip to chip."""
 
     family = "link"
 
     transfer = Operation(doc="time in which some packet passes")
     flits = Counter("flit", unit="flit", doc="that passed")
-
-    def build(self) -> None:
-        """Start without reservations."""
-        self.starts: list[int] = []
-        self.ends: list[int] = []
-
-    def take(self, start: int, end: int, now: int) -> None:
-        """Reserve a time that is free; with those that it joins it is one."""
-        starts, ends = self.starts, self.ends
-        if not ends or ends[-1] < start:
-            starts.append(start)
-            ends.append(end)
-            if len(ends) > _KEPT:
-                over = bisect_right(ends, now)
-                del starts[:over], ends[:over]
-        elif ends[-1] == start:
-            ends[-1] = end
-        else:
-            place = bisect_left(starts, start)
-            behind = place > 0 and ends[place - 1] == start
-            before = starts[place] == end
-            if before and behind:
-                del starts[place], ends[place - 1]
-            elif before:
-                starts[place] = start
-            elif behind:
-                ends[place - 1] = end
-            else:
-                starts.insert(place, start)
-                ends.insert(place, end)
 
 
 class HyperTransportLink(MeshLink):
