@@ -48,13 +48,14 @@ def reserve(
 @compiled
 def _start(reserved: Ints, held: Ints, steps: Ints, routes: Ints, route: int, ready: int, latest: int) -> int:
     """Return when a packet can set out on a route, if before `latest`."""
-    start, moved = ready, True
+    start: int = ready
+    moved = True
     while moved:
         moved = False
         for step in range(routes[route, 0], routes[route, 0] + routes[route, 1]):
             link, begin = steps[step, 0], start + steps[step, 1]
             place = _behind(reserved, held, link, begin)
-            free = begin
+            free: int = begin
             while place < held[link] and reserved[link, 0, place] < free + steps[step, 2]:
                 free = reserved[link, 1, place]
                 place += 1
@@ -68,7 +69,7 @@ def _start(reserved: Ints, held: Ints, steps: Ints, routes: Ints, route: int, re
 @compiled
 def _behind(reserved: Ints, held: Ints, link: int, begin: int) -> int:
     """Return the place of the first reserved time that ends behind a time; most do not."""
-    place = held[link]
+    place: int = held[link]
     while place > 0 and reserved[link, 1, place - 1] > begin:
         place -= 1
     return place

@@ -1,4 +1,4 @@
-"""Packets that reserve the links of a route ahead: the specification that `reservations.py` equals bit for bit.
+"""Packets that reserve links of a route ahead: the specification that `reservations.py` equals bit for bit.
 
 A packet waits where it is until each link of a route is free as it comes by, and takes the one of several
 routes on which it arrives first, of equals the first.

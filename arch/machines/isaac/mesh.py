@@ -230,7 +230,10 @@ class Mesh(Component):
                 steps.append((self.links[leg], router, offset, duration))
         arrival = offset + duration + (mesh.link_cycles - 1) * self._flit
         chips = sum(leg.lane is not None for leg in legs)
-        busy = ((link.time, router and router.time, *times) for link, router, *times in steps)
+        busy = (
+            (link.time, None if router is None else router.time, begin, taken)
+            for link, router, begin, taken in steps
+        )
         number = self._bookings.route(busy, arrival)
         return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips, number)
 
