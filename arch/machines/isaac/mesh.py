@@ -66,9 +66,13 @@ class Choice:
     @cached_property
     def others(self) -> list[Route]:
         """All routes but the first."""
-        routes = self._find()
-        self.known = (routes[0].number, routes[-1].number + 1) if routes else (0, 0)
-        return routes
+        return self._find()
+
+    def look(self) -> tuple[int, int]:
+        """Return `known`, once all are."""
+        if self.known[0] == LOOK:
+            self.known = (self.others[0].number, self.others[-1].number + 1) if self.others else (0, 0)
+        return self.known
 
     def route(self, number: int) -> Route:
         """Return one of the routes by its number."""
@@ -275,8 +279,7 @@ class Mesh(Component):
             return ready, ready + route.arrival
         number, start = self._bookings.reserve(route.number, *choice.known, ready)
         if number == LOOK:
-            assert choice.others is not None
-            number, start = self._bookings.reserve(route.number, *choice.known, ready)
+            number, start = self._bookings.reserve(route.number, *choice.look(), ready)
         route = choice.route(number)
         for count in route.counts:
             count.count += route.flits
