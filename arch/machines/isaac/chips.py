@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from arch.arrays.array_parts import ArrayParts
@@ -54,7 +55,8 @@ class IsaacChips(Component):
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images, self.sink.pixels = images, placed.stages[-1].pixels
         self.mesh = self.add(Mesh, "mesh", PartConfig(), clock=DIGITAL)
-        self.mesh.lay_out(config, max(place.tiles.stop for place in placed.places.values()))
+        sent = images * sum(prod(o.shape[1:]) for stage in placed.stages for o in stage.operands)
+        self.mesh.lay_out(config, max(p.tiles.stop for p in placed.places.values()), sent)
         self.departures: dict[str, Departure] = {}
         self._connect()
         self._share_edrams()

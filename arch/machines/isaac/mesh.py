@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 
+from arch.machines.isaac.bookings import Bookings
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.mesh_links import HyperTransportLink, MeshLink, MeshRouter
 from arch.machines.isaac.ways import Leg, Ways
-from simcore import Component, PartConfig
+from simcore import Component, Counter, PartConfig
 from simcore.channel import Endpoint, Waits
 from simcore.clocks import tick_of
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
-
-#: Behind any time of a run, in units of the mesh.
-_NEVER = 1 << 62
+from simcore.kernels.reservations_reference import LOOK
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +31,7 @@ class Route:
         from where the packet sets out
     arrival : when its tail has come
     routers, chips : on it, and those that it goes on to
+    number : in the mesh's bookings
     """
 
     steps: tuple[tuple[MeshLink, MeshRouter | None, int, int], ...]
@@ -40,24 +40,43 @@ class Route:
     size: int
     routers: int
     chips: int
+    number: int
 
     @cached_property
-    def checks(self) -> list[tuple[MeshLink, int, int]]:
-        """Links, from when and for how long; in front those of the two tiles, which no other route avoids."""
-        links = [(link, offset, duration) for link, _, offset, duration in self.steps]
-        return [links[0], links[-1], *links[1:-1]]
+    def counts(self) -> list[Counter]:
+        """Where links count what passes."""
+        return [link.flits for link, *_ in self.steps]
+
+    @cached_property
+    def between_chips(self) -> list[HyperTransportLink]:
+        """Links on it from chip to chip."""
+        return [link for link, *_ in self.steps if isinstance(link, HyperTransportLink)]
 
 
 class Choice:
-    """Routes from one tile to another: the first, and others that are looked at if it is not free."""
+    """Routes from one tile to another: the first, and others that are looked at if it is not free.
+
+    known : numbers of the others, from the first to below the second; `LOOK` as long as nobody has looked
+    """
 
     def __init__(self, first: Route, others: Callable[[], list[Route]]) -> None:
         self.first, self._find = first, others
+        self.known = LOOK, LOOK
 
     @cached_property
     def others(self) -> list[Route]:
         """All routes but the first."""
         return self._find()
+
+    def look(self) -> tuple[int, int]:
+        """Return `known`, once all are."""
+        if self.known[0] == LOOK:
+            self.known = (self.others[0].number, self.others[-1].number + 1) if self.others else (0, 0)
+        return self.known
+
+    def route(self, number: int) -> Route:
+        """Return one of the routes by its number."""
+        return self.first if number == self.first.number else self.others[number - self.known[0]]
 
 
 @dataclass(eq=False)
@@ -134,8 +153,8 @@ class Mesh(Component):
     flits_routed: int = 0
     bytes_between: int = 0
 
-    def lay_out(self, config: IsaacConfig, tiles: int) -> None:
-        """Build the links and routers around so many tiles."""
+    def lay_out(self, config: IsaacConfig, tiles: int, packets: int = 0) -> None:
+        """Build the links and routers around so many tiles, for about so many packets."""
         self._config = config
         self._ways = Ways(config, tiles)
         self.lanes = self._ways.lanes
@@ -145,8 +164,10 @@ class Mesh(Component):
         unit = tick_of([digital, flit, byte])
         self._tick, self._flit, self._byte = (int(period / unit) for period in (digital, flit, byte))
         self._contended = config.mesh.fidelity == "link"
+        self._bookings = Bookings(self.simulation.engine, self._tick)
         self.routers: dict[str, MeshRouter] = {}
         self.links = {leg: self._link(leg) for leg in self._ways.legs()} if self._contended else {}
+        self._bookings.open(packets)
         self._choices: dict[tuple[int, int, int, int], Choice] = {}
         self._turns = 0
         self._asked: list[Journey] = []
@@ -157,11 +178,13 @@ class Mesh(Component):
             if isinstance(name, str) and name not in self.routers:
                 router = self.routers[name] = self.add(MeshRouter, name, PartConfig())
                 router.pj = self._config.mesh.flit_pj
+                router.time = self._bookings.add(router, router.forward)
         ends = f"{leg.source},{leg.target}"
         if leg.lane is None:
             link = self.add(MeshLink, f"link[{ends}]", PartConfig())
         else:
             link = self.add(HyperTransportLink, f"hypertransport[{ends},{leg.lane}]", PartConfig())
+        link.time = self._bookings.add(link, link.transfer)
         if isinstance(leg.source, str):
             self.routers[leg.source].links.append(link)
         return link
@@ -211,7 +234,12 @@ class Mesh(Component):
                 steps.append((self.links[leg], router, offset, duration))
         arrival = offset + duration + (mesh.link_cycles - 1) * self._flit
         chips = sum(leg.lane is not None for leg in legs)
-        return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips)
+        busy = (
+            (link.time, None if router is None else router.time, begin, taken)
+            for link, router, begin, taken in steps
+        )
+        number = self._bookings.route(busy, arrival)
+        return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips, number)
 
     def ask(self, journey: Journey) -> None:
         """Decide on a journey once this tick has settled; at once where nothing is in its way."""
@@ -233,10 +261,13 @@ class Mesh(Component):
         tick = self._tick
         first = ready = journey.ready * tick
         for number, packets in enumerate(journey.levels):
-            sent = [self._send(choice, ready) for choice in packets]
+            last = leaves = ready
+            for choice in packets:
+                start, arrival = self._send(choice, ready)
+                leaves, last = max(leaves, start), max(last, arrival)
             if not number:
-                first = max(start for start, _ in sent)
-            ready = max(arrival for _, arrival in sent)
+                first = leaves
+            ready = last
         journey.done(-(-first // tick), -(-ready // tick))
 
     def _send(self, choice: Choice, ready: int) -> tuple[int, int]:
@@ -246,46 +277,12 @@ class Mesh(Component):
             self.flits_routed += route.flits * route.routers
             self.bytes_between += route.size * route.chips
             return ready, ready + route.arrival
-        start = _free_from(route, ready, _NEVER)
-        if start > ready:
-            for other in choice.others:
-                latest = start + route.arrival - other.arrival
-                if latest <= ready:  # nor will longer ones be there first
-                    break
-                free = _free_from(other, ready, latest)
-                if free < latest:
-                    route, start = other, free
-        self._take(route, start)
+        number, start = self._bookings.reserve(route.number, *choice.known, ready)
+        if number == LOOK:
+            number, start = self._bookings.reserve(route.number, *choice.look(), ready)
+        route = choice.route(number)
+        for count in route.counts:
+            count.count += route.flits
+        for between in route.between_chips:
+            between.size.count += route.size
         return start, start + route.arrival
-
-    def _take(self, route: Route, start: int) -> None:
-        """Reserve a route for a packet that sets out at a time."""
-        tick = self._tick
-        now = self.simulation.engine.now * tick
-        for link, router, offset, duration in route.steps:
-            begin = start + offset
-            end = begin + duration
-            link.take(begin, end, now)
-            link.flits.count += route.flits
-            begin, end = begin // tick, end // tick
-            link.time.take(begin, end)
-            if router is not None:
-                router.time.take(begin, end)
-            if type(link) is HyperTransportLink:
-                link.size.count += route.size
-
-
-def _free_from(route: Route, ready: int, latest: int) -> int:
-    """Return when a packet may set out on a route, each link free as it comes by, if before `latest`."""
-    start, moved = ready, True
-    while moved:
-        moved = False
-        for link, offset, duration in route.checks:
-            ends = link.ends
-            if ends and ends[-1] > start + offset:
-                free = link.free_from(start + offset, duration) - offset
-                if free > start:
-                    if free >= latest:
-                        return free
-                    start, moved = free, True
-    return start

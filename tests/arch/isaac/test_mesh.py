@@ -144,6 +144,7 @@ def test_narrow_links_set_the_interval_and_are_named_as_the_cause(bits: int) -> 
     assert np.diff(run.completed) == pytest.approx([64 * 1024 // bits * 1.2] * 2, rel=0.01)
     link = states(run, "mesh.link[0,router[0]]")
     assert link["busy:transfer"] > 0.95 * run.outcome.makespan
+    assert states(run, "mesh.router[0]")["busy:forward"] > 0.95 * run.outcome.makespan
     assert states(run, "layer[conv0].send")["wait-resource:mesh"] > 0.5 * run.outcome.makespan
     assert states(run, "layer[conv0].digital")["blocked-output:pixel_out"] > 0.5 * run.outcome.makespan
     assert "wait-resource:mesh" not in states(run, "layer[conv1].digital")

@@ -1,0 +1,208 @@
+"""Routes that packets reserve: found by a kernel, noted packet by packet, charged to units many at a time."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore import Component, Operation
+from simcore.channel import Endpoint, Waits
+from simcore.commands import Engine, Park, Wake
+from simcore.kernels.reservations_reference import FULL, reserve_reference
+
+Ints = NDArray[np.int64]
+
+#: Packets that are noted before those that have set out are charged.
+_KEPT = 1 << 16
+#: Packets for which loading the compiled kernel pays.
+_MANY = 1_000
+#: Reserved times of a link, steps and routes that there is room for at first.
+_ROOM = 16
+
+#: A link, the router that it leads from, from when and for how long both are busy.
+Step = tuple["ReservedTime", "ReservedTime | None", int, int]
+
+
+class Bookings:
+    """Packets that were given their times on routes, and the units that are busy then.
+
+    tick : units of the mesh's time in one tick
+    """
+
+    def __init__(self, engine: Engine, tick: int) -> None:
+        self._engine, self._tick = engine, tick
+        self._times: list[ReservedTime] = []
+        # As the kernel wants them, the first `_used` steps and routes; a step's router is beside it.
+        self._steps, self._routes = np.zeros((_ROOM, 3), np.int64), np.zeros((_ROOM, 3), np.int64)
+        self._routers = np.zeros(_ROOM, np.int64)
+        self._used = [0, 0]
+        self._noted, self._starts = array("q"), array("q")
+        self._ahead: tuple[Ints, Ints, Ints] = (_NONE, _NONE, _NONE)  # units, begins, ends [tick]
+        self._charged = -1  # up to which tick all is charged
+
+    def add(self, owner: Component, operation: Operation) -> ReservedTime:
+        """Return the account of one more unit."""
+        time = ReservedTime(owner, operation, self, len(self._times))
+        self._times.append(time)
+        return time
+
+    def open(self, packets: int) -> None:
+        """Make room for what all units reserve, and load the compiled kernel if it pays."""
+        self._reserved = np.zeros((len(self._times), 2, _ROOM), np.int64)
+        self._held = np.zeros(len(self._times), np.int64)
+        self._reserve = reserve_reference
+        if packets >= _MANY:
+            from simcore.kernels.reservations import reserve
+
+            self._reserve = reserve
+            at_once = np.zeros((1, 3), np.int64)
+            reserve(self._reserved, self._held, at_once, at_once, 0, 0, 0, 0, 0)  # compiles it
+
+    def route(self, steps: Iterable[Step], arrival: int) -> int:
+        """Return the number of a new route."""
+        first, number = self._used
+        for link, router, offset, duration in steps:
+            at = self._used[0]
+            if at == len(self._steps):
+                self._steps, self._routers = _doubled(self._steps, 0), _doubled(self._routers, 0)
+            self._steps[at] = link.number, offset, duration
+            self._routers[at] = router.number if router is not None else _NO_ROUTER
+            self._used[0] += 1
+        if number == len(self._routes):
+            self._routes = _doubled(self._routes, 0)
+        self._routes[number] = first, self._used[0] - first, arrival
+        self._used[1] += 1
+        return number
+
+    def reserve(self, first: int, others: int, end: int, ready: int) -> tuple[int, int]:
+        """Reserve a route for a packet, and note it; see the kernel's specification."""
+        now = self._engine.now * self._tick
+        while True:
+            route, start = self._reserve(
+                self._reserved, self._held, self._steps, self._routes, first, others, end, ready, now
+            )
+            if route != FULL:
+                break
+            self._reserved = _doubled(self._reserved, 2)
+        if route >= 0:
+            self._noted.append(route)
+            self._starts.append(start)
+            if len(self._noted) == _KEPT:
+                self.charge()
+        return route, start
+
+    def charge(self) -> None:
+        """Charge what begins before now; nothing can come in between any more."""
+        now = self._engine.now
+        if self._charged == now and not self._noted:
+            return
+        self._charged = now
+        units, begins, ends = self._all()
+        over = begins < now
+        self._ahead = units[~over], begins[~over], ends[~over]
+        self._noted, self._starts = array("q"), array("q")
+        units, begins, ends = units[over], begins[over], ends[over]
+        order = np.argsort(units, kind="stable")
+        units, begins, ends = units[order], begins[order], ends[order]
+        bounds = [0, *(np.flatnonzero(np.diff(units)) + 1).tolist(), len(units)]
+        for first, last in pairwise(bounds):
+            if first < last:
+                self._times[units[first]].charge(begins[first:last], ends[first:last])
+
+    def ahead(self, number: int) -> tuple[Ints, Ints]:
+        """Return when one unit will be busy, as far as that is not charged: begins and ends [tick]."""
+        units, begins, ends = self._all()
+        own = units == number
+        return np.sort(begins[own]), np.sort(ends[own])
+
+    def _all(self) -> tuple[Ints, Ints, Ints]:
+        """Return units, begins and ends of all that is not charged."""
+        if not self._noted:
+            return self._ahead
+        firsts, lengths, _ = self._routes[np.frombuffer(self._noted, np.int64)].T
+        steps = np.repeat(firsts - np.cumsum(lengths) + lengths, lengths)
+        steps += np.arange(len(steps))
+        begins = np.repeat(np.frombuffer(self._starts, np.int64), lengths) + self._steps[steps, 1]
+        ends = begins + self._steps[steps, 2]
+        begins, ends = begins // self._tick, ends // self._tick
+        routers = self._routers[steps]
+        routed = routers != _NO_ROUTER
+        units, first, last = self._ahead
+        return (
+            np.concatenate((units, self._steps[steps, 0], routers[routed])),
+            np.concatenate((first, begins, begins[routed])),
+            np.concatenate((last, ends, ends[routed])),
+        )
+
+
+class ReservedTime(Endpoint):
+    """Account of a unit whose process is parked for good, as others reserve its time, ahead and in any order.
+
+    Times that overlap, as packets through a router, or that follow at once are one.
+
+    number : among the units of its bookings
+    """
+
+    __slots__ = ("_bookings", "_hold_from", "_waits", "_wake", "number")
+
+    def __init__(self, owner: Component, operation: Operation, bookings: Bookings, number: int) -> None:
+        super().__init__(owner.simulation.engine, owner.path)
+        self.number = number
+        self._bookings = bookings
+        self._hold_from = operation.hold_from
+        self._waits = Waits()
+        self._wake: Wake | None = None
+        owner.account(self, "wait-input:packet", self._waits)
+
+    def open(self) -> Park:
+        """Park the running process for good."""
+        self._wake = self.engine.active
+        return self.park(self._wake, self._waits)
+
+    def charge(self, begins: Ints, ends: Ints) -> None:
+        """Charge times from some ticks to others, in any order, behind those that were charged before."""
+        wake = self._wake
+        assert wake is not None
+        order = np.argsort(begins, kind="stable")
+        begins, ends = begins[order], np.maximum.accumulate(ends[order])
+        apart = np.flatnonzero(begins[1:] > ends[:-1])
+        starts = begins[np.concatenate((_FIRST, apart + 1))].tolist()
+        stops = ends[np.concatenate((apart, _LAST))].tolist()
+        for start, stop in zip(starts, stops, strict=True):
+            if start > wake.since:
+                self._waits.end(wake, start)
+                wake.waiting = True
+                wake.since = start
+            if stop > wake.since:
+                self._hold_from(wake.since, stop - wake.since)
+                wake.since = stop
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the process if nothing passes now."""
+        if self._wake is None:
+            return []
+        self._bookings.charge()
+        return [(self._wake, self._waits)] if self._wake.since <= self.engine.now else []
+
+    def standing(self, now: int) -> tuple[int, ...]:
+        """Return what is reserved from now on."""
+        begins, ends = self._bookings.ahead(self.number)
+        return *(begins - now).tolist(), *(ends - now).tolist()
+
+
+_NONE = np.zeros(0, np.int64)
+#: Places of the first and the last of a row.
+_FIRST, _LAST = np.array([0]), np.array([-1])
+
+
+#: In place of a router's number, where a link leads from a tile.
+_NO_ROUTER = -1
+
+
+def _doubled(rows: Ints, axis: int) -> Ints:
+    """Return the same with as much room again."""
+    return np.concatenate((rows, np.zeros_like(rows)), axis)
