@@ -183,7 +183,8 @@ class _Plan:
         def copies(interval: int) -> Mapping[str, int]:
             most = interval if self.config.replication == "positions" else longest
             return {
-                name: self.given.get(name) or -(-stage.steps // max(most // cycles[name], 1))
+                # What only clips, at the output, takes no time at all.
+                name: self.given.get(name) or -(-stage.steps // max(most // max(cycles[name], 1), 1))
                 for name, stage in self.on_rnas.items()
             }
 

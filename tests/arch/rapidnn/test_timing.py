@@ -13,7 +13,7 @@ from arch.lookup import addition_cycles, expected_addends, expected_largest_buck
 from arch.machines.rapidnn import RapidnnConfig
 from simcore import ConfigError, MappingError
 from tests.arch.rapidnn.rapidnn_bench import bench, convolution, mlp
-from workloads import Conv2d, Input, MaxPool2d, Network, Window, lower, networks
+from workloads import Activation, Conv2d, Input, MaxPool2d, Network, Window, lower, networks
 
 ENCODE = 2  # two stages of eight bits
 
@@ -188,3 +188,9 @@ def test_layers_have_tiles_of_their_own_while_there_are_some() -> None:
     assert len({tile for each in tiles for tile in each}) == sum(map(len, tiles)) == len(apart.stages)
     few = bench(lower(networks["digits-cnn"]()), {"tiles": 4}).placed
     assert max(max(place.tiles) for place in few.places.values()) == 3
+
+
+def test_a_network_that_only_clips_is_done_as_it_comes() -> None:
+    layers = [Input(name="image", shape=(3, 2, 2)), Activation(name="relu", function="relu")]
+    run = bench(Network("clip", layers)).run()
+    assert run.completed == [ENCODE + 4 * 3 + 3]  # codes come in one a cycle, and the last pixel's go out
