@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from arch.mapping.placement import Placement
 from arch.mapping.tiling import Tiling
 from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
-from simcore import Config, Limits, Outcome, Progress, Registry
+from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
 from workloads.composition.composition import Composition
@@ -42,6 +42,17 @@ class RunOptions:
     built: Callable[[], None] | None = None
     fast_forward: bool = False
     arrivals: tuple[int, ...] | None = None
+
+    def simulation(self, clocks: Sequence[Clock]) -> Simulation:
+        """Return a simulation with these clocks, the reference first."""
+        return Simulation(
+            clocks,
+            engine=self.engine,
+            record=self.record,
+            shuffle=self.shuffle,
+            limits=self.limits,
+            observe=self.observe,
+        )
 
 
 @dataclass(frozen=True, eq=False)

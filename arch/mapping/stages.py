@@ -10,6 +10,7 @@ itself; elsewhere the selection is a stage of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from arch.mapping.adjacent_pixels import AdjacentPixels, widened
 from arch.mapping.firing import Firing, elementwise, picking, sliding
 from simcore import MappingError
+from simcore.registry import near_miss
 from workloads import (
     AddNode,
     AffineNode,
@@ -163,6 +165,25 @@ def with_pixels_per_step(stage: Stage, pixels: int) -> Stage:
     operands = [replace(first, firing=sliding(adjacent.window, first.shape[1:]))]
     operands += [replace(operand, firing=operand.firing.grouped(across, pixels)) for operand in others]
     return replace(stage, operands=operands, adjacent=adjacent)
+
+
+def stages_to_map(network: LoweredNetwork, chosen: Iterable[str]) -> list[Stage]:
+    """Return the stages of a network, and make sure that it has those that a configuration names.
+
+    chosen : layers with weights for which something is set
+    raises : MappingError for a network without layers, or without one of those
+    """
+    stages = stages_of(network)
+    if not stages:
+        raise MappingError(f"{network.name} has no layers, so there is nothing to map; give it at least one")
+    weighted = [stage.name for stage in stages if stage.matrix is not None]
+    for name in chosen:
+        if name not in weighted:
+            raise MappingError(
+                f"layers.{name}: {network.name} has no layer with weights of that name; "
+                f"{near_miss(name, weighted)}"
+            )
+    return stages
 
 
 def stages_of(network: LoweredNetwork) -> list[Stage]:

@@ -18,7 +18,7 @@ from arch.machine import (
 from arch.machines.dataflow.chip import DataflowChip
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap, map_network
-from simcore import PartConfig, Simulation, clock
+from simcore import PartConfig, clock
 from workloads import LoweredNetwork
 
 
@@ -60,14 +60,7 @@ class Dataflow(Machine):
         """Build the chip, stream `images` through it and collect what comes out."""
         assert isinstance(placed, DataflowMap)
         hertz = Fraction(str(self.config.clock_ghz)) * 10**9
-        simulation = Simulation(
-            [clock("core", hertz)],
-            engine=options.engine,
-            record=options.record,
-            shuffle=options.shuffle,
-            limits=options.limits,
-            observe=options.observe,
-        )
+        simulation = options.simulation([clock("core", hertz)])
         chip = simulation.build(DataflowChip, PartConfig())
         chip.lay_out(self.config, placed, images)
         chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]

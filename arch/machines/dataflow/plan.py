@@ -23,10 +23,8 @@ from arch.mapping.buffers import (
 from arch.mapping.layer_graph import graph_of_stages, homes_of_stages
 from arch.mapping.map_rows import map_row
 from arch.mapping.placement import Placement, place_in_order, place_layers
-from arch.mapping.stages import Stage, stages_of, with_pixels_per_step
+from arch.mapping.stages import Stage, stages_to_map, with_pixels_per_step
 from arch.mapping.tiling import Tiling, tile
-from simcore import MappingError
-from simcore.registry import near_miss
 from workloads import LoweredNetwork
 
 
@@ -69,18 +67,9 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
 
     raises : MappingError for a network without layers, too few cores, or a buffer that is too small
     """
-    stages = stages_of(network)
-    if not stages:
-        raise MappingError(f"{network.name} has no layers, so there is nothing to map; give it at least one")
+    stages = stages_to_map(network, config.layers)
     crossbar = config.core.crossbar
     columns = config.encoding.columns_per_weight
-    weighted = [s.name for s in stages if s.matrix is not None]
-    for name in config.layers:
-        if name not in weighted:
-            raise MappingError(
-                f"layers.{name}: {network.name} has no layer with weights of that name; "
-                f"{near_miss(name, weighted)}"
-            )
     stages = [
         s if s.matrix is None else with_pixels_per_step(s, config.pixels_per_step(s.name)) for s in stages
     ]

@@ -17,7 +17,7 @@ from arch.machines.isaac.chips import IsaacChips
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.layer import ARRAYS, DIGITAL
 from arch.machines.isaac.plan import IsaacMap, map_network
-from simcore import PartConfig, Simulation, clock
+from simcore import PartConfig, clock
 from workloads import LoweredNetwork
 
 
@@ -53,13 +53,8 @@ class Isaac(Machine):
     ) -> MachineRun:
         """Build the chips, stream `images` through them and collect what comes out."""
         assert isinstance(placed, IsaacMap)
-        simulation = Simulation(
-            [clock(ARRAYS, 1 / self.config.cycle), clock(DIGITAL, self.config.digital_hz)],
-            engine=options.engine,
-            record=options.record,
-            shuffle=options.shuffle,
-            limits=options.limits,
-            observe=options.observe,
+        simulation = options.simulation(
+            [clock(ARRAYS, 1 / self.config.cycle), clock(DIGITAL, self.config.digital_hz)]
         )
         chips = simulation.build(IsaacChips, PartConfig())
         chips.lay_out(self.config, placed, images)

@@ -15,10 +15,9 @@ from arch.mapping.balance import Load, at_interval, one_each
 from arch.mapping.buffers import Pace, least_depths
 from arch.mapping.layer_graph import homes_of_stages
 from arch.mapping.map_rows import map_row
-from arch.mapping.stages import Stage, stages_of
+from arch.mapping.stages import Stage, stages_to_map
 from arch.mapping.tiling import tile
 from simcore import MappingError
-from simcore.registry import near_miss
 from workloads import LoweredNetwork
 
 
@@ -65,18 +64,8 @@ class _Plan:
 
     def __init__(self, config: IsaacConfig, network: LoweredNetwork) -> None:
         self.config, self.network = config, network
-        self.stages = stages_of(network)
-        if not self.stages:
-            raise MappingError(
-                f"{network.name} has no layers, so there is nothing to map; give it at least one"
-            )
+        self.stages = stages_to_map(network, config.layers)
         matrices = {s.name: s.matrix for s in self.stages if s.matrix is not None}
-        for name in config.layers:
-            if name not in matrices:
-                raise MappingError(
-                    f"layers.{name}: {network.name} has no layer with weights of that name; "
-                    f"{near_miss(name, list(matrices))}"
-                )
         array, columns = config.array, config.encoding.columns_per_weight
         self.tilings = {n: tile(matrix, array.rows, array.cols, columns) for n, matrix in matrices.items()}
         self.homes = homes_of_stages(self.stages)

@@ -20,7 +20,7 @@ from arch.machines.pipelayer.configuration import PipeLayerConfig
 from arch.machines.pipelayer.plan import PipeLayerMap, map_network
 from arch.machines.pipelayer.training_chips import TrainingChips
 from arch.machines.pipelayer.training_plan import TrainingMap, map_training
-from simcore import PartConfig, Simulation, clock
+from simcore import Clock, PartConfig, clock
 from workloads import LoweredNetwork
 from workloads.training import TrainingRule
 
@@ -61,7 +61,7 @@ class PipeLayer(Machine):
     ) -> MachineRun:
         """Build the chips, let `images` pass through them and collect what comes out."""
         assert isinstance(placed, PipeLayerMap)
-        simulation = self.simulation(options)
+        simulation = options.simulation(self.clocks)
         chips = simulation.build(PipeLayerChips, PartConfig(), clock=CONTROL)
         chips.lay_out(self.config, placed, images)
         computed = chips.attach(values) if values is not None else None
@@ -96,7 +96,7 @@ class PipeLayer(Machine):
     ) -> MachineRun:
         """Build the chips, and let `images` pass through them forward and back."""
         assert isinstance(placed, TrainingMap)
-        simulation = self.simulation(options)
+        simulation = options.simulation(self.clocks)
         chips = simulation.build(TrainingChips, PartConfig(), clock=CONTROL)
         chips.lay_out(self.config, placed, images)
         computed = chips.attach(values) if values is not None else None
@@ -122,14 +122,7 @@ class PipeLayer(Machine):
             ),
         )
 
-    def simulation(self, options: RunOptions) -> Simulation:
-        """Return a simulation with the clocks of reads and of control."""
-        config = self.config
-        return Simulation(
-            [clock(SLOTS, 1 / config.slot), clock(CONTROL, 1 / config.tick)],
-            engine=options.engine,
-            record=options.record,
-            shuffle=options.shuffle,
-            limits=options.limits,
-            observe=options.observe,
-        )
+    @property
+    def clocks(self) -> list[Clock]:
+        """Clocks of reads and of control."""
+        return [clock(SLOTS, 1 / self.config.slot), clock(CONTROL, 1 / self.config.tick)]

@@ -13,10 +13,9 @@ from arch.machines.pipelayer.schedule import ImageWork, LayerPlan, Stored
 from arch.mapping.balance import Load, one_each, within_budget
 from arch.mapping.layer_graph import homes_of_stages
 from arch.mapping.map_rows import map_row
-from arch.mapping.stages import Stage, stages_of
+from arch.mapping.stages import Stage, stages_to_map
 from arch.mapping.tiling import Tiling, tile
 from simcore import MappingError
-from simcore.registry import near_miss
 from workloads import LoweredNetwork
 
 
@@ -57,18 +56,8 @@ class Planner:
 
     def __init__(self, config: PipeLayerConfig, network: LoweredNetwork) -> None:
         self.config, self.network = config, network
-        self.stages = stages_of(network)
-        if not self.stages:
-            raise MappingError(
-                f"{network.name} has no layers, so there is nothing to map; give it at least one"
-            )
+        self.stages = stages_to_map(network, config.layers)
         matrices = {s.name: s.matrix for s in self.stages if s.matrix is not None}
-        for name in config.layers:
-            if name not in matrices:
-                raise MappingError(
-                    f"layers.{name}: {network.name} has no layer with weights of that name; "
-                    f"{near_miss(name, list(matrices))}"
-                )
         array, slices = config.array, config.arrays_per_block
         self.tilings: dict[str, Tiling] = {
             name: tile(matrix, array.rows, array.cols * slices, slices) for name, matrix in matrices.items()

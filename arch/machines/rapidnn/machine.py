@@ -18,7 +18,7 @@ from arch.machines.rapidnn.composed_numbers import ComposedNumbers
 from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.machines.rapidnn.plan import RapidnnMap, map_network
 from arch.numbers import KnownNetwork, Numbers
-from simcore import PartConfig, Simulation, clock
+from simcore import PartConfig, clock
 from workloads import LoweredNetwork
 from workloads.composition.composition import Composition
 
@@ -79,14 +79,7 @@ class Rapidnn(Machine):
     ) -> MachineRun:
         """Build the chips, stream `images` through them and collect what comes out."""
         assert isinstance(placed, RapidnnMap)
-        simulation = Simulation(
-            [clock("cycle", 1 / self.config.cycle)],
-            engine=options.engine,
-            record=options.record,
-            shuffle=options.shuffle,
-            limits=options.limits,
-            observe=options.observe,
-        )
+        simulation = options.simulation([clock("cycle", 1 / self.config.cycle)])
         chips = simulation.build(RapidnnChips, PartConfig())
         chips.lay_out(self.config, placed, images)
         computed = chips.attach(values) if values is not None else None

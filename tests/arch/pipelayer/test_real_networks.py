@@ -4,24 +4,15 @@ import pytest
 
 import imcsim
 from arch.machines.pipelayer import PipeLayer, PipeLayerConfig
+from tests.arch.trained_networks import TRAINED, run_in_both_details
 from tests.imcsim.command_bench import command
 from workloads import lower
 from workloads import networks as built_in
 
 
-@pytest.mark.parametrize("network", ["digits-mlp", "digits-cnn", "digits-resnet"])
+@pytest.mark.parametrize("network", TRAINED)
 def test_trained_networks_equal_the_golden_reference_bit_for_bit(network: str) -> None:
-    by_detail = {
-        detail: imcsim.run(network, "pipelayer", images=4, settings=[f"detail={detail}"]).summary
-        for detail in ("group", "array")
-    }
-    group, array = by_detail["group"], by_detail["array"]
-    assert group["outputs_match_golden"]
-    assert group["accuracy"] == group["golden_accuracy"] == 1.0
-    assert array["outputs_match_golden"]
-    assert array["cycles"] == group["cycles"]
-    assert array["units"] > group["units"]
-    assert array["energy_j"]["total"] == pytest.approx(group["energy_j"]["total"])
+    run_in_both_details(network, "pipelayer", 4)
 
 
 def test_counters_lose_nothing_on_a_trained_network() -> None:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import imcsim
 from arch import MachineRun
 from arch.lookup import addends_of
 from simcore.kernels.cam_search import find_staged_reference, sensing_noise
 from tests.arch.rapidnn.rapidnn_bench import bench, composed, rapidnn_settings, values_of
+from tests.arch.trained_networks import TRAINED, run_in_both_details
 from tests.strategies import NetworkCase, networks
 from workloads import Dataset, MatrixNode, lower
 from workloads.composition import ComposedReference, ComposeOptions, compose
@@ -26,19 +26,9 @@ def outputs(run: MachineRun) -> NDArray[np.int32]:
     return run.outputs
 
 
-@pytest.mark.parametrize("network", ["digits-mlp", "digits-cnn", "digits-resnet"])
+@pytest.mark.parametrize("network", TRAINED)
 def test_trained_networks_equal_the_composed_reference_bit_for_bit(network: str) -> None:
-    by_detail = {
-        detail: imcsim.run(network, "rapidnn", images=3, settings=[f"detail={detail}"]).summary
-        for detail in ("group", "array")
-    }
-    group, array = by_detail["group"], by_detail["array"]
-    assert group["outputs_match_golden"]
-    assert group["accuracy"] == group["golden_accuracy"] == 1.0
-    assert array["outputs_match_golden"]
-    assert array["cycles"] == group["cycles"]
-    assert array["units"] > group["units"]
-    assert array["energy_j"]["total"] == pytest.approx(group["energy_j"]["total"])
+    group, array = run_in_both_details(network, "rapidnn", 3)
     assert array["neuron_cycles"] == group["neuron_cycles"]
 
 
