@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from arch.machine import TrainingValues
@@ -158,7 +158,21 @@ class TrainingChips(Component):
         """Give every part its values, and return them."""
         from arch.machines.pipelayer.training_values import ChainValues
 
-        return ChainValues(self, values)
+        found = ChainValues(values, [layer.memory.held[0] for layer in self.layers])
+        for number, layer in enumerate(self.layers):
+            layer.memory.compute = _at_last(layer.plan.steps, found.forward(number))
+        self.loss.compute = found.compare
+        for number, work in enumerate(self.gradients):
+            taken = found.taken(number)
+            work.sequencer.take = taken.take
+            work.memory.compute = _at_last(work.plan.steps, found.gradient(number, taken))
+        for number, work in enumerate(self.errors, start=1):
+            taken = found.taken(number)
+            work.sequencer.take = taken.take
+            work.memory.compute = _at_last(work.plan.steps, found.send_back(number, taken))
+        for number, update in enumerate(self.updates):
+            update.compute = found.update(number)
+        return found
 
     @property
     def works(self) -> Iterable[ArrayWork]:
@@ -168,3 +182,13 @@ class TrainingChips(Component):
     def macs(self) -> int:
         """Return the multiply-accumulates that all arrays did."""
         return sum(work.macs() for work in self.works)
+
+
+def _at_last(steps: int, compute: Callable[[int], None]) -> Callable[[int, int], None]:
+    """Return what computes an image with its last step, as (image, step)."""
+
+    def at(image: int, step: int) -> None:
+        if step == steps - 1:
+            compute(image)
+
+    return at

@@ -9,10 +9,10 @@ binary points, and what is in the table of exponentials.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 from arch.machine import TrainingValues
 from workloads import Window
 from workloads.training import LARGEST_CODE, Codes, TrainedStage, exponentials
-
-if TYPE_CHECKING:
-    from arch.machines.pipelayer.training_chips import TrainingChips
 
 Real = NDArray[np.float64]
 
@@ -42,35 +39,26 @@ class Result:
 
 
 class ChainValues:
-    """Values of all layers, by the parts that compute them.
+    """Values of all layers; a layer is known by its number, and each of its parts computes by one function.
 
     weights : of each layer as its arrays hold them, (rows + 1, cols)
     outputs : (images, classes, 1, 1) int32, by the weights that were there
     """
 
-    def __init__(self, chips: TrainingChips, values: TrainingValues) -> None:
+    def __init__(self, values: TrainingValues, held: Sequence[int]) -> None:
+        """Begin with start weights.
+
+        held : images of each layer's results that there is memory for
+        """
         self.plan, self.labels = values.plan, values.labels
         self.inputs = values.codes.reshape(len(values.codes), -1)
         self.weights = [start.copy() for start in self.plan.start]
         self.outputs = np.zeros((len(self.inputs), self.plan.stages[-1].shape[0], 1, 1), np.int32)
         self._products = [_Products(stage) for stage in self.plan.stages]
         self._table = exponentials(self.plan.numbers[-1].outputs)
-        self._results: list[list[Result | None]] = [[None] * layer.memory.held[0] for layer in chips.layers]
+        self._results: list[list[Result | None]] = [[None] * images for images in held]
         self._errors: list[Codes | None] = [None] * len(self.weights)
         self._gradients: list[list[Codes]] = [[] for _ in self.weights]
-        for number, layer in enumerate(chips.layers):
-            layer.memory.compute = _at_last(layer.plan.steps, self._forward(number))
-        chips.loss.compute = self._compare
-        for number, work in enumerate(chips.gradients):
-            taken = _Taken(self, number)
-            work.sequencer.take = taken.take
-            work.memory.compute = _at_last(work.plan.steps, self._gradient(number, taken))
-        for number, work in enumerate(chips.errors, start=1):
-            taken = _Taken(self, number)
-            work.sequencer.take = taken.take
-            work.memory.compute = _at_last(work.plan.steps, self._send_back(number, taken))
-        for number, update in enumerate(chips.updates):
-            update.compute = self._update(number)
 
     def final_weights(self) -> tuple[Codes, ...]:
         """Return the weights of all layers."""
@@ -93,7 +81,12 @@ class ChainValues:
         assert found is not None
         return found
 
-    def _forward(self, number: int) -> Callable[[int], None]:
+    def taken(self, number: int) -> Taken:
+        """Return where a product of the way back keeps what it has read."""
+        return Taken(self, number)
+
+    def forward(self, number: int) -> Callable[[int], None]:
+        """Return what computes a layer's result for an image."""
         products, own, slots = self._products[number], self.plan.numbers[number], self._results[number]
 
         def compute(image: int) -> None:
@@ -102,7 +95,8 @@ class ChainValues:
 
         return compute
 
-    def _compare(self, image: int) -> None:
+    def compare(self, image: int) -> None:
+        """Compare an image's outputs with its label."""
         last = len(self.weights) - 1
         result = self.result(last, image)
         self.outputs[image, :, 0, 0] = result.values
@@ -121,7 +115,8 @@ class ChainValues:
         error[label] -= 2**own.errors
         return error
 
-    def _send_back(self, number: int, taken: _Taken) -> Callable[[int], None]:
+    def send_back(self, number: int, taken: Taken) -> Callable[[int], None]:
+        """Return what computes the error of the layer in front, for an image."""
         products, own = self._products[number], self.plan.numbers[number]
 
         def compute(_: int) -> None:
@@ -132,7 +127,8 @@ class ChainValues:
 
         return compute
 
-    def _gradient(self, number: int, taken: _Taken) -> Callable[[int], None]:
+    def gradient(self, number: int, taken: Taken) -> Callable[[int], None]:
+        """Return what computes a layer's gradient, for an image."""
         products, own, gradients = self._products[number], self.plan.numbers[number], self._gradients[number]
 
         def compute(_: int) -> None:
@@ -140,7 +136,8 @@ class ChainValues:
 
         return compute
 
-    def _update(self, number: int) -> Callable[[int], None]:
+    def update(self, number: int) -> Callable[[int], None]:
+        """Return what changes a layer's weights, behind a batch of so many images."""
         gradients = self._gradients[number]
         shift = self.plan.numbers[number].update_shift(self.plan.rule.learning_rate_shift)
         rows = self.plan.stages[number].trained_rows
@@ -156,7 +153,7 @@ class ChainValues:
         return compute
 
 
-class _Taken:
+class Taken:
     """What a product on the way back has read, as rows are read ahead of those that are written over them."""
 
     read: Codes
@@ -235,16 +232,6 @@ def _windows(window: Window, shape: tuple[int, int, int]) -> NDArray[np.int64]:
     maps = np.arange(prod(shape)).reshape(shape)
     taps = np.stack([tap.reshape(shape[0], -1) for tap in window.taps(maps, maps.size)])
     return np.asarray(taps.transpose(2, 0, 1))
-
-
-def _at_last(steps: int, compute: Callable[[int], None]) -> Callable[[int, int], None]:
-    """Return what computes an image with its last step, as (image, step)."""
-
-    def at(image: int, step: int) -> None:
-        if step == steps - 1:
-            compute(image)
-
-    return at
 
 
 def _stored(sums: Codes, shift: int) -> Codes:
