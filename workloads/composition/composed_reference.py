@@ -7,7 +7,7 @@ same sum, as additions of integers have no order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,9 @@ from workloads.composition.composed_network import (
 from workloads.nodes import AvgPoolNode, MatrixNode, MaxPoolNode, Node, SelectNode
 from workloads.quantization import check_inputs
 
+#: Finds the row of a memory for each number, given its keys.
+Search = Callable[[Ints, Ints], NDArray[np.intp]]
+
 #: Elements that the windows of a block of images may have.
 ELEMENTS_AT_ONCE = 2**22
 
@@ -36,9 +39,13 @@ class ComposedReference:
     overflows : sums of all runs so far that did not fit into the width of sums
     """
 
-    def __init__(self, network: ComposedNetwork) -> None:
-        """Take the network."""
+    def __init__(self, network: ComposedNetwork, search: Search = nearest_rows) -> None:
+        """Take the network.
+
+        search : of sums and values in blocks; images always get the nearest code
+        """
         self.network = network
+        self._search = search
         self.overflows = 0
 
     def tensors(self, inputs: NDArray[Any]) -> dict[str, Ints]:
@@ -85,7 +92,7 @@ class ComposedReference:
         clipped: Ints = np.clip(wrapped(sums, self.network.bits), block.low, block.high)
         if block.activation is None:
             return clipped
-        return block.activation.values[nearest_rows(block.activation.keys, clipped)]
+        return block.activation.values[self._search(block.activation.keys, clipped)]
 
     def move(self, node: Node, operands: list[Ints]) -> Ints:
         """Return the codes that a max pool, a selection or a concatenation passes on."""
@@ -125,7 +132,7 @@ class ComposedReference:
         half = self.network.offset
         self.overflows += int(np.count_nonzero((sums < -half) | (sums >= half)))
         values = self.values(composed, sums)
-        return values if composed.encoder is None else nearest_rows(composed.encoder, values)
+        return values if composed.encoder is None else self._search(composed.encoder, values)
 
 
 def _reads(step: Block | Node) -> tuple[str, ...]:

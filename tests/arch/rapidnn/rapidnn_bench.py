@@ -9,12 +9,25 @@ from typing import Any
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from arch import MachineRun, RunOptions, Values
 from arch.machines.rapidnn import Rapidnn, RapidnnConfig, RapidnnMap
 from simcore.errors import WorkloadError
 from tests.strategies import NetworkCase
-from workloads import Conv2d, Dataset, Input, Layer, Linear, LoweredNetwork, Network, Window, lower
+from workloads import (
+    Conv2d,
+    Dataset,
+    Input,
+    Layer,
+    Linear,
+    LoweredNetwork,
+    Network,
+    Window,
+    datasets,
+    lower,
+)
+from workloads import networks as zoo
 from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, compose
 
 
@@ -93,3 +106,17 @@ def rapidnn_settings(draw: st.DrawFn) -> dict[str, Any]:
         },
         "broadcast": {"codes_per_cycle": draw(st.integers(1, 4)), "depth": draw(st.integers(1, 50))},
     }
+
+
+def trained(name: str, images: int) -> tuple[NetworkCase, ComposedNetwork]:
+    """Return a trained network with some images, and composed."""
+    network = zoo[name]()
+    data = datasets["digits-train"]()
+    some: Dataset = data.first(500)
+    return NetworkCase(network, some.inputs[:images]), compose(network, some, ComposeOptions()).at()
+
+
+def outputs(run: MachineRun) -> NDArray[np.int32]:
+    """Return what came out of a run with values."""
+    assert run.outputs is not None
+    return run.outputs

@@ -9,21 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from arch import MachineRun
 from arch.lookup import addends_of
-from simcore.kernels.cam_search import find_staged_reference, sensing_noise
-from tests.arch.rapidnn.rapidnn_bench import bench, composed, rapidnn_settings, values_of
+from tests.arch.rapidnn.rapidnn_bench import bench, composed, outputs, rapidnn_settings, trained, values_of
 from tests.arch.trained_networks import TRAINED, run_in_both_details
 from tests.strategies import NetworkCase, networks
-from workloads import Dataset, MatrixNode, lower
-from workloads.composition import ComposedReference, ComposeOptions, compose
-
-
-def outputs(run: MachineRun) -> NDArray[np.int32]:
-    assert run.outputs is not None
-    return run.outputs
+from workloads import MatrixNode, lower
+from workloads.composition import ComposedReference
 
 
 @pytest.mark.parametrize("network", TRAINED)
@@ -50,46 +42,6 @@ def test_random_networks_equal_the_composed_reference_on_any_machine(
     stock = subject.run(len(case.images), values_of(case, network), engine="stock", shuffle=3)
     assert stock.completed == run.completed
     assert np.array_equal(outputs(stock), golden)
-
-
-class StagedReference(ComposedReference):
-    """A composed network whose codes are found byte by byte."""
-
-    def sums(self, block: Any, operands: Any) -> Any:
-        self.block = block
-        return super().sums(block, operands)
-
-    def staged(self, keys: Any, numbers: Any) -> Any:
-        offset, bits = self.network.offset, self.network.bits
-        asked = (numbers.ravel() + offset).astype(np.uint32)
-        found = np.zeros(len(asked), np.int32)
-        stored = (keys + offset).astype(np.uint32)
-        find_staged_reference(stored, asked, bits, 8, sensing_noise(), 0, found, 0, len(asked))
-        return found.reshape(numbers.shape)
-
-
-def test_the_staged_search_is_that_of_its_reference_layer_by_layer() -> None:
-    """Of one layer, whose inputs are the same: codes that the byte-by-byte search finds."""
-    case, network = trained("digits-mlp", 16)
-    machine = bench(case.network, {"rna": {"encoding": {"match": "staged"}}})
-    run = machine.run(len(case.images), values_of(case, network, device=True))
-    reference = StagedReference(network)
-    codes = reference.encode_inputs(case.images)
-    for block in network.blocks.values():
-        numbers = reference.values(block, reference.sums(block, [codes]))
-        codes = numbers if block.encoder is None else reference.staged(block.encoder, numbers)
-    assert np.array_equal(outputs(run), codes)
-
-
-def trained(name: str, images: int) -> tuple[NetworkCase, Any]:
-    """Return a trained network with some images, and composed."""
-    from workloads import datasets
-    from workloads import networks as zoo
-
-    network = zoo[name]()
-    data = datasets["digits-train"]()
-    some: Dataset = data.first(500)
-    return NetworkCase(network, some.inputs[:images]), compose(network, some, ComposeOptions()).at()
 
 
 def test_ideal_values_are_those_of_a_nearest_search_and_noise_is_a_finding() -> None:
