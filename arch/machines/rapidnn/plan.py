@@ -59,8 +59,8 @@ class RapidnnMap(NetworkMap):
     """Stages, where they are done, and how deep their buffers are [pixel].
 
     An RNA has no rate of its own: 27 inputs take it hardly less time than 784, and any number is taken. So
-    `peak_macs` is of this network, as its neurons come, if no RNA of the chips ever rested; the utilisation of
-    a run is the share of all their time in which RNAs are at work, as expected without values.
+    `peak_macs` is of this network, as its neurons come, if no RNA of the chips ever rested; the utilisation
+    of a run is the share of all their time in which RNAs are at work, as expected without values.
 
     form : the network as blocks and moves
     sharing : neurons that an RNA does
