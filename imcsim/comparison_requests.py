@@ -118,7 +118,13 @@ def _check_values(requests: Sequence[RunRequest]) -> None:
     first, network = requests[0], requests[0].network
     if untrainable(first) is None:
         first.inputs()
-        known = all(request.has_values for request in requests)
+        unable = [request.config.machine_name for request in requests if not request.has_values]
+        if unable and first.trace.composition is not None:
+            raise WorkloadError(
+                f"{first.name} is a composition, and its tables say nothing to {_and(unable)}; compare "
+                "without values, or the network that it was composed from"
+            )
+        known = not unable
         if first.machine.training is None and (network.has_parameters or not known):
             network.load_parameters()  # which checks them, or says what to do
 

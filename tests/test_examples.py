@@ -99,6 +99,10 @@ def test_few_clusters_cost_accuracy_and_retraining_gets_it_back(tmp_path: Path) 
         assert baseline - clustered[64] < 0.003
         assert clustered[4] < retrained[4] < baseline
     assert len(study["table"](found).splitlines()) == 1 + 2 * len(found)
+    for name in study["NETWORKS"]:
+        losses, kept = study["rounds"](name)
+        assert min(losses) == losses[kept] < losses[0]
+        assert kept > 0
     picture = tmp_path / "clusters.png"
     study["save_figure"](study["draw"](found), picture)
     assert picture.stat().st_size > 10_000
@@ -139,6 +143,14 @@ def test_fewer_clusters_are_slower_and_shared_rnas_take_turns(tmp_path: Path) ->
     assert len(study["table"](clusters, sharing).splitlines()) == 1 + 2 + 2
     neurons = study["run"]([], 2)["neuron_cycles"]
     assert set(neurons) == set(study["expected"]()) - {"pool1", "pool2"}
+    blocks = study["by_block"](("mnist-mlp", "mnist-mlp, sigmoid"))
+    for shares in blocks.values():
+        assert sum(shares.time.values()) == pytest.approx(1)
+        assert sum(shares.energy.values()) == pytest.approx(1)
+        assert shares.time["counting"] + shares.time["adding"] > 0.99
+    plain, sigmoid = blocks.values()
+    assert plain.time["activating"] == 0 < sigmoid.time["activating"]
+    assert len(study["block_table"](blocks).splitlines()) == 1 + len(blocks)
     picture = tmp_path / "neurons.png"
-    study["save_figure"](study["draw"](neurons, clusters, sharing), picture)
+    study["save_figure"](study["draw"](neurons, clusters, sharing, blocks), picture)
     assert picture.stat().st_size > 10_000

@@ -88,7 +88,7 @@ def test_machines_that_need_weights_are_not_compared_on_tables(
         raise AssertionError("a run was begun")
 
     monkeypatch.setattr("imcsim.comparison.simulate_request", begun)
-    with pytest.raises(WorkloadError, match="is structure only"):
+    with pytest.raises(WorkloadError, match="is a composition, and its tables say nothing to isaac; compare"):
         imcsim.compare([file], ["rapidnn", "isaac"], values="ideal")
     monkeypatch.undo()
     found = imcsim.compare([file], ["rapidnn"], values="ideal").rows[0]

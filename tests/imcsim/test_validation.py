@@ -6,6 +6,8 @@ from typing import get_args
 
 import pytest
 
+import imcsim
+from imcsim.rapidnn_gains import APPLICATIONS, SPEEDS, published_gains, summary_of
 from imcsim.targets import Kind, Target
 from imcsim.validation import validate, validations
 from tests.imcsim.command_bench import command, refusal
@@ -63,7 +65,10 @@ def test_pipelayer_equals_its_worked_example_and_its_formulas_and_reaches_its_pe
     assert [targets[f"P4.held.l{level}"].published for level in range(1, 6)] == [9, 7, 5, 3, 1]
 
 
-def test_rapidnn_adds_and_counts_as_recalled_and_reports_both_peaks() -> None:
+def test_rapidnn_adds_and_counts_as_recalled_and_reports_peaks_and_gains(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imcsim.rapidnn_targets.APPLICATIONS", ("mnist-mlp", "digits-cnn"))
     targets = validate("rapidnn")
     assert [t.id for t in targets if t.gates and not t.holds] == []
     rows = {kind: {t.id.partition(".")[0] for t in targets if t.kind == kind} for kind in get_args(Kind)}
@@ -71,7 +76,7 @@ def test_rapidnn_adds_and_counts_as_recalled_and_reports_both_peaks() -> None:
         "exact": {"R6", "R9", "S1"},
         "band": {"R3", "R9"},
         "trend": {"R5", "R11"},
-        "report": {"R7", "R8", "R12"},
+        "report": {"R1", "R2", "R7", "R8", "R12"},
     }
     assert all(t.holds for t in targets if t.kind == "trend")
     assert len({t.id for t in targets}) == len(targets)
@@ -79,6 +84,37 @@ def test_rapidnn_adds_and_counts_as_recalled_and_reports_both_peaks() -> None:
     fewer = {t.id: t.simulated for t in targets if t.id.startswith("R12.")}
     names = ("digits-mlp", "digits-cnn", "digits-resnet")
     assert all(fewer[f"R12.{name}.4"] < fewer[f"R12.{name}.16"] for name in names)
+
+
+def test_gains_are_lines_of_the_comparison() -> None:
+    applications = ("mnist-mlp", "har-mlp", "digits-cnn")
+    gains = {t.id: t for t in published_gains({name: summary_of(name, "rapidnn") for name in applications})}
+    compared = imcsim.compare(applications, ["rapidnn", "isaac", "pipelayer"])
+    for id, rival in (("R1", "isaac"), ("R2", "pipelayer")):
+        rivals = compared.geometric_mean(rival)
+        lines = {name: rivals[name] for name in ("time_s", "latency_s", "energy_j", "tops_per_mm2")}
+        assert None not in lines.values()
+        assert gains[f"{id}.throughput"].simulated == pytest.approx(lines["time_s"])
+        assert gains[f"{id}.chip"].simulated == pytest.approx(lines["time_s"])  # one chip is enough for each
+        assert gains[f"{id}.latency"].simulated == pytest.approx(lines["latency_s"])
+        assert 1 / gains[f"{id}.area"].simulated == pytest.approx(lines["tops_per_mm2"])
+        assert gains[f"{id}.power"].simulated == pytest.approx(lines["energy_j"])
+        assert gains[f"{id}.energy"].simulated == pytest.approx(lines["energy_j"])
+    assert {gains["R1.chip"].published, gains["R1.energy"].published} == {48.1, 68.4}
+    assert {gains["R2.chip"].published, gains["R2.energy"].published} == {10.9, 49.5}
+    assert {t.kind for t in gains.values()} == {"report"}
+
+
+@pytest.mark.slow
+def test_gains_of_rapidnn_are_in_no_reading_those_that_are_published() -> None:
+    gains = {
+        t.id: t.simulated
+        for t in published_gains({name: summary_of(name, "rapidnn") for name in APPLICATIONS})
+    }
+    for id, published in (("R1", 48.1), ("R2", 10.9)):
+        speeds = {reading: gains[f"{id}.{reading}"] for reading in SPEEDS}
+        assert max(speeds, key=speeds.__getitem__) == "power"
+        assert all(speed < published for speed in speeds.values())
 
 
 def test_many_figures_within_their_bands_are_one_row() -> None:

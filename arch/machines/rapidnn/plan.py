@@ -58,6 +58,10 @@ class Place:
 class RapidnnMap(NetworkMap):
     """Stages, where they are done, and how deep their buffers are [pixel].
 
+    An RNA has no rate of its own: 27 inputs take it hardly less time than 784, and any number is taken. So
+    `peak_macs` is of this network, as its neurons come, if no RNA of the chips ever rested; the utilisation
+    of a run is the share of all their time in which RNAs are at work, as expected without values.
+
     form : the network as blocks and moves
     sharing : neurons that an RNA does
     """
@@ -128,8 +132,18 @@ class _Plan:
             places,
             interval=PredictedInterval(steps, cycles, incoming),
             chips=chips,
+            peak_macs=self._peak_macs(chips, places),
             resources={"chip": chips, "RNA": sum(row.arrays for row in rows)},
         )
+
+    def _peak_macs(self, chips: int, places: Mapping[str, Place]) -> float:
+        """Return the multiply-accumulates a second of RNAs that do nothing but this network's neurons."""
+        rnas = chips * self.config.tiles * self.config.rnas
+        taken = sum(
+            stage.steps * place.neurons * place.phases.cycles
+            for stage, place in ((stage, places[name]) for name, stage in self.on_rnas.items())
+        )
+        return float(self.network.macs * rnas / (taken * self.config.cycle))
 
     def _row(self, stage: Stage, place: Place, depths: Mapping[tuple[str, int], int]) -> MapRow:
         row = map_row(stage, None, place.copies, depths, (self.config.input_codes - 1).bit_length())

@@ -13,7 +13,7 @@ from arch.lookup import addition_cycles, expected_addends, expected_largest_buck
 from arch.machines.rapidnn import RapidnnConfig
 from simcore import ConfigError, MappingError
 from tests.arch.rapidnn.rapidnn_bench import bench, convolution, mlp
-from workloads import Activation, Conv2d, Input, MaxPool2d, Network, Window, lower, networks
+from workloads import Activation, Conv2d, Input, Linear, MaxPool2d, Network, Window, lower, networks
 
 ENCODE = 2  # two stages of eight bits
 
@@ -147,6 +147,36 @@ def test_too_few_chips_make_neurons_share_rnas_or_are_refused() -> None:
 def test_what_cannot_be_is_refused_before_cycle_0(machine: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         RapidnnConfig.parse(machine)
+
+
+def test_rnas_that_never_rest_reach_their_peak() -> None:
+    full = {"tiles": 1, "rnas": 10, "broadcast": {"codes_per_cycle": 64}}
+    subject = bench(mlp(64, 10), full)
+    (gap,) = set(np.diff(subject.run(4).completed))
+    assert gap == neuron(64)
+    assert subject.placed.peak_macs == pytest.approx(64 * 10 / (gap * 1e-9))
+    twice = bench(mlp(64, 10), {**full, "chips": 2})
+    assert twice.placed.peak_macs == pytest.approx(2 * 64 * 10 / (gap * 1e-9))
+
+
+def test_an_image_takes_the_time_of_rnas_that_the_peak_says() -> None:
+    layers = [
+        Input(name="image", shape=(3, 6, 6)),
+        Conv2d(name="conv", out_channels=8, window=Window.square(3)),
+        MaxPool2d(name="pool", window=Window.square(2, stride=2)),
+        Linear(name="fc", out_features=5),
+    ]
+    subject = bench(Network("small", layers), {"detail": "array"})
+    at_work = sum(
+        ticks
+        for account in subject.run(3).outcome.accounts
+        if ".rna[" in account.path
+        for state, ticks in account.ticks.items()
+        if state.startswith("busy")
+    )
+    placed = subject.placed
+    assert placed.peak_macs is not None
+    assert at_work == pytest.approx(3 * placed.macs / placed.peak_macs * 32_000 * 1e9)
 
 
 # -- costs ---------------------------------------------------------------------------------------------------
