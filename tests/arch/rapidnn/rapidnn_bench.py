@@ -16,6 +16,7 @@ from simcore.errors import WorkloadError
 from tests.strategies import NetworkCase
 from workloads import Conv2d, Dataset, Input, Layer, Linear, LoweredNetwork, Network, Window, lower
 from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, compose
+from workloads.composition.codebooks import SIZES
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,8 @@ def rapidnn_settings(draw: st.DrawFn) -> dict[str, Any]:
         "tiles": draw(st.integers(1, 6)),
         "rnas": draw(st.integers(20, 40)),
         "clusters": {
-            "weights": draw(st.sampled_from((4, 8, 16))),
-            "inputs": draw(st.sampled_from((4, 8, 16))),
+            "weights": draw(st.sampled_from(SIZES)),
+            "inputs": draw(st.sampled_from(SIZES)),
         },
         "bits": draw(st.sampled_from((8, 16, 32))),
         "rna": {
@@ -90,6 +91,7 @@ def rapidnn_settings(draw: st.DrawFn) -> dict[str, Any]:
             "digits": draw(st.sampled_from(("signed", "binary"))),
             "triples": draw(st.sampled_from((None, 1, 5))),
             "copying": draw(st.sampled_from(("overlapped", "exposed"))),
+            "encoding": {"rows": SIZES[-1]},
         },
         "broadcast": {"codes_per_cycle": draw(st.integers(1, 4)), "depth": draw(st.integers(1, 50))},
     }

@@ -17,7 +17,8 @@ from arch.lookup import addends_of
 from simcore.kernels.cam_search import find_staged_reference, sensing_noise
 from tests.arch.rapidnn.rapidnn_bench import bench, composed, rapidnn_settings, values_of
 from tests.strategies import NetworkCase, networks
-from workloads import Dataset, MatrixNode, lower
+from workloads import Dataset, MatrixNode, datasets, lower
+from workloads import networks as zoo
 from workloads.composition import ComposedReference, ComposeOptions, compose
 
 
@@ -62,6 +63,17 @@ def test_random_networks_equal_the_composed_reference_on_any_machine(
     assert np.array_equal(outputs(stock), golden)
 
 
+@pytest.mark.parametrize(("weights", "inputs"), [(256, 256), (256, 16), (16, 256), (128, 128)])
+def test_as_many_codes_as_there_can_be_equal_the_composed_reference(weights: int, inputs: int) -> None:
+    network = zoo["digits-mlp"]()
+    some = datasets["digits-train"]().first(100)
+    tables = compose(network, some, ComposeOptions(weights, inputs)).at()
+    case = NetworkCase(network, some.inputs[:4])
+    machine = {"clusters": {"weights": weights, "inputs": inputs}, "rna": {"encoding": {"rows": 256}}}
+    run = bench(network, machine).run(4, values_of(case, tables))
+    assert np.array_equal(outputs(run), ComposedReference(tables).outputs(case.images))
+
+
 class StagedReference(ComposedReference):
     """A composed network whose codes are found byte by byte."""
 
@@ -93,9 +105,6 @@ def test_the_staged_search_is_that_of_its_reference_layer_by_layer() -> None:
 
 def trained(name: str, images: int) -> tuple[NetworkCase, Any]:
     """Return a trained network with some images, and composed."""
-    from workloads import datasets
-    from workloads import networks as zoo
-
     network = zoo[name]()
     data = datasets["digits-train"]()
     some: Dataset = data.first(500)
