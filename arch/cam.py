@@ -36,9 +36,13 @@ WIDEST_NUMBER = 32
 _TABLE = "table of RAPIDNN's components (Imani et al., 2018), recalled"
 AM_POWER = Cost(0.2, "mW", f"associative memory of 64 rows, searching: {_TABLE}")
 AM_AREA = Cost(83.2e-6, "mm2", f"associative memory of 64 rows, key width unknown: {_TABLE}")
-#: A stage of eight bits on 64 rows takes 1 ns.
+#: A share of the published power that is drawn all the time, searching or not; assumed.
+IDLE_SHARE = 0.1
+#: The rest of it, as a stage of eight bits on 64 rows takes 1 ns: a memory that never rests draws the whole.
 CELL_SEARCH = Cost(
-    AM_POWER.value * 1e3 / (64 * 8), "fJ", f"{AM_POWER.source}; over 64 x 8 cells in 1 ns, assumed"
+    (1 - IDLE_SHARE) * AM_POWER.value * 1e3 / (64 * 8),
+    "fJ",
+    f"{AM_POWER.source}; nine tenths, over 64 x 8 cells in 1 ns, assumed",
 )
 CELL_WRITE = Cost(3.2, "fJ", "largest of published simulations of SET, drivers left out")
 
@@ -81,10 +85,13 @@ class CAMConfig(PartConfig):
     cell_write_fj: float = param(
         CELL_WRITE.value, ge=0, unit="fJ", doc=f"energy to write one cell; {CELL_WRITE.source}"
     )
-    idle_power_uw: float = param(
-        20.0, ge=0, unit="uW", doc="power drawn all the time; a tenth of that of searching, assumed"
+    row_idle_nw: float = param(
+        IDLE_SHARE * AM_POWER.value * 1e6 / 64,
+        ge=0,
+        unit="nW",
+        doc="power that a row draws all the time, searching or not; a tenth of the published one, assumed",
     )
-    area_mm2: float = param(AM_AREA.value, ge=0, unit="mm2", doc=f"area; {AM_AREA.source}")
+    row_area_um2: float = param(AM_AREA.value * 1e6 / 64, ge=0, unit="um2", doc=f"of a row; {AM_AREA.source}")
     noise: float = param(
         0.0,
         ge=0,
@@ -127,6 +134,16 @@ class CAMConfig(PartConfig):
     def stages(self) -> int:
         """Stages of one search."""
         return -(-self.key_bits // self.stage_bits)
+
+    @property
+    def idle_power_uw(self) -> float:
+        """Power drawn all the time."""
+        return self.rows * self.row_idle_nw / 1e3
+
+    @property
+    def area_mm2(self) -> float:
+        """Area of all rows."""
+        return self.rows * self.row_area_um2 / 1e6
 
     @property
     def search_cycles(self) -> int:

@@ -8,10 +8,10 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from arch.cam import CAMConfig, MatchRule
+from arch.cam import IDLE_SHARE, CAMConfig, MatchRule
 from arch.core import Detail
 from arch.lookup import ADDER_CYCLES, carry_save_levels, carry_save_passes
-from arch.machines.rapidnn.table import BUFFER, IDLE_SHARE, RNA, RNAS, TILES
+from arch.machines.rapidnn.table import BUFFER, RNA, RNAS, TILES
 from simcore import MOST_CYCLES, Config, param
 from workloads.composition.codebooks import SIZES
 from workloads.composition.composed_network import WIDTHS
@@ -96,13 +96,16 @@ class RnaConfig(Config):
         RNA["crossbar"].mw, ge=0, unit="pJ", doc=f"energy of a cycle of additions; {_TABLE}, at 1 ns"
     )
     counter_pj: float = param(
-        RNA["counter"].mw, ge=0, unit="pJ", doc=f"energy of a cycle of counting; {_TABLE}, at 1 ns"
+        (1 - IDLE_SHARE) * RNA["counter"].mw,
+        ge=0,
+        unit="pJ",
+        doc=f"energy of a cycle of counting, besides idle power; {_TABLE}, nine tenths of it at 1 ns",
     )
     counter_idle_uw: float = param(
         RNA["counter"].mw * 1e3 * IDLE_SHARE,
         ge=0,
         unit="uW",
-        doc="power drawn all the time by counters of RNAs in use; a tenth of that of counting, assumed",
+        doc="power drawn all the time by counters of RNAs in use; a tenth of the table's, assumed",
     )
     crossbar_um2: float = param(RNA["crossbar"].um2, ge=0, unit="um2", doc=f"area; {_TABLE}")
     counter_um2: float = param(RNA["counter"].um2, ge=0, unit="um2", doc=f"area; {_TABLE}")

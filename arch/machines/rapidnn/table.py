@@ -39,6 +39,3 @@ RNA: dict[str, Budget] = {
 BUFFER = Budget(2.8, 37_600.0)
 
 RNAS, TILES = 1000, 32
-
-#: A share of power that counters and memories draw while they do nothing, assumed; arrays draw none.
-IDLE_SHARE = 0.1

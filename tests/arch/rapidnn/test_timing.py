@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from arch.lookup import addition_cycles, expected_addends, expected_largest_bucket
 from arch.machines.rapidnn import RapidnnConfig
+from arch.machines.rapidnn.table import RNA
 from simcore import ConfigError, MappingError
 from tests.arch.rapidnn.rapidnn_bench import bench, convolution, mlp
 from workloads import Conv2d, Input, MaxPool2d, Network, Window, lower, networks
@@ -157,12 +158,39 @@ def test_the_area_is_that_of_the_table() -> None:
     assert bench(mlp(8, 4)).run().outcome.area.total == pytest.approx(124.1, abs=0.05)
 
 
-def test_a_neuron_of_784_inputs_takes_about_1555_picojoules_and_not_idle_power() -> None:
-    """416 cycles of 3.7 pJ, 21 of 0.7 pJ, and two stages of a search of 0.2 pJ (the output has no code)."""
-    idle = {"counter_idle_uw": 0.0, "activation": {"idle_power_uw": 0.0}, "encoding": {"idle_power_uw": 0.0}}
-    machine = {"rna": idle, "broadcast": {"code_pj": 0.0}}
-    joules = bench(mlp(784, 512, 1), machine).run().outcome.energy.by_layer["fc0"]
-    assert joules == pytest.approx(512 * (416 * 3.7 + 21 * 0.7 + 2 * 0.2) * 1e-12)
+def test_a_neuron_of_784_inputs_takes_about_1553_picojoules_and_a_tenth_of_power_all_the_time() -> None:
+    """416 cycles of 3.7 pJ; of 21 of 0.7 pJ and two stages of a search of 0.2 pJ nine tenths."""
+    run = bench(mlp(784, 512, 1), {"broadcast": {"code_pj": 0.0}}).run()
+    busy = 416 * 3.7 + 0.9 * (21 * 0.7 + 2 * 0.2)
+    idle = 0.1 * (0.7 + 0.2 + 0.2) * run.outcome.cycles
+    assert run.outcome.energy.by_layer["fc0"] == pytest.approx(512 * (busy + idle) * 1e-12)
+
+
+def test_parts_that_never_rest_draw_what_the_table_says_and_all_of_them_153_6_watts() -> None:
+    """What is drawn all the time is a share of the table's power, not added to it."""
+    config = RapidnnConfig()
+    rna, stages = config.rna, config.activation.stages
+    memories = {"activation": config.activation, "encoding": config.encoding}
+    power = {
+        "crossbar": rna.crossbar_pj,
+        "counter": rna.counter_pj + rna.counter_idle_uw / 1e3,
+        **{
+            name: memory.rows * memory.cells * memory.cell_search_fj / stages / 1e3
+            + memory.idle_power_uw / 1e3
+            for name, memory in memories.items()
+        },
+    }  # [mW], as a picojoule in each cycle of a nanosecond is one
+    assert power == {name: pytest.approx(budget.mw) for name, budget in RNA.items()}
+    assert config.tiles * config.rnas * sum(power.values()) / 1e3 == pytest.approx(153.6)
+
+
+@pytest.mark.parametrize("memory", ["activation", "encoding"])
+def test_more_rows_take_more_area_and_idle_power(memory: str) -> None:
+    few, many = (bench(mlp(64, 8, 4), {"rna": {memory: {"rows": rows}}}).run().outcome for rows in (64, 256))
+    assert many.area.total - few.area.total == pytest.approx(32_000 * 3 * 83.2e-6)
+    searching = {"activation": 0.0, "encoding": 8 * 2 * 3 * 0.18e-12 + 64 * 2 * 3 * 0.18e-12}[memory]
+    idle = (8 + 4) * 3 * 20e-6 * few.cycles * 1e-9
+    assert many.energy.total - few.energy.total == pytest.approx(searching + idle)
 
 
 def test_what_is_written_once_is_reported_apart() -> None:
