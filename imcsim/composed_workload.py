@@ -13,7 +13,7 @@ from imcsim.inputs import run_inputs
 from imcsim.plugins import load_plugins
 from imcsim.resolve import resolve_workload
 from simcore.errors import ConfigError
-from traces import check_composition_name, read_composition, write_composition
+from traces import check_composition_place, read_composition, write_composition
 from workloads import Dataset, Network, accuracy, datasets, float_outputs, lower, read_data
 from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, Composition, compose
 
@@ -152,7 +152,7 @@ def compose_workload(
             )
         return _shown(read_composition(str(workload)), weights, inputs, bits, data)
     if out is not None:
-        check_composition_name(out)
+        check_composition_place(out)
     network = resolve_workload(workload).network
     chosen = ComposeOptions()
     given = {"weights": weights, "inputs": inputs, "bits": bits, "rounds": retrain}

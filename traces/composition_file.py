@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simcore.errors import FileError, SimError
+from simcore.files import check_writable
 from simcore.registry import near_miss
 from traces.trace_reader import parse_trace
 from traces.trace_writer import structure_lines
@@ -63,10 +64,10 @@ class _About(_Record):
 def write_composition(path: str | Path, composition: Composition) -> None:
     """Write a composition, whole or not at all; equal ones give equal bytes.
 
-    raises : FileError if the disk refuses or the name does not end in .npz, WorkloadError for a network that
-        a trace cannot hold
+    raises : FileError if the disk refuses, the name does not end in .npz or is another file's, WorkloadError
+        for a network that a trace cannot hold
     """
-    check_composition_name(path)
+    check_composition_place(path)
     about = _About.model_validate(
         {
             "schema": SCHEMA,
@@ -111,12 +112,27 @@ def read_composition(path: str | Path) -> Composition:
         raise FileError(f"{path}: {error}") from None
 
 
-def check_composition_name(path: str | Path) -> None:
-    """Raise FileError unless a composition may be called so, and there is a folder for it."""
+def check_composition_place(path: str | Path) -> None:
+    """Raise FileError unless a composition may be written there: at most over another one."""
     if Path(path).suffix.lower() != ".npz":
         raise FileError(f"a composition must be called FILE.npz, got {path}; rename it")
     if not Path(path).parent.is_dir():
         raise FileError(f"cannot write {path}: there is no folder {Path(path).parent}; create it first")
+    check_writable(path)
+    if Path(path).exists() and not _says_composition(path):
+        raise FileError(
+            f"cannot write {path}: it is there, and no composition, so it is left alone; "
+            "choose another name, or remove it first"
+        )
+
+
+def _says_composition(path: str | Path) -> bool:
+    """Tell whether a file says of itself that it is a composition, of this or another version."""
+    try:
+        about = read_npz(path).get("about")
+    except FileError:
+        return False
+    return about is not None and SCHEMA.partition("/")[0].encode() in about.tobytes()
 
 
 class _Reading:

@@ -189,6 +189,31 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert missing.startswith("cannot read")
 
 
+def test_only_compositions_are_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, data = tmp_path / "mlp.npz", data_file(tmp_path, 20)
+    imcsim.compose_workload("digits-mlp", path, weights=8, inputs=8, data=data)
+    imcsim.compose_workload("digits-mlp", path, weights=4, inputs=4, data=data)
+    assert read_composition(path).clusters == (4, 4)
+    (tmp_path / "link.npz").symlink_to(data)
+    (tmp_path / "text.npz").write_text("mine")
+    before = {name: (tmp_path / name).read_bytes() for name in ("data.npz", "text.npz")}
+
+    def begun(*anything: object) -> None:
+        raise AssertionError("composing was begun")
+
+    monkeypatch.setattr("imcsim.composed_workload.compose", begun)
+    for name in ("data.npz", "link.npz", "text.npz"):
+        found = refusal("compose", "digits-mlp", "--data", data, "-o", tmp_path / name)
+        assert found == (
+            f"cannot write {tmp_path / name}: it is there, and no composition, so it is left alone; "
+            "choose another name, or remove it first"
+        )
+    (tmp_path / "folder.npz").mkdir()
+    assert "it is a folder" in refusal("compose", "digits-mlp", "-o", tmp_path / "folder.npz")
+    assert refusal("compose", "digits-mlp", "-o", "/proc/foo.npz").startswith("cannot write /proc/foo.npz: ")
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
 def test_composing_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kmeans1d", None)
     with pytest.raises(ConfigError, match=r"needs the kmeans1d package .* pip install 'imcsim\[compose\]'"):
