@@ -35,8 +35,7 @@ def compose_table(report: ComposeReport, path: str | None) -> RenderableType:
 
 def _lines(report: ComposeReport) -> Iterator[tuple[str, str]]:
     composition, found = report.composition, report.evaluation
-    if report.data is not None:
-        yield "data", report.data
+    yield "data", composition.data
     at = composition.clusters
     what = "right" if composition.labelled else "of the class that the network itself finds"
     for each in composition.rounds:
@@ -50,6 +49,8 @@ def _lines(report: ComposeReport) -> Iterator[tuple[str, str]]:
     if found is not None:
         before = "" if found.baseline_accuracy is None else f" ({found.baseline_accuracy:.2%} before)"
         yield "accuracy", f"{found.accuracy:.2%}{before} on {found.images} images of {found.data}"
+        if found.known:
+            yield "", f"composed with {found.known} of these, which may flatter it; bring other images"
         yield "overflows", f"{found.overflows:,} sums that wrapped on these images"
     most = max(report.composed.table_bytes.values())
     yield "tables", f"{most:,} bytes in the largest neuron; published: {PUBLISHED_BYTES} suffice"

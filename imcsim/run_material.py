@@ -40,7 +40,7 @@ class InferenceMaterial:
             network,
             lowered,
             inputs.calibration,
-            lambda: composing_data(network, request.data),
+            lambda: composing_data(network, of_run=request.data),
             request.trace.composition,
         )
         numbers = request.machine.numbers(known)
@@ -56,6 +56,18 @@ class InferenceMaterial:
     def real_outputs(self, outputs: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return outputs in real numbers."""
         return self.numbers.decode(outputs)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to bear in mind of the images' accuracy."""
+        images = self.inputs.inputs
+        known = 0 if self.inputs.labels is None else self.numbers.known_among(images)
+        if not known:
+            return ()
+        return (
+            f"the network was composed with {known} of the {len(images)} images, which may flatter its accuracy; "
+            "bring other images to judge it by",
+        )
 
     def judgement(self, run: MachineRun) -> dict[str, Any]:
         """Return how the machine's outputs compare with the golden reference, and all with the labels."""

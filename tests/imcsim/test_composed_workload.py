@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import imcsim
+from imcsim.inputs import COMPOSING_IMAGES
 from simcore.errors import ConfigError
 from tests.imcsim.command_bench import command, printed, refusal
 from tests.strategies import random_parameters
@@ -90,8 +91,13 @@ def test_the_command_prints_what_it_wrote(tmp_path: Path) -> None:
     assert shown["evaluation"]["accuracy"] == found["evaluation"]["accuracy"]
     assert shown["evaluation"]["baseline_accuracy"] is None
     assert shown.keys() == found.keys()
+    assert shown["data"] == found["data"]
+    assert shown["data"].startswith("digits-train: ")
     coarse = printed("compose", path, "--weights", "4", "--bits", "8")
     assert coarse["most_table_bytes"] == 4 * 8 + 8
+    assert (coarse["weights"], coarse["bits"]) == (4, 8)
+    assert coarse["composed_for"] == found["composed_for"]  # what was held out is said of this level only
+    assert coarse["composed_for"]["held_out"]["accuracy"] > coarse["evaluation"]["accuracy"]
     for fine, rough in zip(shown["blocks"], coarse["blocks"], strict=True):
         assert rough["weight_error"] > fine["weight_error"]
         assert rough["input_error"] == fine["input_error"]
@@ -113,13 +119,17 @@ def test_ones_own_images_compose_and_are_shown(tmp_path: Path) -> None:
     shown = printed("compose", path, "--data", data)
     assert shown["evaluation"]["images"] == 100
     assert shown["evaluation"]["accuracy"] > 0.9
+    assert shown["evaluation"]["known"] == 100
+    assert printed("compose", path)["evaluation"]["known"] == 0  # its own test images
+    table = command("compose", path, "--data", data).stdout
+    assert "composed with 100 of these, which may flatter it; bring other images" in " ".join(table.split())
 
 
 def test_without_labels_the_networks_own_classes_count(tmp_path: Path) -> None:
     found = printed("compose", "digits-mlp", "--data", data_file(tmp_path, 100, labels=None))
     assert not found["labelled"]
-    assert found["held_out"]["baseline_accuracy"] == 1.0
-    assert found["held_out"]["accuracy"] > 0.9
+    assert found["composed_for"]["held_out"]["baseline_accuracy"] == 1.0
+    assert found["composed_for"]["held_out"]["accuracy"] > 0.9
 
 
 def test_a_network_without_data_is_composed_on_the_photograph() -> None:
@@ -134,8 +144,8 @@ def test_a_network_without_data_is_composed_on_the_photograph() -> None:
     ]
     parameters = random_parameters(Network("net", layers), np.random.default_rng(0))
     report = imcsim.compose_workload(Network("net", layers, lambda: parameters))
-    assert report.data is not None
-    assert "photograph" in report.data
+    assert "photograph" in report.composition.data
+    assert len(report.composition.known) == COMPOSING_IMAGES
     assert [block.kind for block in report.blocks] == ["matrix", "matrix", "add", "avgpool", "matrix"]
     assert report.evaluation is None
 

@@ -110,6 +110,7 @@ class _Composer:
         self, network: Network, form: Composable, data: Dataset, options: ComposeOptions, observe: Observer
     ) -> None:
         self._network, self._form, self._options, self._observe = network, form, options, observe
+        self._data = data
         held_out = np.arange(len(data)) % HOLD_OUT == HOLD_OUT - 1
         self._test_inputs, self._inputs = data.inputs[held_out], data.inputs[~held_out]
         self._test_labels = self._labels = data.labels
@@ -174,6 +175,8 @@ class _Composer:
             clusters=(options.weights, options.inputs),
             bits=options.bits,
             labelled=self._labels is not None,
+            data=f"{self._data.name}: {self._data.origin}",
+            known=np.unique(self._data.digests),
         )
 
     def _sampled(

@@ -26,6 +26,7 @@ from workloads.composition.composed_network import (
     Products,
 )
 from workloads.composition.weight_codes import WeightCodes
+from workloads.data import image_digests
 from workloads.network import Network
 from workloads.nodes import AddNode, AvgPoolNode, TableNode
 
@@ -71,6 +72,8 @@ class Composition:
     bits : width of products, sums and keys that rounds were estimated at
     rounds : the errors, round by round
     labelled : whether errors are of labels, or of the classes that the network itself finds
+    data : where the images come from that it was composed with
+    known : numbers that tell which these were, ascending
     """
 
     network: Network
@@ -82,6 +85,12 @@ class Composition:
     bits: int
     rounds: tuple[Round, ...] = field(default=())
     labelled: bool = True
+    data: str = ""
+    known: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def known_among(self, images: NDArray[Any]) -> int:
+        """Return how many of some images it was composed with, held out or not."""
+        return int(np.isin(image_digests(images), self.known).sum())
 
     @property
     def best(self) -> Round:
