@@ -65,8 +65,8 @@ class InferenceMaterial:
         if not known:
             return ()
         return (
-            f"the network was composed with {known} of the {len(images)} images, which may flatter its accuracy; "
-            "bring other images to judge it by",
+            f"the network was composed with {known} of the {len(images)} images, which may flatter its "
+            "accuracy; bring other images to judge it by",
         )
 
     def judgement(self, run: MachineRun) -> dict[str, Any]:
