@@ -60,9 +60,10 @@ def _blocks(report: ComposeReport) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim"
     )
-    table.add_column("block", style="cyan")
-    for name in ("sum", "weights", "codebooks", "weight error", "input error", "bytes a neuron"):
-        table.add_column(name, justify="left" if name == "sum" else "right", no_wrap=name != "sum")
+    table.add_column("block", style="cyan", overflow="fold")  # a name is told whole, however narrow it is
+    table.add_column("sum", no_wrap=True)
+    for name in ("weights", "code-\nbooks", "weight\nerror", "input\nerror", "bytes a\nneuron"):
+        table.add_column(name, justify="right", no_wrap=True)
     for block in report.blocks:
         matrix = block.weight_error is not None
         table.add_row(

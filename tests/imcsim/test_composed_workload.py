@@ -26,7 +26,10 @@ from workloads import (
     Network,
     Window,
     datasets,
+    lower,
+    networks,
 )
+from workloads.composition.block_graph import composable
 from workloads.npz import write_npz
 
 #: Loss that RAPIDNN reports, as a share of images.
@@ -109,6 +112,14 @@ def test_the_table_tells_of_rounds_accuracy_and_bytes(tmp_path: Path) -> None:
     assert result.stderr == ""
     for text in ("round 0", "round 1", "accuracy", "40 bytes in the largest neuron", "fc3", "64 x 64"):
         assert text in result.stdout
+
+
+def test_names_of_blocks_are_told_whole_in_80_columns() -> None:
+    output = command("compose", "digits-resnet", "--weights", "4", "--inputs", "4").stdout
+    assert "…" not in output
+    assert max(map(len, output.splitlines())) <= 80
+    form = composable(lower(networks["digits-resnet"]()))
+    assert all(f"\n{name} " in output for name in form.blocks)
 
 
 def test_ones_own_images_compose_and_are_shown(tmp_path: Path) -> None:
