@@ -59,19 +59,10 @@ class Entry(Token):
     """One row's new contents."""
 
 
-class CAMConfig(PartConfig):
-    """Size, match rule, speed, cost and device effects of one memory."""
+class MemoryConfig(PartConfig):
+    """Rows, speed, cost and device effects of one memory, whatever it compares."""
 
     rows: int = param(64, ge=1, le=1 << 16, unit="row", doc="entries it can hold; RAPIDNN's, recalled")
-    key_bits: int = param(16, ge=1, unit="bit", doc="width of a key; RAPIDNN's is unknown, 16 assumed")
-    cell_bits: int = param(1, ge=1, le=8, unit="bit", doc="of one cell; more than 1 with match l1 only")
-    match: MatchRule = param(
-        "nearest",
-        unit="one of",
-        doc="which row answers: one that equals the key (exact), or does in all bits that count (ternary); "
-        "the one with the fewest differing bits (hamming), the smallest sum of differences over cells (l1), "
-        "the smallest difference as a number (nearest), or that stage by stage with losers out (staged)",
-    )
     stage_bits: int = param(8, ge=1, unit="bit", doc="compared at once, most significant first; recalled")
     stage_cycles: int = param(
         1, ge=1, le=MOST_CYCLES, unit="cycle", doc="time of a stage; 0.5 ns recalled, 1 ns assumed"
@@ -103,7 +94,39 @@ class CAMConfig(PartConfig):
     stuck_at_1: float = param(0.0, ge=0, le=1, unit="", doc="share of cells stuck at their highest level")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _cells_stick_once(self) -> Self:
+        if self.stuck_at_0 + self.stuck_at_1 > 1:
+            raise ValueError(
+                f"stuck_at_0 + stuck_at_1 must be at most 1, got {self.stuck_at_0} + {self.stuck_at_1}"
+            )
+        return self
+
+    @property
+    def idle_power_uw(self) -> float:
+        """Power drawn all the time."""
+        return self.rows * self.row_idle_nw / 1e3
+
+    @property
+    def area_mm2(self) -> float:
+        """Area of all rows."""
+        return self.rows * self.row_area_um2 / 1e6
+
+
+class CAMConfig(MemoryConfig):
+    """A memory, what its keys are and which row answers them."""
+
+    key_bits: int = param(16, ge=1, unit="bit", doc="width of a key; RAPIDNN's is unknown, 16 assumed")
+    cell_bits: int = param(1, ge=1, le=8, unit="bit", doc="of one cell; more than 1 with match l1 only")
+    match: MatchRule = param(
+        "nearest",
+        unit="one of",
+        doc="which row answers: one that equals the key (exact), or does in all bits that count (ternary); "
+        "the one with the fewest differing bits (hamming), the smallest sum of differences over cells (l1), "
+        "the smallest difference as a number (nearest), or that stage by stage with losers out (staged)",
+    )
+
+    @model_validator(mode="after")
+    def _rule_fits(self) -> Self:
         """Refuse what contradicts the match rule."""
         if self.match in ("nearest", "staged") and self.key_bits > WIDEST_NUMBER:
             raise ValueError(
@@ -119,10 +142,6 @@ class CAMConfig(PartConfig):
                 f"key_bits must be a multiple of cell_bits {self.cell_bits}, got {self.key_bits}; "
                 f"{self.key_bits // self.cell_bits * self.cell_bits + self.cell_bits} would fit"
             )
-        if self.stuck_at_0 + self.stuck_at_1 > 1:
-            raise ValueError(
-                f"stuck_at_0 + stuck_at_1 must be at most 1, got {self.stuck_at_0} + {self.stuck_at_1}"
-            )
         return self
 
     @property
@@ -134,16 +153,6 @@ class CAMConfig(PartConfig):
     def stages(self) -> int:
         """Stages of one search."""
         return -(-self.key_bits // self.stage_bits)
-
-    @property
-    def idle_power_uw(self) -> float:
-        """Power drawn all the time."""
-        return self.rows * self.row_idle_nw / 1e3
-
-    @property
-    def area_mm2(self) -> float:
-        """Area of all rows."""
-        return self.rows * self.row_area_um2 / 1e6
 
     @property
     def search_cycles(self) -> int:

@@ -13,6 +13,7 @@ from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.mapping.stages import Stage
 from workloads import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, TableNode
 from workloads.activation_functions import activations
+from workloads.composition.activation_tables import ROWS
 
 
 class Phases(NamedTuple):
@@ -73,5 +74,5 @@ def table_bits(config: RapidnnConfig, stage: Stage, *, encodes: bool) -> int:
     if isinstance(head, MaxPoolNode):
         return 0
     entries = config.weight_codes * inputs if isinstance(head, MatrixNode) else len(stage.operands) * inputs
-    entries += 2 * config.rna.activation.rows if looks_up(stage) else 0
+    entries += 2 * ROWS if looks_up(stage) else 0
     return (entries + (inputs if encodes else 0)) * config.width

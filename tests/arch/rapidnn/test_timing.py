@@ -141,13 +141,31 @@ def test_too_few_chips_make_neurons_share_rnas_or_are_refused() -> None:
     [
         ({"clusters": {"weights": 5}}, "must have weights of 4, 8, 16, 32, 64, 128, 256 codes, got 5"),
         ({"clusters": {"inputs": 128}}, "set rna.encoding.rows to 128"),
+        ({"rna": {"activation": {"rows": 63}}}, "of functions of 64 rows, but .* of 63 rows"),
+        ({"rna": {"encoding": {"stage_bits": 32}}}, "set rna.encoding.stage_bits to 16 or less"),
+        ({"bits": 8, "rna": {"activation": {"stage_bits": 9}}}, "keys of 8 bit, but compares 9 of them"),
+        ({"rna": {"encoding": {"key_bits": 16}}}, "key_bits is unknown"),
+        (
+            {"clusters": {"weights": 256, "inputs": 256}, "bits": 32, "rna": {"encoding": {"rows": 256}}},
+            "has 256 x 256 products of 32 bit, 2097152 cells, but arrays of 1048576; take fewer",
+        ),
         ({"bits": 12}, "bits of 8, 16, 32, got 12"),
-        ({"rna": {"encoding": {"match": "hamming"}}}, "match nearest or staged, got hamming"),
+        (
+            {"rna": {"encoding": {"match": "hamming"}}},
+            "match must be one of 'nearest', 'staged', got 'hamming'",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_cycle_0(machine: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         RapidnnConfig.parse(machine)
+
+
+def test_what_just_fits_is_a_machine() -> None:
+    most = {"clusters": {"weights": 256, "inputs": 256}, "bits": 16, "rna": {"encoding": {"rows": 256}}}
+    config = RapidnnConfig.parse(most)
+    assert RapidnnConfig.parse(config.canonical()) == config
+    assert (config.activation.key_bits, config.encoding.rows) == (16, 256)
 
 
 # -- costs ---------------------------------------------------------------------------------------------------
@@ -182,6 +200,14 @@ def test_parts_that_never_rest_draw_what_the_table_says_and_all_of_them_153_6_wa
     }  # [mW], as a picojoule in each cycle of a nanosecond is one
     assert power == {name: pytest.approx(budget.mw) for name, budget in RNA.items()}
     assert config.tiles * config.rnas * sum(power.values()) / 1e3 == pytest.approx(153.6)
+
+
+@pytest.mark.parametrize(("bits", "stage_bits"), [(16, 8), (16, 16), (16, 5), (32, 32)])
+def test_a_search_costs_the_cells_that_it_compares_however_many_at_once(bits: int, stage_bits: int) -> None:
+    machine = {"bits": bits, "rna": {"encoding": {"stage_bits": stage_bits}}}
+    actions = bench(mlp(64, 8, 4), machine).run().outcome.energy.actions
+    (found,) = (counts for path, counts in actions.items() if path.endswith("[fc0].encoding-memory"))
+    assert found == {"cell search": 8 * 64 * bits}
 
 
 @pytest.mark.parametrize("memory", ["activation", "encoding"])
