@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from arch.machines.rapidnn.configuration import NearestMemoryConfig
 from imcsim.composed_workload import ComposeReport
 
 #: Tables of a neuron that suffice, as RAPIDNN's authors say.
@@ -54,6 +55,9 @@ def _lines(report: ComposeReport) -> Iterator[tuple[str, str]]:
         yield "overflows", f"{found.overflows:,} sums that wrapped on these images"
     most = max(report.composed.table_bytes.values())
     yield "tables", f"{most:,} bytes in the largest neuron; published: {PUBLISHED_BYTES} suffice"
+    if report.composed.inputs > (rows := NearestMemoryConfig().rows):
+        setting = f"--set rna.encoding.rows={report.composed.inputs}"
+        yield "to run", f"on rapidnn: {setting}, as its memories have {rows} rows unless told otherwise"
 
 
 def _blocks(report: ComposeReport) -> Table:

@@ -147,7 +147,12 @@ def compose_workload(
                 f"{workload} is composed already: it can be shown, but not be written or retrained; "
                 "compose its network anew"
             )
-        return _shown(read_composition(str(workload)), weights, inputs, bits, data)
+        composition = read_composition(str(workload))
+        try:
+            composed = composition.at(weights, inputs, bits)
+        except ConfigError as error:
+            raise ConfigError(f"{workload}: {error}; see --weights, --inputs and --bits") from None
+        return _shown(composition, composed, data)
     if out is not None:
         check_composition_place(out)
     network = resolve_workload(workload).network
@@ -165,14 +170,9 @@ def compose_workload(
 
 
 def _shown(
-    composition: Composition,
-    weights: int | None,
-    inputs: int | None,
-    bits: int | None,
-    data: str | Path | Dataset | None,
+    composition: Composition, composed: ComposedNetwork, data: str | Path | Dataset | None
 ) -> ComposeReport:
     """Return what a file holds, at one level, and how it does on labelled images."""
-    composed = composition.at(weights, inputs, bits)
     network = composition.network
     images = _own_data(network)
     if data is not None:

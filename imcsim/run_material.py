@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.machine import MachineRun, Values
+from arch.machine import MachineRun, Values, machines
 from arch.numbers import KnownNetwork, Numbers
 from imcsim.inputs import RunInputs, composing_data, run_inputs
 from imcsim.run_request import RunRequest
 from imcsim.training_run import TrainingMaterial
+from simcore.errors import WorkloadError
 from workloads import LoweredNetwork, Network, accuracy, float_outputs
 
 
@@ -34,6 +35,14 @@ class InferenceMaterial:
         """
         config, network = request.config, request.network
         if not request.has_values:
+            if request.trace.composition is not None:
+                reading = [
+                    name for name, preset in machines.items().items() if preset.machine.reads_compositions
+                ]
+                raise WorkloadError(
+                    f"{request.name} is a composition, whose tables say nothing to {config.machine_name}; "
+                    f"run it without values, on {' or '.join(reading)}, or the network that it was composed from"
+                )
             network.load_parameters()  # which says what to do
         inputs = request.inputs()
         known = KnownNetwork(

@@ -197,7 +197,9 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert again.endswith(
         "is composed already: it can be shown, but not be written or retrained; compose its network anew"
     )
-    assert refusal("compose", path, "--weights", "16") == "weights must be one of 4, 8 clusters, got 16"
+    assert refusal("compose", path, "--weights", "16") == (
+        f"{path}: weights must be one of 4, 8 clusters, got 16; see --weights, --inputs and --bits"
+    )
     few = refusal("compose", "digits-mlp", "--data", data_file(tmp_path, 4))
     assert few == "data.npz holds 4 images, but one in 5 is held out to estimate errors; bring 5 or more"
     wide = refusal("compose", "digits-mlp", "--data", data_file(tmp_path, 20, inputs=np.ones((20, 7))))
@@ -233,6 +235,21 @@ def test_only_compositions_are_written_over(tmp_path: Path, monkeypatch: pytest.
     assert "it is a folder" in refusal("compose", "digits-mlp", "-o", tmp_path / "folder.npz")
     assert refusal("compose", "digits-mlp", "-o", "/proc/foo.npz").startswith("cannot write /proc/foo.npz: ")
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def test_more_codes_than_rows_are_told_of_where_they_are_composed_and_where_they_are_run(
+    tmp_path: Path,
+) -> None:
+    path, data = tmp_path / "mlp.npz", data_file(tmp_path, 60)
+    output = command("compose", "digits-mlp", "--data", data, "--inputs", "128", "-o", path).stdout
+    assert "on rapidnn: --set rna.encoding.rows=128, as its memories have 64 rows" in " ".join(output.split())
+    found = refusal("run", path, "--arch", "rapidnn")
+    assert found.startswith(
+        f"{path}: rapidnn is inconsistent: has 128 codes of inputs, but a memory of 64 rows"
+    )
+    run = printed("run", path, "--arch", "rapidnn", "--set", "rna.encoding.rows=128")
+    assert run["outputs_match_golden"]
+    assert "to run" not in command("compose", path, "--inputs", "64").stdout
 
 
 def test_composing_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

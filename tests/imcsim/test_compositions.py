@@ -41,7 +41,8 @@ def test_levels_that_it_has_may_be_asked_for_and_no_others(file: Path) -> None:
     reference = ComposedReference(read_composition(file).at(4, 8, 32))
     assert run.quantised is not None
     assert np.array_equal(run.quantised, reference.outputs(datasets["digits"]().inputs[:5]))
-    with pytest.raises(ConfigError, match="weights must be one of 4, 8, 16 clusters, got 64"):
+    told = r"mlp.npz: weights must be one of 4, 8, 16 clusters, got 64; see clusters.weights, clusters.inputs"
+    with pytest.raises(ConfigError, match=told):
         imcsim.run(file, "rapidnn", settings=["clusters.weights=64"])
 
 
@@ -66,6 +67,12 @@ def test_machines_without_tables_run_its_structure(file: Path) -> None:
     summary = imcsim.run(file, "isaac").summary
     assert summary["values"] == "off"
     assert summary["notes"] == ["the workload brings no weights, so no values can be computed"]
+
+
+def test_tables_are_no_values_to_machines_that_do_not_read_them(file: Path) -> None:
+    told = r"is a composition, whose tables say nothing to isaac; run it without values, on rapidnn, or"
+    with pytest.raises(WorkloadError, match=told):
+        imcsim.run(file, "isaac", values="ideal")
 
 
 def test_other_arrays_are_no_compositions(tmp_path: Path) -> None:

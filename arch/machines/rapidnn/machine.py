@@ -18,7 +18,7 @@ from arch.machines.rapidnn.composed_numbers import ComposedNumbers
 from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.machines.rapidnn.plan import RapidnnMap, map_network
 from arch.numbers import KnownNetwork, Numbers
-from simcore import PartConfig, Simulation, clock
+from simcore import ConfigError, PartConfig, Simulation, clock
 from workloads import LoweredNetwork
 from workloads.composition.composition import Composition
 
@@ -51,9 +51,13 @@ class Rapidnn(Machine):
             "weights": config.clusters.weights or composition.clusters[0],
             "inputs": config.clusters.inputs or composition.clusters[1],
         }
-        composition.at(clusters["weights"], clusters["inputs"], config.bits)  # refuses what it does not have
+        try:  # refuses what it does not have
+            composition.at(clusters["weights"], clusters["inputs"], config.bits)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; see clusters.weights, clusters.inputs and bits") from None
         changes = {"clusters": clusters, "bits": config.bits or composition.bits}
-        return type(self)(RapidnnConfig.parse({**config.canonical(), **changes}), self.name)
+        parsed = RapidnnConfig.parse({**config.canonical(), **changes}, self.name or "rapidnn")
+        return type(self)(parsed, self.name)
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values, in words."""
