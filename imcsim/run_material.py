@@ -36,12 +36,12 @@ class InferenceMaterial:
         config, network = request.config, request.network
         if not request.has_values:
             if request.trace.composition is not None:
-                reading = [
+                able = [
                     name for name, preset in machines.items().items() if preset.machine.reads_compositions
                 ]
                 raise WorkloadError(
                     f"{request.name} is a composition, whose tables say nothing to {config.machine_name}; "
-                    f"run it without values, on {' or '.join(reading)}, or the network that it was composed from"
+                    f"run it without values, on {' or '.join(able)}, or the network that it was composed from"
                 )
             network.load_parameters()  # which says what to do
         inputs = request.inputs()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from simcore.errors import ConfigError, WorkloadError
 from workloads.activation_functions import Clip, activations, chain_clips
 from workloads.composition.activation_tables import activation_rows
-from workloads.composition.block_graph import Block, Composable
+from workloads.composition.block_graph import Block, Composable, is_looked_up
 from workloads.composition.codebooks import CodebookTree, check_clusters
 from workloads.composition.composed_network import (
     WIDTHS,
@@ -189,7 +189,7 @@ class _Integers:
     def _activation(self, block: Block, scale: float) -> tuple[ActivationTable | None, float]:
         """Return a block's activation table, and the scale of what leaves it."""
         function = block.function
-        if function is None or activations[function.function].clip is not None:
+        if function is None or not is_looked_up(function):
             return None, scale
         low, high = (TABLE_RANGE * bound for bound in self._composition.ranges[block.name])
         sums, values = activation_rows(function, low, high)

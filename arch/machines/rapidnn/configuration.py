@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from arch.cam import IDLE_SHARE, CAMConfig, MemoryConfig
 from arch.core import Detail
-from arch.lookup import ADDER_CYCLES, carry_save_levels, carry_save_passes
+from arch.lookup import ADDER_CYCLES, addition_cycles
 from arch.machines.rapidnn.table import BUFFER, CELLS, RNA, RNAS, TILES
 from simcore import MOST_CYCLES, Config, param
 from workloads.composition.activation_tables import ROWS
@@ -228,12 +228,8 @@ class RapidnnConfig(Config):
 
     def addition_cycles(self, operands: int) -> int:
         """Return the cycles from counts to a sum of so many shifted products; none for one operand."""
-        if operands < 2:
-            return 0
-        triples = self.rna.triples
-        levels = carry_save_levels(operands) if triples is None else carry_save_passes(operands, triples)
-        copies = operands if self.rna.copying == "exposed" else 0
-        return copies + self.rna.adder_cycles * (levels + self.width)
+        copies = operands if self.rna.copying == "exposed" and operands > 1 else 0
+        return copies + addition_cycles(operands, self.width, self.rna.adder_cycles, self.rna.triples)
 
     def send_cycles(self, codes: int) -> int:
         """Return the cycles in which so many codes pass a bus."""

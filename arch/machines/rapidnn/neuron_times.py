@@ -12,8 +12,8 @@ from arch.lookup import expected_addends, expected_largest_bucket
 from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.mapping.stages import Stage
 from workloads import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, TableNode
-from workloads.activation_functions import activations
 from workloads.composition.activation_tables import ROWS
+from workloads.composition.block_graph import is_looked_up
 
 
 class Phases(NamedTuple):
@@ -38,9 +38,8 @@ class Phases(NamedTuple):
 
 
 def looks_up(stage: Stage) -> bool:
-    """Whether a stage's sums are looked up in a function: any but those that do no more than clip."""
-    function = next((node for node in (stage.head, *stage.after) if isinstance(node, TableNode)), None)
-    return function is not None and activations[function.function].clip is None
+    """Whether a stage's sums are looked up in a function."""
+    return is_looked_up(next((n for n in (stage.head, *stage.after) if isinstance(n, TableNode)), None))
 
 
 def expected_phases(config: RapidnnConfig, stage: Stage, *, encodes: bool) -> Phases:
