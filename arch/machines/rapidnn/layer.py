@@ -78,11 +78,11 @@ class Layer(Component):
     def _add_rnas(self, name: str, neurons: int) -> Rnas:
         rnas = self.add(Rnas, name, PartConfig())
         turns = neurons if self.settings.detail == "array" else self.place.turns
-        each = self.place.phases
-        rnas.each = each._replace(loading=each.loading + self.place.reload)
+        each = rnas.each = self.place.each(turns)
         rnas.neurons = neurons
         rnas.average = Work(
             turns,
+            turns * each.loading,
             turns * each.counting,
             turns * each.adding,
             neurons * each.counting,
@@ -124,7 +124,8 @@ class Layer(Component):
             written = partial(self._of_neurons, cells)
             self._meter("pool", "cam", "cell write", rna.encoding.cell_write_fj / 1e3, written)
         if self.place.reload:
-            written = partial(self._of_neurons, config.weight_codes * config.input_codes * config.width)
+            cells = config.weight_codes * config.input_codes * config.width
+            written = partial(self._reloaded, cells)
             self._meter("reload", "crossbar", "cell write", config.cell_write_fj / 1e3, written)
 
     def _add_memory(self, name: str, memory: CAMConfig, compared: int) -> None:
@@ -138,6 +139,10 @@ class Layer(Component):
 
     def _counting(self) -> int:
         return sum(rnas.counted.count for rnas in self.rnas)
+
+    def _reloaded(self, each: int) -> int:
+        positions = self.neurons // self.place.neurons
+        return positions * self.place.reloads * each
 
     def _of_neurons(self, each: int) -> int:
         return self.neurons * each

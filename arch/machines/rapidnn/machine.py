@@ -116,6 +116,6 @@ class Rapidnn(Machine):
         )
 
     def programming_j(self, placed: RapidnnMap) -> float:
-        """Return the energy of writing the tables of all copies once [J], drivers left out."""
-        bits = sum(place.neurons * place.copies * place.table_bits for place in placed.places.values())
+        """Return the energy of writing the tables of all RNAs once [J], drivers left out."""
+        bits = sum(place.rnas * place.copies * place.table_bits for place in placed.places.values())
         return bits * self.config.cell_write_fj * 1e-15

@@ -81,6 +81,16 @@ def test_neurons_that_share_an_rna_take_turns_and_reload_products_of_their_own()
     assert shared - alone == 4 * (3 * neuron(9) + 4 * 64)
 
 
+@pytest.mark.parametrize("detail", ["array", "group"])
+def test_only_neurons_that_share_an_rna_reload(detail: str) -> None:
+    """Of 5 neurons on 3 RNAs the third has one alone: 4 exchanges of 64 x 64 products in each position."""
+    machine = {"sharing": 2, "replication": "none", "detail": detail}
+    run = bench(convolution(9, 5, (1, 4)), machine).run(2)
+    actions = run.outcome.energy.actions
+    (found,) = (counts for path, counts in actions.items() if path.endswith("[conv].reload"))
+    assert found == {"cell write": 2 * 4 * 4 * 64 * 64 * 16}
+
+
 def test_a_pool_writes_its_candidates_and_searches_once() -> None:
     layers = [
         Input(name="image", shape=(3, 4, 4)),
@@ -222,6 +232,8 @@ def test_more_rows_take_more_area_and_idle_power(memory: str) -> None:
 def test_what_is_written_once_is_reported_apart() -> None:
     run = bench(mlp(784, 10)).run()
     assert run.programming_j == pytest.approx(10 * 64 * 64 * 16 * 3.2e-15)
+    shared = bench(mlp(784, 10), {"sharing": 4}).run()  # on 3 RNAs, each with tables for all its neurons
+    assert shared.programming_j == pytest.approx(3 * 64 * 64 * 16 * 3.2e-15)
 
 
 @pytest.mark.parametrize(

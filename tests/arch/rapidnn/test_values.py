@@ -163,16 +163,55 @@ def test_times_of_neurons_follow_from_the_counts_of_their_codes() -> None:
 
 
 @settings(deadline=None, max_examples=20)
-@given(networks(), st.integers(2, 5))
-def test_neurons_that_share_an_rna_give_the_same_values_later(case: NetworkCase, sharing: int) -> None:
-    network = composed(case, 4, 8, 16)
-    clusters = {"clusters": {"weights": 4, "inputs": 8}, "replication": "none"}
+@given(networks(), rapidnn_settings(), st.integers(2, 5))
+def test_neurons_that_share_an_rna_give_the_same_values_later(
+    case: NetworkCase, drawn: dict[str, Any], sharing: int
+) -> None:
+    clusters = drawn["clusters"]
+    network = composed(case, clusters["weights"], clusters["inputs"], drawn["bits"])
+    machine = {**drawn, "replication": "none", "chips": "auto", "tiles": 32, "rnas": 1000}
     alone, shared = (
-        bench(case.network, {**clusters, "sharing": neurons}).run(1, values_of(one_image(case), network))
+        bench(case.network, {**machine, "sharing": neurons}).run(1, values_of(one_image(case), network))
         for neurons in (1, sharing)
     )
     assert np.array_equal(outputs(alone), outputs(shared))
     assert shared.completed[0] >= alone.completed[0]
+    other = {**machine, "sharing": sharing, "detail": "array" if drawn["detail"] == "group" else "group"}
+    twin = bench(case.network, other).run(1, values_of(one_image(case), network))
+    assert twin.completed == shared.completed
+    assert twin.outcome.energy.total == pytest.approx(shared.outcome.energy.total)
+
+
+MEMORIES = st.fixed_dictionaries(
+    {
+        "match": st.sampled_from(("nearest", "staged")),
+        "noise": st.sampled_from((0.0, 0.7, 40.0)),
+        "stuck_at_0": st.sampled_from((0.0, 0.03)),
+        "stuck_at_1": st.sampled_from((0.0, 0.02)),
+        "stage_bits": st.sampled_from((3, 8)),
+    }
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(networks(), rapidnn_settings(), MEMORIES, MEMORIES)
+def test_device_values_of_random_networks_are_the_same_in_every_detail(
+    case: NetworkCase, drawn: dict[str, Any], activation: dict[str, Any], encoding: dict[str, Any]
+) -> None:
+    clusters = drawn["clusters"]
+    network = composed(case, clusters["weights"], clusters["inputs"], drawn["bits"])
+    rna = {**drawn["rna"], "activation": activation, "encoding": {**drawn["rna"]["encoding"], **encoding}}
+    group, array = (
+        bench(case.network, {**drawn, "rna": rna, "detail": detail}).run(
+            len(case.images), values_of(case, network, device=True)
+        )
+        for detail in ("group", "array")
+    )
+    assert np.array_equal(outputs(group), outputs(array))
+    assert group.completed == array.completed
+    exact = {"match": "nearest", "noise": 0.0, "stuck_at_0": 0.0, "stuck_at_1": 0.0}
+    if all({**memory, **exact} == memory for memory in (activation, encoding)):
+        assert np.array_equal(outputs(group), ComposedReference(network).outputs(case.images))
 
 
 def one_image(case: NetworkCase) -> NetworkCase:
