@@ -36,9 +36,13 @@ WIDEST_NUMBER = 32
 _TABLE = "table of RAPIDNN's components (Imani et al., 2018), recalled"
 AM_POWER = Cost(0.2, "mW", f"associative memory of 64 rows, searching: {_TABLE}")
 AM_AREA = Cost(83.2e-6, "mm2", f"associative memory of 64 rows, key width unknown: {_TABLE}")
-#: A stage of eight bits on 64 rows takes 1 ns.
+#: A share of the published power that is drawn all the time, searching or not; assumed.
+IDLE_SHARE = 0.1
+#: The rest of it, as a stage of eight bits on 64 rows takes 1 ns: a memory that never rests draws the whole.
 CELL_SEARCH = Cost(
-    AM_POWER.value * 1e3 / (64 * 8), "fJ", f"{AM_POWER.source}; over 64 x 8 cells in 1 ns, assumed"
+    (1 - IDLE_SHARE) * AM_POWER.value * 1e3 / (64 * 8),
+    "fJ",
+    f"{AM_POWER.source}; nine tenths, over 64 x 8 cells in 1 ns, assumed",
 )
 CELL_WRITE = Cost(3.2, "fJ", "largest of published simulations of SET, drivers left out")
 
@@ -55,19 +59,10 @@ class Entry(Token):
     """One row's new contents."""
 
 
-class CAMConfig(PartConfig):
-    """Size, match rule, speed, cost and device effects of one memory."""
+class MemoryConfig(PartConfig):
+    """Rows, speed, cost and device effects of one memory, whatever it compares."""
 
     rows: int = param(64, ge=1, le=1 << 16, unit="row", doc="entries it can hold; RAPIDNN's, recalled")
-    key_bits: int = param(16, ge=1, unit="bit", doc="width of a key; RAPIDNN's is unknown, 16 assumed")
-    cell_bits: int = param(1, ge=1, le=8, unit="bit", doc="of one cell; more than 1 with match l1 only")
-    match: MatchRule = param(
-        "nearest",
-        unit="one of",
-        doc="which row answers: one that equals the key (exact), or does in all bits that count (ternary); "
-        "the one with the fewest differing bits (hamming), the smallest sum of differences over cells (l1), "
-        "the smallest difference as a number (nearest), or that stage by stage with losers out (staged)",
-    )
     stage_bits: int = param(8, ge=1, unit="bit", doc="compared at once, most significant first; recalled")
     stage_cycles: int = param(
         1, ge=1, le=MOST_CYCLES, unit="cycle", doc="time of a stage; 0.5 ns recalled, 1 ns assumed"
@@ -81,10 +76,13 @@ class CAMConfig(PartConfig):
     cell_write_fj: float = param(
         CELL_WRITE.value, ge=0, unit="fJ", doc=f"energy to write one cell; {CELL_WRITE.source}"
     )
-    idle_power_uw: float = param(
-        20.0, ge=0, unit="uW", doc="power drawn all the time; a tenth of that of searching, assumed"
+    row_idle_nw: float = param(
+        IDLE_SHARE * AM_POWER.value * 1e6 / 64,
+        ge=0,
+        unit="nW",
+        doc="power that a row draws all the time, searching or not; a tenth of the published one, assumed",
     )
-    area_mm2: float = param(AM_AREA.value, ge=0, unit="mm2", doc=f"area; {AM_AREA.source}")
+    row_area_um2: float = param(AM_AREA.value * 1e6 / 64, ge=0, unit="um2", doc=f"of a row; {AM_AREA.source}")
     noise: float = param(
         0.0,
         ge=0,
@@ -96,7 +94,39 @@ class CAMConfig(PartConfig):
     stuck_at_1: float = param(0.0, ge=0, le=1, unit="", doc="share of cells stuck at their highest level")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _cells_stick_once(self) -> Self:
+        if self.stuck_at_0 + self.stuck_at_1 > 1:
+            raise ValueError(
+                f"stuck_at_0 + stuck_at_1 must be at most 1, got {self.stuck_at_0} + {self.stuck_at_1}"
+            )
+        return self
+
+    @property
+    def idle_power_uw(self) -> float:
+        """Power drawn all the time."""
+        return self.rows * self.row_idle_nw / 1e3
+
+    @property
+    def area_mm2(self) -> float:
+        """Area of all rows."""
+        return self.rows * self.row_area_um2 / 1e6
+
+
+class CAMConfig(MemoryConfig):
+    """A memory, what its keys are and which row answers them."""
+
+    key_bits: int = param(16, ge=1, unit="bit", doc="width of a key; RAPIDNN's is unknown, 16 assumed")
+    cell_bits: int = param(1, ge=1, le=8, unit="bit", doc="of one cell; more than 1 with match l1 only")
+    match: MatchRule = param(
+        "nearest",
+        unit="one of",
+        doc="which row answers: one that equals the key (exact), or does in all bits that count (ternary); "
+        "the one with the fewest differing bits (hamming), the smallest sum of differences over cells (l1), "
+        "the smallest difference as a number (nearest), or that stage by stage with losers out (staged)",
+    )
+
+    @model_validator(mode="after")
+    def _rule_fits(self) -> Self:
         """Refuse what contradicts the match rule."""
         if self.match in ("nearest", "staged") and self.key_bits > WIDEST_NUMBER:
             raise ValueError(
@@ -111,10 +141,6 @@ class CAMConfig(PartConfig):
             raise ValueError(
                 f"key_bits must be a multiple of cell_bits {self.cell_bits}, got {self.key_bits}; "
                 f"{self.key_bits // self.cell_bits * self.cell_bits + self.cell_bits} would fit"
-            )
-        if self.stuck_at_0 + self.stuck_at_1 > 1:
-            raise ValueError(
-                f"stuck_at_0 + stuck_at_1 must be at most 1, got {self.stuck_at_0} + {self.stuck_at_1}"
             )
         return self
 

@@ -37,11 +37,6 @@ def carry_save_levels(operands: int) -> int:
     return levels
 
 
-def carry_save_triples(operands: int) -> int:
-    """Return the three-to-two adders in all levels: each takes one operand away."""
-    return max(operands - 2, 0)
-
-
 def carry_save_passes(operands: int, at_once: int) -> int:
     """Return the passes of three-to-two adders if at most so many triples are added at once.
 
@@ -56,14 +51,17 @@ def carry_save_passes(operands: int, at_once: int) -> int:
     return passes
 
 
-def addition_cycles(operands: int, bits: int) -> int:
-    """Return the cycles of adding so many operands of so many bits."""
-    return ADDER_CYCLES * (carry_save_levels(operands) + bits)
+def addition_cycles(
+    operands: int, bits: int, adder_cycles: int = ADDER_CYCLES, at_once: int | None = None
+) -> int:
+    """Return the cycles of adding so many operands of so many bits; one operand is its own sum.
 
-
-def most_pairs(inputs: int, weight_codes: int, input_codes: int) -> int:
-    """Return the most pairs of codes that can occur among so many inputs."""
-    return min(inputs, weight_codes * input_codes)
+    at_once : triples that are added at once, at most; None: all of a level
+    """
+    if operands < 2:
+        return 0
+    levels = carry_save_levels(operands) if at_once is None else carry_save_passes(operands, at_once)
+    return adder_cycles * (levels + bits)
 
 
 def expected_pairs(inputs: int, weight_codes: int, input_codes: int) -> float:

@@ -50,6 +50,10 @@ class Numbers(ABC):
 
     network: Any
 
+    def known_among(self, images: Images) -> int:
+        """Return how many of some images the network was made with, beyond setting scales."""
+        return 0
+
     @abstractmethod
     def encode(self, images: Images) -> NDArray[np.int32]:
         """Return what images are to the machine."""

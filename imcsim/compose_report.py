@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from arch.machines.rapidnn.configuration import NearestMemoryConfig
 from imcsim.composed_workload import ComposeReport
 
 #: Tables of a neuron that suffice, as RAPIDNN's authors say.
@@ -35,8 +36,7 @@ def compose_table(report: ComposeReport, path: str | None) -> RenderableType:
 
 def _lines(report: ComposeReport) -> Iterator[tuple[str, str]]:
     composition, found = report.composition, report.evaluation
-    if report.data is not None:
-        yield "data", report.data
+    yield "data", composition.data
     at = composition.clusters
     what = "right" if composition.labelled else "of the class that the network itself finds"
     for each in composition.rounds:
@@ -50,18 +50,24 @@ def _lines(report: ComposeReport) -> Iterator[tuple[str, str]]:
     if found is not None:
         before = "" if found.baseline_accuracy is None else f" ({found.baseline_accuracy:.2%} before)"
         yield "accuracy", f"{found.accuracy:.2%}{before} on {found.images} images of {found.data}"
+        if found.known:
+            yield "", f"composed with {found.known} of these, which may flatter it; bring other images"
         yield "overflows", f"{found.overflows:,} sums that wrapped on these images"
     most = max(report.composed.table_bytes.values())
     yield "tables", f"{most:,} bytes in the largest neuron; published: {PUBLISHED_BYTES} suffice"
+    if report.composed.inputs > (rows := NearestMemoryConfig().rows):
+        setting = f"--set rna.encoding.rows={report.composed.inputs}"
+        yield "to run", f"on rapidnn: {setting}, as its memories have {rows} rows unless told otherwise"
 
 
 def _blocks(report: ComposeReport) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim"
     )
-    table.add_column("block", style="cyan")
-    for name in ("sum", "weights", "codebooks", "weight error", "input error", "bytes a neuron"):
-        table.add_column(name, justify="left" if name == "sum" else "right", no_wrap=name != "sum")
+    table.add_column("block", style="cyan", overflow="fold")  # a name is told whole, however narrow it is
+    table.add_column("sum", no_wrap=True)
+    for name in ("weights", "code-\nbooks", "weight\nerror", "input\nerror", "bytes a\nneuron"):
+        table.add_column(name, justify="right", no_wrap=True)
     for block in report.blocks:
         matrix = block.weight_error is not None
         table.add_row(

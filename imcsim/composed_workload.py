@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from imcsim.inputs import run_inputs
+from imcsim.inputs import composing_data
 from imcsim.plugins import load_plugins
 from imcsim.resolve import resolve_workload
 from simcore.errors import ConfigError
-from traces import check_composition_name, read_composition, write_composition
+from traces import check_composition_place, read_composition, write_composition
 from workloads import Dataset, Network, accuracy, datasets, float_outputs, lower, read_data
 from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, Composition, compose
 
 #: How names of compositions end.
 SUFFIX = ".npz"
-
-#: Images that a network is composed with if it has no data of its own.
-UNKNOWN_DATA_IMAGES = 10
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,7 @@ class Evaluation:
     """How a composed network does on labelled images: its own test images, or those of `--data` for a file.
 
     data : where the images come from
+    known : images among them that it was composed with, which may flatter it
     accuracy : share of images with the right class
     baseline_accuracy : that of the network before, None where its weights are not known
     overflows : sums that did not fit and wrapped
@@ -36,6 +34,7 @@ class Evaluation:
 
     data: str
     images: int
+    known: int
     accuracy: float
     baseline_accuracy: float | None
     overflows: int
@@ -66,13 +65,11 @@ class BlockReport:
 class ComposeReport:
     """A composition at one of its levels.
 
-    data : images it was composed with, None for one from a file
     evaluation : None where there are no labelled images besides
     """
 
     composition: Composition
     composed: ComposedNetwork
-    data: str | None
     evaluation: Evaluation | None
 
     @property
@@ -95,11 +92,11 @@ class ComposeReport:
                 "weights": composition.clusters[0],
                 "inputs": composition.clusters[1],
                 "bits": composition.bits,
+                "held_out": {"accuracy": 1 - best.error, "baseline_accuracy": 1 - best.baseline_error},
             },
-            "data": self.data,
+            "data": composition.data,
             "labelled": composition.labelled,
             "rounds": [asdict(each) for each in composition.rounds],
-            "held_out": {"accuracy": 1 - best.error, "baseline_accuracy": 1 - best.baseline_error},
             "evaluation": None if self.evaluation is None else asdict(self.evaluation),
             "most_table_bytes": max(composed.table_bytes.values()),
             "blocks": [asdict(block) for block in self.blocks],
@@ -150,40 +147,39 @@ def compose_workload(
                 f"{workload} is composed already: it can be shown, but not be written or retrained; "
                 "compose its network anew"
             )
-        return _shown(read_composition(str(workload)), weights, inputs, bits, data)
+        composition = read_composition(str(workload))
+        try:
+            composed = composition.at(weights, inputs, bits)
+        except ConfigError as error:
+            raise ConfigError(f"{workload}: {error}; see --weights, --inputs and --bits") from None
+        return _shown(composition, composed, data)
     if out is not None:
-        check_composition_name(out)
+        check_composition_place(out)
     network = resolve_workload(workload).network
     chosen = ComposeOptions()
     given = {"weights": weights, "inputs": inputs, "bits": bits, "rounds": retrain}
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
-    images = _composing_data(network, data)
-    composition = compose(network, images, chosen, observe)
+    composition = compose(network, composing_data(network, data), chosen, observe)
     composed = composition.at()
     own = _own_data(network) if data is None else None
-    evaluation = None if own is None else _evaluated(composed, own, network)
-    report = ComposeReport(composition, composed, f"{images.name}: {images.origin}", evaluation)
+    evaluation = None if own is None else _evaluated(composition, composed, own, network)
+    report = ComposeReport(composition, composed, evaluation)
     if out is not None:
         write_composition(out, composition)
     return report
 
 
 def _shown(
-    composition: Composition,
-    weights: int | None,
-    inputs: int | None,
-    bits: int | None,
-    data: str | Path | Dataset | None,
+    composition: Composition, composed: ComposedNetwork, data: str | Path | Dataset | None
 ) -> ComposeReport:
     """Return what a file holds, at one level, and how it does on labelled images."""
-    composed = composition.at(weights, inputs, bits)
     network = composition.network
     images = _own_data(network)
     if data is not None:
         images = data if isinstance(data, Dataset) else read_data(data)
         images.check_fits(network.name, network.input_shape)
-    evaluation = None if images is None else _evaluated(composed, images, None)
-    return ComposeReport(composition, composed, None, evaluation)
+    evaluation = None if images is None else _evaluated(composition, composed, images, None)
+    return ComposeReport(composition, composed, evaluation)
 
 
 def _own_data(network: Network) -> Dataset | None:
@@ -192,18 +188,9 @@ def _own_data(network: Network) -> Dataset | None:
     return datasets[name]() if name in datasets else None
 
 
-def _composing_data(network: Network, data: str | Path | Dataset | None) -> Dataset:
-    """Return the images to compose with: those given, else training images, else whatever fits."""
-    if data is not None:
-        return data if isinstance(data, Dataset) else read_data(data)
-    training = f"{network.dataset}-train"
-    if training in datasets:
-        return datasets[training]()
-    made = run_inputs(network, UNKNOWN_DATA_IMAGES, 0, None)
-    return Dataset("images", made.inputs, made.labels, made.origin)
-
-
-def _evaluated(composed: ComposedNetwork, data: Dataset, network: Network | None) -> Evaluation | None:
+def _evaluated(
+    composition: Composition, composed: ComposedNetwork, data: Dataset, network: Network | None
+) -> Evaluation | None:
     """Return how a composed network does on all images of `data`, None if they have no labels.
 
     network : the one before, if its weights are known
@@ -216,7 +203,14 @@ def _evaluated(composed: ComposedNetwork, data: Dataset, network: Network | None
     if network is not None:
         real = float_outputs(lower(network), network.load_parameters(), data.inputs)
         before = accuracy(real, data.labels)
-    return Evaluation(f"{data.name}: {data.origin}", len(data), found, before, reference.overflows)
+    return Evaluation(
+        data=f"{data.name}: {data.origin}",
+        images=len(data),
+        known=composition.known_among(data.inputs),
+        accuracy=found,
+        baseline_accuracy=before,
+        overflows=reference.overflows,
+    )
 
 
 def _rms(errors: Any) -> float:

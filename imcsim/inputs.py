@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from workloads.photograph import PHOTOGRAPH, is_picture, photo_crops
 
 CALIBRATION_IMAGES = 16
 
-#: Images that a network without data of its own is composed with.
+#: Images that are made to compose a network with which has none.
 COMPOSING_IMAGES = 20
 
 
@@ -44,8 +45,7 @@ def run_inputs(network: Network, images: int, seed: int, data: str | Dataset | N
     raises : FileError for a bad file, WorkloadError for images that are too few or do not fit
     """
     if data is None and network.dataset in (None, PHOTOGRAPH):
-        fitting = _crops if is_picture(network.input_shape) else _noise
-        return fitting(network.input_shape, images, seed)
+        return _made(network.input_shape, images, seed)
     if data is None:
         dataset = datasets[str(network.dataset)]()
     else:
@@ -62,19 +62,29 @@ def run_inputs(network: Network, images: int, seed: int, data: str | Dataset | N
     )
 
 
-def composing_data(network: Network, data: str | Dataset | None) -> Dataset:
-    """Return the images that a run composes a network with: its training images, else those of the run.
+def composing_data(
+    network: Network, given: str | Path | Dataset | None = None, of_run: str | Path | Dataset | None = None
+) -> Dataset:
+    """Return the images to compose a network with: those given for it, else its training images.
 
-    data : of the run; a network that has none gets those that fit its input
+    A network without training images gets those of the run, if it has some, else images that fit its input;
+    never those that it was made to be tested on.
+
+    raises : FileError for a bad file
     """
-    if (training := f"{network.dataset}-train") in datasets:
+    training = f"{network.dataset}-train"
+    if given is None and training in datasets:
         return datasets[training]()
-    if data is not None:
-        return data if isinstance(data, Dataset) else read_data(data)
-    if network.dataset not in (None, PHOTOGRAPH):
-        return datasets[str(network.dataset)]()
-    made = run_inputs(network, COMPOSING_IMAGES, 0, None)
+    chosen = of_run if given is None else given
+    if chosen is not None:
+        return chosen if isinstance(chosen, Dataset) else read_data(chosen)
+    made = _made(network.input_shape, COMPOSING_IMAGES, 0)
     return Dataset("images", made.inputs, made.labels, made.origin)
+
+
+def _made(shape: Shape, images: int, seed: int) -> RunInputs:
+    """Return images that fit an input: crops of the photograph, or noise if it takes no picture."""
+    return _crops(shape, images, seed) if is_picture(shape) else _noise(shape, images, seed)
 
 
 def _crops(shape: Shape, images: int, seed: int) -> RunInputs:

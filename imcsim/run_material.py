@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.machine import MachineRun, Values
+from arch.machine import MachineRun, Values, machines
 from arch.numbers import KnownNetwork, Numbers
 from imcsim.inputs import RunInputs, composing_data, run_inputs
 from imcsim.run_request import RunRequest
 from imcsim.training_run import TrainingMaterial
+from simcore.errors import WorkloadError
 from workloads import LoweredNetwork, Network, accuracy, float_outputs
 
 
@@ -34,13 +35,21 @@ class InferenceMaterial:
         """
         config, network = request.config, request.network
         if not request.has_values:
+            if request.trace.composition is not None:
+                able = [
+                    name for name, preset in machines.items().items() if preset.machine.reads_compositions
+                ]
+                raise WorkloadError(
+                    f"{request.name} is a composition, whose tables say nothing to {config.machine_name}; "
+                    f"run it without values, on {' or '.join(able)}, or the network that it was composed from"
+                )
             network.load_parameters()  # which says what to do
         inputs = request.inputs()
         known = KnownNetwork(
             network,
             lowered,
             inputs.calibration,
-            lambda: composing_data(network, request.data),
+            lambda: composing_data(network, of_run=request.data),
             request.trace.composition,
         )
         numbers = request.machine.numbers(known)
@@ -56,6 +65,18 @@ class InferenceMaterial:
     def real_outputs(self, outputs: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return outputs in real numbers."""
         return self.numbers.decode(outputs)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to bear in mind of the images' accuracy."""
+        images = self.inputs.inputs
+        known = 0 if self.inputs.labels is None else self.numbers.known_among(images)
+        if not known:
+            return ()
+        return (
+            f"the network was composed with {known} of the {len(images)} images, which may flatter its "
+            "accuracy; bring other images to judge it by",
+        )
 
     def judgement(self, run: MachineRun) -> dict[str, Any]:
         """Return how the machine's outputs compare with the golden reference, and all with the labels."""

@@ -120,7 +120,10 @@ def resolve_request(
             "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
         )
     if trace.composition is not None:
-        resolved = resolved.loaded(trace.composition)
+        try:
+            resolved = resolved.loaded(trace.composition)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
     config = _settled(config, trace, resolved.machine)
     check_together(config)
     _check_bits(trace, resolved)

@@ -189,6 +189,7 @@ class _Job:
         material = material_of(self.request, self.lowered)
         if material is not None:
             self.summary["inputs"] = material.inputs.origin
+            self.summary["notes"] += material.notes
         values = material.values if material is not None else None
         self._built()
         options = replace(

@@ -75,11 +75,13 @@ class TrainingMaterial:
     """What a run that trains computes on.
 
     unseen : the network's own images with labels, which it is not trained on; None where it brings none
+    notes : what to bear in mind of its accuracy
     """
 
     values: TrainingValues
     inputs: RunInputs
     unseen: Dataset | None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, network: Network, rule: TrainingRule, inputs: RunInputs) -> TrainingMaterial:

@@ -73,14 +73,8 @@ def write_atomically(path: str | Path, writer: Callable[[BinaryIO], object]) -> 
     writer : gets a binary stream to write to; what it raises passes through, except OSError
     raises : FileError if the disk, the folder or the target refuses; nothing is left behind then
     """
-    target = Path(os.path.realpath(path))
-    # Short whatever the target's name, and hidden, so that nobody takes it for a result.
-    temporary = target.with_name(f".imcsim-{secrets.token_hex(8)}.tmp")
     try:
-        if target.exists() and not target.is_file():
-            raise FileError(
-                f"cannot write {path}: it is a folder or a device, not a file; choose another name"
-            )
+        target, temporary = _places(path)
         try:
             # "x" lets the umask decide on permissions, which tempfile's 0600 would not.
             with open(temporary, "xb") as stream:
@@ -93,9 +87,32 @@ def write_atomically(path: str | Path, writer: Callable[[BinaryIO], object]) -> 
             raise
         _sync_folder(target.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        next_step = _NEXT_STEP.get(error.errno or 0, "choose another path")
-        raise FileError(f"cannot write {path}: {reason}; {next_step}") from error
+        raise _refusal(path, error) from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise the FileError of `write_atomically` if folder or target refuse, before there is much to write."""
+    try:
+        _, temporary = _places(path)
+        with open(temporary, "xb"):
+            temporary.unlink()
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def _places(path: str | Path) -> tuple[Path, Path]:
+    """Return where a file shall be, and a temporary one beside it; FileError for a folder or a device."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise FileError(f"cannot write {path}: it is a folder or a device, not a file; choose another name")
+    # Short whatever the target's name, and hidden, so that nobody takes it for a result.
+    return target, target.with_name(f".imcsim-{secrets.token_hex(8)}.tmp")
+
+
+def _refusal(path: str | Path, error: OSError) -> FileError:
+    reason = error.strerror or str(error)
+    next_step = _NEXT_STEP.get(error.errno or 0, "choose another path")
+    return FileError(f"cannot write {path}: {reason}; {next_step}")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from traces.activity_file import load_activity, save_activity
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.chrome_trace import write_chrome_trace
 from traces.comparison_plot import ComparedPanel, plot_comparison
-from traces.composition_file import check_composition_name, read_composition, write_composition
+from traces.composition_file import check_composition_place, read_composition, write_composition
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import save_figure
 from traces.load_plot import LoadPoint, plot_load_latency
@@ -47,7 +47,7 @@ __all__ = [
     "category_of_states",
     "category_time",
     "category_totals",
-    "check_composition_name",
+    "check_composition_place",
     "json_schema",
     "load_activity",
     "merge_touching",

@@ -1,7 +1,8 @@
 """Compositions in .npz files, `imcsim.composition/1`: a network's structure, its codes and its codebooks.
 
-    about      JSON text as bytes: schema, clusters, bits, rounds, whether errors are of labels
+    about      JSON text as bytes: schema, clusters, bits, rounds, data, whether errors are of labels
     network    the lines of a workload trace as bytes: structure only, no weights, no requests
+    known      numbers that tell which images the network was composed with
     NAME.codes, NAME.bias, NAME.errors, NAME.centres-4, -8, ...     of every matrix block
     NAME.range                                                      of every block
     NAME.input-errors, NAME.inputs-4, -8, ...                       of every codebook of inputs
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simcore.errors import FileError, SimError
-from simcore.registry import near_miss
+from simcore.files import check_writable
 from traces.trace_reader import parse_trace
 from traces.trace_writer import structure_lines
 from workloads import lower
@@ -57,16 +58,17 @@ class _About(_Record):
     inputs: Literal[SIZES]  # type: ignore[valid-type]
     bits: Literal[WIDTHS]  # type: ignore[valid-type]
     labelled: bool
+    data: str = Field(min_length=1, max_length=2**16)
     rounds: list[_RoundRecord] = Field(min_length=1, max_length=2**16)
 
 
 def write_composition(path: str | Path, composition: Composition) -> None:
     """Write a composition, whole or not at all; equal ones give equal bytes.
 
-    raises : FileError if the disk refuses or the name does not end in .npz, WorkloadError for a network that
-        a trace cannot hold
+    raises : FileError if the disk refuses, the name does not end in .npz or is another file's, WorkloadError
+        for a network that a trace cannot hold
     """
-    check_composition_name(path)
+    check_composition_place(path)
     about = _About.model_validate(
         {
             "schema": SCHEMA,
@@ -74,12 +76,14 @@ def write_composition(path: str | Path, composition: Composition) -> None:
             "inputs": composition.clusters[1],
             "bits": composition.bits,
             "labelled": composition.labelled,
+            "data": composition.data,
             "rounds": [vars(each) for each in composition.rounds],
         }
     )
     arrays: dict[str, NDArray[Any]] = {
         "about": _bytes(about.model_dump_json(by_alias=True).encode()),
         "network": _bytes(structure_lines(composition.network, path)),
+        "known": composition.known,
     }
     for name in composition.form.blocks:
         if (own := composition.weights.get(name)) is not None:
@@ -111,12 +115,27 @@ def read_composition(path: str | Path) -> Composition:
         raise FileError(f"{path}: {error}") from None
 
 
-def check_composition_name(path: str | Path) -> None:
-    """Raise FileError unless a composition may be called so, and there is a folder for it."""
+def check_composition_place(path: str | Path) -> None:
+    """Raise FileError unless a composition may be written there: at most over another one."""
     if Path(path).suffix.lower() != ".npz":
         raise FileError(f"a composition must be called FILE.npz, got {path}; rename it")
     if not Path(path).parent.is_dir():
         raise FileError(f"cannot write {path}: there is no folder {Path(path).parent}; create it first")
+    check_writable(path)
+    if Path(path).exists() and not _says_composition(path):
+        raise FileError(
+            f"cannot write {path}: it is there, and no composition, so it is left alone; "
+            "choose another name, or remove it first"
+        )
+
+
+def _says_composition(path: str | Path) -> bool:
+    """Tell whether a file says of itself that it is a composition, of this or another version."""
+    try:
+        about = read_npz(path).get("about")
+    except FileError:
+        return False
+    return about is not None and SCHEMA.partition("/")[0].encode() in about.tobytes()
 
 
 class _Reading:
@@ -145,14 +164,29 @@ class _Reading:
             name: self._tree(name, "inputs", "input-errors", (), about.inputs) for name in form.read_by_blocks
         }
         ranges = {name: self._range(name) for name in form.blocks}
+        known = self._known()
         if self._arrays:
             extra = next(iter(self._arrays))
             raise FileError(f"{self._path}: no block of the network has {extra[:80]!r}; remove this array")
-        rounds = tuple(Round(**dict(each)) for each in about.rounds)
-        clusters = (about.weights, about.inputs)
         return Composition(
-            network, form, weights, codebooks, ranges, clusters, about.bits, rounds, about.labelled
+            network=network,
+            form=form,
+            weights=weights,
+            codebooks=codebooks,
+            ranges=ranges,
+            clusters=(about.weights, about.inputs),
+            bits=about.bits,
+            rounds=tuple(Round(**dict(each)) for each in about.rounds),
+            labelled=about.labelled,
+            data=about.data,
+            known=known,
         )
+
+    def _known(self) -> NDArray[np.uint64]:
+        known = self._take("known")
+        if known.dtype != np.uint64 or known.ndim != 1 or (known[1:] <= known[:-1]).any():
+            raise self._wrong("known", "ascending uint64, one axis", f"{known.dtype} of {known.shape}")
+        return known
 
     def _weights(self, name: str, node: MatrixNode, *, shared: bool) -> WeightCodes:
         shape = (node.groups, node.rows, node.cols_per_group)
@@ -183,14 +217,18 @@ class _Reading:
 
     def _array(self, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
         """Return an array of this type and shape, its numbers finite and within single precision."""
-        if name not in self._arrays:
-            raise FileError(f"{self._path} lacks the array {name!r}; {near_miss(name, sorted(self._arrays))}")
-        array = self._arrays.pop(name)
+        array = self._take(name)
         if array.dtype != kind or array.shape != shape:
             raise self._wrong(name, f"{np.dtype(kind)} of shape {shape}", f"{array.dtype} of {array.shape}")
         if array.dtype.kind == "f" and not (np.abs(array) <= LARGEST_SCALE).all():
             raise self._wrong(name, "finite numbers of single precision's range", "others")
         return array
+
+    def _take(self, name: str) -> NDArray[Any]:
+        """Return an array, which is none of those left then."""
+        if name not in self._arrays:
+            raise FileError(f"{self._path} lacks the array {name!r}; compose its network anew")
+        return self._arrays.pop(name)
 
     def _text(self, name: str) -> bytes:
         array = self._arrays.pop(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import permutations
 from math import prod
 from pathlib import Path
@@ -36,6 +37,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def digests(self) -> NDArray[np.uint64]:
+        """A number for each image, (N,), that tells it from others."""
+        return image_digests(self.inputs)
 
     def first(self, count: int) -> Dataset:
         """Return the first `count` images; WorkloadError if there are fewer."""
@@ -123,6 +129,13 @@ def dataset_of(arrays: Mapping[str, NDArray[Any]], path: str | Path) -> Dataset:
     inputs = _checked_inputs(arrays["inputs"], path)
     labels = _checked_labels(arrays["labels"], len(inputs), path) if "labels" in arrays else None
     return Dataset(Path(path).name, inputs, labels, f"read from {path}")
+
+
+def image_digests(inputs: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return a number for each image of (N, C, H, W), equal for equal pixels in single precision."""
+    pixels = np.ascontiguousarray(inputs, "<f4")
+    digests = (blake2b(image.tobytes(), digest_size=8).digest() for image in pixels)
+    return np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)
 
 
 def accuracy(outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:

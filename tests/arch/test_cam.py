@@ -129,7 +129,7 @@ def test_a_write_goes_before_a_search_that_asks_in_the_same_cycle_and_excludes_o
 
 
 def test_every_cell_takes_part_in_a_search_and_one_row_in_a_write() -> None:
-    config = CAMConfig(rows=10, key_bits=12, cell_search_fj=2.0, cell_write_fj=5.0, idle_power_uw=0.0)
+    config = CAMConfig(rows=10, key_bits=12, cell_search_fj=2.0, cell_write_fj=5.0, row_idle_nw=0.0)
     outcome, _, _ = run(config, 7, entries=[0] * 3)
     assert outcome.energy.actions["top.chain.cam"] == {
         "search": 7,
@@ -141,21 +141,23 @@ def test_every_cell_takes_part_in_a_search_and_one_row_in_a_write() -> None:
 
 
 def test_cells_of_several_bits_are_fewer() -> None:
-    config = CAMConfig(rows=10, match="l1", key_bits=12, cell_bits=4, cell_search_fj=2.0, idle_power_uw=0.0)
+    config = CAMConfig(rows=10, match="l1", key_bits=12, cell_bits=4, cell_search_fj=2.0, row_idle_nw=0.0)
     outcome, _, _ = run(config, 7)
     assert outcome.energy.actions["top.chain.cam"]["cell search"] == 7 * 10 * 3
 
 
-def test_by_default_a_stage_of_64_rows_costs_what_its_source_draws_in_a_nanosecond() -> None:
-    config = CAMConfig(idle_power_uw=0.0)
-    outcome, _, _ = run(config, 1)
-    assert outcome.energy.total == pytest.approx(config.stages * AM_POWER.value * 1e-3 * 1e-9)
-    assert outcome.area.by_component == {"cam": 83.2e-6}
+def test_by_default_64_rows_that_never_rest_draw_what_their_source_says_and_not_more() -> None:
+    searches = 20_000
+    outcome, _, _ = run(CAMConfig(), searches)
+    assert outcome.energy.total / (outcome.cycles * 1e-9) == pytest.approx(AM_POWER.value * 1e-3, rel=1e-3)
+    assert outcome.area.by_component == {"cam": pytest.approx(83.2e-6)}
 
 
-def test_idle_power_is_drawn_all_the_time() -> None:
-    outcome, _, _ = run(CAMConfig(cell_search_fj=0.0, idle_power_uw=50.0, stage_cycles=100), 4)
+def test_area_and_idle_power_are_those_of_all_rows() -> None:
+    config = CAMConfig(rows=20, cell_search_fj=0.0, row_idle_nw=2500.0, row_area_um2=3.0, stage_cycles=100)
+    outcome, _, _ = run(config, 4)
     assert outcome.energy.by_component["cam"] == pytest.approx(50e-6 * outcome.cycles * 1e-9)
+    assert outcome.area.by_component == {"cam": pytest.approx(60e-6)}
 
 
 @pytest.mark.parametrize("cls", [CAM, WritableCAM])

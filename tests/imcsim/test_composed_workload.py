@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import imcsim
+from imcsim.inputs import COMPOSING_IMAGES
 from simcore.errors import ConfigError
 from tests.imcsim.command_bench import command, printed, refusal
 from tests.strategies import random_parameters
@@ -25,7 +26,10 @@ from workloads import (
     Network,
     Window,
     datasets,
+    lower,
+    networks,
 )
+from workloads.composition.block_graph import composable
 from workloads.npz import write_npz
 
 #: Loss that RAPIDNN reports, as a share of images.
@@ -90,8 +94,13 @@ def test_the_command_prints_what_it_wrote(tmp_path: Path) -> None:
     assert shown["evaluation"]["accuracy"] == found["evaluation"]["accuracy"]
     assert shown["evaluation"]["baseline_accuracy"] is None
     assert shown.keys() == found.keys()
+    assert shown["data"] == found["data"]
+    assert shown["data"].startswith("digits-train: ")
     coarse = printed("compose", path, "--weights", "4", "--bits", "8")
     assert coarse["most_table_bytes"] == 4 * 8 + 8
+    assert (coarse["weights"], coarse["bits"]) == (4, 8)
+    assert coarse["composed_for"] == found["composed_for"]  # what was held out is said of this level only
+    assert coarse["composed_for"]["held_out"]["accuracy"] > coarse["evaluation"]["accuracy"]
     for fine, rough in zip(shown["blocks"], coarse["blocks"], strict=True):
         assert rough["weight_error"] > fine["weight_error"]
         assert rough["input_error"] == fine["input_error"]
@@ -105,6 +114,14 @@ def test_the_table_tells_of_rounds_accuracy_and_bytes(tmp_path: Path) -> None:
         assert text in result.stdout
 
 
+def test_names_of_blocks_are_told_whole_in_80_columns() -> None:
+    output = command("compose", "digits-resnet", "--weights", "4", "--inputs", "4").stdout
+    assert "…" not in output
+    assert max(map(len, output.splitlines())) <= 80
+    form = composable(lower(networks["digits-resnet"]()))
+    assert all(f"\n{name} " in output for name in form.blocks)
+
+
 def test_ones_own_images_compose_and_are_shown(tmp_path: Path) -> None:
     data, path = data_file(tmp_path, 100), tmp_path / "mlp.npz"
     found = printed("compose", "digits-mlp", "--data", data, "-o", path)
@@ -113,13 +130,17 @@ def test_ones_own_images_compose_and_are_shown(tmp_path: Path) -> None:
     shown = printed("compose", path, "--data", data)
     assert shown["evaluation"]["images"] == 100
     assert shown["evaluation"]["accuracy"] > 0.9
+    assert shown["evaluation"]["known"] == 100
+    assert printed("compose", path)["evaluation"]["known"] == 0  # its own test images
+    table = command("compose", path, "--data", data).stdout
+    assert "composed with 100 of these, which may flatter it; bring other images" in " ".join(table.split())
 
 
 def test_without_labels_the_networks_own_classes_count(tmp_path: Path) -> None:
     found = printed("compose", "digits-mlp", "--data", data_file(tmp_path, 100, labels=None))
     assert not found["labelled"]
-    assert found["held_out"]["baseline_accuracy"] == 1.0
-    assert found["held_out"]["accuracy"] > 0.9
+    assert found["composed_for"]["held_out"]["baseline_accuracy"] == 1.0
+    assert found["composed_for"]["held_out"]["accuracy"] > 0.9
 
 
 def test_a_network_without_data_is_composed_on_the_photograph() -> None:
@@ -134,8 +155,8 @@ def test_a_network_without_data_is_composed_on_the_photograph() -> None:
     ]
     parameters = random_parameters(Network("net", layers), np.random.default_rng(0))
     report = imcsim.compose_workload(Network("net", layers, lambda: parameters))
-    assert report.data is not None
-    assert "photograph" in report.data
+    assert "photograph" in report.composition.data
+    assert len(report.composition.known) == COMPOSING_IMAGES
     assert [block.kind for block in report.blocks] == ["matrix", "matrix", "add", "avgpool", "matrix"]
     assert report.evaluation is None
 
@@ -176,7 +197,9 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert again.endswith(
         "is composed already: it can be shown, but not be written or retrained; compose its network anew"
     )
-    assert refusal("compose", path, "--weights", "16") == "weights must be one of 4, 8 clusters, got 16"
+    assert refusal("compose", path, "--weights", "16") == (
+        f"{path}: weights must be one of 4, 8 clusters, got 16; see --weights, --inputs and --bits"
+    )
     few = refusal("compose", "digits-mlp", "--data", data_file(tmp_path, 4))
     assert few == "data.npz holds 4 images, but one in 5 is held out to estimate errors; bring 5 or more"
     wide = refusal("compose", "digits-mlp", "--data", data_file(tmp_path, 20, inputs=np.ones((20, 7))))
@@ -187,6 +210,46 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert classes == "data.npz has labels up to 19, but digits-mlp tells 10 classes; give labels below 10"
     missing = refusal("compose", tmp_path / "none.npz")
     assert missing.startswith("cannot read")
+
+
+def test_only_compositions_are_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, data = tmp_path / "mlp.npz", data_file(tmp_path, 20)
+    imcsim.compose_workload("digits-mlp", path, weights=8, inputs=8, data=data)
+    imcsim.compose_workload("digits-mlp", path, weights=4, inputs=4, data=data)
+    assert read_composition(path).clusters == (4, 4)
+    (tmp_path / "link.npz").symlink_to(data)
+    (tmp_path / "text.npz").write_text("mine")
+    before = {name: (tmp_path / name).read_bytes() for name in ("data.npz", "text.npz")}
+
+    def begun(*anything: object) -> None:
+        raise AssertionError("composing was begun")
+
+    monkeypatch.setattr("imcsim.composed_workload.compose", begun)
+    for name in ("data.npz", "link.npz", "text.npz"):
+        found = refusal("compose", "digits-mlp", "--data", data, "-o", tmp_path / name)
+        assert found == (
+            f"cannot write {tmp_path / name}: it is there, and no composition, so it is left alone; "
+            "choose another name, or remove it first"
+        )
+    (tmp_path / "folder.npz").mkdir()
+    assert "it is a folder" in refusal("compose", "digits-mlp", "-o", tmp_path / "folder.npz")
+    assert refusal("compose", "digits-mlp", "-o", "/proc/foo.npz").startswith("cannot write /proc/foo.npz: ")
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def test_more_codes_than_rows_are_told_of_where_they_are_composed_and_where_they_are_run(
+    tmp_path: Path,
+) -> None:
+    path, data = tmp_path / "mlp.npz", data_file(tmp_path, 60)
+    output = command("compose", "digits-mlp", "--data", data, "--inputs", "128", "-o", path).stdout
+    assert "on rapidnn: --set rna.encoding.rows=128, as its memories have 64 rows" in " ".join(output.split())
+    found = refusal("run", path, "--arch", "rapidnn")
+    assert found.startswith(
+        f"{path}: rapidnn is inconsistent: has 128 codes of inputs, but a memory of 64 rows"
+    )
+    run = printed("run", path, "--arch", "rapidnn", "--set", "rna.encoding.rows=128")
+    assert run["outputs_match_golden"]
+    assert "to run" not in command("compose", path, "--inputs", "64").stdout
 
 
 def test_composing_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

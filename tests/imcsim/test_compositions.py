@@ -9,9 +9,10 @@ import pytest
 
 import imcsim
 from imcsim.composed_workload import compose_workload
+from imcsim.inputs import COMPOSING_IMAGES, composing_data
 from simcore import ConfigError, FileError, WorkloadError
 from traces import read_composition
-from workloads import datasets
+from workloads import Network, datasets, networks
 from workloads.composition import ComposedReference
 
 
@@ -40,7 +41,8 @@ def test_levels_that_it_has_may_be_asked_for_and_no_others(file: Path) -> None:
     reference = ComposedReference(read_composition(file).at(4, 8, 32))
     assert run.quantised is not None
     assert np.array_equal(run.quantised, reference.outputs(datasets["digits"]().inputs[:5]))
-    with pytest.raises(ConfigError, match="weights must be one of 4, 8, 16 clusters, got 64"):
+    told = r"mlp.npz: weights must be one of 4, 8, 16 clusters, got 64; see clusters.weights, clusters.inputs"
+    with pytest.raises(ConfigError, match=told):
         imcsim.run(file, "rapidnn", settings=["clusters.weights=64"])
 
 
@@ -67,6 +69,12 @@ def test_machines_without_tables_run_its_structure(file: Path) -> None:
     assert summary["notes"] == ["the workload brings no weights, so no values can be computed"]
 
 
+def test_tables_are_no_values_to_machines_that_do_not_read_them(file: Path) -> None:
+    told = r"is a composition, whose tables say nothing to isaac; run it without values, on rapidnn, or"
+    with pytest.raises(WorkloadError, match=told):
+        imcsim.run(file, "isaac", values="ideal")
+
+
 def test_other_arrays_are_no_compositions(tmp_path: Path) -> None:
     np.savez(tmp_path / "images.npz", inputs=np.zeros((1, 1, 8, 8), np.float32))
     with pytest.raises(FileError, match=r"is no composition: it lacks the array 'about'"):
@@ -79,6 +87,50 @@ def test_data_of_a_run_do_not_change_what_a_network_is_composed_with(tmp_path: P
     summary = imcsim.run("digits-mlp", "rapidnn", images=10, data=tmp_path / "some.npz").summary
     own = imcsim.run("digits-mlp", "rapidnn", images=10).summary
     assert summary["fingerprint"] == own["fingerprint"]
+
+
+def test_a_run_tells_of_images_that_the_network_was_composed_with(file: Path, tmp_path: Path) -> None:
+    test, training = (datasets[name]() for name in ("digits", "digits-train"))
+    images = np.concatenate([test.inputs[:6], training.inputs[:4]])
+    np.savez(tmp_path / "mixed.npz", inputs=images, labels=np.arange(10))
+    note = (
+        "the network was composed with {} of the {} images, which may flatter its accuracy; "
+        "bring other images to judge it by"
+    )
+    for workload in (file, "digits-mlp"):
+        found = imcsim.run(workload, "rapidnn", images=10, data=tmp_path / "mixed.npz").summary
+        assert found["notes"] == [note.format(4, 10)]
+        assert imcsim.run(workload, "rapidnn", images=6, data=tmp_path / "mixed.npz").summary["notes"] == []
+    np.savez(tmp_path / "unlabelled.npz", inputs=images)
+    assert not imcsim.run(file, "rapidnn", images=10, data=tmp_path / "unlabelled.npz").summary["notes"]
+
+
+def net(dataset: str | None) -> Network:
+    """Return a network of the digits' shape that names some data."""
+    known = networks["digits-mlp"]()
+    return Network("net", list(known.layers.values()), known.load_parameters, dataset=dataset)
+
+
+def test_images_to_compose_with_are_given_or_for_training_or_of_the_run_or_made() -> None:
+    given, of_run = (datasets["digits-train"]().first(count) for count in (7, 9))
+    known = net("digits")
+    assert composing_data(known, given, of_run) is given
+    assert len(composing_data(known, None, of_run)) == len(datasets["digits-train"]())
+    assert composing_data(net(None), None, of_run) is of_run
+    assert len(composing_data(net(None))) == COMPOSING_IMAGES
+
+
+def test_no_network_is_composed_with_the_images_that_it_is_tested_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with test images only gets made ones, from both commands the same."""
+    monkeypatch.setitem(datasets._entries, "only-tests", datasets["digits"])
+    run = imcsim.run(net("only-tests"), "rapidnn", images=10)
+    composed = compose_workload(net("only-tests")).composition
+    assert run.summary["notes"] == []
+    assert not composed.known_among(datasets["digits"]().inputs)
+    assert len(composed.known) == COMPOSING_IMAGES
+    assert run.quantised is not None
+    reference = ComposedReference(composed.at())
+    assert np.array_equal(run.quantised, reference.outputs(datasets["digits"]().inputs[:10]))
 
 
 def test_machines_that_need_weights_are_not_compared_on_tables(

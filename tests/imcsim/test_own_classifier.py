@@ -32,7 +32,7 @@ DATA = ("--data", "my_data.npz")
 @pytest.mark.usefixtures("folder")
 def test_three_commands_take_a_classifier_of_ones_own_to_a_comparison() -> None:
     composed = printed("compose", "my.onnx", "-o", "my.npz", *DATA)
-    assert composed["held_out"]["accuracy"] > 0.9
+    assert composed["composed_for"]["held_out"]["accuracy"] > 0.9
     run = printed("run", "my.npz", "--arch", "rapidnn", *DATA, "--images", "100")
     assert run["outputs_match_golden"] is True
     assert run["accuracy"] > 0.9

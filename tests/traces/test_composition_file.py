@@ -56,12 +56,15 @@ def test_what_is_read_computes_what_was_written_did(tmp_path: Path, case: Networ
         raise
     write_composition(tmp_path / "one.npz", composition)
     read = read_composition(tmp_path / "one.npz")
-    assert (read.clusters, read.bits, read.rounds, read.labelled) == (
+    assert (read.clusters, read.bits, read.rounds, read.labelled, read.data) == (
         composition.clusters,
         composition.bits,
         composition.rounds,
         composition.labelled,
+        "drawn: drawn",
     )
+    assert read.known_among(case.images) == len(case.images)
+    assert read.known_among(case.images + 1) == 0
     for weights, bits in ((8, 16), (4, 32)):
         one, other = composition.at(weights, bits=bits), read.at(weights, bits=bits)
         assert one.output_scale == other.output_scale
@@ -96,6 +99,8 @@ def test_what_is_read_computes_what_was_written_did(tmp_path: Path, case: Networ
         (lambda a: a.update(about=text({"schema": "imcsim.composition/2"})), "about - schema: "),
         (lambda a: a.update(about=np.frombuffer(b"{", np.uint8)), "about - the text: Invalid JSON"),
         (lambda a: a.update(about=np.zeros((2, 2))), "about must hold text as uint8, one axis, got float64"),
+        (lambda a: a.pop("known"), "lacks the array 'known'; compose its network anew"),
+        (lambda a: a.update(known=a["known"][::-1]), "known must hold ascending uint64, one axis"),
         (lambda a: a.update(network=a["network"][:-9]), "changed.npz"),
         (lambda a: a.update(network=np.frombuffer(b"\xff", np.uint8)), "is not UTF-8 text"),
     ],

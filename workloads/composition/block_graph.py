@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from simcore.errors import WorkloadError
-from workloads.activation_functions import OPEN, chain_clips, holds_zero
+from workloads.activation_functions import OPEN, activations, chain_clips, holds_zero
 from workloads.nodes import (
     AddNode,
     AffineNode,
@@ -33,6 +33,11 @@ from workloads.window import Window
 SUMS = MatrixNode | AddNode | AvgPoolNode
 #: What passes codes on.
 MOVES = MaxPoolNode | SelectNode | ConcatNode
+
+
+def is_looked_up(function: TableNode | None) -> bool:
+    """Whether a function takes a table: any but those that do no more than clip."""
+    return function is not None and activations[function.function].clip is None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ Source: the loop is RAPIDNN's (Imani et al., 2018), recalled; how weights move i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -110,6 +110,7 @@ class _Composer:
         self, network: Network, form: Composable, data: Dataset, options: ComposeOptions, observe: Observer
     ) -> None:
         self._network, self._form, self._options, self._observe = network, form, options, observe
+        self._data = data
         held_out = np.arange(len(data)) % HOLD_OUT == HOLD_OUT - 1
         self._test_inputs, self._inputs = data.inputs[held_out], data.inputs[~held_out]
         self._test_labels = self._labels = data.labels
@@ -147,14 +148,28 @@ class _Composer:
         """Return the share of the held-out images that a composition gets wrong."""
         return _error(_classes(ComposedReference(composition.at()).outputs(self._test_inputs)), truth)
 
+    @np.errstate(over="ignore", invalid="ignore")  # which is told as an error
     def _classes(self, weights: Mapping[str, FoldedWeights]) -> NDArray[np.intp]:
         """Return the classes of the held-out images in real numbers."""
         return np.concatenate(
             [
-                _classes(dict(tensors_before_clipping(self._form, weights, part))[self._form.lowered.output])
+                _classes(dict(self._tensors(weights, part))[self._form.lowered.output])
                 for part in self._form.lowered.batches(self._test_inputs)
             ]
         )
+
+    def _tensors(
+        self, weights: Mapping[str, FoldedWeights], images: NDArray[Any]
+    ) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield tensors as `tensors_before_clipping`; WorkloadError for a sum that is not finite."""
+        sums = {_sum_of(block): name for name, block in self._form.blocks.items()}
+        for name, tensor in tensors_before_clipping(self._form, weights, images):
+            if name in sums and not np.isfinite(tensor).all():
+                raise WorkloadError(
+                    f"{self._network.name}: sums of {sums[name]} are beyond single precision; "
+                    "scale weights or images down"
+                )
+            yield name, tensor
 
     def _clustered(self, weights: Mapping[str, FoldedWeights]) -> Composition:
         """Return weights and sampled inputs as codebooks."""
@@ -174,8 +189,11 @@ class _Composer:
             clusters=(options.weights, options.inputs),
             bits=options.bits,
             labelled=self._labels is not None,
+            data=f"{self._data.name}: {self._data.origin}",
+            known=np.unique(self._data.digests),
         )
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _sampled(
         self, weights: Mapping[str, FoldedWeights]
     ) -> tuple[dict[str, NDArray[np.float64]], dict[str, tuple[float, float]]]:
@@ -186,7 +204,7 @@ class _Composer:
         values: dict[str, list[NDArray[Any]]] = {book: [] for book in form.read_by_blocks}
         ranges = dict.fromkeys(form.blocks, (0.0, 0.0))
         for part in form.lowered.batches(self._sample):
-            for name, tensor in tensors_before_clipping(form, weights, part):
+            for name, tensor in self._tensors(weights, part):
                 if name in read:
                     tensors = len(form.read_by_blocks[read[name]])
                     most = max(1, MOST_SAMPLED * len(part) // len(self._sample) // tensors)

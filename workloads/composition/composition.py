@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.errors import ConfigError
+from simcore.errors import ConfigError, WorkloadError
 from workloads.activation_functions import Clip, activations, chain_clips
 from workloads.composition.activation_tables import activation_rows
-from workloads.composition.block_graph import Block, Composable
+from workloads.composition.block_graph import Block, Composable, is_looked_up
 from workloads.composition.codebooks import CodebookTree, check_clusters
 from workloads.composition.composed_network import (
     WIDTHS,
@@ -26,8 +26,10 @@ from workloads.composition.composed_network import (
     Products,
 )
 from workloads.composition.weight_codes import WeightCodes
+from workloads.data import image_digests
 from workloads.network import Network
 from workloads.nodes import AddNode, AvgPoolNode, TableNode
+from workloads.scales import LARGEST_SCALE
 
 Float = NDArray[np.float64]
 
@@ -71,6 +73,8 @@ class Composition:
     bits : width of products, sums and keys that rounds were estimated at
     rounds : the errors, round by round
     labelled : whether errors are of labels, or of the classes that the network itself finds
+    data : where the images come from that it was composed with
+    known : numbers that tell which these were, ascending
     """
 
     network: Network
@@ -82,6 +86,12 @@ class Composition:
     bits: int
     rounds: tuple[Round, ...] = field(default=())
     labelled: bool = True
+    data: str = ""
+    known: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def known_among(self, images: NDArray[Any]) -> int:
+        """Return how many of some images it was composed with, held out or not."""
+        return int(np.isin(image_digests(images), self.known).sum())
 
     @property
     def best(self) -> Round:
@@ -93,7 +103,8 @@ class Composition:
     ) -> ComposedNetwork:
         """Return the integers with so many clusters and bits; those it was composed for unless given.
 
-        raises : ConfigError for a level that the trees do not have, or a width other than 8, 16, 32
+        raises : ConfigError for a level that the trees do not have, or a width other than 8, 16, 32;
+            WorkloadError for numbers beyond single precision
         """
         deepest = self.clusters
         weights = deepest[0] if weights is None else weights
@@ -120,7 +131,7 @@ class _Integers:
         composition = self._composition
         form = composition.form
         first = self._centres[form.codebook_of[form.lowered.input]]
-        input_scale = self._scale(np.abs(first).max())
+        input_scale = self._scale(float(np.abs(first).max()), form.lowered.input)
         return ComposedNetwork(
             form=form,
             weights=self._weights,
@@ -152,7 +163,7 @@ class _Integers:
                 [factor * centres for factor, centres in zip(_factors(block), reads, strict=True)]
             )
             addends = terms
-        scale = self._scale(max(SPARE * max(-low, high), float(np.abs(addends).max())))
+        scale = self._scale(max(SPARE * max(-low, high), float(np.abs(addends).max())), block.name)
         products = None
         if weights is not None:
             products = Products(
@@ -178,15 +189,20 @@ class _Integers:
     def _activation(self, block: Block, scale: float) -> tuple[ActivationTable | None, float]:
         """Return a block's activation table, and the scale of what leaves it."""
         function = block.function
-        if function is None or activations[function.function].clip is not None:
+        if function is None or not is_looked_up(function):
             return None, scale
         low, high = (TABLE_RANGE * bound for bound in self._composition.ranges[block.name])
         sums, values = activation_rows(function, low, high)
-        value_scale = self._scale(float(np.abs(values).max()))
+        value_scale = self._scale(float(np.abs(values).max()), block.name)
         return ActivationTable(self._steps(sums, scale), self._steps(values, value_scale)), value_scale
 
-    def _scale(self, largest: float) -> float:
+    def _scale(self, largest: float, where: str) -> float:
         """Return the step in which numbers up to `largest` fit; 1 for zeros."""
+        if not largest <= LARGEST_SCALE:
+            raise WorkloadError(
+                f"{self._composition.network.name}: numbers of {where} reach {largest:.3g}, beyond single "
+                "precision; scale weights or images down"
+            )
         return float(largest) / self._largest or 1.0
 
     def _steps(self, numbers: NDArray[Any] | None, scale: float) -> Ints:

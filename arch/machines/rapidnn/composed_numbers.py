@@ -26,8 +26,13 @@ class ComposedNumbers(Numbers):
         if composition is None:
             options = ComposeOptions(config.weight_codes, config.input_codes, config.width)
             composition = compose(known.network, known.training(), options)
+        self._composition = composition
         self.network = composition.at(config.weight_codes, config.input_codes, config.width)
         self._reference = ComposedReference(self.network)
+
+    def known_among(self, images: Images) -> int:
+        """Return how many of some images the network was composed with."""
+        return self._composition.known_among(images)
 
     def encode(self, images: Images) -> NDArray[np.int32]:
         """Return the codes of images."""

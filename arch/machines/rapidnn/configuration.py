@@ -8,11 +8,12 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from arch.cam import CAMConfig, MatchRule
+from arch.cam import IDLE_SHARE, CAMConfig, MemoryConfig
 from arch.core import Detail
-from arch.lookup import ADDER_CYCLES, carry_save_levels, carry_save_passes
-from arch.machines.rapidnn.table import BUFFER, IDLE_SHARE, RNA, RNAS, TILES
+from arch.lookup import ADDER_CYCLES, addition_cycles
+from arch.machines.rapidnn.table import BUFFER, CELLS, RNA, RNAS, TILES
 from simcore import MOST_CYCLES, Config, param
+from workloads.composition.activation_tables import ROWS
 from workloads.composition.codebooks import SIZES
 from workloads.composition.composed_network import WIDTHS
 
@@ -40,21 +41,19 @@ class ClustersConfig(Config):
         return self
 
 
-class NearestMemoryConfig(CAMConfig):
+class NearestMemoryConfig(MemoryConfig):
     """An associative memory that the nearest key answers; its keys are as wide as the machine's sums."""
 
-    match: MatchRule = param(
+    match: Literal["nearest", "staged"] = param(
         "staged",
         unit="one of",
         doc="with device values; nearest: the smallest difference, as ideal values always have it; staged: "
         "byte by byte from the most significant on, losers out",
     )
 
-    @model_validator(mode="after")
-    def _compares_numbers(self) -> Self:
-        if self.match not in ("nearest", "staged"):
-            raise ValueError(f"must have match nearest or staged, got {self.match}")
-        return self
+    def of_keys(self, bits: int) -> CAMConfig:
+        """Return the memory with keys so wide."""
+        return CAMConfig(key_bits=bits, **self.canonical())
 
 
 class RnaConfig(Config):
@@ -96,13 +95,16 @@ class RnaConfig(Config):
         RNA["crossbar"].mw, ge=0, unit="pJ", doc=f"energy of a cycle of additions; {_TABLE}, at 1 ns"
     )
     counter_pj: float = param(
-        RNA["counter"].mw, ge=0, unit="pJ", doc=f"energy of a cycle of counting; {_TABLE}, at 1 ns"
+        (1 - IDLE_SHARE) * RNA["counter"].mw,
+        ge=0,
+        unit="pJ",
+        doc=f"energy of a cycle of counting, besides idle power; {_TABLE}, nine tenths of it at 1 ns",
     )
     counter_idle_uw: float = param(
         RNA["counter"].mw * 1e3 * IDLE_SHARE,
         ge=0,
         unit="uW",
-        doc="power drawn all the time by counters of RNAs in use; a tenth of that of counting, assumed",
+        doc="power drawn all the time by counters of RNAs in use; a tenth of the table's, assumed",
     )
     crossbar_um2: float = param(RNA["crossbar"].um2, ge=0, unit="um2", doc=f"area; {_TABLE}")
     counter_um2: float = param(RNA["counter"].um2, ge=0, unit="um2", doc=f"area; {_TABLE}")
@@ -187,6 +189,11 @@ class RapidnnConfig(Config):
         return self.clusters.inputs or CLUSTERS
 
     @property
+    def code_bits(self) -> int:
+        """Bits of a code of inputs."""
+        return (self.input_codes - 1).bit_length()
+
+    @property
     def width(self) -> int:
         """Bits of products, sums and keys."""
         return self.bits or BITS
@@ -204,29 +211,25 @@ class RapidnnConfig(Config):
     @property
     def activation(self) -> CAMConfig:
         """The memory of sums, with keys as wide as these."""
-        return self.rna.activation.model_copy(update={"key_bits": self.width})
+        return self.rna.activation.of_keys(self.width)
 
     @property
     def encoding(self) -> CAMConfig:
         """The memory of codes, with keys as wide as values."""
-        return self.rna.encoding.model_copy(update={"key_bits": self.width})
+        return self.rna.encoding.of_keys(self.width)
 
     @property
     def pool_search_cycles(self) -> int:
         """Cycles in which the largest of some codes is found."""
-        memory, bits = self.rna.encoding, (self.input_codes - 1).bit_length()
-        return -(-bits // memory.stage_bits) * memory.stage_cycles
+        memory = self.rna.encoding
+        return -(-self.code_bits // memory.stage_bits) * memory.stage_cycles
 
     # -- time ------------------------------------------------------------------------------------------------
 
     def addition_cycles(self, operands: int) -> int:
         """Return the cycles from counts to a sum of so many shifted products; none for one operand."""
-        if operands < 2:
-            return 0
-        triples = self.rna.triples
-        levels = carry_save_levels(operands) if triples is None else carry_save_passes(operands, triples)
-        copies = operands if self.rna.copying == "exposed" else 0
-        return copies + self.rna.adder_cycles * (levels + self.width)
+        copies = operands if self.rna.copying == "exposed" and operands > 1 else 0
+        return copies + addition_cycles(operands, self.width, self.rna.adder_cycles, self.rna.triples)
 
     def send_cycles(self, codes: int) -> int:
         """Return the cycles in which so many codes pass a bus."""
@@ -254,4 +257,21 @@ class RapidnnConfig(Config):
                 f"has {self.input_codes} codes of inputs, but a memory of {self.rna.encoding.rows} rows to "
                 f"find them in; set rna.encoding.rows to {self.input_codes}, or take fewer codes"
             )
+        if self.rna.activation.rows < ROWS:
+            raise ValueError(
+                f"has tables of functions of {ROWS} rows, but a memory of {self.rna.activation.rows} rows "
+                f"for them; set rna.activation.rows to {ROWS} or more"
+            )
+        products = self.weight_codes * self.input_codes * self.width
+        if products > CELLS:
+            raise ValueError(
+                f"has {self.weight_codes} x {self.input_codes} products of {self.width} bit, {products} "
+                f"cells, but arrays of {CELLS}; take fewer codes or bits"
+            )
+        for name, memory in (("activation", self.rna.activation), ("encoding", self.rna.encoding)):
+            if memory.stage_bits > self.width:
+                raise ValueError(
+                    f"has keys of {self.width} bit, but compares {memory.stage_bits} of them at once; set "
+                    f"rna.{name}.stage_bits to {self.width} or less"
+                )
         return self

@@ -78,11 +78,11 @@ class Layer(Component):
     def _add_rnas(self, name: str, neurons: int) -> Rnas:
         rnas = self.add(Rnas, name, PartConfig())
         turns = neurons if self.settings.detail == "array" else self.place.turns
-        each = self.place.phases
-        rnas.each = each._replace(loading=each.loading + self.place.reload)
+        each = rnas.each = self.place.each(turns)
         rnas.neurons = neurons
         rnas.average = Work(
             turns,
+            turns * each.loading,
             turns * each.counting,
             turns * each.adding,
             neurons * each.counting,
@@ -116,28 +116,33 @@ class Layer(Component):
         self._meter("crossbar", "crossbar", "adding cycle", rna.crossbar_pj, self._adding)
         counters = self._meter("counter", "counter", "counting cycle", rna.counter_pj, self._counting)
         counters.watts = in_use * rna.counter_idle_uw * 1e-6
-        self._add_memory("activation-memory", config.activation, phases.activating, in_use)
-        self._add_memory("encoding-memory", config.encoding, phases.encoding, in_use)
+        compared = config.code_bits if isinstance(self.stage.head, MaxPoolNode) else config.width
+        self._add_memory("activation-memory", config.activation, config.width * bool(phases.activating))
+        self._add_memory("encoding-memory", config.encoding, compared * bool(phases.encoding))
         if isinstance(self.stage.head, MaxPoolNode):
-            cells = self.stage.head.window.positions * (config.input_codes - 1).bit_length()
+            cells = self.stage.head.window.positions * config.code_bits
             written = partial(self._of_neurons, cells)
             self._meter("pool", "cam", "cell write", rna.encoding.cell_write_fj / 1e3, written)
         if self.place.reload:
-            written = partial(self._of_neurons, config.weight_codes * config.input_codes * config.width)
+            cells = config.weight_codes * config.input_codes * config.width
+            written = partial(self._reloaded, cells)
             self._meter("reload", "crossbar", "cell write", config.cell_write_fj / 1e3, written)
 
-    def _add_memory(self, name: str, memory: CAMConfig, cycles: int, in_use: int) -> None:
-        """Add associative memories, each of which searches for so many cycles for a neuron."""
-        stage_pj = memory.rows * memory.stage_bits * memory.cell_search_fj / 1e3
-        stages = partial(self._of_neurons, cycles // memory.stage_cycles)
-        meter = self._meter(name, "cam", "stage of a search", stage_pj, stages)
-        meter.watts = in_use * memory.idle_power_uw * 1e-6
+    def _add_memory(self, name: str, memory: CAMConfig, compared: int) -> None:
+        """Add associative memories, which compare so many bits of all rows for a neuron, 0 if none."""
+        cells = partial(self._of_neurons, memory.rows * compared)
+        meter = self._meter(name, "cam", "cell search", memory.cell_search_fj / 1e3, cells)
+        meter.watts = self.place.rnas * self.place.copies * memory.idle_power_uw * 1e-6
 
     def _adding(self) -> int:
         return sum(rnas.added.count for rnas in self.rnas)
 
     def _counting(self) -> int:
         return sum(rnas.counted.count for rnas in self.rnas)
+
+    def _reloaded(self, each: int) -> int:
+        positions = self.neurons // self.place.neurons
+        return positions * self.place.reloads * each
 
     def _of_neurons(self, each: int) -> int:
         return self.neurons * each

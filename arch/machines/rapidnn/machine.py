@@ -18,7 +18,7 @@ from arch.machines.rapidnn.composed_numbers import ComposedNumbers
 from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.machines.rapidnn.plan import RapidnnMap, map_network
 from arch.numbers import KnownNetwork, Numbers
-from simcore import PartConfig, clock
+from simcore import ConfigError, PartConfig, clock
 from workloads import LoweredNetwork
 from workloads.composition.composition import Composition
 
@@ -51,9 +51,13 @@ class Rapidnn(Machine):
             "weights": config.clusters.weights or composition.clusters[0],
             "inputs": config.clusters.inputs or composition.clusters[1],
         }
-        composition.at(clusters["weights"], clusters["inputs"], config.bits)  # refuses what it does not have
+        try:  # refuses what it does not have
+            composition.at(clusters["weights"], clusters["inputs"], config.bits)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; see clusters.weights, clusters.inputs and bits") from None
         changes = {"clusters": clusters, "bits": config.bits or composition.bits}
-        return type(self)(RapidnnConfig.parse({**config.canonical(), **changes}), self.name)
+        parsed = RapidnnConfig.parse({**config.canonical(), **changes}, self.name or "rapidnn")
+        return type(self)(parsed, self.name)
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values, in words."""
@@ -105,6 +109,6 @@ class Rapidnn(Machine):
         )
 
     def programming_j(self, placed: RapidnnMap) -> float:
-        """Return the energy of writing the tables of all copies once [J], drivers left out."""
-        bits = sum(place.neurons * place.copies * place.table_bits for place in placed.places.values())
+        """Return the energy of writing the tables of all RNAs once [J], drivers left out."""
+        bits = sum(place.rnas * place.copies * place.table_bits for place in placed.places.values())
         return bits * self.config.cell_write_fj * 1e-15

@@ -12,7 +12,8 @@ from arch.lookup import expected_addends, expected_largest_bucket
 from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.mapping.stages import Stage
 from workloads import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, TableNode
-from workloads.activation_functions import activations
+from workloads.composition.activation_tables import ROWS
+from workloads.composition.block_graph import is_looked_up
 
 
 class Phases(NamedTuple):
@@ -37,9 +38,8 @@ class Phases(NamedTuple):
 
 
 def looks_up(stage: Stage) -> bool:
-    """Whether a stage's sums are looked up in a function: any but those that do no more than clip."""
-    function = next((node for node in (stage.head, *stage.after) if isinstance(node, TableNode)), None)
-    return function is not None and activations[function.function].clip is None
+    """Whether a stage's sums are looked up in a function."""
+    return is_looked_up(next((n for n in (stage.head, *stage.after) if isinstance(n, TableNode)), None))
 
 
 def expected_phases(config: RapidnnConfig, stage: Stage, *, encodes: bool) -> Phases:
@@ -73,5 +73,5 @@ def table_bits(config: RapidnnConfig, stage: Stage, *, encodes: bool) -> int:
     if isinstance(head, MaxPoolNode):
         return 0
     entries = config.weight_codes * inputs if isinstance(head, MatrixNode) else len(stage.operands) * inputs
-    entries += 2 * config.rna.activation.rows if looks_up(stage) else 0
+    entries += 2 * ROWS if looks_up(stage) else 0
     return (entries + (inputs if encodes else 0)) * config.width

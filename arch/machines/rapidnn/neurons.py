@@ -61,7 +61,7 @@ class Neurons:
         assert isinstance(head, MatrixNode)
         self._weights = np.ascontiguousarray(products.codes.transpose(0, 2, 1).reshape(head.cols, head.rows))
         lanes = config.lanes
-        fullest = [np.bincount(own % lanes, minlength=1).max() for own in self._weights]
+        fullest = [np.bincount(own.astype(np.int64) % lanes).max() for own in self._weights]
         pairs = products.table.shape[1] * products.table.shape[2]
         counts = np.zeros(pairs, np.uint16 if head.rows < 1 << 16 else np.uint32)
         self._matrix = (

@@ -50,8 +50,20 @@ class Place:
     @property
     def step(self) -> Phases:
         """Phases of one position, on average."""
-        each = self.phases._replace(loading=self.phases.loading + self.reload)
-        return Phases(*(self.turns * cycles for cycles in each))
+        return Phases(*(self.turns * cycles for cycles in self.each(self.turns)))
+
+    def each(self, turns: int) -> Phases:
+        """Return the phases of a neuron on an RNA that does so many; one alone keeps its products."""
+        reload = self.reload if turns > 1 else 0
+        return self.phases._replace(loading=self.phases.loading + reload)
+
+    @property
+    def reloads(self) -> int:
+        """Exchanges of products in one position of a copy: of each neuron that shares its RNA."""
+        if not self.reload:
+            return 0
+        alone = sum(1 for rna in range(self.rnas) if rna + self.rnas >= self.neurons)
+        return self.neurons - alone
 
 
 @dataclass(frozen=True, eq=False)

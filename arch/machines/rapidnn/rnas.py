@@ -14,11 +14,13 @@ class Work(NamedTuple):
     """What a position makes some RNAs do.
 
     turns : neurons of the slowest one, which takes them in turn
+    loading : cycles of that one
     counting, adding : cycles of that one; shown is first what all its neurons count, then what they add
     counted, added : of all of them together
     """
 
     turns: int
+    loading: int
     counting: int
     adding: int
     counted: int
@@ -53,7 +55,7 @@ class Rnas(Component):
 
     neurons: int = 1
     each: Phases = Phases()
-    average: Work = Work(1, 0, 0, 0, 0)
+    average: Work = Work(1, 0, 0, 0, 0, 0)
     compute: Callable[[int], Work] | None = None
     done_out: Any = None
     positions: int = 0
@@ -66,7 +68,7 @@ class Rnas(Component):
     @process
     def serve(self) -> Process:
         """Take a position, go through its phases, hand the codes on."""
-        loading, _, _, activating, encoding = self.each
+        _, _, _, activating, encoding = self.each
         average, compute, done = self.average, self.compute, self.done_out
         while True:
             window = yield self.window_in.get()
@@ -74,8 +76,8 @@ class Rnas(Component):
             self.positions += 1
             self.counted.add(work.counted)
             self.added.add(work.added)
-            if loading:
-                yield self.load.hold(work.turns * loading)
+            if work.loading:
+                yield self.load.hold(work.loading)
             if work.counting:
                 yield self.counts.hold(work.counting)
             if work.adding:

@@ -35,10 +35,10 @@ RNA: dict[str, Budget] = {
     "encoding": Budget(0.2, 83.2),
 }
 
+#: Cells of an RNA's array, of a bit each.
+CELLS = 1024 * 1024
+
 #: Of one tile besides its RNAs: a buffer of 1K registers.
 BUFFER = Budget(2.8, 37_600.0)
 
 RNAS, TILES = 1000, 32
-
-#: A share of power that counters and memories draw while they do nothing, assumed; arrays draw none.
-IDLE_SHARE = 0.1

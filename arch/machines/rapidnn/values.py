@@ -155,16 +155,12 @@ class LayerCodes:
 
     def _computing(self, first: int, step: int) -> Callable[[int], Work]:
         """Return the work of every `step`-th neuron from `first` on, of as many RNAs as do them."""
-        phases, neurons = self.place.phases, self._neurons
-        searches = phases.activating + phases.encoding
-        others = searches + phases.loading + self.place.reload
-        rnas = len(range(first, self.place.rnas, step))
-        turns = np.array(
-            [
-                len(range(rna, self.place.neurons, self.place.rnas))
-                for rna in range(first, self.place.rnas, step)
-            ]
-        )
+        place, neurons = self.place, self._neurons
+        searches = place.phases.activating + place.phases.encoding
+        mine = range(first, place.rnas, step)
+        turns = np.array([len(range(rna, place.neurons, place.rnas)) for rna in mine])
+        loading = np.array([each * place.each(each).loading for each in turns.tolist()])
+        rnas, others = len(mine), turns * searches + loading
 
         def compute(window: int) -> Work:
             codes, count, add = neurons.compute(window % self._slots, window, first, step)
@@ -172,9 +168,14 @@ class LayerCodes:
             self._note(count + add + searches)
             if rnas != len(count):  # an RNA does several, one behind the other
                 count, add = _by_rna(count, rnas), _by_rna(add, rnas)
-            slowest = int((count + add + turns * others).argmax())
+            slowest = int((count + add + others).argmax())
             return Work(
-                int(turns[slowest]), int(count[slowest]), int(add[slowest]), int(count.sum()), int(add.sum())
+                turns=int(turns[slowest]),
+                loading=int(loading[slowest]),
+                counting=int(count[slowest]),
+                adding=int(add[slowest]),
+                counted=int(count.sum()),
+                added=int(add.sum()),
             )
 
         return compute

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from arch import MachineRun, RunOptions, Values
 from arch.machines.rapidnn import Rapidnn, RapidnnConfig, RapidnnMap
+from arch.machines.rapidnn.table import CELLS
 from simcore.errors import WorkloadError
 from tests.strategies import NetworkCase
 from workloads import (
@@ -29,6 +31,8 @@ from workloads import (
 )
 from workloads import networks as zoo
 from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, compose
+from workloads.composition.codebooks import SIZES
+from workloads.composition.composed_network import WIDTHS
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,22 +91,25 @@ def values_of(case: NetworkCase, network: ComposedNetwork, *, device: bool = Fal
 @st.composite
 def rapidnn_settings(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a machine: small tiles and chips, so that layers share buses or RNAs; any speeds."""
+    weights, inputs, bits = draw(
+        st.tuples(st.sampled_from(SIZES), st.sampled_from(SIZES), st.sampled_from(WIDTHS)).filter(
+            lambda drawn: prod(drawn) <= CELLS
+        )
+    )
     return {
         "detail": draw(st.sampled_from(("array", "group"))),
         "replication": draw(st.sampled_from(("positions", "none"))),
         "chips": draw(st.sampled_from(("auto", 1, 2))),
         "tiles": draw(st.integers(1, 6)),
         "rnas": draw(st.integers(20, 40)),
-        "clusters": {
-            "weights": draw(st.sampled_from((4, 8, 16))),
-            "inputs": draw(st.sampled_from((4, 8, 16))),
-        },
-        "bits": draw(st.sampled_from((8, 16, 32))),
+        "clusters": {"weights": weights, "inputs": inputs},
+        "bits": bits,
         "rna": {
             "lanes": draw(st.sampled_from((None, 1, 3))),
             "digits": draw(st.sampled_from(("signed", "binary"))),
             "triples": draw(st.sampled_from((None, 1, 5))),
             "copying": draw(st.sampled_from(("overlapped", "exposed"))),
+            "encoding": {"rows": SIZES[-1]},
         },
         "broadcast": {"codes_per_cycle": draw(st.integers(1, 4)), "depth": draw(st.integers(1, 50))},
     }

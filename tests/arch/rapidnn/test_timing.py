@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from arch.lookup import addition_cycles, expected_addends, expected_largest_bucket
 from arch.machines.rapidnn import RapidnnConfig
+from arch.machines.rapidnn.table import RNA
 from simcore import ConfigError, MappingError
 from tests.arch.rapidnn.rapidnn_bench import bench, convolution, mlp
 from workloads import Activation, Conv2d, Input, Linear, MaxPool2d, Network, Window, lower, networks
@@ -80,6 +81,16 @@ def test_neurons_that_share_an_rna_take_turns_and_reload_products_of_their_own()
     assert shared - alone == 4 * (3 * neuron(9) + 4 * 64)
 
 
+@pytest.mark.parametrize("detail", ["array", "group"])
+def test_only_neurons_that_share_an_rna_reload(detail: str) -> None:
+    """Of 5 neurons on 3 RNAs the third has one alone: 4 exchanges of 64 x 64 products in each position."""
+    machine = {"sharing": 2, "replication": "none", "detail": detail}
+    run = bench(convolution(9, 5, (1, 4)), machine).run(2)
+    actions = run.outcome.energy.actions
+    (found,) = (counts for path, counts in actions.items() if path.endswith("[conv].reload"))
+    assert found == {"cell write": 2 * 4 * 4 * 64 * 64 * 16}
+
+
 def test_a_pool_writes_its_candidates_and_searches_once() -> None:
     layers = [
         Input(name="image", shape=(3, 4, 4)),
@@ -140,8 +151,19 @@ def test_too_few_chips_make_neurons_share_rnas_or_are_refused() -> None:
     [
         ({"clusters": {"weights": 5}}, "must have weights of 4, 8, 16, 32, 64, 128, 256 codes, got 5"),
         ({"clusters": {"inputs": 128}}, "set rna.encoding.rows to 128"),
+        ({"rna": {"activation": {"rows": 63}}}, "of functions of 64 rows, but .* of 63 rows"),
+        ({"rna": {"encoding": {"stage_bits": 32}}}, "set rna.encoding.stage_bits to 16 or less"),
+        ({"bits": 8, "rna": {"activation": {"stage_bits": 9}}}, "keys of 8 bit, but compares 9 of them"),
+        ({"rna": {"encoding": {"key_bits": 16}}}, "key_bits is unknown"),
+        (
+            {"clusters": {"weights": 256, "inputs": 256}, "bits": 32, "rna": {"encoding": {"rows": 256}}},
+            "has 256 x 256 products of 32 bit, 2097152 cells, but arrays of 1048576; take fewer",
+        ),
         ({"bits": 12}, "bits of 8, 16, 32, got 12"),
-        ({"rna": {"encoding": {"match": "hamming"}}}, "match nearest or staged, got hamming"),
+        (
+            {"rna": {"encoding": {"match": "hamming"}}},
+            "match must be one of 'nearest', 'staged', got 'hamming'",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_cycle_0(machine: dict[str, Any], message: str) -> None:
@@ -179,6 +201,13 @@ def test_an_image_takes_the_time_of_rnas_that_the_peak_says() -> None:
     assert at_work == pytest.approx(3 * placed.macs / placed.peak_macs * 32_000 * 1e9)
 
 
+def test_what_just_fits_is_a_machine() -> None:
+    most = {"clusters": {"weights": 256, "inputs": 256}, "bits": 16, "rna": {"encoding": {"rows": 256}}}
+    config = RapidnnConfig.parse(most)
+    assert RapidnnConfig.parse(config.canonical()) == config
+    assert (config.activation.key_bits, config.encoding.rows) == (16, 256)
+
+
 # -- costs ---------------------------------------------------------------------------------------------------
 
 
@@ -187,17 +216,54 @@ def test_the_area_is_that_of_the_table() -> None:
     assert bench(mlp(8, 4)).run().outcome.area.total == pytest.approx(124.1, abs=0.05)
 
 
-def test_a_neuron_of_784_inputs_takes_about_1555_picojoules_and_not_idle_power() -> None:
-    """416 cycles of 3.7 pJ, 21 of 0.7 pJ, and two stages of a search of 0.2 pJ (the output has no code)."""
-    idle = {"counter_idle_uw": 0.0, "activation": {"idle_power_uw": 0.0}, "encoding": {"idle_power_uw": 0.0}}
-    machine = {"rna": idle, "broadcast": {"code_pj": 0.0}}
-    joules = bench(mlp(784, 512, 1), machine).run().outcome.energy.by_layer["fc0"]
-    assert joules == pytest.approx(512 * (416 * 3.7 + 21 * 0.7 + 2 * 0.2) * 1e-12)
+def test_a_neuron_of_784_inputs_takes_about_1553_picojoules_and_a_tenth_of_power_all_the_time() -> None:
+    """416 cycles of 3.7 pJ; of 21 of 0.7 pJ and two stages of a search of 0.2 pJ nine tenths."""
+    run = bench(mlp(784, 512, 1), {"broadcast": {"code_pj": 0.0}}).run()
+    busy = 416 * 3.7 + 0.9 * (21 * 0.7 + 2 * 0.2)
+    idle = 0.1 * (0.7 + 0.2 + 0.2) * run.outcome.cycles
+    assert run.outcome.energy.by_layer["fc0"] == pytest.approx(512 * (busy + idle) * 1e-12)
+
+
+def test_parts_that_never_rest_draw_what_the_table_says_and_all_of_them_153_6_watts() -> None:
+    """What is drawn all the time is a share of the table's power, not added to it."""
+    config = RapidnnConfig()
+    rna, stages = config.rna, config.activation.stages
+    memories = {"activation": config.activation, "encoding": config.encoding}
+    power = {
+        "crossbar": rna.crossbar_pj,
+        "counter": rna.counter_pj + rna.counter_idle_uw / 1e3,
+        **{
+            name: memory.rows * memory.cells * memory.cell_search_fj / stages / 1e3
+            + memory.idle_power_uw / 1e3
+            for name, memory in memories.items()
+        },
+    }  # [mW], as a picojoule in each cycle of a nanosecond is one
+    assert power == {name: pytest.approx(budget.mw) for name, budget in RNA.items()}
+    assert config.tiles * config.rnas * sum(power.values()) / 1e3 == pytest.approx(153.6)
+
+
+@pytest.mark.parametrize(("bits", "stage_bits"), [(16, 8), (16, 16), (16, 5), (32, 32)])
+def test_a_search_costs_the_cells_that_it_compares_however_many_at_once(bits: int, stage_bits: int) -> None:
+    machine = {"bits": bits, "rna": {"encoding": {"stage_bits": stage_bits}}}
+    actions = bench(mlp(64, 8, 4), machine).run().outcome.energy.actions
+    (found,) = (counts for path, counts in actions.items() if path.endswith("[fc0].encoding-memory"))
+    assert found == {"cell search": 8 * 64 * bits}
+
+
+@pytest.mark.parametrize("memory", ["activation", "encoding"])
+def test_more_rows_take_more_area_and_idle_power(memory: str) -> None:
+    few, many = (bench(mlp(64, 8, 4), {"rna": {memory: {"rows": rows}}}).run().outcome for rows in (64, 256))
+    assert many.area.total - few.area.total == pytest.approx(32_000 * 3 * 83.2e-6)
+    searching = {"activation": 0.0, "encoding": 8 * 2 * 3 * 0.18e-12 + 64 * 2 * 3 * 0.18e-12}[memory]
+    idle = (8 + 4) * 3 * 20e-6 * few.cycles * 1e-9
+    assert many.energy.total - few.energy.total == pytest.approx(searching + idle)
 
 
 def test_what_is_written_once_is_reported_apart() -> None:
     run = bench(mlp(784, 10)).run()
     assert run.programming_j == pytest.approx(10 * 64 * 64 * 16 * 3.2e-15)
+    shared = bench(mlp(784, 10), {"sharing": 4}).run()  # on 3 RNAs, each with tables for all its neurons
+    assert shared.programming_j == pytest.approx(3 * 64 * 64 * 16 * 3.2e-15)
 
 
 @pytest.mark.parametrize(

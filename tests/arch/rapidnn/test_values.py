@@ -14,8 +14,9 @@ from arch.lookup import addends_of
 from tests.arch.rapidnn.rapidnn_bench import bench, composed, outputs, rapidnn_settings, trained, values_of
 from tests.arch.trained_networks import TRAINED, run_in_both_details
 from tests.strategies import NetworkCase, networks
-from workloads import MatrixNode, lower
-from workloads.composition import ComposedReference
+from workloads import MatrixNode, datasets, lower
+from workloads import networks as zoo
+from workloads.composition import ComposedReference, ComposeOptions, compose
 
 
 @pytest.mark.parametrize("network", TRAINED)
@@ -32,6 +33,10 @@ def test_random_networks_equal_the_composed_reference_on_any_machine(
     clusters = machine["clusters"]
     network = composed(case, clusters["weights"], clusters["inputs"], machine["bits"])
     subject = bench(case.network, machine)
+    for stage in subject.placed.stages:  # tables are as large as the mapping says without values
+        if stage.output in network.blocks:
+            bits = subject.placed.places[stage.name].table_bits
+            assert bits == 8 * network.table_bytes[stage.output]
     golden = ComposedReference(network).outputs(case.images)
     run = subject.run(len(case.images), values_of(case, network))
     assert np.array_equal(outputs(run), golden)
@@ -42,6 +47,17 @@ def test_random_networks_equal_the_composed_reference_on_any_machine(
     stock = subject.run(len(case.images), values_of(case, network), engine="stock", shuffle=3)
     assert stock.completed == run.completed
     assert np.array_equal(outputs(stock), golden)
+
+
+@pytest.mark.parametrize(("weights", "inputs"), [(256, 256), (256, 16), (16, 256), (128, 128)])
+def test_as_many_codes_as_there_can_be_equal_the_composed_reference(weights: int, inputs: int) -> None:
+    network = zoo["digits-mlp"]()
+    some = datasets["digits-train"]().first(100)
+    tables = compose(network, some, ComposeOptions(weights, inputs)).at()
+    case = NetworkCase(network, some.inputs[:4])
+    machine = {"clusters": {"weights": weights, "inputs": inputs}, "rna": {"encoding": {"rows": 256}}}
+    run = bench(network, machine).run(4, values_of(case, tables))
+    assert np.array_equal(outputs(run), ComposedReference(tables).outputs(case.images))
 
 
 def test_ideal_values_are_those_of_a_nearest_search_and_noise_is_a_finding() -> None:
@@ -96,16 +112,55 @@ def test_times_of_neurons_follow_from_the_counts_of_their_codes() -> None:
 
 
 @settings(deadline=None, max_examples=20)
-@given(networks(), st.integers(2, 5))
-def test_neurons_that_share_an_rna_give_the_same_values_later(case: NetworkCase, sharing: int) -> None:
-    network = composed(case, 4, 8, 16)
-    clusters = {"clusters": {"weights": 4, "inputs": 8}, "replication": "none"}
+@given(networks(), rapidnn_settings(), st.integers(2, 5))
+def test_neurons_that_share_an_rna_give_the_same_values_later(
+    case: NetworkCase, drawn: dict[str, Any], sharing: int
+) -> None:
+    clusters = drawn["clusters"]
+    network = composed(case, clusters["weights"], clusters["inputs"], drawn["bits"])
+    machine = {**drawn, "replication": "none", "chips": "auto", "tiles": 32, "rnas": 1000}
     alone, shared = (
-        bench(case.network, {**clusters, "sharing": neurons}).run(1, values_of(one_image(case), network))
+        bench(case.network, {**machine, "sharing": neurons}).run(1, values_of(one_image(case), network))
         for neurons in (1, sharing)
     )
     assert np.array_equal(outputs(alone), outputs(shared))
     assert shared.completed[0] >= alone.completed[0]
+    other = {**machine, "sharing": sharing, "detail": "array" if drawn["detail"] == "group" else "group"}
+    twin = bench(case.network, other).run(1, values_of(one_image(case), network))
+    assert twin.completed == shared.completed
+    assert twin.outcome.energy.total == pytest.approx(shared.outcome.energy.total)
+
+
+MEMORIES = st.fixed_dictionaries(
+    {
+        "match": st.sampled_from(("nearest", "staged")),
+        "noise": st.sampled_from((0.0, 0.7, 40.0)),
+        "stuck_at_0": st.sampled_from((0.0, 0.03)),
+        "stuck_at_1": st.sampled_from((0.0, 0.02)),
+        "stage_bits": st.sampled_from((3, 8)),
+    }
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(networks(), rapidnn_settings(), MEMORIES, MEMORIES)
+def test_device_values_of_random_networks_are_the_same_in_every_detail(
+    case: NetworkCase, drawn: dict[str, Any], activation: dict[str, Any], encoding: dict[str, Any]
+) -> None:
+    clusters = drawn["clusters"]
+    network = composed(case, clusters["weights"], clusters["inputs"], drawn["bits"])
+    rna = {**drawn["rna"], "activation": activation, "encoding": {**drawn["rna"]["encoding"], **encoding}}
+    group, array = (
+        bench(case.network, {**drawn, "rna": rna, "detail": detail}).run(
+            len(case.images), values_of(case, network, device=True)
+        )
+        for detail in ("group", "array")
+    )
+    assert np.array_equal(outputs(group), outputs(array))
+    assert group.completed == array.completed
+    exact = {"match": "nearest", "noise": 0.0, "stuck_at_0": 0.0, "stuck_at_1": 0.0}
+    if all({**memory, **exact} == memory for memory in (activation, encoding)):
+        assert np.array_equal(outputs(group), ComposedReference(network).outputs(case.images))
 
 
 def one_image(case: NetworkCase) -> NetworkCase:
