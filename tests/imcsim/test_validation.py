@@ -105,11 +105,10 @@ def test_gains_are_lines_of_the_comparison() -> None:
     assert {t.kind for t in gains.values()} == {"report"}
 
 
-@pytest.mark.slow
 def test_gains_of_rapidnn_are_in_no_reading_those_that_are_published() -> None:
+    small = [name for name in APPLICATIONS if name != "vgg16"]
     gains = {
-        t.id: t.simulated
-        for t in published_gains({name: summary_of(name, "rapidnn") for name in APPLICATIONS})
+        t.id: t.simulated for t in published_gains({name: summary_of(name, "rapidnn") for name in small})
     }
     for id, published in (("R1", 48.1), ("R2", 10.9)):
         speeds = {reading: gains[f"{id}.{reading}"] for reading in SPEEDS}

@@ -148,8 +148,13 @@ class _Plan:
             resources={"chip": chips, "RNA": sum(row.arrays for row in rows)},
         )
 
-    def _peak_macs(self, chips: int, places: Mapping[str, Place]) -> float:
-        """Return the multiply-accumulates a second of RNAs that do nothing but this network's neurons."""
+    def _peak_macs(self, chips: int, places: Mapping[str, Place]) -> float | None:
+        """Return the multiply-accumulates a second of RNAs that do nothing but this network's neurons.
+
+        There is no such figure for a network without any.
+        """
+        if not self.network.macs:
+            return None
         rnas = chips * self.config.tiles * self.config.rnas
         taken = sum(
             stage.steps * place.neurons * place.phases.cycles
