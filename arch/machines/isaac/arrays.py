@@ -1,4 +1,4 @@
-"""Arrays with their converters: one process for all that an IMA holds of a layer's copy, or one for each."""
+"""Arrays with their converters: one process for all that an IMA holds of a layer's copy, or two for each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from arch.converters import ADC
 from arch.crossbar import AnalogCrossbar
 from arch.machines.isaac.configuration import IsaacADCConfig, IsaacArrayConfig
-from simcore import Process, components, process
+from arch.tokens import Sums, Window
+from simcore import Component, In, Operation, Out, Process, components, process
 
 
 @components.register("isaac-array")
 class IsaacArrays(AnalogCrossbar):
-    """Arrays in lock-step, each with a converter that follows its reads one cycle behind.
+    """Arrays in lock-step; if they are several, with their converters, which follow one cycle behind.
 
     Timing: one operation takes a cycle for each bit of the inputs, and begins where a cycle does, as its
     inputs come then; the converter's lag is the way to the shift-and-add.
@@ -56,6 +57,30 @@ class IsaacArrays(AnalogCrossbar):
     def area(self) -> float:
         """Return nothing: arrays are there whether a layer lies on them or not."""
         return 0.0
+
+
+class ArrayConverter(Component):
+    """The converter of one array: all columns of each read, while the array does the next one.
+
+    cycles : of one operation, of its clock
+    """
+
+    family = "adc"
+
+    window_in = In(Window, doc="windows whose first bit the array has read")
+    sums_out = Out(Sums, doc="conversions of all bits of a window")
+    convert = Operation(doc="conversions of one operation")
+
+    cycles: int = 1
+
+    @process
+    def serve(self) -> Process:
+        """Take a window, convert what the array makes of it, hand it on."""
+        cycles = self.cycles
+        relay = self.relay(self.convert, self.window_in, self.sums_out)
+        window = yield relay.get()
+        while True:
+            window = yield relay.next(cycles, window)
 
 
 @components.register("isaac-adc")

@@ -192,7 +192,9 @@ class IsaacConfig(Config):
     cycle_ns: float = param(CYCLE_NS, gt=0, unit="ns", doc="of the reference clock: one read of an array")
     digital_ghz: float = param(DIGITAL_GHZ, gt=0, le=1e6, unit="GHz", doc="clock of all digital parts")
     detail: Detail = param(
-        "group", unit="one of", doc="array: a process for each array; group: one for those of an IMA"
+        "group",
+        unit="one of",
+        doc="array: a process for each array, and one for its converter; group: one for those of an IMA",
     )
     chips: int | Literal["auto"] = param(
         "auto", ge=1, unit="chip", doc="there are; auto: the fewest that hold each layer once"

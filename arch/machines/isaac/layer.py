@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import ceil
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
-from arch.machines.isaac.arrays import IsaacADC, IsaacArrays
+from arch.machines.isaac.arrays import ArrayConverter, IsaacADC, IsaacArrays
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Site
@@ -41,6 +42,7 @@ class Layer(Component):
 
     fetches : of each copy, by tile
     arrays : of each copy
+    converters : of each copy, where each array is a process; otherwise they are in that of their arrays
     writes : into its buffers, for each operand one a tile
     send : where its pixels set out, None if no layer reads them
     registers : windows that may be between memory and the end of the digital unit
@@ -68,16 +70,22 @@ class Layer(Component):
         self.copies = placed.copies(stage.name)
         self.fetches: list[dict[int, InputFetch]] = []
         self.arrays: list[list[IsaacArrays]] = []
+        self.converters: list[list[ArrayConverter]] = []
         self.adders: list[ShiftAdd] = []
         if self.copies:
             self._add_copies()
             # Held on the way to a fetch, there, in input register, arrays and adder, and on the ways behind.
-            self.registers = (9 + self._sum_cycles) * len(self.copies)
+            self.registers = (8 + self._converted_together + self._sum_cycles) * len(self.copies)
         else:
             ready = 1 + config.digital_cycles // self.digital.finish_cycles  # in a cycle, and one under way
             self.connect(self.memory.window_out, self.digital.sums_in, depth=ready)
             self.registers = ready + 2
         self.registers += 4  # pixels in the digital unit, and where they leave it
+
+    @property
+    def _converted_together(self) -> int:
+        """Operations of a copy under way in converters and to them: they lag, and the next one begins."""
+        return 1 + ceil(self.settings.ima.adc_cycles / self.settings.interval)
 
     @property
     def _sum_cycles(self) -> int:
@@ -124,10 +132,11 @@ class Layer(Component):
         else:
             self.deal(memory.window_out, readers)
         way = {"depth": 1 + self._sum_cycles, "latency": self._sum_cycles * cycle}
-        for arrays, adder in zip(self.arrays, self.adders, strict=True):
+        for arrays, converters, adder in zip(self.arrays, self.converters, self.adders, strict=True):
             adder.cycles = ima.shift_add_cycles * cycle
-            # Two, as converters are still at the last operation when the next one begins.
-            self.gather([a.sums_out for a in arrays], adder.sums_in, depth=2, latency=ima.adc_cycles * cycle)
+            behind = 0 if converters else ima.adc_cycles * cycle
+            sums = [*(part.sums_out for part in arrays), *(part.sums_out for part in converters)]
+            self.gather(sums, adder.sums_in, depth=self._converted_together, latency=behind)
         if len(self.adders) == 1:
             self.connect(self.adders[0].sums_out, self.digital.sums_in, **way)
         else:
@@ -135,7 +144,7 @@ class Layer(Component):
 
     def _add_copy(self, name: str, copy: Copy) -> None:
         """Add a copy's arrays, what reads their inputs in each tile, and what ends an operation."""
-        fetches, arrays = {}, []
+        fetches, arrays, converters = {}, [], []
         for tile, sites in copy.by_tile.items():
             fetch = self.add(InputFetch, f"{name}.fetch[{tile}]", PartConfig(), clock=DIGITAL)
             fetch.cycles = self.timing.fetch_cycles(sites)
@@ -146,8 +155,14 @@ class Layer(Component):
                 part = self._add_arrays(f"{name}.{path}", blocks)
                 self.connect(fetch.window_out, part.window_in)
                 arrays.append(part)
+                if self.settings.detail == "array":
+                    converter = self._add_converter(f"{name}.{path}")
+                    behind = self.settings.ima.adc_cycles * self.settings.digital_cycles
+                    self.connect(fetch.window_out, converter.window_in, self._converted_together, behind)
+                    converters.append(converter)
         self.fetches.append(fetches)
         self.arrays.append(arrays)
+        self.converters.append(converters)
         self.adders.append(self.add(ShiftAdd, f"{name}.shift-add", PartConfig(), clock=DIGITAL))
 
     def _groups(self, sites: list[Site]) -> list[tuple[str, tuple[Block, ...]]]:
@@ -167,6 +182,11 @@ class Layer(Component):
         arrays.blocks = blocks
         arrays.encoding, arrays.streaming = self.settings.encoding, self.settings.streaming
         return arrays
+
+    def _add_converter(self, array: str) -> ArrayConverter:
+        converter = self.add(ArrayConverter, f"{array}.adc", PartConfig(), clock=DIGITAL)
+        converter.cycles = self.settings.interval * self.settings.digital_cycles
+        return converter
 
     # -- what it costs ---------------------------------------------------------------------------------------
 

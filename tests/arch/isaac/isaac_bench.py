@@ -65,7 +65,12 @@ def isaac_settings(draw: st.DrawFn) -> dict[str, Any]:
         "replication": draw(st.sampled_from(("positions", "none"))),
         "tiles": draw(st.integers(1, 40)),
         "array": {"rows": draw(st.integers(4, 32)), "cols": draw(st.integers(8, 40))},
-        "ima": {"arrays": draw(st.integers(1, 4)), "shift_add_cycles": draw(st.integers(0, 3))},
+        "activation_bits": draw(st.sampled_from((3, 16))),
+        "ima": {
+            "arrays": draw(st.integers(1, 4)),
+            "adc_cycles": draw(st.integers(0, 20)),
+            "shift_add_cycles": draw(st.integers(0, 20)),
+        },
         "tile": {
             "imas": draw(st.integers(1, 3)),
             "edram_kib": draw(st.integers(1, 4)),

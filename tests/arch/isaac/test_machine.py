@@ -42,6 +42,18 @@ def test_an_operation_takes_22_cycles_part_by_part() -> None:
     assert run.outcome.cycles == 23
 
 
+def test_each_array_and_each_converter_is_a_process_if_asked_for() -> None:
+    """A converter is busy for as long as its array, a cycle behind."""
+    run = bench(mlp(200, 40), {"detail": "array"}).run(2, record=True)
+    copy = "layer[fc0].copy[0].ima[0]"
+    arrays = [f"{copy}.array[{row},{col}]" for row in range(2) for col in range(3)]
+    for array in arrays:
+        driven, converted = starts(run, array, "busy:mvm"), starts(run, f"{array}.adc", "busy:convert")
+        assert (converted - driven).tolist() == [CYCLE, CYCLE]
+    busy = {a.path: a.ticks.get("busy:convert", 0) for a in run.outcome.accounts if a.path.endswith(".adc")}
+    assert busy == {f"{array}.adc": 2 * 16 * CYCLE for array in arrays}
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 3))
 def test_a_layer_takes_a_window_of_each_copy_every_16_cycles(copies: int, rounds: int, images: int) -> None:
