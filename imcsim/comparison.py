@@ -26,7 +26,7 @@ from imcsim.resolve import Setting
 from imcsim.result_folder import ResultFolder
 from imcsim.run_request import RunRequest
 from imcsim.simulate import simulate_request
-from simcore import MappingError, Progress
+from simcore import ConfigError, MappingError, Progress
 from traces import ComparedPanel, plot_comparison, save_figure
 from workloads import Network
 
@@ -101,7 +101,13 @@ COMPARED = (
 
 def figures_of(summary: Mapping[str, Any]) -> Figures:
     """Return the figures of one copy from the summary of its run."""
-    throughput, energy = summary["throughput_per_s"], energy_of_stream(summary)
+    throughput = summary["throughput_per_s"]
+    if throughput is None:
+        raise ConfigError(
+            f"{summary['workload']} takes no time at all on {summary['machine']}, so there is nothing to "
+            "compare; give its parts cycles"
+        )
+    energy = energy_of_stream(summary)
     interval = summary["initiation_interval_cycles"]
     return Figures(
         chips=summary["chips"],

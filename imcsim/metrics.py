@@ -25,7 +25,8 @@ class StreamMetrics:
     interval : median gap between completions of measured images [cycle], None with a single one; in training,
         where the machine drains and changes weights behind each batch, the window over its images
     latency : of the measured images [s], from the first pixel accepted to the last one out
-    throughput : [1/s] 1/interval, with a single image 1/window
+    throughput : [1/s] 1/interval, with a single image, or if all come at once, images over the window; None
+        where nothing takes any time
     window : [s] from the completion of the last image of the warm-up, else the start, to the end; in training
         from update to update
     measured : share of the images that is measured
@@ -33,7 +34,7 @@ class StreamMetrics:
 
     interval: float | None
     latency: dict[str, float]
-    throughput: float
+    throughput: float | None
     window: float
     measured: float
 
@@ -52,6 +53,7 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
         updates = run.training.updates
         begin, end = next(u for u in updates if u > begin) if warmup else 0, updates[-1]
         interval = (end - begin) / len(completed)
+    apart = (interval or (end - begin) / len(completed)) * tick
     return StreamMetrics(
         interval=None if interval is None else whole(interval / clock.ticks),
         latency={
@@ -61,7 +63,7 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
             "p99": float(np.percentile(latencies, 99)),
             "max": max(latencies),
         },
-        throughput=1 / ((end - begin if interval is None else interval) * tick),
+        throughput=1 / apart if apart else None,
         window=(end - begin) * tick,
         measured=len(completed) / len(run.completed),
     )
@@ -77,16 +79,16 @@ def rates(run: MachineRun, stream: StreamMetrics, macs: int) -> dict[str, Any]:
     same energy, and those measured spend theirs in the window behind the warm-up.
     """
     outcome = run.outcome
-    tops = 2 * macs * stream.throughput / 1e12
+    tops = None if stream.throughput is None else 2 * macs * stream.throughput / 1e12
     energy = outcome.energy.total
-    power = energy * stream.measured / stream.window
+    power = energy * stream.measured / stream.window if stream.window else None
     area = outcome.area.total
     return {
         "throughput_per_s": stream.throughput,
         "macs": macs,
         "tops": tops,
         "tops_per_w": 2 * macs * len(run.completed) / energy / 1e12 if energy else None,
-        "tops_per_mm2": tops / area if area else None,
+        "tops_per_mm2": tops / area if area and tops is not None else None,
         "energy_j": {
             "total": energy,
             "by_component": outcome.energy.by_component,
@@ -110,13 +112,13 @@ def energy_of_stream(summary: Mapping[str, Any]) -> float:
     return energy
 
 
-def use_of_arrays(placed: NetworkMap, tops: float) -> dict[str, Any]:
+def use_of_arrays(placed: NetworkMap, tops: float | None) -> dict[str, Any]:
     """Return what the machine's arrays could do and how much of it they do, as a summary names it."""
     peak = None if placed.peak_macs is None else 2 * placed.peak_macs / 1e12
     return {
         "chips": placed.chips,
         "peak_tops": peak,
-        "utilisation": tops / peak if peak else None,
+        "utilisation": tops / peak if peak and tops is not None else None,
     }
 
 

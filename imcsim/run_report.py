@@ -76,9 +76,10 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     interval = s["initiation_interval_cycles"]
     every = "" if interval is None else f", one every {_number(interval)} cycles"
     rate = s["throughput_per_s"]
-    rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
     warmup = f", {s['warmup']} of {s['images']} images left out" if s["warmup"] else ""
-    yield "throughput", f"{rate_text} images/s{every}{warmup}"
+    if rate is not None:
+        rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
+        yield "throughput", f"{rate_text} images/s{every}{warmup}"
     yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
     yield "energy", _energy(s)
     if s["programming_j"] is not None:
@@ -130,7 +131,8 @@ def _energy(s: dict[str, Any]) -> RenderableType:
     """Return the total and its split by component, the largest first."""
     energy = s["energy_j"]
     each, power = energy["total"] / s["images"], s["power_w"]["mean"]
-    total = f"{_si(energy['total'], 'J')}, {_si(each, 'J')} an image, {_si(power, 'W')}"
+    watts = "" if power is None else f", {_si(power, 'W')}"
+    total = f"{_si(energy['total'], 'J')}, {_si(each, 'J')} an image{watts}"
     split = Table.grid(padding=(0, 2))
     split.add_column()
     split.add_column(justify="right")

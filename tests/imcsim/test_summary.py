@@ -159,6 +159,17 @@ def test_an_image_whose_outputs_need_none_of_its_pixels_has_no_latency() -> None
     assert stream.latency["mean"] == pytest.approx(float(5 * TICK))
 
 
+def test_what_comes_at_once_has_the_rate_of_its_window_and_what_takes_no_time_has_none() -> None:
+    together = stream_metrics(machine_run([0, 0], [40, 40], 40), warmup=0)
+    assert together.interval == 0
+    assert together.throughput == pytest.approx(1 / float(20 * TICK))
+    run = machine_run([0, 0], [0, 0], 0)
+    stream = stream_metrics(run, warmup=0)
+    assert stream.throughput is None
+    found = rates(run, stream, macs=1)
+    assert (found["tops"], found["tops_per_mm2"], found["power_w"]["mean"]) == (None, None, None)
+
+
 def test_a_warmup_leaves_the_first_images_out_of_all_times_and_rates() -> None:
     run = machine_run(ACCEPTED, COMPLETED, MAKESPAN)
     stream = stream_metrics(run, warmup=2)
@@ -196,6 +207,7 @@ def test_rates_are_throughput_and_operations_per_joule_and_area() -> None:
     run = machine_run(ACCEPTED, COMPLETED, MAKESPAN)
     stream = stream_metrics(run, warmup=0)
     r = rates(run, stream, macs=1000)
+    assert stream.throughput is not None
     assert r["tops"] == pytest.approx(2 * 1000 * stream.throughput / 1e12)
     assert r["power_w"]["mean"] == pytest.approx(6.0 / float(240 * TICK))
     assert r["tops_per_w"] == pytest.approx(2 * 1000 * len(COMPLETED) / 6.0 / 1e12)

@@ -40,7 +40,7 @@ def test_networks_are_composed_to_finite_numbers_or_refused(weights: int, images
         refused = ""
     if refused:
         assert refused.endswith("beyond single precision; scale weights or images down")
-        assert weights + images > 0
+        assert 3 * weights + max(images, 0) > 30  # of three layers; biases grow even if images are small
         return
     outputs = ComposedReference(network).outputs(data.inputs) * network.output_scale
     assert np.isfinite(outputs.astype(np.float32)).all()
