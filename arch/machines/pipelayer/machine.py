@@ -72,7 +72,7 @@ class PipeLayer(Machine):
             options.built()
         outcome = simulation.run()
         first = min(chips.layers.values(), key=lambda layer: layer.plan.level)
-        outputs = computed.outputs if computed is not None else None
+        outputs = computed.maps.outputs if computed is not None else None
         return MachineRun(
             outcome=outcome,
             accepted=first.sequencer.begun,
@@ -83,7 +83,7 @@ class PipeLayer(Machine):
                 layer.memory.path: layer.memory.peak * layer.plan.stored_pixels
                 for layer in chips.layers.values()
             },
-            arrays=computed.array_report() if computed is not None else None,
+            arrays=computed.maps.array_report() if computed is not None else None,
         )
 
     @property

@@ -30,7 +30,7 @@ def test_each_step_finishes_the_pixels_of_the_schedule(case: NetworkCase, machin
     parts = ArrayParts(config.encoding, config.array, config.counter)
     computed = LayerValues(config, placed, integers.values, parts)
     made: Counter[str] = Counter()
-    for stage, readers in computed.readers.items():
+    for stage, readers in computed.maps.readers.items():
         readers.append(partial(count, made, stage))
     layers = [(plan, computed.layer(plan)) for plan in placed.layers.values()]
     for image in range(len(case.images)):
@@ -40,5 +40,5 @@ def test_each_step_finishes_the_pixels_of_the_schedule(case: NetworkCase, machin
                 compute(image, step)
                 finished = {name: int(pixels[step]) for name, pixels in plan.finished.items()}
                 assert finished == {name: made[name] for name in finished}
-    outputs = images_of_pixels(computed.outputs, placed.stages[-1].shape)
+    outputs = images_of_pixels(computed.maps.outputs, placed.stages[-1].shape)
     assert np.array_equal(outputs, integers.expected)
