@@ -70,7 +70,7 @@ def test_machines_without_tables_run_its_structure(file: Path) -> None:
 
 
 def test_tables_are_no_values_to_machines_that_do_not_read_them(file: Path) -> None:
-    told = r"is a composition, whose tables say nothing to isaac; run it without values, on rapidnn, or"
+    told = r"is a composition, which says nothing to isaac; run it without values, on rapidnn, or the network"
     with pytest.raises(WorkloadError, match=told):
         imcsim.run(file, "isaac", values="ideal")
 
@@ -140,7 +140,7 @@ def test_machines_that_need_weights_are_not_compared_on_tables(
         raise AssertionError("a run was begun")
 
     monkeypatch.setattr("imcsim.comparison.simulate_request", begun)
-    with pytest.raises(WorkloadError, match="is a composition, and its tables say nothing to isaac; compare"):
+    with pytest.raises(WorkloadError, match="is a composition, which says nothing to isaac; compare"):
         imcsim.compare([file], ["rapidnn", "isaac"], values="ideal")
     monkeypatch.undo()
     found = imcsim.compare([file], ["rapidnn"], values="ideal").rows[0]
