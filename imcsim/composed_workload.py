@@ -13,7 +13,7 @@ from imcsim.inputs import composing_data
 from imcsim.plugins import load_plugins
 from imcsim.resolve import resolve_workload
 from simcore.errors import ConfigError
-from traces import check_composition_place, read_composition, write_composition
+from traces import COMPOSITION_FILE, read_composition, write_composition
 from workloads import Dataset, Network, accuracy, datasets, float_outputs, lower, read_data
 from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, Composition, compose
 
@@ -154,7 +154,7 @@ def compose_workload(
             raise ConfigError(f"{workload}: {error}; see --weights, --inputs and --bits") from None
         return _shown(composition, composed, data)
     if out is not None:
-        check_composition_place(out)
+        COMPOSITION_FILE.check_place(out)
     network = resolve_workload(workload).network
     chosen = ComposeOptions()
     given = {"weights": weights, "inputs": inputs, "bits": bits, "rounds": retrain}

@@ -14,7 +14,7 @@ from simcore.config import InvalidConfigError
 from simcore.errors import ConfigError, FileError, UnknownNameError
 from simcore.registry import near_miss
 from simcore.settings import assign_all, overlay
-from traces import TRACE_SUFFIXES, Trace, read_composition, read_trace
+from traces import TRACE_SUFFIXES, Trace, read_prepared, read_trace
 from workloads import Network, networks, read_scale_sim
 from workloads.prepared import PreparedNetwork
 
@@ -91,7 +91,7 @@ def _read_onnx(path: str) -> Trace:
 
 
 def _read_prepared(path: str) -> Trace:
-    prepared = read_composition(path)
+    prepared = read_prepared(path)
     return Trace(prepared.network, prepared=prepared)
 
 

@@ -77,7 +77,7 @@ def test_tables_are_no_values_to_machines_that_do_not_read_them(file: Path) -> N
 
 def test_other_arrays_are_no_compositions(tmp_path: Path) -> None:
     np.savez(tmp_path / "images.npz", inputs=np.zeros((1, 1, 8, 8), np.float32))
-    with pytest.raises(FileError, match=r"is no composition: it lacks the array 'about'"):
+    with pytest.raises(FileError, match=r"is no composition and no basis: its array 'about' is not there"):
         imcsim.run(tmp_path / "images.npz", "rapidnn")
 
 

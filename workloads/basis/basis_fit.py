@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.basis.basis_network import BasisNetwork
-from workloads.basis.shared_basis import Coefficients, SharedBasis, matrix_of, slices_per_group
+from workloads.basis.shared_basis import Coefficients, SharedBasis, matrix_of
 from workloads.data import image_digests
 from workloads.folding import FoldedWeights, unfolded
 from workloads.lowering import lower
@@ -170,6 +170,8 @@ def matrix_nodes(lowered: LoweredNetwork) -> dict[str, MatrixNode]:
     return {node.name: node for node in lowered.nodes if isinstance(node, MatrixNode)}
 
 
-def shape_of(node: MatrixNode, vectors: int, length: int) -> tuple[int, int, int]:
-    """Return (slices, kernels of a group, vectors), the shape of a layer's coefficients."""
-    return node.groups * slices_per_group(node, length), node.cols_per_group, vectors
+def unabsorbed(lowered: LoweredNetwork, network: Network) -> list[str]:
+    """Return the layers with parameters that no matrix absorbs, in order."""
+    nodes = matrix_nodes(lowered)
+    absorbed = {*nodes, *(norm.name for node in nodes.values() for norm in node.norms)}
+    return [name for name in network.parameter_shapes if name not in absorbed]

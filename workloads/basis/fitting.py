@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from simcore.errors import ConfigError, WorkloadError
 from simcore.kernels.basis_pursuit import add_normals, improve, pursue
-from workloads.basis.basis_fit import BasisFit, FittedLayer, Float, matrix_nodes, with_own_scales
+from workloads.basis.basis_fit import BasisFit, FittedLayer, Float, unabsorbed, with_own_scales
 from workloads.basis.kernel_slices import LayerSlices, layer_slices
-from workloads.basis.shared_basis import Coefficients, SharedBasis
+from workloads.basis.shared_basis import MOST_LENGTH, MOST_VECTORS, Coefficients, SharedBasis
 from workloads.lowering import lower
 from workloads.network import Network
 
@@ -68,8 +68,8 @@ class BasisOptions:
     def __post_init__(self) -> None:
         """Raise ConfigError for what is out of bounds."""
         bounds = {
-            "length": (1, 4096),
-            "vectors": (1, 8192),
+            "length": (1, MOST_LENGTH),
+            "vectors": (1, MOST_VECTORS),
             "vector_bits": (2, 8),
             "bits": (2, 8),
             "nonzeros": (1, self.vectors),
@@ -98,9 +98,7 @@ def fit_basis(
     observe("pursuing all coefficients")
     pursuit = _Pursuit(basis, options)
     fitted = {name: _fitted(layer, pursuit) for name, layer in layers.items()}
-    nodes = matrix_nodes(lowered).values()
-    absorbed = {*layers, *(norm.name for node in nodes for norm in node.norms)}
-    others = {name: parameters[name] for name in parameters if name not in absorbed}
+    others = {name: parameters[name] for name in unabsorbed(lowered, structure)}
     return BasisFit.of(structure, basis, fitted, others, "fitted to the weights alone")
 
 
