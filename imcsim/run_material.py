@@ -76,7 +76,7 @@ class InferenceMaterial:
         if not known:
             return ()
         return (
-            f"the network was composed with {known} of the {len(images)} images, which may flatter its "
+            f"the network was made with {known} of the {len(images)} images, which may flatter its "
             "accuracy; bring other images to judge it by",
         )
 

@@ -94,7 +94,7 @@ def test_a_run_tells_of_images_that_the_network_was_composed_with(file: Path, tm
     images = np.concatenate([test.inputs[:6], training.inputs[:4]])
     np.savez(tmp_path / "mixed.npz", inputs=images, labels=np.arange(10))
     note = (
-        "the network was composed with {} of the {} images, which may flatter its accuracy; "
+        "the network was made with {} of the {} images, which may flatter its accuracy; "
         "bring other images to judge it by"
     )
     for workload in (file, "digits-mlp"):

@@ -117,6 +117,24 @@ class BasisFit(PreparedNetwork):
             total[: len(count)] += count
         return total
 
+    @property
+    def error(self) -> float | None:
+        """Root mean square error of all weights, each layer's in its own root mean square."""
+        errors, weights = [], []
+        for name, layer in self.layers.items():
+            if layer.error is None:
+                return None
+            node = self.node(name)
+            errors.append(layer.error**2)
+            weights.append(node.rows * node.cols)
+        return float(np.sqrt(np.average(errors, weights=weights)))
+
+    def node(self, name: str) -> MatrixNode:
+        """Return the matrix whose kernels a layer's are."""
+        node = self.lowered[name]
+        assert isinstance(node, MatrixNode)
+        return node
+
     def known_among(self, images: NDArray[Any]) -> int:
         """Return how many of some images it was trained with."""
         return int(np.isin(image_digests(images), self.known).sum())
@@ -129,7 +147,7 @@ class BasisFit(PreparedNetwork):
         """
         integers = {
             name: IntegerMatrix(
-                matrix_of(self.basis, layer.coefficients, self._node(name)), layer.bias, layer.scales
+                matrix_of(self.basis, layer.coefficients, self.node(name)), layer.bias, layer.scales
             )
             for name, layer in self.layers.items()
         }
@@ -146,11 +164,6 @@ class BasisFit(PreparedNetwork):
             basis=self.basis,
             coefficients={name: layer.coefficients for name, layer in self.layers.items()},
         )
-
-    def _node(self, name: str) -> MatrixNode:
-        node = self.lowered[name]
-        assert isinstance(node, MatrixNode)
-        return node
 
 
 def with_own_scales(structure: Network, parameters: Any = None) -> Network:
