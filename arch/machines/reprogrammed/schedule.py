@@ -184,7 +184,7 @@ class Schedule:
                 yield Turn(number, index, number % self.halves, together, writes, time)
                 number += 1
 
-    @property
+    @cached_property
     def processes(self) -> int:
         """Processes of crossbars: one for each of them, or for those that are written together."""
         together = max((v.crossbars.stop for visits in self.sets for v in visits), default=0)
