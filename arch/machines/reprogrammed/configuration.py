@@ -11,20 +11,17 @@ from arch.arrays.encoding import Encoding
 from arch.arrays.streaming import Form, Streaming
 from arch.converters import ADCConfig
 from arch.core import Detail
-from arch.cost import BUFFER_AREA, BUFFER_BYTE, COLUMN_FINISH, DIGITAL_AREA
+from arch.cost import BUFFER_AREA, BUFFER_BYTE, DIGITAL_AREA
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.reprogrammed.table import (
     ADC_AREA,
     ARRAY_AREA,
-    CELL_READ,
-    CONVERSION,
     PULSE,
     PULSES,
-    ROW_DRIVE,
-    SHIFT_ADD,
     VERIFY,
     WRITE_PULSE,
 )
+from arch.resistive_costs import CELL_READ, CHANNEL_PASS, CONVERSION, ROW_DRIVE, SHIFT_ADD
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 #: When a new set of tiles begins.
@@ -46,7 +43,10 @@ class RewritableArrayConfig(AnalogCrossbarConfig):
         CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one read; {CELL_READ.source}"
     )
     drive_pj: float = param(
-        ROW_DRIVE.value, ge=0, unit="pJ", doc=f"energy of a row's driver in one read; {ROW_DRIVE.source}"
+        ROW_DRIVE.value / 1e3,
+        ge=0,
+        unit="pJ",
+        doc=f"energy of a row's driver in one read; {ROW_DRIVE.source}",
     )
     area_mm2: float = param(
         ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one crossbar; {ARRAY_AREA.source}"
@@ -143,7 +143,7 @@ class DigitalConfig(Config):
         None, ge=1, unit="channel", doc="channels that it passes over in a cycle; null: all, in no time"
     )
     channel_energy_pj: float = param(
-        COLUMN_FINISH.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {COLUMN_FINISH.source}"
+        CHANNEL_PASS.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {CHANNEL_PASS.source}"
     )
     area_mm2: float = param(
         DIGITAL_AREA.value, ge=0, unit="mm2", doc=f"area of the unit; {DIGITAL_AREA.source}"
