@@ -137,11 +137,6 @@ class DigitalUnit(Component):
         """Passes over the head's channels in every step."""
         return step_passes(self.stage)
 
-    @property
-    def last_passes(self) -> list[int]:
-        """Channels of each further pass in a step that completes a pixel."""
-        return last_passes(self.stage)
-
     def pass_cycles(self, channels: int) -> int:
         """Return the cycles of one pass over so many channels of a pixel."""
         return -(-channels // (self.sharing * self.config.lanes)) * self.config.pass_cycles
@@ -154,7 +149,7 @@ class DigitalUnit(Component):
     @property
     def finish_cycles(self) -> int:
         """Cycles of a step that completes a pixel."""
-        return self.step_cycles + sum(map(self.pass_cycles, self.last_passes))
+        return self.step_cycles + sum(map(self.pass_cycles, last_passes(self.stage)))
 
     @process
     def serve(self) -> Process:
@@ -197,7 +192,7 @@ class DigitalUnit(Component):
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
         passes = self.work.count * self.passes * self.stage.head.shape[0]
-        return {**super().actions(), "channel pass": passes + self.pixels * sum(self.last_passes)}
+        return {**super().actions(), "channel pass": passes + self.pixels * sum(last_passes(self.stage))}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a channel pass [J]."""

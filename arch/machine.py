@@ -23,7 +23,7 @@ from workloads.training import TrainingPlan, TrainingRule
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is simulated; none of it but `seed` and `arrivals` may change what is simulated.
+    """How a run is simulated; none of it but `arrivals` and `seed` may change what is simulated.
 
     engine : `lean`, or `stock` for plain SimPy
     record : keep every interval
@@ -31,9 +31,9 @@ class RunOptions:
     observe : called now and then with the progress
     built : called once when all is built, before cycle 0
     fast_forward : skip whole periods of a run without values once its state repeats
-    seed : of what is drawn while the machine runs, besides values
     arrivals : cycle of the reference clock before which each image is not there; None where all are from the
         start, as `fast_forward` needs it
+    seed : of what a machine draws in place of values that it is not given
     """
 
     engine: EngineName = "lean"
@@ -43,8 +43,8 @@ class RunOptions:
     observe: Callable[[Progress], None] | None = None
     built: Callable[[], None] | None = None
     fast_forward: bool = False
-    seed: int = 0
     arrivals: tuple[int, ...] | None = None
+    seed: int = 0
 
     def simulation(self, clocks: Sequence[Clock]) -> Simulation:
         """Return a simulation with these clocks, the reference first."""

@@ -30,12 +30,18 @@ class RunValues:
     works : of the stages so far
     """
 
-    def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts | None
+    ) -> None:
+        """Take the images over.
+
+        parts : of the arrays; None where a machine has products of its own
+        """
         self.values, self.parts = values, parts
         self.works: list[StageValues] = []
         self._under_way: dict[str, Codes] = {}  # pixels that a timed fabric carries, by their sender
         self._samples: Mapping[str, Codes] = {}
-        if values.device and parts.adc.range == "calibrated":
+        if values.device and parts is not None and parts.adc.range == "calibrated":
             known = values.codes if values.calibration is None else values.calibration
             windows = {s.name: s.matrix.window for s in stages if s.matrix is not None}
             self._samples = sample_windows(values.network, known, windows)
@@ -97,10 +103,11 @@ class RunValues:
         copies : 0 where arrays are written during the run, so that no product is theirs yet
         """
         quantized = self.values.network.nodes[stage.name]
-        if isinstance(quantized, QuantizedMatrix):
-            self.parts.encoding.check_weights(quantized.weights, stage.name)
+        parts = self.parts
+        if isinstance(quantized, QuantizedMatrix) and parts is not None:
+            parts.encoding.check_weights(quantized.weights, stage.name)
         arrays = self.products(stage, blocks, range(copies))
-        rewritten = self.values.device and not copies
+        rewritten = self.values.device and not copies and parts is not None
         work = StageValues(stage, self.values.network, memories, slots, arrays, any_arrays=rewritten)
         self.works.append(work)
         self._registers[stage.name] = work.output
@@ -111,7 +118,7 @@ class RunValues:
 
         copies : their numbers, of which what is random about them depends
         """
-        if not self.values.device or stage.matrix is None:
+        if not self.values.device or stage.matrix is None or self.parts is None:
             return []
         seen = self._samples.get(stage.name)
         return layer_products(stage.matrix, self.values.network, blocks, self.parts, copies, seen)

@@ -26,10 +26,13 @@ class StoredMaps:
     readers : what takes each finished pixel of a stage over, by its name; those of stages that are added
     """
 
-    def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts | None
+    ) -> None:
         """Take the images over.
 
         source : name of the network's input
+        parts : of the arrays; None where a machine has products of its own
         """
         self.images, self.device = len(values.codes), values.device
         self._run = RunValues(stages, source, values, parts)
@@ -152,7 +155,8 @@ class PartedStage(StoredStage):
 
         All parts are written for the first time in their order.
         """
-        if not self._run.values.device or (time and not self._run.parts.physics.effects):
+        real = self._run.parts if self._run.values.device else None
+        if real is None or (time and not real.physics.effects):
             return
         arrays = self._run.products(self.stage, self._parts[part], range(time, time + 1))
         self.work.arrays[part : part + 1] = arrays

@@ -197,8 +197,8 @@ class _Job:
             observe=self._look,
             built=self._built,
             fast_forward=config.fast_forward,
-            seed=config.seed,
             arrivals=self.request.arrivals,
+            seed=config.seed,
         )
         try:
             drive: Drive = machine.simulate if machine.training is None else machine.train

@@ -11,20 +11,17 @@ from arch.arrays.encoding import Encoding
 from arch.arrays.streaming import Form, Streaming
 from arch.converters import ADCConfig
 from arch.core import Detail
-from arch.cost import BUFFER_AREA, BUFFER_BYTE, COLUMN_FINISH, DIGITAL_AREA
+from arch.cost import BUFFER_AREA, BUFFER_BYTE, DIGITAL_AREA
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.reprogrammed.table import (
     ADC_AREA,
     ARRAY_AREA,
-    CELL_READ,
-    CONVERSION,
     PULSE,
     PULSES,
-    ROW_DRIVE,
-    SHIFT_ADD,
     VERIFY,
     WRITE_PULSE,
 )
+from arch.resistive_costs import CELL_READ, CHANNEL_PASS, ROW_DRIVE, SHIFT_ADD, conversion_pj
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 #: When a new set of tiles begins.
@@ -46,7 +43,10 @@ class RewritableArrayConfig(AnalogCrossbarConfig):
         CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one read; {CELL_READ.source}"
     )
     drive_pj: float = param(
-        ROW_DRIVE.value, ge=0, unit="pJ", doc=f"energy of a row's driver in one read; {ROW_DRIVE.source}"
+        ROW_DRIVE.value / 1e3,
+        ge=0,
+        unit="pJ",
+        doc=f"energy of a row's driver in one read; {ROW_DRIVE.source}",
     )
     area_mm2: float = param(
         ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one crossbar; {ARRAY_AREA.source}"
@@ -60,8 +60,11 @@ class SweepingADCConfig(ADCConfig):
     columns_per_adc: int = param(
         8, ge=1, unit="bitline", doc="neighbouring bitlines of one converter; DNN+NeuroSim V1.3"
     )
-    energy_pj: float = param(
-        CONVERSION.value, ge=0, unit="pJ", doc=f"energy of one conversion; {CONVERSION.source}"
+    energy_pj: float | None = param(  # type: ignore[assignment]
+        None,
+        ge=0,
+        unit="pJ",
+        doc="energy of one conversion; null: by its bits, 0.91 for 5 bit; PIMSYN, assumed",
     )
     shift_add_pj: float = param(
         SHIFT_ADD.value, ge=0, unit="pJ", doc=f"energy to add up one conversion; {SHIFT_ADD.source}"
@@ -72,6 +75,11 @@ class SweepingADCConfig(ADCConfig):
     def sharing(self) -> int:
         """Neighbouring bitlines that take turns on one converter."""
         return self.columns_per_adc
+
+    @property
+    def conversion_pj(self) -> float:
+        """Energy of one conversion [pJ]."""
+        return conversion_pj(self.bits) if self.energy_pj is None else self.energy_pj
 
 
 class WriteConfig(Config):
@@ -143,7 +151,7 @@ class DigitalConfig(Config):
         None, ge=1, unit="channel", doc="channels that it passes over in a cycle; null: all, in no time"
     )
     channel_energy_pj: float = param(
-        COLUMN_FINISH.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {COLUMN_FINISH.source}"
+        CHANNEL_PASS.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {CHANNEL_PASS.source}"
     )
     area_mm2: float = param(
         DIGITAL_AREA.value, ge=0, unit="mm2", doc=f"area of the unit; {DIGITAL_AREA.source}"
