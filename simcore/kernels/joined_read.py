@@ -1,8 +1,8 @@
 """Reading bitlines that switches join in front of converters: what each converter senses of their charge.
 
 All groups of bitlines meet the same inputs. In one read a bitline gives each group that it is in the same
-charge, but noise of its own: groups take turns. Conductances and charges are integers in fixed point, so all
-that is not noise is exact; see `simcore.kernels.analog_read`, which reads every bitline by itself.
+charge, but noise of its own: groups take turns. Charges are integers in fixed point, exact in double
+precision, unless idle rows are cut off; `simcore.kernels.analog_read` reads every bitline by itself.
 
 The kernel calls those of `device_noise` and `noise_stream`: delete its cached code after editing these.
 """
@@ -66,13 +66,13 @@ def read_joined_reference(
     for i, ((first, end, bit, bits), droop) in enumerate(zip(reads, droops, strict=True)):
         bitline, cell, conversion = noise[i].tolist()
         carried = (numbers[first:end] >> bit) & (2**bits - 1)
-        charges = carried @ cells[first:end].astype(np.int64)
+        charges = (carried @ cells[first:end].astype(np.int64)).astype(np.float64)
         if droop != 0:
-            charges = np.rint(charges / (1.0 + droop * np.maximum(charges, 0))).astype(np.int64)
+            charges = charges / (1.0 + droop * np.maximum(charges, 0.0))
         squares = np.zeros((1, cells.shape[1]))
         if cell != 0:
             square_sums_reference(carried[None], squared[first:end], squares)
-        sums, variances = np.zeros((1, len(groups) - 1), np.int64), np.zeros((1, len(groups) - 1))
+        sums, variances = np.zeros((2, 1, len(groups) - 1))
         np.add.at(sums[0], group, charges[members])
         np.add.at(variances[0], group, bitline * bitline + cell * cell * squares[0, members])
         keys = np.atleast_1d(derive(key, *token, i))
@@ -117,8 +117,8 @@ def _read_joined(
 ) -> None:
     key = word_at(word_at(word_at(key, np.uint64(token[0])), np.uint64(token[1])), np.uint64(token[2]))
     bitlines, count = cells.shape[1], len(groups) - 1
-    charges, squares = np.empty(bitlines, np.int64), np.zeros(bitlines, np.float64)
-    sums, variances = np.empty(count, np.int64), np.zeros(count, np.float64)
+    charges, squares = np.empty(bitlines, np.float64), np.zeros(bitlines, np.float64)
+    sums, variances = np.empty(count, np.float64), np.zeros(count, np.float64)
     z, words = np.zeros(count, np.float32), np.empty((count + 3) >> 2, np.uint64)
     for i in range(len(reads)):
         bit, mask, droop = reads[i, FIRST_BIT], (1 << reads[i, BITS]) - 1, droops[i]
@@ -127,18 +127,18 @@ def _read_joined(
         charges[:] = 0
         squares[:] = 0
         for row in range(reads[i, FIRST_ROW], reads[i, END_ROW]):
-            carried = (numbers[row] >> bit) & mask
+            carried = np.float64((numbers[row] >> bit) & mask)
             if carried != 0:
                 conductances = cells[row]
                 for b in range(bitlines):
                     charges[b] += carried * conductances[b]
                 if cell != 0:
-                    add_squares(np.float64(carried), squared[row], squares)
+                    add_squares(carried, squared[row], squares)
         if droop != 0:
             for b in range(bitlines):
-                charges[b] = np.int64(np.rint(charges[b] / (1.0 + droop * max(charges[b], 0))))
+                charges[b] /= 1.0 + droop * max(charges[b], 0.0)
         for group in range(count):
-            charge = np.int64(0)
+            charge = 0.0
             for member in members[groups[group] : groups[group + 1]]:
                 charge += charges[member]
             sums[group] = charge
