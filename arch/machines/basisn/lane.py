@@ -126,15 +126,17 @@ class BasisCrossbar(LanePart):
     @process
     def serve(self) -> Process:
         """Take a pass, hold the crossbar for all of its slots, hand the sums on."""
-        relay = self.relay(self.combine, self.pass_in, self.sums_out)
-        number = yield relay.get()
+        get, hold, put = self.pass_in.get, self.combine.hold, self.sums_out.put
         for _ in images_of(self):
             for work, done in zip(self.works, self.done, strict=True):
                 cycles, slices = work.cycles, work.slices
                 for _ in work.passes:
-                    number_of_slice = number % slices
-                    done[number_of_slice] += 1
-                    number = yield relay.next(cycles[number_of_slice], number)
+                    number = yield get()
+                    done[number % slices] += 1
+                    yield hold(cycles[number % slices])
+                    wait = put(number)
+                    if wait is not DONE:
+                        yield wait
 
 
 class SlotCrossbar(BasisCrossbar):
@@ -217,14 +219,18 @@ class Accumulators(LanePart):
     @process
     def serve(self) -> Process:
         """Take the sums of a pass over, hand them on."""
-        relay = self.relay(self.take, self.sums_in, self.sums_out)
-        number = yield relay.get()
+        get, put = self.sums_in.get, self.sums_out.put
         for image in images_of(self):
             for work, compute in zip(self.works, self.compute, strict=True):
                 for _ in work.passes:
+                    number = yield get()
                     if compute is not None:
                         compute(image, number)
-                    number = yield relay.next(work.take_cycles, number)
+                    if work.take_cycles:
+                        yield self.take.hold(work.take_cycles)
+                    wait = put(number)
+                    if wait is not DONE:
+                        yield wait
 
 
 class SumSender(LanePart):
