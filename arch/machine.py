@@ -16,13 +16,13 @@ from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
 from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
-from workloads.composition.composition import Composition
+from workloads.prepared import PreparedNetwork
 from workloads.training import TrainingPlan, TrainingRule
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is simulated; none of it but `arrivals` may change what is simulated.
+    """How a run is simulated; none of it but `arrivals` and `seed` may change what is simulated.
 
     engine : `lean`, or `stock` for plain SimPy
     record : keep every interval
@@ -32,6 +32,7 @@ class RunOptions:
     fast_forward : skip whole periods of a run without values once its state repeats
     arrivals : cycle of the reference clock before which each image is not there; None where all are from the
         start, as `fast_forward` needs it
+    seed : of what a machine draws in place of values that it is not given
     """
 
     engine: EngineName = "lean"
@@ -42,6 +43,7 @@ class RunOptions:
     built: Callable[[], None] | None = None
     fast_forward: bool = False
     arrivals: tuple[int, ...] | None = None
+    seed: int = 0
 
     def simulation(self, clocks: Sequence[Clock]) -> Simulation:
         """Return a simulation with these clocks, the reference first."""
@@ -239,14 +241,14 @@ class Machine(ABC):
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
     awaits_arrivals : whether it heeds `RunOptions.arrivals`
-    reads_compositions : whether it computes on the tables of a composed network
+    reads : forms of prepared networks that it computes on
     """
 
     Config: ClassVar[type[Config]]
     device_values: ClassVar[bool] = False
     skips_periods: ClassVar[bool] = False
     awaits_arrivals: ClassVar[bool] = False
-    reads_compositions: ClassVar[bool] = False
+    reads: ClassVar[tuple[type[PreparedNetwork], ...]] = ()
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config
@@ -280,8 +282,8 @@ class Machine(ABC):
         """
         return QuantizedNumbers(known, *self.bits)
 
-    def loaded(self, composition: Composition) -> Self:
-        """Return the machine with what a composed network decides for it; nothing, unless it reads them.
+    def loaded(self, prepared: PreparedNetwork) -> Self:
+        """Return the machine with what a network of a form that it `reads` decides for it, values or not.
 
         raises : ConfigError if its configuration asks for something else
         """
