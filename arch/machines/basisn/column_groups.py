@@ -77,7 +77,8 @@ def joined_columns(
 
     encoded, g_off : as `single_columns` takes them, all bitlines of a kind of one worth
     coefficients : of one slice, for the vectors of the crossbar
-    slots : (planes, kernels) in which columns are read; a kernel's place there is that of its converter
+    slots : (planes, kernels) in which columns are read; a kernel's place there is that of its converters, one
+        for each kind
     sharing : columns for each of which there is a converter
     """
     worth, share = _worth(encoded, g_off)
@@ -89,7 +90,7 @@ def joined_columns(
     groups = (
         np.tile(planes.sum(axis=2)[plane, kernel], kinds),
         members.ravel(),
-        np.tile(places[plane, kernel] * sharing, kinds),
+        ((places[plane, kernel] * kinds + np.arange(kinds)[:, None]) * sharing).ravel(),
         np.stack([np.arange(kinds * len(plane)), np.tile(kernel, kinds)]),
         np.outer(worth[:, 0], coefficients.plane_weights[plane]).ravel(),
     )

@@ -58,8 +58,11 @@ class BasisLayer:
     @property
     def slots(self) -> Array | None:
         """The slots of all kernels in each bit plane, where columns join."""
-        converters = self.parts.crossbar.cols // COLUMNS_PER_ADC
-        return share_slots(support_words(self.coefficients.planes), converters) if self.joined else None
+        if not self.joined:
+            return None
+        kinds = self.parts.encoding.columns_per_weight
+        capacity = self.parts.crossbar.cols // COLUMNS_PER_ADC // kinds
+        return share_slots(support_words(self.coefficients.planes), capacity)
 
     @property
     def written(self) -> WrittenBasis:
@@ -157,7 +160,8 @@ def basis_layers(
         "dac_bits": draw(st.integers(1, 2)),
         "active_rows": draw(st.none() | st.integers(1, length)),
     }
-    cols = -(-each * encoding.columns_per_weight // COLUMNS_PER_ADC) * COLUMNS_PER_ADC
+    kinds = encoding.columns_per_weight
+    cols = kinds * max(each + each % COLUMNS_PER_ADC, COLUMNS_PER_ADC)
     elements = node.window.positions * node.in_shapes[0][0]
     return BasisLayer(
         node,

@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from arch.arrays.analog_product import AnalogProduct
+from arch.arrays.analog_product import CONVERTERS, AnalogProduct
 from arch.arrays.array_parts import Placement
 from arch.arrays.encoding import Encoding
 from arch.arrays.ir_drop import IRDropConfig, droop
+from arch.arrays.readout import Readout
 from arch.arrays.transfer import Transfer
 from arch.machines.basisn.written_basis import write_basis
 from simcore import ConfigError, MappingError
+from simcore.noise import derive, stream_key
 from tests.arch.basisn.basis_layers import BasisLayer, basis_layers, grouped_conv, parts_of, returned
 from tests.normal_samples import CONFIDENT, assert_independent
 from workloads.basis import Coefficients, SharedBasis
@@ -35,7 +37,7 @@ REAL = {
     },
     "wires": {"wordline": 1e-3, "bitline": 1e-3},
 }
-CONVERTERS = {
+COARSE = {
     "bits": 8,
     "range": "fixed",
     "lsb": 2,
@@ -44,7 +46,7 @@ CONVERTERS = {
 
 
 @settings(deadline=None, max_examples=40)
-@given(basis_layers(joined=False, crossbar=REAL, adc=CONVERTERS))
+@given(basis_layers(joined=False, crossbar=REAL, adc=COARSE))
 def test_columns_by_themselves_are_an_array_that_holds_the_vectors(layer: BasisLayer) -> None:
     """Its products, an `AnalogProduct`, times coefficients; it rounds each of them, a pass only the sum."""
     layer = replace(layer, distinct=False, crossbars=2)
@@ -190,6 +192,38 @@ def test_each_column_loses_by_its_own_charge_where_idle_rows_are_cut_off(joined:
                 expected += 2**bit * sign * kernels[0, together[0]] * code
     assert found[0, 0] == expected
     assert layer.exact()[0, 0] - expected > 100
+
+
+def test_kernels_have_the_converters_of_their_places_in_a_slot() -> None:
+    """Kernels that share no column are in one slot, those that share one in slots of their own, all first."""
+    real: dict[str, Any] = {"adc": {"range": "fixed", "lsb": 1, "readout": {"offset_sigma": 5.0}}}
+    apart = one_slice(np.eye(6, dtype=np.int64), **real)
+    offsets = np.floor(converter_offsets(apart)[::2] + 0.5)  # two columns a converter
+    assert len(set(offsets)) > 3
+    assert (errors(apart) == 15 * offsets).all()
+    contested = one_slice(np.ones((6, 6), np.int64), **real)
+    assert (errors(contested) == 15 * offsets[0]).all()
+    by_itself = one_slice(np.eye(6, dtype=np.int64), joined=False, **real)
+    assert (errors(by_itself) == 15 * offsets[[0, 0, 1, 1, 2, 2]]).all()
+
+
+def converter_offsets(layer: BasisLayer) -> Array:
+    """Return the offsets of the first crossbar's converters [LSB], at each of its columns."""
+    parts = layer.parts
+    drawn = Readout(
+        parts.adc.readout,
+        parts.physics.device,
+        parts.crossbar.wires,
+        rows=32,
+        bitlines=parts.crossbar.cols,
+        lsb=256.0,
+        low=-(2**15),
+        high=2**15 - 1,
+        key=np.uint64(derive(stream_key(0, "basis", 0), CONVERTERS)),
+        sharing=2,
+    )
+    offsets: Array = drawn.curves[2].astype(float)
+    return offsets
 
 
 def test_drift_compensation_makes_up_for_what_a_crossbar_lost() -> None:
