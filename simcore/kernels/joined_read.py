@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.kernels.compiling import threaded
+from simcore.kernels.compiling import compiled, threaded
 from simcore.kernels.device_noise import (
     add_squares,
     normal_numbers,
@@ -29,8 +29,9 @@ Ints = NDArray[Any]
 Floats = NDArray[np.float32]
 Reals = NDArray[np.float64]
 
-#: Columns of a table of reads.
+#: Columns of a table of reads, and of one of their noise.
 FIRST_ROW, END_ROW, FIRST_BIT, BITS = range(4)
+BITLINE, CELL, CONVERSION = range(3)
 
 
 def read_joined_reference(
@@ -44,6 +45,7 @@ def read_joined_reference(
     noise: Reals,
     key: np.uint64,
     token: tuple[int, int, int],
+    converters: Ints,
     curves: Floats,
     sensed: Floats,
 ) -> None:
@@ -59,7 +61,8 @@ def read_joined_reference(
     noise : (reads, 3) standard deviation of a bitline's charge [unit], of a cell over its conductance, and of
         what a converter adds [unit]; each is 0 in all reads or in none
     key, token : of all reads of the array, and of these ones: read i has the key derive(key, *token, i)
-    curves : (3, groups) float32 of each group's converter, as `sense_columns` takes them; no droop
+    converters : (groups,) int32, column of `curves` that belongs to the converter of each group
+    curves : (3, converters) float32, as `sense_columns` takes them; no droop
     sensed : (reads, groups) float32 [LSB], written
     """
     group = np.repeat(np.arange(len(groups) - 1), np.diff(groups))
@@ -74,10 +77,11 @@ def read_joined_reference(
             square_sums_reference(carried[None], squared[first:end], squares)
         sums, variances = np.zeros((2, 1, len(groups) - 1))
         np.add.at(sums[0], group, charges[members])
-        np.add.at(variances[0], group, bitline * bitline + cell * cell * squares[0, members])
+        own = bitline * bitline + cell * cell * squares[0]
+        np.add.at(variances[0], group, own[members])
         keys = np.atleast_1d(derive(key, *token, i))
         levels = np.array([conversion, float(bitline != 0 or cell != 0)], np.float32)
-        sense_columns_reference(sums, variances, keys, levels, curves, sensed[i : i + 1])
+        sense_columns_reference(sums, variances, keys, levels, curves[:, converters], sensed[i : i + 1])
 
 
 def read_joined(
@@ -91,11 +95,12 @@ def read_joined(
     noise: Reals,
     key: np.uint64,
     token: tuple[int, int, int],
+    converters: Ints,
     curves: Floats,
     sensed: Floats,
 ) -> None:
     """Compiled twin of `read_joined_reference`."""
-    operands = (cells, squared, groups, members, noise, np.uint64(key), token, curves, sensed)
+    operands = (cells, squared, groups, members, noise, np.uint64(key), token, converters, curves, sensed)
     _read_joined(numbers, reads, droops, *operands, normal_numbers())
 
 
@@ -111,55 +116,71 @@ def _read_joined(
     noise: Reals,
     key: np.uint64,
     token: tuple[int, int, int],
+    converters: Ints,
     curves: Floats,
     sensed: Floats,
     table: Floats,
 ) -> None:
     key = word_at(word_at(word_at(key, np.uint64(token[0])), np.uint64(token[1])), np.uint64(token[2]))
-    bitlines, count = cells.shape[1], len(groups) - 1
-    charges, squares = np.empty(bitlines, np.float64), np.zeros(bitlines, np.float64)
-    sums, variances = np.empty(count, np.float64), np.zeros(count, np.float64)
-    z, words = np.zeros(count, np.float32), np.empty((count + 3) >> 2, np.uint64)
-    for i in range(len(reads)):
+    of_reads, bitlines, count = len(reads), cells.shape[1], len(groups) - 1
+    charges, squares = np.zeros((of_reads, bitlines)), np.zeros((of_reads, bitlines))
+    for i in range(of_reads):
         bit, mask, droop = reads[i, FIRST_BIT], (1 << reads[i, BITS]) - 1, droops[i]
-        bitline, cell = noise[i, 0], noise[i, 1]
-        conversion, own = np.float32(noise[i, 2]), np.float32(bitline != 0 or cell != 0)
-        charges[:] = 0
-        squares[:] = 0
+        charge = charges[i]
         for row in range(reads[i, FIRST_ROW], reads[i, END_ROW]):
             carried = np.float64((numbers[row] >> bit) & mask)
             if carried != 0:
                 conductances = cells[row]
                 for b in range(bitlines):
-                    charges[b] += carried * conductances[b]
-                if cell != 0:
-                    add_squares(carried, squared[row], squares)
+                    charge[b] += carried * conductances[b]
+                if noise[i, CELL] != 0:
+                    add_squares(carried, squared[row], squares[i])
         if droop != 0:
             for b in range(bitlines):
-                charges[b] /= 1.0 + droop * max(charges[b], 0.0)
-        for group in range(count):
-            charge = 0.0
-            for member in members[groups[group] : groups[group + 1]]:
-                charge += charges[member]
-            sums[group] = charge
-        if own != 0:
-            for group in range(count):
-                variance = 0.0
-                for member in members[groups[group] : groups[group + 1]]:
-                    variance += bitline * bitline + cell * cell * squares[member]
-                variances[group] = variance
+                charge[b] /= 1.0 + droop * max(charge[b], 0.0)
+        own, cell = noise[i, BITLINE] * noise[i, BITLINE], noise[i, CELL] * noise[i, CELL]
+        for b in range(bitlines):
+            squares[i, b] = own + cell * squares[i, b]
+    sums, variances = np.empty((of_reads, count)), np.empty((of_reads, count))
+    _join(charges, groups, members, sums)
+    if noise[:, :CONVERSION].any():
+        _join(squares, groups, members, variances)
+    step, offset, droopless = (
+        np.empty(count, np.float32),
+        np.empty(count, np.float32),
+        np.zeros(count, np.float32),
+    )
+    for group in range(count):
+        step[group], offset[group] = curves[0, converters[group]], curves[2, converters[group]]
+    z, words = np.zeros(count, np.float32), np.empty((count + 3) >> 2, np.uint64)
+    for i in range(of_reads):
         sense_row(
-            sums,
-            variances,
+            sums[i],
+            variances[i],
             word_at(key, np.uint64(i)),
             0,
-            conversion,
-            own,
-            curves[0],
-            curves[1],
-            curves[2],
+            np.float32(noise[i, CONVERSION]),
+            np.float32(noise[i, BITLINE] != 0 or noise[i, CELL] != 0),
+            step,
+            droopless,
+            offset,
             sensed[i],
             z,
             words,
             table,
         )
+
+
+@compiled
+def _join(bitlines: Reals, groups: Ints, members: Ints, sums: Reals) -> None:
+    """Add up what the members of each group have in every read: all reads of a bitline lie together."""
+    reads = len(bitlines)
+    by_bitline, total = bitlines.T.copy(), np.empty(reads)
+    for group in range(len(groups) - 1):
+        total[:] = 0
+        for member in range(groups[group], groups[group + 1]):
+            own = by_bitline[members[member]]
+            for i in range(reads):
+                total[i] += own[i]
+        for i in range(reads):
+            sums[i, group] = total[i]

@@ -39,7 +39,7 @@ def joined_reads(draw: st.DrawFn) -> list[Any]:
     cells = rng.integers(-2000, 2000, (rows, bitlines)).astype(np.int32)
     squared = (cells**2 * 2).astype(np.float32)
     switches = st.lists(st.booleans(), min_size=3, max_size=3)
-    curves = np.stack([rng.normal(100, 10, groups), np.zeros(groups), rng.normal(0, 1, groups)])
+    curves = np.stack([rng.normal(100, 10, 7), np.zeros(7), rng.normal(0, 1, 7)])
     return [
         rng.integers(0, 2**bits, rows),
         reads,
@@ -51,6 +51,7 @@ def joined_reads(draw: st.DrawFn) -> list[Any]:
         np.array([300.0, 0.05, 70.0]) * draw(switches) * rng.uniform(1, 2, (len(reads), 1)),
         np.uint64(rng.integers(0, 2**63)),
         (3, int(rng.integers(0, 99)), int(rng.integers(0, 10**6))),
+        rng.integers(0, 7, groups).astype(np.int32),
         curves.astype(np.float32),
     ]
 
@@ -58,7 +59,7 @@ def joined_reads(draw: st.DrawFn) -> list[Any]:
 @settings(deadline=None)
 @given(joined_reads())
 def test_read_joined_equals_its_twin(operands: list[Any]) -> None:
-    compiled = np.full((len(operands[1]), operands[10].shape[1]), -77, np.float32)
+    compiled = np.full((len(operands[1]), operands[10].size), -77, np.float32)
     specified = compiled.copy()
     read_joined(*(*operands, compiled))
     read_joined_reference(*(*operands, specified))
@@ -69,8 +70,8 @@ def test_read_joined_equals_its_twin(operands: list[Any]) -> None:
 @given(joined_reads())
 def test_a_group_senses_the_charge_of_all_its_bitlines_with_noise_of_each(operands: list[Any]) -> None:
     """Bitline by bitline in real numbers, so to within the rounding of float32."""
-    numbers, reads, droops, cells, squared, groups, members, noises, key, token, curves = operands
-    sensed = np.empty((len(reads), curves.shape[1]), np.float32)
+    numbers, reads, droops, cells, squared, groups, members, noises, key, token, converters, curves = operands
+    sensed = np.empty((len(reads), len(converters)), np.float32)
     read_joined(*(*operands, sensed))
     for i, ((first, end, bit, bits), droop) in enumerate(zip(reads.tolist(), droops, strict=True)):
         bitline, cell, conversion = noises[i]
@@ -85,7 +86,7 @@ def test_a_group_senses_the_charge_of_all_its_bitlines_with_noise_of_each(operan
                 own = float(x @ cells[first:end, member])
                 charge += own / (1 + droop * max(own, 0.0))
                 variance += bitline**2 + cell**2 * float(x**2 @ squared[first:end, member].astype(float))
-            step, _, offset = curves[:, group].astype(float)
+            step, _, offset = curves[:, converters[group]].astype(float)
             expected = (charge + np.sqrt(variance) * z[group]) / step + offset
             scale = (abs(charge) + 5 * np.sqrt(variance)) / step + abs(offset) + 1
             assert sensed[i, group] == pytest.approx(expected, abs=1e-6 * scale)

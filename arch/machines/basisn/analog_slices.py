@@ -139,7 +139,8 @@ class AnalogSlices:
             self._noise,
             crossbar.key,
             token,
-            crossbar.curves[:, groups.converters],
+            groups.converters,
+            crossbar.curves,
             sensed,
         )
         nothing, products = np.zeros(len(out), np.int64), np.zeros((1, len(out)), np.int64)
@@ -184,7 +185,7 @@ class AnalogSlices:
 
         def of_weights() -> int:
             ends = [
-                sum_range(groups.joined(array.encoded.levels[on].astype(np.int64)), largest_input)
+                sum_range(groups.joined(array.encoded.levels[on]).astype(np.int64), largest_input)
                 for _, array, groups, on in self._parts_on()
             ]
             return max(int(np.maximum(above, -below).max(initial=1)) for below, above in ends)

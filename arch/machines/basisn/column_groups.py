@@ -30,14 +30,14 @@ class ColumnGroups:
 
     begins : (groups + 1,) int32, where the members of each begin; none is empty
     members : (n,) int32, bitlines
-    converters : (groups,) column of the crossbar whose converter reads each, or UNIT_CONVERTER
+    converters : (groups,) int32, column of the crossbar whose converter reads each, or UNIT_CONVERTER
     terms : (2, terms) int64, groups and kernels
     weights : (terms,) float64, what the sum of the group counts in the kernel
     """
 
     begins: NDArray[np.int32]
     members: NDArray[np.int32]
-    converters: Ints
+    converters: NDArray[np.int32]
     terms: NDArray[np.int64]
     weights: NDArray[np.float64]
 
@@ -46,11 +46,11 @@ class ColumnGroups:
         """Bitlines of each group."""
         return np.diff(self.begins)
 
-    def joined(self, bitlines: NDArray[Any]) -> NDArray[Any]:
+    def joined(self, bitlines: NDArray[Any]) -> NDArray[np.float64]:
         """Return the sums (..., groups) of what bitlines (..., bitlines) have."""
-        if not len(self.converters):
-            return np.zeros((*bitlines.shape[:-1], 0), bitlines.dtype)
-        return np.asarray(np.add.reduceat(bitlines[..., self.members], self.begins[:-1], axis=-1))
+        belongs = np.zeros((bitlines.shape[-1], len(self.converters)))
+        belongs[self.members, np.repeat(np.arange(len(self.converters)), self.sizes)] = 1
+        return bitlines.astype(np.float64) @ belongs
 
 
 def single_columns(encoded: Encoded, g_off: float, values: Ints) -> ColumnGroups:
@@ -135,4 +135,5 @@ def _groups(encoded: Encoded, groups: tuple[Ints, ...], shares: NDArray[np.float
         sizes, members = np.append(sizes, 1), np.append(members, len(encoded.column) - 1)
         converters = np.append(converters, UNIT_CONVERTER)
     begins = np.concatenate([[0], np.cumsum(sizes)])
-    return ColumnGroups(begins.astype(np.int32), members.astype(np.int32), converters, terms, weights)
+    begins, members, converters = (each.astype(np.int32) for each in (begins, members, converters))
+    return ColumnGroups(begins, members, converters, terms, weights)
