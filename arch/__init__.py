@@ -43,6 +43,7 @@ from arch.machine import (
     Values,
     register_machine,
 )
+from arch.machines.basisn import BasisN, BasisNConfig
 from arch.machines.dataflow import Dataflow, DataflowConfig
 from arch.machines.isaac import Isaac, IsaacADC, IsaacArrays, IsaacConfig
 from arch.machines.pipelayer import PipeLayer, PipeLayerConfig, SpikeCounter, SpikingArrays

@@ -22,7 +22,7 @@ from workloads.training import TrainingPlan, TrainingRule
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is simulated; none of it but `arrivals` may change what is simulated.
+    """How a run is simulated; none of it but `arrivals` and `seed` may change what is simulated.
 
     engine : `lean`, or `stock` for plain SimPy
     record : keep every interval
@@ -32,6 +32,7 @@ class RunOptions:
     fast_forward : skip whole periods of a run without values once its state repeats
     arrivals : cycle of the reference clock before which each image is not there; None where all are from the
         start, as `fast_forward` needs it
+    seed : of what a machine draws in place of values that it is not given
     """
 
     engine: EngineName = "lean"
@@ -42,6 +43,7 @@ class RunOptions:
     built: Callable[[], None] | None = None
     fast_forward: bool = False
     arrivals: tuple[int, ...] | None = None
+    seed: int = 0
 
     def simulation(self, clocks: Sequence[Clock]) -> Simulation:
         """Return a simulation with these clocks, the reference first."""

@@ -30,12 +30,18 @@ class RunValues:
     works : of the stages so far
     """
 
-    def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts | None
+    ) -> None:
+        """Take the images over.
+
+        parts : of the arrays; None where a machine has products of its own
+        """
         self.values, self.parts = values, parts
         self.works: list[StageValues] = []
         self._under_way: dict[str, Codes] = {}  # pixels that a timed fabric carries, by their sender
         self._samples: Mapping[str, Codes] = {}
-        if values.device and parts.adc.range == "calibrated":
+        if values.device and parts is not None and parts.adc.range == "calibrated":
             known = values.codes if values.calibration is None else values.calibration
             windows = {s.name: s.matrix.window for s in stages if s.matrix is not None}
             self._samples = sample_windows(values.network, known, windows)
@@ -94,12 +100,13 @@ class RunValues:
     ) -> StageValues:
         """Return the work of a stage on memories, one for each operand; see `attach`."""
         quantized = self.values.network.nodes[stage.name]
-        if isinstance(quantized, QuantizedMatrix):
-            self.parts.encoding.check_weights(quantized.weights, stage.name)
+        parts = self.parts
+        if isinstance(quantized, QuantizedMatrix) and parts is not None:
+            parts.encoding.check_weights(quantized.weights, stage.name)
         arrays: list[Any] = []
-        if self.values.device and stage.matrix is not None:
+        if self.values.device and stage.matrix is not None and parts is not None:
             seen = self._samples.get(stage.name)
-            arrays = layer_products(stage.matrix, self.values.network, blocks, self.parts, copies, seen)
+            arrays = layer_products(stage.matrix, self.values.network, blocks, parts, copies, seen)
         work = StageValues(stage, self.values.network, memories, slots, arrays)
         self.works.append(work)
         self._registers[stage.name] = work.output

@@ -26,10 +26,13 @@ class StoredMaps:
     readers : what takes each finished pixel of a stage over, by its name; those of stages that are added
     """
 
-    def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts | None
+    ) -> None:
         """Take the images over.
 
         source : name of the network's input
+        parts : of the arrays; None where a machine has products of its own
         """
         self.images, self.device = len(values.codes), values.device
         self._run = RunValues(stages, source, values, parts)

@@ -65,6 +65,7 @@ class StageValues:
 
     memories : one for each operand
     slots, rows : registers for windows, and rows of those for pixels, of which a window may give several
+    windows : (slots, elements) inputs of a matrix's windows, code - zero point
     output : (rows, channels) uint8 or uint16, where finished pixel k lies in row k mod rows
     products_of_steps : (slots, columns), sums of a window's products, where those of step k lie in row k mod
         slots; where a step is a pixel these are also its `sums`
@@ -142,7 +143,7 @@ class StageValues:
             return self._counted(self.arrays[replica % len(self.arrays)])
         if self._whole_product is not None:
             return self._whole_product
-        windows, sums, slots = self._windows, self.products_of_steps, self.slots
+        windows, sums, slots = self.windows, self.products_of_steps, self.slots
         held = [(block.weights(self._weights), block.wordlines, block.first_col) for block in blocks]
 
         def multiply(window: int) -> None:
@@ -154,7 +155,7 @@ class StageValues:
 
     def _counted(self, arrays: Product) -> Work:
         """Return the work of arrays with converters, which also counts."""
-        windows, sums, slots = self._windows, self.products_of_steps, self.slots
+        windows, sums, slots = self.windows, self.products_of_steps, self.slots
         steps = self.stage.steps
         if isinstance(arrays, AnalogProduct):
             analog = arrays
@@ -191,7 +192,7 @@ class StageValues:
                 return real[block.row, block.col]
             return row_conductances(encoding, block.weights(self._weights))
 
-        return ChargeMeter(self._windows, zero, drives(streaming, inputs), conductances)
+        return ChargeMeter(self.windows, zero, drives(streaming, inputs), conductances)
 
     @cached_property
     def _weights(self) -> NDArray[Any]:
@@ -207,7 +208,7 @@ class StageValues:
         """The product with a whole matrix, or channel by channel; None for groups of several channels."""
         node = self.stage.matrix
         assert node is not None
-        windows, sums, slots = self._windows, self.products_of_steps, self.slots
+        windows, sums, slots = self.windows, self.products_of_steps, self.slots
         if node.groups == 1:
             columns = np.ascontiguousarray(self._weights[0].T)
             return lambda window: multiply_window(windows, columns, sums, window % slots)
@@ -262,7 +263,7 @@ class StageValues:
         zero = self._quantized(head, QuantizedMatrix).input_zero
         number = np.int16 if self.network.activation_bits <= 15 else np.int32
         elements = window.positions * memory.codes.shape[1]
-        self._windows = windows = np.zeros((self.slots, elements), number)
+        self.windows = windows = np.zeros((self.slots, elements), number)
         return lambda slot, image, step: gather_window(
             memory.codes, geometry, image, step, zero, windows, slot
         )

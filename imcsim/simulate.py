@@ -198,6 +198,7 @@ class _Job:
             built=self._built,
             fast_forward=config.fast_forward,
             arrivals=self.request.arrivals,
+            seed=config.seed,
         )
         try:
             drive: Drive = machine.simulate if machine.training is None else machine.train
