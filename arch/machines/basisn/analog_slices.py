@@ -23,7 +23,7 @@ from arch.arrays.ir_drop import droop
 from arch.arrays.readout import Readout
 from arch.arrays.transfer import Transfer, sum_range
 from arch.machines.basisn.column_groups import ColumnGroups, joined_columns, single_columns
-from arch.machines.basisn.products import LayerSlice, layer_slices
+from arch.machines.basisn.products import LayerSlice, cut_layer
 from arch.machines.basisn.written_basis import BasisArray, WrittenBasis
 from simcore import ConfigError
 from simcore.kernels.analog_read import recombine_codes
@@ -83,7 +83,7 @@ class AnalogSlices:
                 "complement of their slice; set it to signed, differential or offset, or variant to digital"
             )
         self._written, self._physics = written, parts.physics
-        self._slices = layer_slices(node, written.basis, coefficients)
+        self._slices = cut_layer(node, written.basis, coefficients)
         self._streaming = parts.crossbar.streaming(activation_bits)
         self._offset = zero if self._streaming.sign == "unsigned" else 0
         self._starts = [-self._offset * part.weights.sum(axis=0, dtype=np.int64) for part in self._slices]

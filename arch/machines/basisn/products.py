@@ -35,7 +35,7 @@ class LayerSlice(NamedTuple):
     weights: NDArray[np.int32]
 
 
-def layer_slices(node: MatrixNode, basis: SharedBasis, coefficients: Coefficients) -> list[LayerSlice]:
+def cut_layer(node: MatrixNode, basis: SharedBasis, coefficients: Coefficients) -> list[LayerSlice]:
     """Return all slices of a layer.
 
     raises : MappingError for coefficients that are not the layer's
@@ -64,7 +64,7 @@ class ExactSlices:
     """
 
     def __init__(self, node: MatrixNode, basis: SharedBasis, coefficients: Coefficients) -> None:
-        slices = layer_slices(node, basis, coefficients)
+        slices = cut_layer(node, basis, coefficients)
         projections = len(slices) * basis.vectors.size
         combined = sum(part.weights.size for part in slices)
         fits = all(np.abs(part.weights).max(initial=0) < 2**15 for part in slices)
