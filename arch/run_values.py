@@ -97,8 +97,9 @@ class RunValues:
         slots: int,
         blocks: Sequence[Block],
         copies: int,
+        largest: int | None = None,
     ) -> StageValues:
-        """Return the work of a stage on memories, one for each operand; see `attach`."""
+        """Return the work of a stage on memories, one for each operand; see `attach`, and `StageValues`."""
         quantized = self.values.network.nodes[stage.name]
         parts = self.parts
         if isinstance(quantized, QuantizedMatrix) and parts is not None:
@@ -107,7 +108,7 @@ class RunValues:
         if self.values.device and stage.matrix is not None and parts is not None:
             seen = self._samples.get(stage.name)
             arrays = layer_products(stage.matrix, self.values.network, blocks, parts, copies, seen)
-        work = StageValues(stage, self.values.network, memories, slots, arrays)
+        work = StageValues(stage, self.values.network, memories, slots, arrays, largest)
         self.works.append(work)
         self._registers[stage.name] = work.output
         return work

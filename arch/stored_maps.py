@@ -43,20 +43,27 @@ class StoredMaps:
         self.readers: dict[str, list[Work]] = {stage.name: [] for stage in stages}
 
     def add(
-        self, stage: Stage, depths: Sequence[int], blocks: Sequence[Block], copies: int, slots: int = 1
+        self,
+        stage: Stage,
+        depths: Sequence[int],
+        blocks: Sequence[Block],
+        copies: int,
+        slots: int = 1,
+        largest: int | None = None,
     ) -> StoredStage:
         """Return a stage, whose pixels go to those of its readers that are added later.
 
         depths : slots [pixel] of each operand's memory; an input that nobody sends is there as a whole
-        blocks, copies : what the arrays of one copy hold, and copies
+        blocks, copies : what the arrays of one copy hold, none for products of the machine's own, and copies
         slots : windows that may be read and not finished
+        largest : bound on the sums of products; None for that of exact ones, or of the arrays'
         """
         sent = [operand.source in self.readers for operand in stage.operands]
         memories = [
             self._run.memory(o, depth if is_sent else o.firing.pixels * self.images, lambda: 0)
             for o, depth, is_sent in zip(stage.operands, depths, sent, strict=True)
         ]
-        work = self._run.add(stage, memories, slots, blocks, copies)
+        work = self._run.add(stage, memories, slots, blocks, copies, largest)
         for operand, memory, is_sent in zip(stage.operands, memories, sent, strict=True):
             if is_sent:
                 self.readers[operand.source].append(memory.store)
@@ -67,7 +74,7 @@ class StoredMaps:
         if stage is self._last:
             readers.append(lambda pixel: self.outputs.__setitem__(pixel, work.output[pixel % work.rows]))
         multiply: list[Work] = []
-        if stage.matrix is not None:
+        if blocks:
             multiply = [work.multiplier(copy, blocks) for copy in range(copies if self.device else 1)]
         return StoredStage(stage, work, multiply, readers)
 

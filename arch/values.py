@@ -80,7 +80,12 @@ class StageValues:
         memories: Sequence[PixelMemory],
         slots: int,
         arrays: Sequence[Product] = (),
+        largest: int | None = None,
     ) -> None:
+        """Set up the registers.
+
+        largest : bound on sums of products; None for that of the arrays, or of exact products
+        """
         self.stage = stage
         self.arrays = list(arrays)
         self.products = self.clipped = 0
@@ -88,7 +93,7 @@ class StageValues:
         self.memories = list(memories)
         self.slots, self.rows = slots, slots * stage.pixels_per_step
         self._finished = 0
-        self.number = self._sum_type()
+        self.number = self._sum_type(largest)
         channels = stage.head.shape[0]
         code_type = np.uint8 if network.activation_bits <= 8 else np.uint16
         self.output: Codes = np.zeros((self.rows, channels), code_type)
@@ -110,7 +115,7 @@ class StageValues:
         self._finish_head = self._finisher()
         self._after = list(self._tail())
 
-    def _sum_type(self) -> type[np.signedinteger[Any]]:
+    def _sum_type(self, largest: int | None) -> type[np.signedinteger[Any]]:
         """Return the integers that no sum of the stage can overflow; 32 bits are twice as fast as 64."""
         head = self.stage.head
         if isinstance(head, MaxPoolNode):
@@ -120,8 +125,9 @@ class StageValues:
         matrix = self._quantized(head, QuantizedMatrix)
         columns = np.abs(matrix.weights).sum(axis=1, dtype=np.int64).ravel()
         exact = columns * 2**self.network.activation_bits
-        largest = max((a.largest for a in self.arrays), default=exact) + np.abs(matrix.bias)
-        return np.int32 if int(largest.max(initial=0)) < 2**31 else np.int64
+        bound = max((a.largest for a in self.arrays), default=exact if largest is None else largest)
+        sums = bound + np.abs(matrix.bias)
+        return np.int32 if int(sums.max(initial=0)) < 2**31 else np.int64
 
     def capture(self, window: int, image: int, step: int) -> None:
         """Copy what one step reads into its registers: `step` of `image` is the stage's step `window`."""

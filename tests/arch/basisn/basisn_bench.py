@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from arch import MachineRun, RunOptions, Values
+from arch.arrays.encoding import Encoding, Signs
 from arch.machines.basisn import BasisN, BasisNConfig, BasisNMap, LoadedBasis
 from arch.machines.basisn.passes import LayerPasses, layer_passes
 from tests.arch.dataflow_bench import Quantized, quantized
@@ -48,14 +49,24 @@ def bench(
     return Bench(machine, machine.map(lower(network) if isinstance(network, Network) else network))
 
 
-def on_basis(case: NetworkCase, config: BasisNConfig, seed: int, vectors: int, length: int) -> Quantized:
-    """Return a network whose weights are random combinations of a random basis, and its golden outputs."""
+def on_basis(
+    case: NetworkCase,
+    config: BasisNConfig,
+    seed: int,
+    vectors: int,
+    length: int,
+    densities: Sequence[float] = (0.0, 0.1, 0.5, 1.0),
+) -> Quantized:
+    """Return a network whose weights are random combinations of a random basis, and its golden outputs.
+
+    densities : of coefficients that are not zero, one of which is taken
+    """
     rng = np.random.default_rng(seed)
     plain = quantized(case, 8, config.activation_bits)
     network = plain.network
     half, most = 2 ** (config.vector_bits - 1), 2 ** (config.coefficients.bits - 1)
-    basis = SharedBasis(rng.integers(-half, half, (vectors, length)).astype(np.int16), config.vector_bits)
-    density = rng.choice([0.0, 0.1, 0.5, 1.0])
+    basis = SharedBasis(rng.integers(1 - half, half, (vectors, length)).astype(np.int16), config.vector_bits)
+    density = rng.choice(densities)
     coefficients: dict[str, Coefficients] = {}
     nodes = dict(network.nodes)
     for node in network.lowered.nodes:
@@ -84,26 +95,36 @@ def loaded_of(network: Any) -> LoadedBasis:
 
 
 @st.composite
-def basisn_settings(draw: st.DrawFn, **given: Any) -> dict[str, Any]:
-    """Draw a machine: small crossbars, so that kernels have several slices; without anything that is shared."""
+def basisn_settings(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a machine: small crossbars, so that kernels have several slices; nothing that lanes share."""
     rows, cols, crossbars = draw(st.integers(2, 12)), draw(st.integers(2, 24)), draw(st.integers(1, 9))
     variant = draw(st.sampled_from(("analog", "digital")))
     basis = draw(st.sampled_from(("replicated", "replicated", "distinct")))
-    columns = cols * crossbars if basis == "distinct" else cols
-    adc = {} if variant == "digital" else {"columns_per_adc": draw(st.integers(1, 9))}
+    kinds: tuple[Signs | None, ...] = (None, None, "differential", "offset")
+    signs = draw(st.sampled_from(kinds))
+    each = Encoding.chosen(4, signs, None, None).columns_per_weight
+    vectors = cols * (crossbars if basis == "distinct" else 1)
+    adc = {} if variant == "digital" else {"columns_per_adc": draw(st.integers(1, min(9, cols)))}
+    array = {
+        "rows": rows,
+        "cols": cols * each,
+        "mvm_cycles": draw(st.integers(1, 3)),
+        "encoding": signs,
+        "dac_bits": draw(st.integers(1, 2)),
+        "active_rows": draw(st.none() | st.integers(1, rows)),
+    }
     return {
         "crossbars": crossbars,
-        "array": {"rows": rows, "cols": cols, "mvm_cycles": draw(st.integers(1, 3))},
+        "array": array,
         "adc": adc,
         "variant": variant,
         "basis": basis,
         "activation_bits": draw(st.sampled_from((2, 4, 8))),
         "coefficients": {
             "bits": draw(st.integers(2, 5)),
-            "nonzeros": draw(st.integers(1, min(columns, 10))),
+            "nonzeros": draw(st.integers(1, min(vectors, 10))),
             "drawn": draw(st.sampled_from(("random", "packed"))),
         },
-        **given,
     }
 
 
