@@ -17,7 +17,8 @@ from matplotlib.image import imread
 
 import imcsim
 from arch.machines.isaac import Budgets, Isaac, IsaacConfig
-from imcsim.comparison import COMPARED, Comparison, Figures, Row
+from imcsim.comparison import Comparison, Row
+from imcsim.comparison_figures import COMPARED, Figures
 from imcsim.comparison_modes import MODES, copies_that_fit
 from simcore import ConfigError, Progress, SimError
 from tests.imcsim.command_bench import command, printed, refusal

@@ -17,7 +17,7 @@ from arch.machines.basisn.closed_forms import (
     sparse_store_bits,
 )
 from arch.machines.basisn.passes import LayerPasses
-from arch.machines.basisn.table import conversion_pj
+from arch.resistive_costs import conversion_pj
 from tests.arch.basisn.basisn_bench import Bench, basisn_settings, bench, loaded_of, on_basis
 from tests.arch.isaac.isaac_bench import mlp
 from tests.strategies import NetworkCase, networks
