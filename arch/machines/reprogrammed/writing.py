@@ -85,7 +85,7 @@ class WriteLedger:
 
 
 def drawn_pulses(
-    write: WriteConfig, key: NDArray[np.uint64], cells: int
+    write: WriteConfig, key: NDArray[np.uint64] | np.uint64, cells: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the pulses that each of so many cells takes, and whether it is given up behind the last one.
 
