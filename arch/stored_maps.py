@@ -158,9 +158,9 @@ class PartedStage(StoredStage):
         real = self._run.parts if self._run.values.device else None
         if real is None or (time and not real.physics.effects):
             return
-        self.work.arrays = self._run.products(self.stage, self._parts[part], range(time, time + 1))
-        (arrays,) = self.work.arrays
-        self.multiply[part : part + 1] = [self.work.product_of(arrays)]
+        arrays = self._run.products(self.stage, self._parts[part], range(time, time + 1))
+        self.work.arrays[part : part + 1] = arrays
+        self.multiply[part : part + 1] = map(self.work.product_of, arrays)
 
     def put_aside(self, window: int) -> None:
         """Let the sums of a window wait for those of other parts."""
