@@ -10,7 +10,7 @@ from pydantic import model_validator
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.encoding import Encoding, Signs
 from arch.arrays.streaming import Form, Streaming
-from arch.converters import ADCConfig
+from arch.converters import ADCConfig, Range
 from arch.cost import BUFFER_BYTE
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.basisn.table import (
@@ -79,6 +79,12 @@ class ColumnConverterConfig(ADCConfig):
         unit="bitline",
         doc=f"for which there is one converter; no more kernels share a slot; null: 8, {_NEUROSIM}, or 1 "
         "with variant digital, where each column has its own",
+    )
+    range: Range = param(
+        "calibrated",
+        unit="one of",
+        doc="what the LSB covers, set anew for each layer; calibrated: sums seen on the calibration inputs, "
+        "for few bits cover little of what columns could sum up to; assumed",
     )
     energy_pj: float | None = param(  # type: ignore[assignment]  # null where it follows from the bits
         None,
