@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -125,6 +126,31 @@ class NeuronTimes:
     neurons: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class ProgrammingReport:
+    """What writing cells took, on machines that do so while they run.
+
+    cycles : of the reference clock in which some were written; those written together count once
+    sets : of tiles that are there at a time
+    rounds : sets that were written, each as often as it was
+    cells, pulses, failed : cells written, each as often as it was; pulses, each with a read to verify; cells
+        that were given up
+    most_writes : of a cell
+    images_until_worn : images until a cell was written as often as it can be; None if it is written once
+    energy_j : which is in the run's [J]
+    """
+
+    cycles: int
+    sets: int
+    rounds: int
+    cells: int
+    pulses: Fraction
+    failed: int
+    most_writes: int
+    images_until_worn: int | None
+    energy_j: float
+
+
 @dataclass(frozen=True, eq=False)
 class MachineRun:
     """What a machine gives back.
@@ -132,10 +158,12 @@ class MachineRun:
     accepted, completed : tick of each image's first input pixel and last output pixel
     outputs : (images, channels, height, width) int32 codes, None in a run without values
     macs : multiply-accumulates that its arrays did
+    batch : images that come out close together, so that only batches are evenly apart
     peaks : most pixels held in each input buffer, by its instance path
     arrays : None in a run without device values
     training : None in a run that does not train
     neurons : by layer, on machines whose data decide on time, in a run with values
+    programming : None on machines that write nothing while they run, or do not tell
     programming_j : energy of writing what the machine holds once, which is in no other figure [J]
     """
 
@@ -145,9 +173,11 @@ class MachineRun:
     outputs: NDArray[np.int32] | None
     macs: int
     peaks: dict[str, int]
+    batch: int = field(default=1, kw_only=True)
     arrays: ArrayReport | None = None
     training: TrainingReport | None = None
     neurons: Mapping[str, NeuronTimes] | None = None
+    programming: ProgrammingReport | None = None
     programming_j: float | None = None
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from arch.activation_memory import ActivationMemory
 from arch.arrays.array_parts import ArrayParts
-from arch.arrays.array_values import layer_products
+from arch.arrays.array_values import Product, layer_products
 from arch.digital_unit import DigitalUnit
 from arch.host import Sink
 from arch.machine import ArrayReport, Values
@@ -97,21 +97,32 @@ class RunValues:
         slots: int,
         blocks: Sequence[Block],
         copies: int,
-        largest: int | None = None,
     ) -> StageValues:
-        """Return the work of a stage on memories, one for each operand; see `attach`, and `StageValues`."""
+        """Return the work of a stage on memories, one for each operand; see `attach`.
+
+        copies : 0 where no product is theirs yet, as arrays are written during the run, or the machine has
+            products of its own
+        """
         quantized = self.values.network.nodes[stage.name]
         parts = self.parts
         if isinstance(quantized, QuantizedMatrix) and parts is not None:
             parts.encoding.check_weights(quantized.weights, stage.name)
-        arrays: list[Any] = []
-        if self.values.device and stage.matrix is not None and parts is not None:
-            seen = self._samples.get(stage.name)
-            arrays = layer_products(stage.matrix, self.values.network, blocks, parts, copies, seen)
-        work = StageValues(stage, self.values.network, memories, slots, arrays, largest)
+        arrays = self.products(stage, blocks, range(copies))
+        others = self.values.device and not copies
+        work = StageValues(stage, self.values.network, memories, slots, arrays, any_arrays=others)
         self.works.append(work)
         self._registers[stage.name] = work.output
         return work
+
+    def products(self, stage: Stage, blocks: Sequence[Block], copies: range) -> list[Product]:
+        """Return what arrays with device values return, of each copy; none with ideal values.
+
+        copies : their numbers, of which what is random about them depends
+        """
+        if not self.values.device or stage.matrix is None or self.parts is None:
+            return []
+        seen = self._samples.get(stage.name)
+        return layer_products(stage.matrix, self.values.network, blocks, self.parts, copies, seen)
 
     def carry(self, stage: str, most: int) -> Callable[[int], None]:
         """Return what keeps the values of a stage's pixel that sets out over a timed fabric.
@@ -141,7 +152,7 @@ class RunValues:
         """Return what all arrays did with device values."""
         layers = [(work, work.arrays[0]) for work in self.works if work.arrays]
         return ArrayReport(
-            conversions=sum(work.products * arrays.conversions for work, arrays in layers),
+            conversions=sum(work.conversions for work, _ in layers),
             clipped=sum(work.clipped for work, _ in layers),
             formulations={
                 work.stage.name: (arrays.formulation.method, arrays.formulation.reason)

@@ -70,7 +70,7 @@ class StageValues:
     products_of_steps : (slots, columns), sums of a window's products, where those of step k lie in row k mod
         slots; where a step is a pixel these are also its `sums`
     arrays : what the arrays of each replica return, or those of all; none where products are exact
-    products, clipped : windows that they multiplied, and conversions in them that were out of range
+    conversions, clipped : of their products, and how many of them were out of range
     """
 
     def __init__(
@@ -80,20 +80,21 @@ class StageValues:
         memories: Sequence[PixelMemory],
         slots: int,
         arrays: Sequence[Product] = (),
-        largest: int | None = None,
+        *,
+        any_arrays: bool = False,
     ) -> None:
-        """Set up the registers.
+        """Set up all registers.
 
-        largest : bound on sums of products; None for that of the arrays, or of exact products
+        any_arrays : whether other arrays may take the place of `arrays` later, and sums may be any
         """
         self.stage = stage
         self.arrays = list(arrays)
-        self.products = self.clipped = 0
+        self.conversions = self.clipped = 0
         self.network = network
         self.memories = list(memories)
         self.slots, self.rows = slots, slots * stage.pixels_per_step
-        self._finished = 0
-        self.number = self._sum_type(largest)
+        self._captured = self._finished = 0
+        self.number: type[np.signedinteger[Any]] = np.int64 if any_arrays else self._sum_type()
         channels = stage.head.shape[0]
         code_type = np.uint8 if network.activation_bits <= 8 else np.uint16
         self.output: Codes = np.zeros((self.rows, channels), code_type)
@@ -115,7 +116,7 @@ class StageValues:
         self._finish_head = self._finisher()
         self._after = list(self._tail())
 
-    def _sum_type(self, largest: int | None) -> type[np.signedinteger[Any]]:
+    def _sum_type(self) -> type[np.signedinteger[Any]]:
         """Return the integers that no sum of the stage can overflow; 32 bits are twice as fast as 64."""
         head = self.stage.head
         if isinstance(head, MaxPoolNode):
@@ -125,17 +126,17 @@ class StageValues:
         matrix = self._quantized(head, QuantizedMatrix)
         columns = np.abs(matrix.weights).sum(axis=1, dtype=np.int64).ravel()
         exact = columns * 2**self.network.activation_bits
-        bound = max((a.largest for a in self.arrays), default=exact if largest is None else largest)
-        sums = bound + np.abs(matrix.bias)
-        return np.int32 if int(sums.max(initial=0)) < 2**31 else np.int64
+        largest = max((a.largest for a in self.arrays), default=exact) + np.abs(matrix.bias)
+        return np.int32 if int(largest.max(initial=0)) < 2**31 else np.int64
 
     def capture(self, window: int, image: int, step: int) -> None:
         """Copy what one step reads into its registers: `step` of `image` is the stage's step `window`."""
-        if window - self._finished >= self.slots:
+        if self._captured - self._finished >= self.slots:
             raise BrokenLawError(
                 f"{self.stage.name} has registers for {self.slots} windows, but reads window {window} while "
-                f"{self._finished} are finished; let the core hold fewer at once"
+                f"{self._finished} of {self._captured} are finished; let the core hold fewer at once"
             )
+        self._captured += 1
         slot = window % self.slots
         for take in self._takes:
             take(slot, image, step)
@@ -146,9 +147,13 @@ class StageValues:
         They are in lock-step. Where sums are exact, slices and blocks of a matrix are multiplied at once.
         """
         if self.arrays:
-            return self._counted(self.arrays[replica % len(self.arrays)])
+            return self.product_of(self.arrays[replica % len(self.arrays)])
         if self._whole_product is not None:
             return self._whole_product
+        return self.product_of_blocks(blocks)
+
+    def product_of_blocks(self, blocks: Sequence[Block]) -> Work:
+        """Return the work of some of a layer's arrays, where sums are exact."""
         windows, sums, slots = self.windows, self.products_of_steps, self.slots
         held = [(block.weights(self._weights), block.wordlines, block.first_col) for block in blocks]
 
@@ -159,7 +164,7 @@ class StageValues:
 
         return multiply
 
-    def _counted(self, arrays: Product) -> Work:
+    def product_of(self, arrays: Product) -> Work:
         """Return the work of arrays with converters, which also counts."""
         windows, sums, slots = self.windows, self.products_of_steps, self.slots
         steps = self.stage.steps
@@ -177,7 +182,7 @@ class StageValues:
 
         def count(window: int) -> None:
             self.clipped += multiply(window)
-            self.products += 1
+            self.conversions += arrays.conversions
 
         return count
 
@@ -222,6 +227,21 @@ class StageValues:
             channels = np.ascontiguousarray(self._weights[:, :, 0].T)
             return lambda window: multiply_channels(windows, channels, sums, window % slots)
         return None
+
+    def keep_sums(self, windows: int) -> None:
+        """Set up registers in which sums of so many windows wait for those of other arrays."""
+        self._kept = np.zeros((windows, self.products_of_steps.shape[1]), self.number)
+
+    def put_aside(self, step: int) -> None:
+        """Add a step's products to those that wait; its window is not needed any more."""
+        self._kept[step % len(self._kept)] += self.products_of_steps[step % self.slots]
+        self._finished += 1
+
+    def take_up(self, step: int) -> None:
+        """Add what waits to a step's products, and leave none of it."""
+        kept = self._kept[step % len(self._kept)]
+        self.products_of_steps[step % self.slots] += kept
+        kept[:] = 0
 
     def finish(self, step: int) -> None:
         """Bring one step to codes, and a pixel that is complete through all pointwise work behind it."""

@@ -39,6 +39,13 @@ _set_option = click.option(
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
+def _at_most_once(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """Return what an option was given; the last of several would else win without a word."""
+    if len(given) > 1:
+        raise click.BadParameter(f"is given {len(given)} times; give it once", context, option)
+    return given[0] if given else None
+
+
 def _machine_options(required: bool) -> Callable[[F], F]:
     """Return a decorator for what every command that builds a machine takes."""
 
@@ -223,6 +230,13 @@ def map_command(
     multiple=True,
     metavar="MACHINE:PATH=VALUE",
     help="Set a parameter of one of the machines.",
+)
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="PATH=A,B,...",
+    callback=_at_most_once,
+    help="Compare at each of these values of a parameter, on all machines that have it.",
 )
 @click.option("--out", metavar="DIR", help="Where to write comparison.json, .csv and .png.")
 @_plugin_option

@@ -5,6 +5,7 @@ from traces.activity_file import load_activity, save_activity
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.basis_file import BASIS_FILE, read_basis, write_basis
 from traces.chrome_trace import write_chrome_trace
+from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
@@ -56,6 +57,7 @@ __all__ = [
     "merge_touching",
     "plot_arrays",
     "plot_comparison",
+    "plot_comparison_over",
     "plot_fabric",
     "plot_load_latency",
     "plot_timeline",

@@ -16,18 +16,14 @@ from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.basisn.table import (
     ADC_AREA,
     ARRAY_AREA,
-    CELL_READ,
-    CHANNEL_PASS,
     COEFFICIENT_BIT,
     MEMORY_AREA,
     ROW_AREA,
-    ROW_DRIVE,
-    SHIFT_ADD,
     SHIFT_ADD_AREA,
     SWITCH,
     SWITCH_SHARE,
-    conversion_pj,
 )
+from arch.resistive_costs import CELL_READ, CHANNEL_PASS, ROW_DRIVE, SHIFT_ADD, conversion_pj
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 _NEUROSIM = "default of NeuroSim, read"

@@ -50,11 +50,10 @@ class BasisValues:
         """Return what takes a stage's passes over, None without weights, and what finishes its steps."""
         depths = [operand.firing.pixels for operand in stage.operands]  # maps of one image
         if passes is None:
-            stored = self.maps.add(stage, depths, (), 1)
+            stored = self.maps.add(stage, depths, (), 0)
             return None, lambda image, step: stored.fire(image)
         products = self._products(stage, passes)
-        largest = products.largest if isinstance(products, AnalogSlices) else None
-        stored = self.maps.add(stage, depths, (), 1, stage.steps, largest)
+        stored = self.maps.add(stage, depths, (), 0, stage.steps)
         layer = self.layers[stage.name] = LayerSums(stored, passes, products)
         return layer.add, layer.finish
 

@@ -17,7 +17,7 @@ from arch.machines.basisn.closed_forms import (
     sparse_store_bits,
 )
 from arch.machines.basisn.passes import LayerPasses
-from arch.machines.basisn.table import conversion_pj
+from arch.resistive_costs import conversion_pj
 from tests.arch.basisn.basisn_bench import Bench, basisn_settings, bench, loaded_of, on_basis
 from tests.arch.isaac.isaac_bench import mlp
 from tests.strategies import NetworkCase, networks
@@ -134,12 +134,12 @@ def test_energy_is_the_sum_of_its_parts() -> None:
     found = joules(bench(mlp(256, 128), {"coefficients": {"drawn": "packed"}}))
     reads, kernels = 2 * 8 * 4 * 8, 2 * 128 * 4
     assert found["crossbar"] == pytest.approx(reads * 128 * 128 * 1.831e-15, rel=1e-3)
-    assert found["dac"] == pytest.approx(reads * 128 * 390e-15)
+    assert found["dac"] == pytest.approx(reads * 128 * 11.7e-15)
     assert found["adc"] == pytest.approx(kernels * 8 * conversion_pj(5) * 1e-12)
     assert found["switch"] == pytest.approx(kernels * 8 * 1e-15)
     assert found["coefficients"] == pytest.approx(kernels * 8 * 8 * 0.08e-12, rel=1e-3)
     assert found["buffer"] == pytest.approx((256 + 128) * 0.64e-12)
-    assert found["digital"] == pytest.approx(kernels * 8 * 0.01953e-12 + 128 * 0.21667e-12, rel=1e-3)
+    assert found["digital"] == pytest.approx(kernels * 8 * 0.4e-12 + 128 * 7.314e-12, rel=1e-3)
 
 
 def test_energy_goes_by_the_number_of_reads_and_not_of_crossbars() -> None:
