@@ -23,7 +23,15 @@ from arch.machines.basisn.table import (
     SWITCH,
     SWITCH_SHARE,
 )
-from arch.resistive_costs import CELL_READ, CHANNEL_PASS, ROW_DRIVE, SHIFT_ADD, conversion_pj
+from arch.resistive_costs import (
+    CELL_READ,
+    CHANNEL_PASS,
+    PULSES,
+    ROW_DRIVE,
+    SHIFT_ADD,
+    WRITE_PULSE,
+    conversion_pj,
+)
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 _NEUROSIM = "default of NeuroSim, read"
@@ -100,6 +108,20 @@ class ColumnConverterConfig(ADCConfig):
     def conversion_pj(self) -> float:
         """Energy of one conversion [pJ]."""
         return conversion_pj(self.bits) if self.energy_pj is None else self.energy_pj
+
+
+class WriteConfig(Config):
+    """Write-verify of the basis, once before all runs: it takes no time of theirs."""
+
+    pulses: float = param(
+        PULSES.value, ge=1, le=1e6, unit="pulse", doc=f"that a cell takes on average; {PULSES.source}"
+    )
+    write_pj: float = param(
+        WRITE_PULSE.value,
+        ge=0,
+        unit="pJ",
+        doc=f"energy of one pulse, behind which the cell is read; {WRITE_PULSE.source}",
+    )
 
 
 class CoefficientsConfig(Config):
@@ -211,6 +233,7 @@ class BasisNConfig(Config):
     activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="n_in of an input, a read each")
     array: BasisArrayConfig = component_part("basis-crossbar", doc="the crossbars")
     adc: ColumnConverterConfig = component_part("column-group-adc", doc="the converters")
+    write: WriteConfig = param(WriteConfig(), unit="", doc="how cells are written")
     coefficients: CoefficientsConfig = param(CoefficientsConfig(), unit="", doc="of basis vectors")
     buffer: BufferConfig = param(BufferConfig(), unit="", doc="the memory of maps")
     digital: DigitalConfig = param(DigitalConfig(), unit="", doc="what is behind the converters")
