@@ -18,6 +18,7 @@ from arch.machine import (
 from arch.machines.basisn.basis_numbers import BasisNumbers
 from arch.machines.basisn.chip import BasisNChip
 from arch.machines.basisn.configuration import BasisNConfig
+from arch.machines.basisn.costs import programming_j
 from arch.machines.basisn.passes import LayerPasses, layer_passes
 from arch.machines.basisn.plan import BasisNMap, LoadedBasis, map_network
 from arch.numbers import KnownNetwork, Numbers
@@ -114,6 +115,7 @@ class BasisN(Machine):
             macs=chip.macs(),
             peaks={"buffer": placed.maps[0]},
             arrays=computed.array_report(chip.done) if computed is not None else None,
+            programming_j=programming_j(self.config),
         )
 
 

@@ -17,11 +17,17 @@ from arch.machines.reprogrammed.table import (
     ADC_AREA,
     ARRAY_AREA,
     PULSE,
-    PULSES,
     VERIFY,
+)
+from arch.resistive_costs import (
+    CELL_READ,
+    CHANNEL_PASS,
+    CONVERSION,
+    PULSES,
+    ROW_DRIVE,
+    SHIFT_ADD,
     WRITE_PULSE,
 )
-from arch.resistive_costs import CELL_READ, CHANNEL_PASS, CONVERSION, ROW_DRIVE, SHIFT_ADD
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 #: When a new set of tiles begins.
