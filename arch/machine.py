@@ -17,7 +17,7 @@ from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
 from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
-from workloads.composition.composition import Composition
+from workloads.prepared import PreparedNetwork
 from workloads.training import TrainingPlan, TrainingRule
 
 
@@ -271,14 +271,14 @@ class Machine(ABC):
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
     awaits_arrivals : whether it heeds `RunOptions.arrivals`
-    reads_compositions : whether it computes on the tables of a composed network
+    reads : forms of prepared networks that it computes on
     """
 
     Config: ClassVar[type[Config]]
     device_values: ClassVar[bool] = False
     skips_periods: ClassVar[bool] = False
     awaits_arrivals: ClassVar[bool] = False
-    reads_compositions: ClassVar[bool] = False
+    reads: ClassVar[tuple[type[PreparedNetwork], ...]] = ()
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config
@@ -312,8 +312,8 @@ class Machine(ABC):
         """
         return QuantizedNumbers(known, *self.bits)
 
-    def loaded(self, composition: Composition) -> Self:
-        """Return the machine with what a composed network decides for it; nothing, unless it reads them.
+    def loaded(self, prepared: PreparedNetwork) -> Self:
+        """Return the machine with what a network of a form that it `reads` decides for it, values or not.
 
         raises : ConfigError if its configuration asks for something else
         """

@@ -100,15 +100,16 @@ class RunValues:
     ) -> StageValues:
         """Return the work of a stage on memories, one for each operand; see `attach`.
 
-        copies : 0 where arrays are written during the run, so that no product is theirs yet
+        copies : 0 where no product is theirs yet, as arrays are written during the run, or the machine has
+            products of its own
         """
         quantized = self.values.network.nodes[stage.name]
         parts = self.parts
         if isinstance(quantized, QuantizedMatrix) and parts is not None:
             parts.encoding.check_weights(quantized.weights, stage.name)
         arrays = self.products(stage, blocks, range(copies))
-        rewritten = self.values.device and not copies and parts is not None
-        work = StageValues(stage, self.values.network, memories, slots, arrays, any_arrays=rewritten)
+        others = self.values.device and not copies
+        work = StageValues(stage, self.values.network, memories, slots, arrays, any_arrays=others)
         self.works.append(work)
         self._registers[stage.name] = work.output
         return work

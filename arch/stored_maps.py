@@ -48,12 +48,12 @@ class StoredMaps:
         """Return a stage, whose pixels go to those of its readers that are added later.
 
         depths : slots [pixel] of each operand's memory; an input that nobody sends is there as a whole
-        blocks, copies : what the arrays of one copy hold, and copies
+        blocks, copies : what the arrays of one copy hold, and copies; none for products of the machine's own
         slots : windows that may be read and not finished
         """
         work = self._add(stage, depths, blocks, copies, slots)
         multiply: list[Work] = []
-        if stage.matrix is not None:
+        if blocks:
             multiply = [work.multiplier(copy, blocks) for copy in range(copies if self.device else 1)]
         return StoredStage(stage, work, multiply, self.readers[stage.name])
 
@@ -158,9 +158,9 @@ class PartedStage(StoredStage):
         real = self._run.parts if self._run.values.device else None
         if real is None or (time and not real.physics.effects):
             return
-        self.work.arrays = self._run.products(self.stage, self._parts[part], range(time, time + 1))
-        (arrays,) = self.work.arrays
-        self.multiply[part : part + 1] = [self.work.product_of(arrays)]
+        arrays = self._run.products(self.stage, self._parts[part], range(time, time + 1))
+        self.work.arrays[part : part + 1] = arrays
+        self.multiply[part : part + 1] = map(self.work.product_of, arrays)
 
     def put_aside(self, window: int) -> None:
         """Let the sums of a window wait for those of other parts."""

@@ -142,8 +142,8 @@ def _in_closed_form(name: str, crossbars: int) -> tuple[int, int, int]:
     """Return cycles of combining, cycles of computing, and rounds, by the formulas of both machines."""
     config = BasisNConfig(crossbars=crossbars)
     layers = [layer.counts for layer in BasisN(config).map(_network(name)).layers.values()]
-    columns, bits, inputs = config.columns, config.coefficients.bits, config.activation_bits
-    slots = [(each, packed_slots(each.kernels, 8, columns, config.converters)) for each in layers]
+    vectors, bits, inputs = config.vectors, config.coefficients.bits, config.activation_bits
+    slots = [(each, packed_slots(each.kernels, 8, vectors, config.capacity)) for each in layers]
     placed = _tiled(name, crossbars)
     tiles = [(layer.stage.steps, len(layer.blocks)) for layer in placed.layers]
     return (

@@ -180,10 +180,10 @@ def _check_values(requests: Sequence[RunRequest]) -> None:
     if untrainable(first) is None:
         first.inputs()
         unable = [request.config.machine_name for request in requests if not request.has_values]
-        if unable and first.trace.composition is not None:
+        if unable and (prepared := first.trace.prepared) is not None:
             raise WorkloadError(
-                f"{first.name} is a composition, and its tables say nothing to {_and(unable)}; compare "
-                "without values, or the network that it was composed from"
+                f"{first.name} is {prepared.kind}, which says nothing to {_and(unable)}; compare without "
+                "values, or the network that it was made from"
             )
         known = not unable
         if first.machine.training is None and (network.has_parameters or not known):

@@ -14,9 +14,9 @@ from simcore.config import InvalidConfigError
 from simcore.errors import ConfigError, FileError, UnknownNameError
 from simcore.registry import near_miss
 from simcore.settings import assign_all, overlay
-from traces import TRACE_SUFFIXES, Trace, read_composition, read_trace
+from traces import TRACE_SUFFIXES, Trace, read_prepared, read_trace
 from workloads import Network, networks, read_scale_sim
-from workloads.composition.composition import Composition
+from workloads.prepared import PreparedNetwork
 
 Setting = str | tuple[str, object]
 
@@ -35,9 +35,11 @@ class ResolvedMachine:
     name: str
     written: dict[str, Any]
 
-    def loaded(self, composition: Composition) -> ResolvedMachine:
-        """Return the machine with what a composed network decides for it."""
-        machine = self.machine.loaded(composition)
+    def loaded(self, prepared: PreparedNetwork) -> ResolvedMachine:
+        """Return the machine with what a prepared network decides for it, if it reads such."""
+        if not isinstance(prepared, self.machine.reads):
+            return self
+        machine = self.machine.loaded(prepared)
         written = {"extends": self.written["extends"], **machine.config.canonical()}
         return ResolvedMachine(machine, self.name, written)
 
@@ -88,16 +90,16 @@ def _read_onnx(path: str) -> Trace:
     return Trace(read_onnx(path))
 
 
-def _read_composed(path: str) -> Trace:
-    composition = read_composition(path)
-    return Trace(composition.network, composition=composition)
+def _read_prepared(path: str) -> Trace:
+    prepared = read_prepared(path)
+    return Trace(prepared.network, prepared=prepared)
 
 
 #: What reads files that are workloads, by how their names end.
 _READERS: Mapping[str, Callable[[str], Trace]] = {
     **dict.fromkeys(TRACE_SUFFIXES, read_trace),
     ".csv": lambda path: Trace(read_scale_sim(path)),
-    ".npz": _read_composed,
+    ".npz": _read_prepared,
     ".onnx": _read_onnx,
 }
 

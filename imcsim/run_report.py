@@ -117,10 +117,14 @@ def _written(p: dict[str, Any]) -> str:
     until = p["images_until_worn"]
     worn = "" if until is None else f"; a cell wears out after {until:,} images"
     return (
-        f"{p['rounds']:,} times one of {p['sets']:,} sets of tiles, in {p['cycles']:,} cycles: "
-        f"{p['cells']:,} cells by {p['pulses']:,} pulses{failed}, none more than {p['most_writes']:,} "
-        f"times{worn}"
+        f"{_times(p['rounds'])} one of {p['sets']:,} set{'' if p['sets'] == 1 else 's'} of tiles, in "
+        f"{p['cycles']:,} cycles: {p['cells']:,} cells by {p['pulses']:,} pulses{failed}, none more than "
+        f"{_times(p['most_writes'])}{worn}"
     )
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
 
 
 def _neurons(layers: Mapping[str, Mapping[str, list[int]]]) -> str:

@@ -56,7 +56,9 @@ def requantize(scaled: NDArray[np.float32], zero: int, low: int, high: int) -> C
     return np.clip(np.rint(scaled) + np.float32(zero), low, high).astype(np.int32)
 
 
-def exact_sums(codes: NDArray[np.int64], weights: NDArray[np.int16], node: MatrixNode) -> NDArray[np.int64]:
+def exact_sums(
+    codes: NDArray[np.int64], weights: NDArray[np.signedinteger[Any]], node: MatrixNode
+) -> NDArray[np.int64]:
     """Return int64 products of `weights` and the windows of `codes` (N, C, H, W), zero points taken off."""
     largest = int(np.abs(codes).max()) * int(np.abs(weights).sum(axis=1, dtype=np.int64).max())
     # floats hold all integers up to 2**24, or 2**53: below, their products are exact in any order, and fast

@@ -39,7 +39,7 @@ def figures(workload: str, arch: str, **options: Any) -> Figures:
     return found
 
 
-@pytest.mark.parametrize("arch", ["dataflow", "isaac", "pipelayer", "rapidnn"])
+@pytest.mark.parametrize("arch", ["dataflow", "isaac", "pipelayer", "rapidnn", "reprogrammed"])
 @pytest.mark.parametrize("images", [1, 2, 3])
 def test_one_machine_per_network_is_the_plain_run(arch: str, images: int) -> None:
     found, s = figures("digits-cnn", arch, images=images), run_of("digits-cnn", arch, images)

@@ -65,6 +65,7 @@ class BasisNChip(Component):
             for stage in self.placed.stages
         ]
         lane.lay_out(
+            config.array,
             works,
             fetches=config.buffer.port_bits is not None,
             slots=config.detail == "slot",
@@ -169,11 +170,11 @@ class BasisNChip(Component):
         """Give lanes and the unit of outputs their values, and return them."""
         from arch.machines.basisn.values import BasisValues
 
-        computed = BasisValues(self.placed, values)
+        computed = BasisValues(self.settings, self.placed, values)
         pairs = [computed.stage(stage, self.passes.get(stage.name)) for stage in self.placed.stages]
         self.outputs.finish = [finish for _, finish in pairs]
-        for lane in self.lanes:
-            lane.accumulators.compute = [add for add, _ in pairs]
+        for number, lane in enumerate(self.lanes):
+            lane.accumulators.compute = [None if add is None else partial(add, number) for add, _ in pairs]
         return computed
 
 

@@ -7,7 +7,12 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from arch.arrays.array_parts import ArrayParts
+from arch.arrays.encoding import Encoding, Signs
+from arch.arrays.streaming import Form, Streaming
+from arch.converters import ADCConfig
 from arch.cost import BUFFER_BYTE
+from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.basisn.table import (
     ADC_AREA,
     ARRAY_AREA,
@@ -19,12 +24,15 @@ from arch.machines.basisn.table import (
     SWITCH_SHARE,
 )
 from arch.resistive_costs import CELL_READ, CHANNEL_PASS, ROW_DRIVE, SHIFT_ADD, conversion_pj
-from simcore import MOST_CYCLES, Config, param
+from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 _NEUROSIM = "default of NeuroSim, read"
 
+#: Of variant analog.
+COLUMNS_PER_ADC = 8
 
-class ArrayConfig(Config):
+
+class BasisArrayConfig(AnalogCrossbarConfig):
     """A crossbar that holds basis vectors, one in each column."""
 
     rows: int = param(128, ge=1, unit="wordline", doc=f"most elements of a basis vector; {_NEUROSIM}")
@@ -36,20 +44,29 @@ class ArrayConfig(Config):
         unit="cycle",
         doc="one read: a bit of the inputs on all rows, with the conversions of a slot; assumed",
     )
+    encoding: Signs | None = param(
+        None,
+        unit="one of",
+        doc="how cells hold an element of a vector; null: signed by itself, a column each; assumed. What "
+        "takes several bitlines leaves room for fewer vectors, and each needs a converter for a kernel",
+    )
+    input_form: Form = param(
+        "bit-serial", unit="one of", doc="how wordlines carry an input; a bit in each read, assumed"
+    )
     cell_energy_fj: float = param(
         CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one read; {CELL_READ.source}"
     )
+    area_mm2: float = param(ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one array; {ARRAY_AREA.source}")
     row_energy_fj: float = param(
         ROW_DRIVE.value, ge=0, unit="fJ", doc=f"energy of one row's driver in one read; {ROW_DRIVE.source}"
     )
-    area_mm2: float = param(ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one array; {ARRAY_AREA.source}")
     row_area_mm2: float = param(
-        ROW_AREA.value, ge=0, unit="mm2", doc=f"of one row's driver; {ROW_AREA.source}"
+        ROW_AREA.value, ge=0, unit="mm2", doc=f"area of one row's driver; {ROW_AREA.source}"
     )
 
 
-class ConverterConfig(Config):
-    """What takes the sums of joined columns."""
+class ColumnConverterConfig(ADCConfig):
+    """What takes the sums of columns, joined or by themselves."""
 
     bits: int = param(5, ge=1, le=16, unit="bit", doc=f"resolution; {_NEUROSIM}")
     columns_per_adc: int | None = param(
@@ -59,7 +76,7 @@ class ConverterConfig(Config):
         doc=f"for which there is one converter; no more kernels share a slot; null: 8, {_NEUROSIM}, or 1 "
         "with variant digital, where each column has its own",
     )
-    energy_pj: float | None = param(
+    energy_pj: float | None = param(  # type: ignore[assignment]  # null where it follows from the bits
         None,
         ge=0,
         unit="pJ",
@@ -67,6 +84,11 @@ class ConverterConfig(Config):
         "2.25 pJ for 9, component powers of PIMSYN-NN; 0.91 pJ for 5",
     )
     area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one; {ADC_AREA.source}")
+
+    @property
+    def sharing(self) -> int:
+        """Neighbouring bitlines that one converter serves."""
+        return self.columns_per_adc or COLUMNS_PER_ADC
 
     @property
     def conversion_pj(self) -> float:
@@ -181,8 +203,8 @@ class BasisNConfig(Config):
     )
     vector_bits: int = param(4, ge=2, le=8, unit="bit", doc="of an element of a basis vector; assumed")
     activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="n_in of an input, a read each")
-    array: ArrayConfig = param(ArrayConfig(), unit="", doc="the crossbars")
-    adc: ConverterConfig = param(ConverterConfig(), unit="", doc="the converters")
+    array: BasisArrayConfig = component_part("basis-crossbar", doc="the crossbars")
+    adc: ColumnConverterConfig = component_part("column-group-adc", doc="the converters")
     coefficients: CoefficientsConfig = param(CoefficientsConfig(), unit="", doc="of basis vectors")
     buffer: BufferConfig = param(BufferConfig(), unit="", doc="the memory of maps")
     digital: DigitalConfig = param(DigitalConfig(), unit="", doc="what is behind the converters")
@@ -215,23 +237,68 @@ class BasisNConfig(Config):
         return self.crossbars // self.lanes
 
     @property
-    def columns(self) -> int:
-        """Columns of those, and so the most basis vectors there are."""
-        return self.lockstep * self.array.cols
+    def encoding(self) -> Encoding:
+        """How cells hold basis vectors."""
+        return Encoding.chosen(self.vector_bits, self.array.encoding, self.array.cell_bits, None)
+
+    @property
+    def streaming(self) -> Streaming:
+        """How inputs reach the wordlines."""
+        return self.array.streaming(self.activation_bits)
+
+    def parts(self, seed: int = 0) -> ArrayParts:
+        """Return what is real about the crossbars; `seed` is of all noise."""
+        return ArrayParts(self.encoding, self.array, self.converter, seed)
+
+    @property
+    def vectors_per_array(self) -> int:
+        """Most basis vectors that a crossbar holds."""
+        return self.array.cols // self.encoding.columns_per_weight
+
+    @property
+    def vectors(self) -> int:
+        """Most basis vectors there are."""
+        return self.lockstep * self.vectors_per_array
+
+    @property
+    def converter(self) -> ColumnConverterConfig:
+        """The converters, as many as the variant has."""
+        columns = 1 if self.variant == "digital" else self.adc.sharing
+        return self.adc.model_copy(update={"columns_per_adc": columns})
 
     @property
     def converters(self) -> int:
-        """Converters of those: kernels that share a slot, at most."""
-        own = 1 if self.variant == "digital" else 8
-        return self.lockstep * -(-self.array.cols // (self.adc.columns_per_adc or own))
+        """Converters of a crossbar."""
+        return -(-self.array.cols // self.converter.sharing)
+
+    @property
+    def capacity(self) -> int:
+        """Most kernels that share a slot: in analog each takes a converter for each kind of its bitlines."""
+        if self.variant == "digital":
+            return self.vectors
+        return self.converters // self.encoding.columns_per_weight
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        coefficients = self.coefficients
-        if coefficients.nonzeros > self.columns:
+        coefficients, array = self.coefficients, self.array
+        try:
+            columns, _ = self.encoding.columns_per_weight, self.streaming
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        if not self.vectors:
             raise ValueError(
-                f"has coefficients.nonzeros {coefficients.nonzeros}, but {self.columns} basis vectors; set "
-                f"it in [1, {self.columns}], or widen the arrays"
+                f"has array.cols {array.cols}, but a basis vector takes {columns} bitlines; widen the "
+                "arrays, or set array.encoding to signed"
+            )
+        if coefficients.nonzeros > self.vectors:
+            raise ValueError(
+                f"has coefficients.nonzeros {coefficients.nonzeros}, but {self.vectors} basis vectors; set "
+                f"it in [1, {self.vectors}], or widen the arrays"
+            )
+        if not self.capacity:
+            raise ValueError(
+                f"has {self.converters} converters, but a kernel takes {columns} of a slot; set "
+                f"adc.columns_per_adc to {max(array.cols // columns, 1)} or less"
             )
         if self.variant == "digital" and self.adc.columns_per_adc not in (None, 1):
             raise ValueError(

@@ -71,7 +71,7 @@ def area_by_part(
 
     There is one memory of coefficients, as large as the network's, and one of maps, as large as it needs.
     """
-    array, converters = config.array, config.lanes * config.converters
+    array, converters = config.array, config.crossbars * config.converters
     arrays = config.crossbars * array.area_mm2
     drivers = config.crossbars * array.rows * array.row_area_mm2
     adcs = converters * config.adc.area_mm2

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from arch.converters import ADC
+from arch.machines.basisn.configuration import BasisArrayConfig, ColumnConverterConfig
+from arch.parts import chosen
 from arch.tokens import Token, images_of
-from simcore import Component, In, Operation, Out, PartConfig, Process, Shared, process
+from simcore import Component, In, Operation, Out, PartConfig, Process, Shared, components, process
 from simcore.commands import DONE
 
-#: Takes a pass's sums over: image, and pass of the layer.
+#: Takes a pass's sums over, of an image and a pass of the layer.
 TakeSums = Callable[[int, int], None]
 
 
@@ -107,55 +110,58 @@ class InputFetch(LanePart):
                         yield wait
 
 
+@components.register("basis-crossbar")
 class BasisCrossbar(LanePart):
     """Cells that hold basis vectors, written once, whose columns join to kernels slot by slot.
 
     Timing: a pass takes all of its slots, one behind the other, with every bit of the inputs in each.
 
     done : passes of each stage so far, by slice
+    slot_in, slot_out : slots whose coefficients are there, and that begin; None where a pass is one event
     """
 
+    Config = BasisArrayConfig
     family = "crossbar"
+    config: BasisArrayConfig
 
     pass_in = In(Pass, doc="passes whose inputs are there")
     sums_out = Out(Pass, doc="passes whose sums are converted")
-    combine = Operation(doc="all slots of one pass")
+    combine = Operation(doc="all slots of one pass, or one of them")
 
     done: Sequence[list[int]] = ()
+    slot_in: Any = None
+    slot_out: Any = None
+
+    def slot_by_slot(self) -> None:
+        """Set up ports that make each slot an event, which waits until its coefficients are there."""
+        self.slot_in = self.port(In(Slot, doc="slots whose coefficients are there"), "slot_in")
+        self.slot_out = self.port(Out(Slot, doc="slots that begin"), "slot_out")
 
     @process
     def serve(self) -> Process:
         """Take a pass, hold the crossbar for all of its slots, hand the sums on."""
-        relay = self.relay(self.combine, self.pass_in, self.sums_out)
-        number = yield relay.get()
+        get, hold, put = self.pass_in.get, self.combine.hold, self.sums_out.put
+        one_by_one = self.slot_in is not None
         for _ in images_of(self):
             for work, done in zip(self.works, self.done, strict=True):
                 cycles, slices = work.cycles, work.slices
                 for _ in work.passes:
-                    number_of_slice = number % slices
-                    done[number_of_slice] += 1
-                    number = yield relay.next(cycles[number_of_slice], number)
+                    number = yield get()
+                    done[number % slices] += 1
+                    if one_by_one:
+                        yield from self._slots(work, number % slices)
+                    else:
+                        yield hold(cycles[number % slices])
+                    wait = put(number)
+                    if wait is not DONE:
+                        yield wait
 
-
-class SlotCrossbar(BasisCrossbar):
-    """The same slot by slot: each waits until its coefficients have set the switches."""
-
-    slot_in = In(Slot, doc="slots whose coefficients are there")
-    slot_out = Out(Slot, doc="slots that begin")
-
-    @process
-    def serve(self) -> Process:
-        """Take a pass; for each of its slots wait for coefficients and read; then hand the sums on."""
-        for _ in images_of(self):
-            for work, done in zip(self.works, self.done, strict=True):
-                for _ in work.passes:
-                    number = yield self.pass_in.get()
-                    done[number % work.slices] += 1
-                    for _ in work.coefficient_cycles[number % work.slices]:
-                        slot = yield self.slot_in.get()
-                        yield self.slot_out.put(slot)
-                        yield self.combine.hold(work.slot_cycles)
-                    yield self.sums_out.put(number)
+    def _slots(self, work: LaneWork, number: int) -> Process:
+        """For each slot of a slice wait for coefficients, and read."""
+        for _ in work.coefficient_cycles[number]:
+            slot = yield self.slot_in.get()
+            yield self.slot_out.put(slot)
+            yield self.combine.hold(work.slot_cycles)
 
 
 class CoefficientFetch(LanePart):
@@ -179,6 +185,18 @@ class CoefficientFetch(LanePart):
                         if cycles:
                             yield from self.hold_shared(self.fetch, cycles)
                         yield self.slot_out.put(slot)
+
+
+@components.register("column-group-adc")
+class ColumnGroupADC(ADC):
+    """Converters of columns, by themselves or joined, whose time is part of a read."""
+
+    Config = ColumnConverterConfig
+    config: ColumnConverterConfig
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of a conversion [J]."""
+        return {"conversion": self.config.conversion_pj * 1e-12}
 
 
 class SlotConverters(LanePart):
@@ -217,14 +235,18 @@ class Accumulators(LanePart):
     @process
     def serve(self) -> Process:
         """Take the sums of a pass over, hand them on."""
-        relay = self.relay(self.take, self.sums_in, self.sums_out)
-        number = yield relay.get()
+        get, put = self.sums_in.get, self.sums_out.put
         for image in images_of(self):
             for work, compute in zip(self.works, self.compute, strict=True):
                 for _ in work.passes:
+                    number = yield get()
                     if compute is not None:
                         compute(image, number)
-                    number = yield relay.next(work.take_cycles, number)
+                    if work.take_cycles:
+                        yield self.take.hold(work.take_cycles)
+                    wait = put(number)
+                    if wait is not DONE:
+                        yield wait
 
 
 class SumSender(LanePart):
@@ -250,7 +272,15 @@ class SumSender(LanePart):
 class Lane(Component):
     """One lane, wired as its machine is configured; `layer_in` begins layers, `sums_out` hands sums over."""
 
-    def lay_out(self, works: Sequence[LaneWork], *, fetches: bool, slots: bool, sends: bool) -> None:
+    def lay_out(
+        self,
+        array: BasisArrayConfig,
+        works: Sequence[LaneWork],
+        *,
+        fetches: bool,
+        slots: bool,
+        sends: bool,
+    ) -> None:
         """Build the parts.
 
         works : of all stages
@@ -258,26 +288,27 @@ class Lane(Component):
         slots : whether each slot is an event
         """
         self.works = works
-        self.fetch = self._add(InputFetch, "fetch")
+        self.fetch = self._add(InputFetch, "fetch", PartConfig())
         self.fetch.timed = fetches
-        self.crossbar = self._add(SlotCrossbar if slots else BasisCrossbar, "crossbar")
+        self.crossbar = self._add(chosen(array, BasisCrossbar), "crossbar", array)
         self.crossbar.done = [[0] * work.slices for work in works]
-        self.accumulators = self._add(Accumulators, "accumulators")
+        self.accumulators = self._add(Accumulators, "accumulators", PartConfig())
         self.accumulators.compute = [None] * len(works)
         self.connect(self.fetch.pass_out, self.crossbar.pass_in)
         self.connect(self.crossbar.sums_out, self.accumulators.sums_in)
         self.layer_in, self.sums_out = self.fetch.layer_in, self.accumulators.sums_out
         if slots:
-            self.coefficients = self._add(CoefficientFetch, "coefficients")
-            converters = self._add(SlotConverters, "adc")
+            self.crossbar.slot_by_slot()
+            self.coefficients = self._add(CoefficientFetch, "coefficients", PartConfig())
+            converters = self._add(SlotConverters, "adc", PartConfig())
             self.connect(self.coefficients.slot_out, self.crossbar.slot_in)
             self.connect(self.crossbar.slot_out, converters.slot_in)
         if sends:
-            self.sender = self._add(SumSender, "sender")
+            self.sender = self._add(SumSender, "sender", PartConfig())
             self.connect(self.accumulators.sums_out, self.sender.sums_in)
             self.sums_out = self.sender.sums_out
 
-    def _add(self, kind: type[Any], name: str) -> Any:
-        part = self.add(kind, name, PartConfig())
+    def _add(self, kind: type[Any], name: str, config: PartConfig) -> Any:
+        part = self.add(kind, name, config)
         part.works = self.works
         return part

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Self
 
+from arch.arrays.device_report import values_report
 from arch.machine import (
     Machine,
     MachineRun,
@@ -13,13 +15,17 @@ from arch.machine import (
     images_of_pixels,
     register_machine,
 )
+from arch.machines.basisn.basis_numbers import BasisNumbers
 from arch.machines.basisn.chip import BasisNChip
 from arch.machines.basisn.configuration import BasisNConfig
 from arch.machines.basisn.passes import LayerPasses, layer_passes
 from arch.machines.basisn.plan import BasisNMap, LoadedBasis, map_network
-from simcore import PartConfig, clock
+from arch.numbers import KnownNetwork, Numbers
+from simcore import ConfigError, PartConfig, clock
 from simcore.laws import Law
 from workloads import LoweredNetwork
+from workloads.basis import BasisFit, BasisOptions
+from workloads.prepared import PreparedNetwork
 
 
 @register_machine(
@@ -30,6 +36,8 @@ class BasisN(Machine):
 
     Config = BasisNConfig
     config: BasisNConfig
+    device_values = True
+    reads = (BasisFit,)
 
     loaded_basis: LoadedBasis | None = None
 
@@ -37,6 +45,36 @@ class BasisN(Machine):
     def bits(self) -> tuple[int, int]:
         """Bits of a coefficient and of an activation."""
         return self.config.coefficients.bits, self.config.activation_bits
+
+    def numbers(self, known: KnownNetwork) -> Numbers:
+        """Return a network on a basis: the one it was fitted to, or one it is fitted to now."""
+        config = self.config
+        options = BasisOptions(
+            config.array.rows,
+            config.vectors,
+            config.vector_bits,
+            config.coefficients.bits,
+            config.coefficients.nonzeros,
+        )
+        return BasisNumbers(known, options, config.activation_bits)
+
+    def loaded(self, prepared: PreparedNetwork) -> Self:
+        """Return the machine with a basis in its crossbars, and coefficients of as many bits as those have.
+
+        raises : ConfigError for a basis that the crossbars do not hold
+        """
+        assert isinstance(prepared, BasisFit)
+        machine = type(self)(loaded_config(self.config, prepared), self.name)
+        coefficients = {name: layer.coefficients for name, layer in prepared.layers.items()}
+        machine.loaded_basis = LoadedBasis(prepared.basis, coefficients)
+        return machine
+
+    def values_report(self) -> tuple[tuple[str, str], ...]:
+        """Return what decides on device values, in words."""
+        report = values_report(self.config.parts(), self.config.activation_bits)
+        digital = self.config.variant == "digital"
+        joined = "every column by itself" if digital else "columns joined, bit plane by bit plane"
+        return (*report[:-1], ("products", f"conductances: {joined}"))
 
     def map(self, network: LoweredNetwork) -> BasisNMap:
         """Cut all layers into slices.
@@ -75,6 +113,7 @@ class BasisN(Machine):
             outputs=None if outputs is None else images_of_pixels(outputs, placed.stages[-1].shape),
             macs=chip.macs(),
             peaks={"buffer": placed.maps[0]},
+            arrays=computed.array_report(chip.done) if computed is not None else None,
         )
 
 
@@ -87,3 +126,24 @@ def pass_laws(chip: BasisNChip, passes: Mapping[str, LayerPasses], images: int) 
             expected,
             int(chip.done(name).sum()),
         )
+
+
+def loaded_config(config: BasisNConfig, fit: BasisFit) -> BasisNConfig:
+    """Return a configuration with the bits of a fit.
+
+    raises : ConfigError where the crossbars do not hold its basis
+    """
+    vectors, length = fit.basis.vectors.shape
+    for what, found, most, where in (
+        ("elements", length, config.array.rows, "array.rows"),
+        ("vectors", vectors, config.vectors, "array.cols, or crossbars with basis=distinct"),
+    ):
+        if found > most:
+            raise ConfigError(
+                f"the basis of {fit.network.name} has {found} {what}, but the crossbars hold {most}; "
+                f"raise {where}, or fit the network to a smaller basis"
+            )
+    written = config.canonical()
+    written["vector_bits"] = fit.basis.bits
+    written["coefficients"] |= {"bits": fit.bits, "nonzeros": max(fit.nonzeros, 1)}
+    return BasisNConfig.parse(written, "basisn")

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from arch.machines.basisn.closed_forms import address_bits
 from arch.machines.basisn.configuration import BasisNConfig
 from arch.machines.basisn.plan import BasisNMap, LoadedBasis, SlicedLayer
-from arch.mapping.slots import drawn_supports, packed_supports, share_slots, support_words
+from arch.mapping.slots import (
+    drawn_supports,
+    packed_supports,
+    share_slots,
+    support_columns,
+    support_words,
+)
 
 Ints = NDArray[np.int64]
 
@@ -27,7 +33,7 @@ class LayerPasses:
     """Of one layer, figures of one pass of each slice.
 
     slot_of : (sets, slices, kernels) int32, -1 for a kernel that takes none; sets of slots follow each other
-    used : (sets, slices, kernels), columns that each kernel takes there
+    used, arrays : (sets, slices, kernels), vectors that each kernel takes there, and crossbars they lie in
     nonzeros : (slices, kernels), of all bit planes together
     repeats : how often the sets are gone through, for as many bit planes with the same supports
     """
@@ -35,8 +41,10 @@ class LayerPasses:
     config: BasisNConfig
     layer: SlicedLayer
     vectors: int
+    length: int
     slot_of: NDArray[np.int32]
     used: Ints
+    arrays: Ints
     nonzeros: Ints
     repeats: int
 
@@ -66,10 +74,16 @@ class LayerPasses:
         return self.layer.counts.pixels * len(self.active)
 
     @property
+    def slot_reads(self) -> int:
+        """Reads of the inputs: each phase of them, for each group of rows that are on at once."""
+        config = self.config
+        return len(config.streaming.phases) * config.array.turns(self.length)
+
+    @property
     def slot_cycles(self) -> int:
-        """Cycles of a slot: every bit of the inputs; in digital with every bit of the coefficients."""
+        """Cycles of a slot: every read of the inputs; if digital, for every bit of the coefficients."""
         planes = self.config.coefficients.bits if self.digital else 1
-        return planes * self.config.activation_bits * self.config.array.mvm_cycles
+        return planes * self.slot_reads * self.config.array.mvm_cycles
 
     @property
     def cycles(self) -> Ints:
@@ -79,38 +93,50 @@ class LayerPasses:
     # -- actions ---------------------------------------------------------------------------------------------
 
     @property
-    def reads(self) -> Ints:
-        """Reads of a crossbar: for each slot, or once for all if digital; none without slots."""
-        slots = np.minimum(self.slots, 1) if self.digital else self.slots
-        return slots * self.config.activation_bits
+    def crossbars(self) -> int:
+        """Crossbars that a pass takes: as many as the vectors lie in."""
+        return -(-self.vectors // self.config.vectors_per_array)
 
     @property
-    def cell_reads(self) -> Ints:
-        """Cells that are read: those of all vectors, on the rows in use."""
-        return self.reads * self.rows * self.vectors
+    def read_slots(self) -> Ints:
+        """Slots in which the inputs are read: all, or one if digital; none where there is no slot."""
+        return np.minimum(self.slots, 1) if self.digital else self.slots
 
     @property
     def row_drives(self) -> Ints:
-        """Rows that are driven, in each crossbar that takes part."""
-        return self.reads * self.rows * self.config.lockstep
+        """Rows that are driven, once in each phase of the inputs, in each crossbar that takes part."""
+        return self.read_slots * len(self.config.streaming.phases) * self.rows * self.crossbars
+
+    @property
+    def cell_reads(self) -> Ints:
+        """Cells that are read: those of all vectors, on the rows that are driven."""
+        bitlines = self.vectors * self.config.encoding.columns_per_weight
+        return self.read_slots * len(self.config.streaming.phases) * self.rows * bitlines
 
     @property
     def conversions(self) -> Ints:
-        """Conversions: of each kernel in each of its slots, or of each column if digital."""
+        """Conversions: of each kernel in each of its slots and crossbars, or of each column if digital.
+
+        A bitline of cells that are all one, if there is any, is converted once.
+        """
+        encoding = self.config.encoding
+        converted = self._over_sets(self.arrays.sum(axis=2))
         if self.digital:
-            return self.reads * self.vectors
-        return self._kernels * self.config.activation_bits
+            converted = self.read_slots * self.vectors
+        units = np.minimum(self.slots, 1) * encoding.unit_bitlines * self.crossbars
+        conversions: Ints = (converted * encoding.columns_per_weight + units) * self.slot_reads
+        return conversions
 
     @property
     def shift_adds(self) -> Ints:
         """Numbers added to a sum: conversions; or if digital each column that a kernel takes, bit by bit."""
-        planes = self.config.coefficients.bits * self.config.activation_bits
+        planes = self.config.coefficients.bits * self.slot_reads
         return self._used * planes if self.digital else self.conversions
 
     @property
     def switched(self) -> Ints:
         """Columns that are joined to a converter; none if digital."""
-        return self._used * (not self.digital)
+        return self._used * self.config.encoding.columns_per_weight * (not self.digital)
 
     @property
     def coefficient_bits(self) -> Ints:
@@ -137,11 +163,6 @@ class LayerPasses:
         return [each * self.bits_per_nonzero for each in bits] * self.repeats
 
     @property
-    def _kernels(self) -> Ints:
-        """Kernels in all slots."""
-        return self._over_sets((self.slot_of >= 0).sum(axis=2))
-
-    @property
     def _used(self) -> Ints:
         """Columns that kernels take in all slots."""
         return self._over_sets(self.used.sum(axis=2))
@@ -160,22 +181,38 @@ def layer_passes(
     loaded : coefficients that are computed with, or of a file; None where supports are drawn
     """
     layer, digital = placed.layers[name], config.variant == "digital"
-    capacity = config.columns if digital else config.converters
     slices, kernels = layer.counts.slices, layer.counts.kernels
+    drawn = config.coefficients
     if loaded is not None:
         coefficients = loaded.coefficients[name]
-        places = (coefficients.values != 0)[None]
         nonzeros = np.count_nonzero(coefficients.values, axis=2).astype(np.int64)
-        sets = places if digital else coefficients.planes
-        slot_of = share_slots(support_words(sets), capacity)
-        used = sets.sum(axis=3, dtype=np.int64)
-        return LayerPasses(config, layer, placed.vectors, slot_of, used, nonzeros, repeats=1)
-    drawn = config.coefficients
-    if drawn.drawn == "packed":
-        supports = packed_supports(slices, kernels, placed.vectors, drawn.nonzeros, capacity)
+        supports = support_words((coefficients.values != 0)[None] if digital else coefficients.planes)
     else:
-        supports = drawn_supports(seed, name, slices, kernels, placed.vectors, drawn.nonzeros)
-    slot_of = share_slots(supports[None], capacity)
-    nonzeros = np.full((slices, kernels), drawn.nonzeros, np.int64)
-    repeats = 1 if digital else drawn.bits
-    return LayerPasses(config, layer, placed.vectors, slot_of, nonzeros[None], nonzeros, repeats)
+        nonzeros = np.full((slices, kernels), drawn.nonzeros, np.int64)
+        figures = slices, kernels, placed.vectors, drawn.nonzeros
+        if drawn.drawn == "packed":
+            supports = packed_supports(*figures, config.capacity)[None]
+        else:
+            supports = drawn_supports(seed, name, *figures)[None]
+    used = np.bitwise_count(supports).sum(axis=3, dtype=np.int64)
+    return LayerPasses(
+        config,
+        layer,
+        placed.vectors,
+        placed.length,
+        share_slots(supports, config.capacity),
+        used,
+        _arrays_of(supports, placed.vectors, config.vectors_per_array),
+        nonzeros,
+        drawn.bits if loaded is None and not digital else 1,
+    )
+
+
+def _arrays_of(supports: NDArray[np.uint64], vectors: int, per_array: int) -> Ints:
+    """Return the crossbars in which each kernel takes some vector: (sets, slices, kernels)."""
+    if vectors <= per_array:
+        found = supports.any(axis=-1)
+    else:
+        firsts = np.arange(0, vectors, per_array)
+        found = np.logical_or.reduceat(support_columns(supports, vectors), firsts, axis=-1).sum(axis=-1)
+    return np.asarray(found, np.int64)

@@ -61,13 +61,13 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
     """
     stages = tuple(stages_to_map(network, ()))
     length = config.array.rows if loaded is None else loaded.basis.length
-    vectors = config.columns if loaded is None else len(loaded.basis.vectors)
+    vectors = config.vectors if loaded is None else len(loaded.basis.vectors)
     layers = {stage.name: sliced(stage.matrix, length) for stage in stages if stage.matrix is not None}
     if loaded is not None:
         check_coefficients(network, layers, loaded)
     rows = tuple(_row(config, stage, layers.get(stage.name), vectors) for stage in stages)
     array = config.array
-    reads = config.activation_bits * array.mvm_cycles
+    cycles = len(config.streaming.phases) * array.turns(length) * array.mvm_cycles
     return BasisNMap(
         network,
         rows,
@@ -84,7 +84,7 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
             "pixel-slice": sum(layer.counts.passes for layer in layers.values()),
             "slot": sum(row.resources.get("slot", 0) for row in rows),
         },
-        peak_macs=float(config.crossbars * array.rows * array.cols / (reads * config.cycle)),
+        peak_macs=float(config.crossbars * array.rows * config.vectors_per_array / (cycles * config.cycle)),
     )
 
 
@@ -135,7 +135,5 @@ def _row(config: BasisNConfig, stage: Stage, layer: SlicedLayer | None, vectors:
     if layer is None:
         return row
     counts = layer.counts
-    slots = packed_slots(
-        counts.kernels, min(config.coefficients.nonzeros, vectors), vectors, config.converters
-    )
+    slots = packed_slots(counts.kernels, min(config.coefficients.nonzeros, vectors), vectors, config.capacity)
     return replace(row, resources={"pixel-slice": counts.passes, "slot": counts.passes * slots})

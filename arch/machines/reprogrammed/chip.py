@@ -7,46 +7,26 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from arch.arrays.array_parts import ArrayParts
-from arch.converters import ADC
 from arch.machine import Values
-from arch.machines.reprogrammed.configuration import ReprogrammedConfig, SweepingADCConfig
-from arch.machines.reprogrammed.parts import Finisher, Job, RewritableArrays, Sequencer, Stay
+from arch.machines.reprogrammed.arrays import Job, RewritableArrays, Stay, SweepingADC
+from arch.machines.reprogrammed.configuration import ReprogrammedConfig
+from arch.machines.reprogrammed.parts import Finisher, Sequencer
 from arch.machines.reprogrammed.plan import ReprogrammedMap
 from arch.machines.reprogrammed.schedule import Turn, Visit
 from arch.machines.reprogrammed.writing import WriteLedger, Writes
 from arch.mapping.tiling import Block
 from arch.meter import Meter, meter_of
 from arch.parts import chosen
-from simcore import Component, PartConfig, components
+from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed
     from arch.machines.reprogrammed.values import RunSets
 
 
-@components.register("sweeping-adc")
-class SweepingADC(ADC):
-    """Converters that sweep over their columns within a read: no time of their own.
-
-    arrays : crossbars that they stand at
-    cols : of each
-    """
-
-    Config = SweepingADCConfig
-    config: SweepingADCConfig
-
-    arrays: int = 1
-    cols: int = 1
-
-    @property
-    def converters(self) -> int:
-        """Converters in all."""
-        return self.arrays * -(-self.cols // self.config.columns_per_adc)
-
-
 class Programming(Component):
     """What writing the cells of a layer's tiles costs.
 
-    writes : tells what was written
+    ledger : what was written, of all layers
     """
 
     family = "programming"

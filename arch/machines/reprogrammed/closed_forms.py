@@ -6,10 +6,10 @@ fit in, and for the network the fewest that all tiles fit in:
     compute = sum over layers of P ceil(tiles / N) product
     cycles  = batch compute + ceil(T / N) W           W = R C w of a cell, R w of a row, or w
 
-No order of tiles has both at once in general, so they bound each from below. With `layer` the first is met, as
-each layer begins a set of its own, and there are sum ceil(tiles / N) rounds; with `greedy` the second is, and
-a layer that lies across the end of a set is computed once more. They agree where no layer lies in more sets
-than it has to. The formulas charge writing for every batch; here what fits on the crossbars is written once.
+No order of tiles has both at once in general, so they bound each from below. With `layer` the first is met,
+as each layer begins a set of its own, in sum ceil(tiles / N) rounds; with `greedy` the second is, and a layer
+that lies across the end of a set is computed once more. They agree where no layer lies in more sets than it
+has to. The formulas charge writing for every batch; here what fits on the crossbars is written once.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count, pairwise
 
 import numpy as np
@@ -85,12 +86,17 @@ class Times:
 
     config: ReprogrammedConfig
 
+    @cached_property
+    def product_cycles(self) -> int:
+        """Cycles of one product."""
+        return self.config.product_cycles
+
     def visit_cycles(self, visit: Visit, images: int) -> int:
         """Return the cycles of a visit for so many images: reads, products and passes follow one another."""
         behind = images * sum(map(self.stage_cycles, visit.behind))
         if visit.layer is None:
             return behind
-        each = self.read_cycles(visit), self.config.product_cycles, self.sums_cycles(visit)
+        each = self.read_cycles(visit), self.product_cycles, self.sums_cycles(visit)
         return pipelined_cycles(images * visit.windows, *each) + behind
 
     def window_bytes(self, visit: Visit) -> int:
@@ -178,7 +184,7 @@ class Schedule:
                 yield Turn(number, index, number % self.halves, together, writes, time)
                 number += 1
 
-    @property
+    @cached_property
     def processes(self) -> int:
         """Processes of crossbars: one for each of them, or for those that are written together."""
         together = max((v.crossbars.stop for visits in self.sets for v in visits), default=0)

@@ -2,8 +2,8 @@
 
 With `spread: fixed` each cell takes the mean, of which fractions are kept. With `geometric` a pulse succeeds
 with probability p = 1 / `pulses`, so that a cell takes n pulses with probability p (1 - p)^(n - 1), and is
-given up after m = `most_pulses`. Cells that are written together wait for the slowest of them, so rows take the
-sum of the largest of each, and a crossbar that is written at once the largest of all.
+given up after m = `most_pulses`. Cells that are written together wait for the slowest of them, so rows take
+the sum of the largest of each, and a crossbar that is written at once the largest of all.
 
 All cells of a crossbar are written, whether they hold a weight or not.
 """
@@ -85,7 +85,7 @@ class WriteLedger:
 
 
 def drawn_pulses(
-    write: WriteConfig, key: NDArray[np.uint64], cells: int
+    write: WriteConfig, key: NDArray[np.uint64] | np.uint64, cells: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the pulses that each of so many cells takes, and whether it is given up behind the last one.
 
