@@ -123,3 +123,7 @@ class SweepingADC(ADC):
     def converters(self) -> int:
         """Converters in all."""
         return self.arrays * -(-self.cols // self.config.columns_per_adc)
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of a conversion [J]."""
+        return {"conversion": self.config.conversion_pj * 1e-12}

@@ -134,7 +134,7 @@ class ReprogrammedChip(Component):
             meters = [
                 ("crossbar", "cell read", array.cell_energy_fj / 1e3, self._cell_reads),
                 ("driver", "row drive", array.drive_pj, self._row_drives),
-                ("adc", "conversion", adc.energy_pj, self._conversions),
+                ("adc", "conversion", adc.conversion_pj, self._conversions),
                 ("shift-add", "shift-add", adc.shift_add_pj, self._conversions),
             ]
             for family, action, pj, counted in meters:

@@ -21,7 +21,7 @@ from arch.machines.reprogrammed.table import (
     VERIFY,
     WRITE_PULSE,
 )
-from arch.resistive_costs import CELL_READ, CHANNEL_PASS, CONVERSION, ROW_DRIVE, SHIFT_ADD
+from arch.resistive_costs import CELL_READ, CHANNEL_PASS, ROW_DRIVE, SHIFT_ADD, conversion_pj
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 #: When a new set of tiles begins.
@@ -60,8 +60,11 @@ class SweepingADCConfig(ADCConfig):
     columns_per_adc: int = param(
         8, ge=1, unit="bitline", doc="neighbouring bitlines of one converter; DNN+NeuroSim V1.3"
     )
-    energy_pj: float = param(
-        CONVERSION.value, ge=0, unit="pJ", doc=f"energy of one conversion; {CONVERSION.source}"
+    energy_pj: float | None = param(  # type: ignore[assignment]
+        None,
+        ge=0,
+        unit="pJ",
+        doc="energy of one conversion; null: by its bits, 0.91 for 5 bit; PIMSYN, assumed",
     )
     shift_add_pj: float = param(
         SHIFT_ADD.value, ge=0, unit="pJ", doc=f"energy to add up one conversion; {SHIFT_ADD.source}"
@@ -72,6 +75,11 @@ class SweepingADCConfig(ADCConfig):
     def sharing(self) -> int:
         """Neighbouring bitlines that take turns on one converter."""
         return self.columns_per_adc
+
+    @property
+    def conversion_pj(self) -> float:
+        """Energy of one conversion [pJ]."""
+        return conversion_pj(self.bits) if self.energy_pj is None else self.energy_pj
 
 
 class WriteConfig(Config):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from arch import MachineRun
 from arch.machines.reprogrammed.closed_forms import turns_cycles, write_cycles
 from arch.machines.reprogrammed.writing import WriteLedger
+from arch.resistive_costs import conversion_pj
 from simcore.activity import category
 from tests.arch.dataflow_bench import Quantized, quantized, residual, tangles
 from tests.arch.isaac.isaac_bench import convolution, mlp, starts
@@ -327,8 +328,11 @@ def test_energy_of_computing_is_that_of_reads_drives_conversions_and_sums() -> N
     found = run.outcome.energy.by_component
     assert found["crossbar"] == pytest.approx(reads * 2000 * 1.831e-15, rel=1e-3)
     assert found["driver"] == pytest.approx(reads * 300 * 11.7e-15)
-    assert found["adc"] == pytest.approx(reads * 40 * 1.025e-12)
+    assert found["adc"] == pytest.approx(reads * 40 * conversion_pj(5) * 1e-12)
     assert found["shift-add"] == pytest.approx(reads * 40 * 0.4e-12)
+    for adc, pj in (({"bits": 8}, 2.0), ({"bits": 8, "energy_pj": 3.0}, 3.0)):
+        other = bench(mlp(100, 20), {"array": {"rows": 64, "cols": 8}, "adc": adc}).run(3)
+        assert other.outcome.energy.by_component["adc"] == pytest.approx(reads * 40 * pj * 1e-12)
     assert run.outcome.energy.by_layer["fc0"] == pytest.approx(sum(found.values()) - found["buffer"])
 
 
