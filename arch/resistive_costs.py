@@ -39,8 +39,3 @@ def conversion_pj(bits: int) -> float:
     below, above = next((pair for pair in pairs if bits <= pair[1]), pairs[-1])
     low, high = log(CONVERSIONS[below]), log(CONVERSIONS[above])
     return exp(low + (high - low) * (bits - below) / (above - below))
-
-
-CONVERSION = Cost(
-    conversion_pj(5), "pJ", f"5 bit, geometric between 0.7 pJ for 4 bit and 2 pJ for 8; {_PIMSYN}"
-)

@@ -22,16 +22,12 @@ from arch.machines.reprogrammed.table import (
 from arch.resistive_costs import (
     CELL_READ,
     CHANNEL_PASS,
-    CONVERSION,
     PULSES,
     ROW_DRIVE,
     SHIFT_ADD,
     WRITE_PULSE,
+    conversion_pj,
 )
-<<<<<<< HEAD
-from arch.resistive_costs import CELL_READ, CHANNEL_PASS, ROW_DRIVE, SHIFT_ADD, conversion_pj
-=======
->>>>>>> basis
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 #: When a new set of tiles begins.
