@@ -120,7 +120,7 @@ class BasisN(Machine):
 
 
 def pass_laws(chip: BasisNChip, passes: Mapping[str, LayerPasses], images: int) -> Iterator[Law]:
-    """Yield what lanes must have done of each layer: all passes of every slice that has slots."""
+    """Yield what lanes must have done: all passes of every slice that has slots, and all of their slots."""
     for name, of_layer in passes.items():
         expected = of_layer.passes * images
         yield lambda name=name, expected=expected: (  # type: ignore[misc]
@@ -128,6 +128,9 @@ def pass_laws(chip: BasisNChip, passes: Mapping[str, LayerPasses], images: int) 
             expected,
             int(chip.done(name).sum()),
         )
+    if chip.settings.detail == "slot":
+        slots = images * sum(int(each.slots.sum()) * each.layer.counts.pixels for each in passes.values())
+        yield lambda: ("slots converted = slots of all passes x images", slots, chip.slots_converted())
 
 
 def loaded_config(config: BasisNConfig, fit: BasisFit) -> BasisNConfig:
