@@ -102,7 +102,7 @@ def combined(
         return Cost(run["cycles"], joules)
     config = BasisNConfig.parse({"crossbars": crossbars, "coefficients": {"nonzeros": nonzeros}})
     layers = [layer.counts for layer in BasisN(config).map(network(name)).layers.values()]
-    slots = [packed_slots(each.kernels, nonzeros, config.columns, config.converters) for each in layers]
+    slots = [packed_slots(each.kernels, nonzeros, config.vectors, config.capacity) for each in layers]
     bits = config.coefficients.bits, config.activation_bits
     return Cost(basisn_cycles(zip(layers, slots, strict=True), crossbars, *bits), joules)
 
