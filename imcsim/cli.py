@@ -376,6 +376,16 @@ def compose_command(
     help="Part of its energy that a slice forgoes for each kernel too many on a vector.  [default: 0]",
 )
 @click.option("--rounds", type=int, metavar="N", help="Of better bases.  [default: 8]")
+@click.option("--train", is_flag=True, help="Train further what was fitted; needs PyTorch.")
+@click.option(
+    "--contest",
+    type=float,
+    metavar="WEIGHT",
+    help="Of kernels that contend for a vector, in training.  [default: 0.3]",
+)
+@click.option(
+    "--data", metavar="FILE.npz", help="Images and labels to train with.  [default: the network's own]"
+)
 @_plugin_option
 @_json_option
 def fit_basis_command(
@@ -383,7 +393,8 @@ def fit_basis_command(
 ) -> None:
     """Fit WORKLOAD to a basis that its layers share: each slice of a kernel combines a few of its vectors.
 
-    WORKLOAD is as for `imcsim run`, but no config.yaml; or a file that this command wrote, which is shown.
+    WORKLOAD is as for `imcsim run`, but no config.yaml; one that is fitted, such as a file
+    that this command wrote, is shown.
     """
     from imcsim.fitted_workload import fit_workload
 

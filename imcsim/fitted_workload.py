@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imcsim.inputs import CALIBRATION_IMAGES, own_data
+from imcsim.inputs import CALIBRATION_IMAGES, composing_data, own_data
 from imcsim.plugins import load_plugins
 from imcsim.resolve import resolve_workload
 from simcore.errors import ConfigError
-from traces import BASIS_FILE, read_basis, write_basis
-from workloads import Network, accuracy, float_outputs, golden_outputs, lower
+from traces import BASIS_FILE, prepared_networks, read_basis, write_basis
+from workloads import Dataset, Network, accuracy, float_outputs, golden_outputs, lower
 from workloads.basis import BasisFit, BasisOptions
+from workloads.basis.basis_options import TRAINING_DEFAULTS, TrainingOptions
 
 #: How names of basis files end.
 SUFFIX = ".npz"
@@ -119,16 +120,22 @@ def fit_workload(
     nonzeros: int | None = None,
     spread: float | None = None,
     rounds: int | None = None,
+    train: bool = False,
+    contest: float | None = None,
+    data: str | Path | Dataset | None = None,
     plugins: Sequence[str | Path] = (),
     observe: Callable[[str], None] = lambda what: None,
 ) -> FitReport:
     """Fit a network to a shared basis and write it to `out`, or show one that is fitted already.
 
-    workload : as for `imcsim.run`, or a file that this wrote, which is shown as it is
+    workload : as for `imcsim.run`; one that is fitted, such as a file that this wrote, is shown as it is
     rows, vectors, vector_bits : elements of a basis vector, how many there are, and bits of an element
     bits, nonzeros : of a coefficient, and how many of a kernel slice are not zero at most
     spread : part of its energy that a slice forgoes for each kernel too many on a vector
     rounds : of better bases; unless given, all is as `BasisOptions` has it
+    train : whether to train further what was fitted, which needs PyTorch
+    contest : weight of contests in training, as in `TrainingOptions`
+    data : labelled images to train with; a network's own training images unless given
     raises : SimError
     """
     load_plugins(plugins)
@@ -142,25 +149,44 @@ def fit_workload(
         "rounds": rounds,
     }
     given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-    if str(workload).lower().endswith(SUFFIX):
-        if out is not None or given:
+    if (shown := _fitted_already(workload)) is not None:
+        if out is not None or given or train:
             raise ConfigError(
                 f"{workload} is fitted already: it can be shown, but not be written or fitted otherwise; fit "
                 "its network anew"
             )
-        shown = read_basis(str(workload))
         return FitReport(shown, _evaluated(shown, None))
     options = BasisOptions(**given)
+    if not train and (contest is not None or data is not None):
+        raise ConfigError("contest and data are of training, which was not asked for; see --train")
+    training = TRAINING_DEFAULTS if contest is None else TrainingOptions(contest=contest)
     if out is not None:
         BASIS_FILE.check_place(out)
     network = resolve_workload(workload).network
+    from workloads.basis.basis_training import check_trainable, train_fit
     from workloads.basis.fitting import fit_basis  # compiles kernels
 
+    images = composing_data(network, data) if train else None
+    if images is not None:
+        check_trainable(network, images)
     fit = fit_basis(network, options, observe)
+    if images is not None:
+        trained = train_fit(network, fit, images, training, observe)
+        # images that the network itself was trained with are no news
+        fit = replace(trained, known=fit.known) if data is None else trained
     report = FitReport(fit, _evaluated(fit, network))
     if out is not None:
         write_basis(out, fit)
     return report
+
+
+def _fitted_already(workload: str | Path | Network) -> BasisFit | None:
+    """Return the fit that a file, or what comes with the simulator, is; None for any other workload."""
+    name = str(workload)
+    if name in prepared_networks:
+        built_in = prepared_networks[name]()
+        return built_in if isinstance(built_in, BasisFit) else None
+    return read_basis(name) if name.lower().endswith(SUFFIX) else None
 
 
 def _evaluated(fit: BasisFit, network: Network | None) -> FitEvaluation | None:

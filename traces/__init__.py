@@ -13,6 +13,7 @@ from traces.figure_style import save_figure
 from traces.load_plot import LoadPoint, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
 from traces.prepared_file import read_prepared
+from traces.shipped_networks import prepared_networks
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -62,6 +63,7 @@ __all__ = [
     "plot_load_latency",
     "plot_timeline",
     "plot_utilisation",
+    "prepared_networks",
     "read_basis",
     "read_composition",
     "read_prepared",

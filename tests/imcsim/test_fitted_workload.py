@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 import imcsim
 from tests.imcsim.command_bench import command, printed, refusal
 from traces import read_basis, write_basis
-from workloads import datasets, float_outputs, golden_outputs, lower, networks, quantize
+from workloads import Dataset, Network, datasets, float_outputs, golden_outputs, lower, networks, quantize
+from workloads.basis import BasisFit
+from workloads.basis.basis_options import TrainingOptions
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,37 @@ def test_files_are_shown_as_they_are(file: Path, tmp_path: Path) -> None:
             "is fitted already: it can be shown, but not be written or fitted otherwise; fit its network anew"
         )
     assert refusal("fit-basis", tmp_path / "none.npz").startswith("cannot read")
+
+
+def test_training_is_asked_for_with_what_it_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[float, str]] = []
+
+    def train_fit(
+        network: Network, fit: BasisFit, data: Dataset, options: TrainingOptions, *_: object
+    ) -> BasisFit:
+        asked.append((options.contest, data.name))
+        return replace(fit, known=np.unique(data.digests), origin="trained")
+
+    monkeypatch.setattr("workloads.basis.basis_training.check_trainable", lambda network, data: None)
+    monkeypatch.setattr("workloads.basis.basis_training.train_fit", train_fit)
+    quick = ("fit-basis", "digits-mlp", "--rounds", "0", "--train")
+    assert printed(*quick)["origin"] == "trained"
+    own = datasets["digits-train"]()
+    assert own.labels is not None
+    np.savez(tmp_path / "some.npz", inputs=own.inputs[:9], labels=own.labels[:9])
+    path = tmp_path / "trained.npz"
+    printed(*quick, "--contest", "2", "--data", tmp_path / "some.npz", "-o", path)
+    assert asked == [(TrainingOptions().contest, "digits-train"), (2.0, "some.npz")]
+    assert read_basis(path).known_among(own.inputs) == 9
+    printed(*quick, "-o", path)
+    assert read_basis(path).known_among(own.inputs) == 0  # the network itself was trained with these before
+
+
+def test_training_needs_torch_and_what_is_of_it_needs_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    told = refusal("fit-basis", "digits-cnn", "--train")
+    assert told.startswith("training digits-cnn needs PyTorch (")
+    assert told.endswith("install it with pip install 'imcsim[train]'")
+    assert refusal("fit-basis", "resnet20", "--train").startswith("images has no labels to train resnet20 by")
+    for option in (("--contest", "1"), ("--data", "none.npz")):
+        assert refusal("fit-basis", "digits-cnn", *option).startswith("contest and data are of training")

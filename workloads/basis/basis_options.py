@@ -1,4 +1,4 @@
-"""How large a basis is, and how kernels combine it."""
+"""How large a basis is, how kernels combine it, and how both are trained."""
 
 from __future__ import annotations
 
@@ -46,3 +46,30 @@ class BasisOptions:
 
 
 DEFAULTS = BasisOptions()
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train.
+
+    rounds : of coefficients, then basis
+    epochs : of coefficients, in a round; the basis has one
+    fine_tuning : epochs of coefficients at the end
+    contest : weight of the share of coefficients that stand above their vector's share
+    seed : of the order of images
+    """
+
+    rounds: int = 8
+    epochs: int = 3
+    fine_tuning: int = 20
+    contest: float = 0.3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for what is out of bounds."""
+        for name, least in {"rounds": 0, "epochs": 1, "fine_tuning": 0, "contest": 0}.items():
+            if not (got := getattr(self, name)) >= least:
+                raise ConfigError(f"{name} of a training must be at least {least}, got {got}")
+
+
+TRAINING_DEFAULTS = TrainingOptions()
