@@ -33,6 +33,9 @@ Reals = NDArray[np.float64]
 FIRST_ROW, END_ROW, FIRST_BIT, BITS = range(4)
 BITLINE, CELL, CONVERSION = range(3)
 
+#: Reads that `largest_joined` adds up at a time; at a power of two bitlines would share lines of the cache.
+AT_ONCE = 500
+
 
 def read_joined_reference(
     numbers: Ints,
@@ -184,3 +187,32 @@ def _join(bitlines: Reals, groups: Ints, members: Ints, sums: Reals) -> None:
                 total[i] += own[i]
         for i in range(reads):
             sums[i, group] = total[i]
+
+
+def largest_joined_reference(charges: Reals, groups: Ints, members: Ints) -> float:
+    """Return the largest size of a sum of joined bitlines.
+
+    charges : (bitlines, n) float64, of n reads
+    groups, members : as `read_joined` takes them
+    """
+    sums = np.zeros((len(groups) - 1, charges.shape[1]))
+    np.add.at(sums, np.repeat(np.arange(len(sums)), np.diff(groups)), charges[members])
+    return float(np.abs(sums).max(initial=0))
+
+
+@compiled
+def largest_joined(charges: Reals, groups: Ints, members: Ints) -> float:
+    """Compiled twin of `largest_joined_reference`: some reads at a time, which a first-level cache keeps."""
+    total, most = np.empty(AT_ONCE), np.zeros(AT_ONCE)
+    for first in range(0, charges.shape[1], AT_ONCE):
+        some = charges[:, first : first + AT_ONCE].copy()
+        reads = some.shape[1]
+        for group in range(len(groups) - 1):
+            total[:] = 0
+            for member in range(groups[group], groups[group + 1]):
+                own = some[members[member]]
+                for i in range(reads):
+                    total[i] += own[i]
+            for i in range(reads):
+                most[i] = max(most[i], abs(total[i]))
+    return float(most.max())

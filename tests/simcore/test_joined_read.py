@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simcore.kernels.joined_read import read_joined, read_joined_reference
+from simcore.kernels.joined_read import (
+    largest_joined,
+    largest_joined_reference,
+    read_joined,
+    read_joined_reference,
+)
 from simcore.noise import NORMAL_FRACTION_BITS, derive, normal_fixed_reference
 
 Array = NDArray[Any]
@@ -90,3 +95,14 @@ def test_a_group_senses_the_charge_of_all_its_bitlines_with_noise_of_each(operan
             expected = (charge + np.sqrt(variance) * z[group]) / step + offset
             scale = (abs(charge) + 5 * np.sqrt(variance)) / step + abs(offset) + 1
             assert sensed[i, group] == pytest.approx(expected, abs=1e-6 * scale)
+
+
+@settings(deadline=None)
+@given(joined_reads(), st.integers(0, 9) | st.integers(500, 1100))
+def test_largest_joined_equals_its_twin(operands: list[Any], reads: int) -> None:
+    groups, members, bitlines = operands[5], operands[6], operands[3].shape[1]
+    charges = np.random.default_rng(reads).normal(0, 9, (bitlines, reads))
+    found = largest_joined(charges, groups, members)
+    assert found == largest_joined_reference(charges, groups, members)
+    sums = [charges[members[a:b]].sum(axis=0) for a, b in pairwise(groups.tolist())]
+    assert found == pytest.approx(np.abs(sums).max(initial=0))

@@ -27,7 +27,7 @@ from arch.machines.basisn.products import LayerSlice, cut_layer
 from arch.machines.basisn.written_basis import BasisArray, WrittenBasis
 from simcore import ConfigError
 from simcore.kernels.analog_read import recombine_codes
-from simcore.kernels.joined_read import read_joined
+from simcore.kernels.joined_read import largest_joined, read_joined
 from simcore.noise import derive, stable_hash
 from workloads import MatrixNode
 from workloads.basis import Coefficients
@@ -194,11 +194,10 @@ class AnalogSlices:
             assert samples is not None
             largest = 1.0
             for part, array, groups, on in self._parts_on():
-                inputs = samples[:, part.wordlines[on]] + self._offset
-                cells = array.encoded.levels[on].astype(np.float64) + g_off
-                for carried in self._streaming.stream(inputs):
-                    sums = groups.joined(carried.astype(np.float64) @ cells)
-                    largest = max(largest, float(np.abs(sums).max(initial=0)))
+                cells = array.encoded.levels[on].T + g_off
+                carried = self._streaming.stream(samples[:, part.wordlines[on]].T + self._offset)
+                charges = cells @ np.hstack(list(carried)).astype(np.float64)  # BLAS sums exact levels
+                largest = max(largest, largest_joined(charges, groups.begins, groups.members))
             return ceil(largest)
 
         excess = ceil(g_off * most * self._turns[0].stop * largest_input)
