@@ -1,4 +1,4 @@
-"""What reading resistive crossbars costs, the same for all machines that are compared by it.
+"""What reading and writing resistive crossbars costs, the same for all machines that are compared by it.
 
 A source that gives power and the time of an action gives its energy here.
 """
@@ -18,6 +18,9 @@ CELL_READ = Cost(0.30 * 100 / (128 * 128) * 1e3, "fJ", f"128 x 128 RRAM, 0.30 mW
 ROW_DRIVE = Cost(3.9 * 3, "fJ", f"DAC of 1 bit, 3.9 uW for 3 ns; {_PIMSYN}")
 #: 0.1 mW for 4 ns.
 SHIFT_ADD = Cost(0.1 * 4, "pJ", f"shift-and-add, 0.1 mW for 4 ns; {_PIMSYN}")
+#: Mean of incremental pulses with a verifying read behind each.
+PULSES = Cost(8.5, "pulse", "mean of incremental pulses, NeuRRAM (Wan et al., Nature 2022), recalled")
+WRITE_PULSE = Cost(5.0, "pJ", "1 to 10 pJ assumed")
 #: Scaling, pooling or adding.
 CHANNEL_PASS = COLUMN_FINISH
 
@@ -36,8 +39,3 @@ def conversion_pj(bits: int) -> float:
     below, above = next((pair for pair in pairs if bits <= pair[1]), pairs[-1])
     low, high = log(CONVERSIONS[below]), log(CONVERSIONS[above])
     return exp(low + (high - low) * (bits - below) / (above - below))
-
-
-CONVERSION = Cost(
-    conversion_pj(5), "pJ", f"5 bit, geometric between 0.7 pJ for 4 bit and 2 pJ for 8; {_PIMSYN}"
-)

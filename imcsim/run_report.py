@@ -85,7 +85,10 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     if s["programming"] is not None:
         yield "written", _written(s["programming"])
     if s["programming_j"] is not None:
-        yield "programming", f"{_si(s['programming_j'], 'J')} to write all tables once, not among the above"
+        yield (
+            "programming",
+            f"{_si(s['programming_j'], 'J')} to write what it holds once, not among the above",
+        )
     yield "area", _area(s["area_mm2"])
     fabric, machine = of_fabric(run.units)
     yield "machine time", _shares(time_shares(machine))

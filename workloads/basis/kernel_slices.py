@@ -19,6 +19,9 @@ from workloads.scales import SMALLEST_SCALE
 #: A kernel whose weights are below this part of the layer's is as good as none.
 DEAD = 2.0**-20
 
+#: So is a layer of lesser root mean square: scales of its kernels might be beyond single precision.
+LEAST_UNIT = SMALLEST_SCALE * 2.0**40
+
 
 @dataclass(frozen=True, eq=False)
 class LayerSlices:
@@ -60,7 +63,7 @@ def _cut(node: MatrixNode, parameters: Parameters, length: int) -> LayerSlices:
     # sums of squares in an order that does not depend on how a library adds numbers up
     squares = np.square(folded.weights, dtype=np.float64).sum(axis=1)
     unit = float(np.sqrt(squares.mean() / node.rows))
-    unit = unit if unit > SMALLEST_SCALE else 1.0
+    unit = unit if unit > LEAST_UNIT else 1.0
     weights: NDArray[Any] = folded.weights / np.float32(unit)
     weights = weights * (squares > node.rows * (DEAD * unit) ** 2)[:, None]
     padded = np.zeros((node.groups, count * length, kernels), np.float32)

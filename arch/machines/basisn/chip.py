@@ -158,6 +158,10 @@ class BasisNChip(Component):
             counts[passes.active] = np.sum([lane.crossbar.done[place] for lane in self.lanes], axis=0)
         return counts
 
+    def slots_converted(self) -> int:
+        """Return the slots that converters took, where each is an event."""
+        return sum(lane.converters.convert.count for lane in self.lanes)
+
     def macs(self) -> int:
         """Return the multiply-accumulates of the network that finished windows stand for."""
         return sum(

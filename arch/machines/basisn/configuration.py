@@ -10,7 +10,7 @@ from pydantic import model_validator
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.encoding import Encoding, Signs
 from arch.arrays.streaming import Form, Streaming
-from arch.converters import ADCConfig
+from arch.converters import ADCConfig, Range
 from arch.cost import BUFFER_BYTE
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.basisn.table import (
@@ -23,7 +23,15 @@ from arch.machines.basisn.table import (
     SWITCH,
     SWITCH_SHARE,
 )
-from arch.resistive_costs import CELL_READ, CHANNEL_PASS, ROW_DRIVE, SHIFT_ADD, conversion_pj
+from arch.resistive_costs import (
+    CELL_READ,
+    CHANNEL_PASS,
+    PULSES,
+    ROW_DRIVE,
+    SHIFT_ADD,
+    WRITE_PULSE,
+    conversion_pj,
+)
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 _NEUROSIM = "default of NeuroSim, read"
@@ -76,6 +84,12 @@ class ColumnConverterConfig(ADCConfig):
         doc=f"for which there is one converter; no more kernels share a slot; null: 8, {_NEUROSIM}, or 1 "
         "with variant digital, where each column has its own",
     )
+    range: Range = param(
+        "calibrated",
+        unit="one of",
+        doc="what the LSB covers, set anew for each layer; calibrated: sums seen on the calibration inputs, "
+        "for few bits cover little of what columns could sum up to; assumed",
+    )
     energy_pj: float | None = param(  # type: ignore[assignment]  # null where it follows from the bits
         None,
         ge=0,
@@ -94,6 +108,20 @@ class ColumnConverterConfig(ADCConfig):
     def conversion_pj(self) -> float:
         """Energy of one conversion [pJ]."""
         return conversion_pj(self.bits) if self.energy_pj is None else self.energy_pj
+
+
+class WriteConfig(Config):
+    """Write-verify of the basis, once before all runs: it takes no time of theirs."""
+
+    pulses: float = param(
+        PULSES.value, ge=1, le=1e6, unit="pulse", doc=f"that a cell takes on average; {PULSES.source}"
+    )
+    write_pj: float = param(
+        WRITE_PULSE.value,
+        ge=0,
+        unit="pJ",
+        doc=f"energy of one pulse, behind which the cell is read; {WRITE_PULSE.source}",
+    )
 
 
 class CoefficientsConfig(Config):
@@ -205,6 +233,7 @@ class BasisNConfig(Config):
     activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="n_in of an input, a read each")
     array: BasisArrayConfig = component_part("basis-crossbar", doc="the crossbars")
     adc: ColumnConverterConfig = component_part("column-group-adc", doc="the converters")
+    write: WriteConfig = param(WriteConfig(), unit="", doc="how cells are written")
     coefficients: CoefficientsConfig = param(CoefficientsConfig(), unit="", doc="of basis vectors")
     buffer: BufferConfig = param(BufferConfig(), unit="", doc="the memory of maps")
     digital: DigitalConfig = param(DigitalConfig(), unit="", doc="what is behind the converters")

@@ -64,6 +64,13 @@ def pixel_costs(config: BasisNConfig, stage: Stage) -> Iterator[tuple[Cost, int]
     yield Cost("buffer", "byte", config.buffer.byte_energy_pj), moved
 
 
+def programming_j(config: BasisNConfig) -> float:
+    """Return the energy of writing all cells of all crossbars once [J]: N R C pulses (E_write + E_verify)."""
+    array, write = config.array, config.write
+    cells = config.crossbars * array.rows * array.cols
+    return cells * write.pulses * (write.write_pj + array.cell_energy_fj / 1e3) * 1e-12
+
+
 def area_by_part(
     config: BasisNConfig, placed: BasisNMap, passes: Mapping[str, LayerPasses]
 ) -> dict[str, float]:

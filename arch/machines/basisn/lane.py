@@ -300,9 +300,9 @@ class Lane(Component):
         if slots:
             self.crossbar.slot_by_slot()
             self.coefficients = self._add(CoefficientFetch, "coefficients", PartConfig())
-            converters = self._add(SlotConverters, "adc", PartConfig())
+            self.converters = self._add(SlotConverters, "adc", PartConfig())
             self.connect(self.coefficients.slot_out, self.crossbar.slot_in)
-            self.connect(self.crossbar.slot_out, converters.slot_in)
+            self.connect(self.crossbar.slot_out, self.converters.slot_in)
         if sends:
             self.sender = self._add(SumSender, "sender", PartConfig())
             self.connect(self.accumulators.sums_out, self.sender.sums_in)

@@ -18,6 +18,7 @@ from arch.machine import (
 from arch.machines.basisn.basis_numbers import BasisNumbers
 from arch.machines.basisn.chip import BasisNChip
 from arch.machines.basisn.configuration import BasisNConfig
+from arch.machines.basisn.costs import programming_j
 from arch.machines.basisn.passes import LayerPasses, layer_passes
 from arch.machines.basisn.plan import BasisNMap, LoadedBasis, map_network
 from arch.numbers import KnownNetwork, Numbers
@@ -114,11 +115,12 @@ class BasisN(Machine):
             macs=chip.macs(),
             peaks={"buffer": placed.maps[0]},
             arrays=computed.array_report(chip.done) if computed is not None else None,
+            programming_j=programming_j(self.config),
         )
 
 
 def pass_laws(chip: BasisNChip, passes: Mapping[str, LayerPasses], images: int) -> Iterator[Law]:
-    """Yield what lanes must have done of each layer: all passes of every slice that has slots."""
+    """Yield what lanes must have done: all passes of every slice that has slots, and all of their slots."""
     for name, of_layer in passes.items():
         expected = of_layer.passes * images
         yield lambda name=name, expected=expected: (  # type: ignore[misc]
@@ -126,6 +128,9 @@ def pass_laws(chip: BasisNChip, passes: Mapping[str, LayerPasses], images: int) 
             expected,
             int(chip.done(name).sum()),
         )
+    if chip.settings.detail == "slot":
+        slots = images * sum(int(each.slots.sum()) * each.layer.counts.pixels for each in passes.values())
+        yield lambda: ("slots converted = slots of all passes x images", slots, chip.slots_converted())
 
 
 def loaded_config(config: BasisNConfig, fit: BasisFit) -> BasisNConfig:

@@ -13,7 +13,7 @@ from arch.machines.basisn.configuration import BasisNConfig
 from arch.machines.basisn.passes import LayerPasses
 from arch.machines.basisn.plan import BasisNMap
 from arch.machines.basisn.products import ExactSlices
-from arch.machines.basisn.written_basis import write_basis
+from arch.machines.basisn.written_basis import write_crossbars
 from arch.mapping.stages import Stage
 from arch.stored_maps import StoredMaps, StoredStage
 from workloads import QuantizedMatrix, sample_windows
@@ -40,7 +40,7 @@ class BasisValues:
         if values.device:
             parts = config.parts(values.seed)
             distinct = config.basis == "distinct"
-            self._written = write_basis(self.network.basis, parts, config.crossbars, distinct=distinct)
+            self._written = write_crossbars(self.network.basis, parts, config.crossbars, distinct=distinct)
             if parts.adc.range == "calibrated":
                 known = values.codes if values.calibration is None else values.calibration
                 windows = {s.name: s.matrix.window for s in placed.stages if s.matrix is not None}

@@ -46,7 +46,7 @@ class WrittenBasis:
     lanes: tuple[tuple[BasisArray, ...], ...]
 
 
-def write_basis(basis: SharedBasis, parts: ArrayParts, crossbars: int, *, distinct: bool) -> WrittenBasis:
+def write_crossbars(basis: SharedBasis, parts: ArrayParts, crossbars: int, *, distinct: bool) -> WrittenBasis:
     """Return crossbars with the basis: all of it in each, or shared out if `distinct`.
 
     raises : MappingError for a basis that cells, wordlines or columns have no room for

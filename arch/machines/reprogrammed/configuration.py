@@ -17,11 +17,17 @@ from arch.machines.reprogrammed.table import (
     ADC_AREA,
     ARRAY_AREA,
     PULSE,
-    PULSES,
     VERIFY,
-    WRITE_PULSE,
 )
-from arch.resistive_costs import CELL_READ, CHANNEL_PASS, ROW_DRIVE, SHIFT_ADD, conversion_pj
+from arch.resistive_costs import (
+    CELL_READ,
+    CHANNEL_PASS,
+    PULSES,
+    ROW_DRIVE,
+    SHIFT_ADD,
+    WRITE_PULSE,
+    conversion_pj,
+)
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 #: When a new set of tiles begins.

@@ -16,7 +16,7 @@ from arch.converters import SharedADCConfig
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.basisn.analog_slices import AnalogSlices
 from arch.machines.basisn.products import ExactSlices
-from arch.machines.basisn.written_basis import WrittenBasis, write_basis
+from arch.machines.basisn.written_basis import WrittenBasis, write_crossbars
 from arch.mapping.slots import share_slots, support_words
 from workloads import Conv2d, Input, MatrixNode, Network, Window, lower
 from workloads.basis import Coefficients, SharedBasis, matrix_of
@@ -66,7 +66,7 @@ class BasisLayer:
 
     @property
     def written(self) -> WrittenBasis:
-        return write_basis(self.basis, self.parts, self.crossbars, distinct=self.distinct)
+        return write_crossbars(self.basis, self.parts, self.crossbars, distinct=self.distinct)
 
     def analog(self, written: WrittenBasis | None = None, samples: Array | None = None) -> AnalogSlices:
         return AnalogSlices(

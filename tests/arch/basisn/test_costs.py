@@ -165,3 +165,18 @@ def test_area_is_that_of_all_crossbars_and_of_the_memories() -> None:
     store = sparse_store_bits(2 * 128, 8, 128, 4)
     assert area["coefficients"] == pytest.approx(store / 8192 * 0.083 / 64)
     assert area["buffer"] == pytest.approx((256 + 128) / 1024 * 0.083 / 64)
+
+
+def test_writing_the_basis_once_is_told_apart_from_what_runs_take() -> None:
+    """All cells of 3 crossbars of 8 x 4, 6 pulses each, with a read of 2 fJ behind every one of 0.5 pJ."""
+    machine = {
+        "crossbars": 3,
+        "array": {"rows": 8, "cols": 4, "cell_energy_fj": 2.0},
+        "coefficients": {"nonzeros": 1},
+        "write": {"pulses": 6.0, "write_pj": 0.5},
+    }
+    run = bench(lower(mlp(8, 4)), machine).run(1)
+    assert run.programming_j == pytest.approx(3 * 8 * 4 * 6 * 0.502e-12)
+    dearer = bench(lower(mlp(8, 4)), {**machine, "write": {"pulses": 60.0}}).run(1)
+    assert dearer.outcome.energy == run.outcome.energy
+    assert dearer.outcome.cycles == run.outcome.cycles

@@ -18,7 +18,7 @@ from arch.arrays.encoding import Encoding
 from arch.arrays.ir_drop import IRDropConfig, droop
 from arch.arrays.readout import Readout
 from arch.arrays.transfer import Transfer
-from arch.machines.basisn.written_basis import write_basis
+from arch.machines.basisn.written_basis import write_crossbars
 from simcore import ConfigError, MappingError
 from simcore.noise import derive, stream_key
 from tests.arch.basisn.basis_layers import BasisLayer, basis_layers, grouped_conv, parts_of, returned
@@ -287,17 +287,17 @@ def test_a_basis_that_crossbars_have_no_room_for_is_refused() -> None:
     with pytest.raises(
         MappingError, match=r"at most 8 elements, one a wordline, got 16; .* raise array.rows"
     ):
-        write_basis(ones, parts_of(8, 16, encoding), 2, distinct=False)
+        write_crossbars(ones, parts_of(8, 16, encoding), 2, distinct=False)
     with pytest.raises(MappingError, match=r"at most 7 vectors, .* of a crossbar hold, got 8; .*array.cols"):
-        write_basis(ones, parts_of(16, 14, encoding), 2, distinct=False)
-    assert len(write_basis(ones, parts_of(16, 14, encoding), 2, distinct=True).lanes[0]) == 2
+        write_crossbars(ones, parts_of(16, 14, encoding), 2, distinct=False)
+    assert len(write_crossbars(ones, parts_of(16, 14, encoding), 2, distinct=True).lanes[0]) == 2
     with pytest.raises(MappingError, match=r"at most 6 vectors, .* of 2 crossbars hold, got 8"):
-        write_basis(ones, parts_of(16, 6, encoding), 2, distinct=True)
+        write_crossbars(ones, parts_of(16, 6, encoding), 2, distinct=True)
     wide = SharedBasis(np.full((8, 16), -8, np.int16), 4)
     with pytest.raises(
         MappingError, match=r"basis: differential weights of 4 bit must be in \[-7, 7\], got -8"
     ):
-        write_basis(wide, parts_of(16, 16, encoding), 2, distinct=False)
+        write_crossbars(wide, parts_of(16, 16, encoding), 2, distinct=False)
 
 
 def test_columns_that_hold_complements_cannot_join() -> None:

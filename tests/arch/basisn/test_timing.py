@@ -59,7 +59,7 @@ def test_large_networks_take_the_cycles_of_the_worked_examples(name: str, cycles
     assert bench(shipped[name](), {"coefficients": {"drawn": "packed"}}).run().outcome.cycles == cycles
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(networks(), basisn_settings(), st.integers(1, 3))
 def test_packed_kernels_take_the_cycles_of_the_formula(
     case: NetworkCase, machine: dict[str, Any], images: int
@@ -71,7 +71,7 @@ def test_packed_kernels_take_the_cycles_of_the_formula(
     assert run.accepted == [image * each for image in range(images)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(networks(), basisn_settings(), rates(), ports(), SHUFFLES)
 def test_no_run_is_faster_than_the_formula(
     case: NetworkCase, machine: dict[str, Any], speeds: dict[str, Any], shared: dict[str, Any], seed: int
@@ -82,7 +82,7 @@ def test_no_run_is_faster_than_the_formula(
     assert subject.run(seed=seed).outcome.cycles >= formula(subject)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(networks(), basisn_settings(), SHUFFLES)
 def test_any_kernels_take_what_the_list_schedule_of_each_layer_takes(
     case: NetworkCase, machine: dict[str, Any], seed: int
@@ -125,7 +125,7 @@ def test_a_basis_on_all_crossbars_takes_all_of_them_for_each_pass() -> None:
 # -- slots ---------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(networks(), basisn_settings(), rates(), st.integers(1, 3))
 def test_slots_as_events_take_the_same_cycles_where_nothing_is_shared(
     case: NetworkCase, machine: dict[str, Any], speeds: dict[str, Any], images: int

@@ -49,7 +49,7 @@ def outputs_of(run: MachineRun) -> np.ndarray[Any, Any]:
     return run.outputs
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(networks(), settings_with_basis(), SEEDS)
 def test_outputs_are_those_of_the_golden_reference(
     case: NetworkCase, chosen: tuple[dict[str, Any], int, int], seed: int
@@ -61,7 +61,7 @@ def test_outputs_are_those_of_the_golden_reference(
     assert np.array_equal(outputs_of(run), integers.expected)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(networks(), settings_with_basis(), SEEDS)
 def test_values_change_no_cycle_of_a_loaded_basis(
     case: NetworkCase, chosen: tuple[dict[str, Any], int, int], seed: int
@@ -91,7 +91,7 @@ def test_values_depend_neither_on_engine_nor_on_order(
         assert np.array_equal(outputs_of(run), integers.expected)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(networks(max_images=1), settings_with_basis(), SEEDS)
 def test_wide_converters_on_perfect_cells_lose_nothing_and_count_what_time_counts(
     case: NetworkCase, chosen: tuple[dict[str, Any], int, int], seed: int

@@ -137,10 +137,12 @@ def test_kernels_that_are_as_good_as_none_take_no_coefficients() -> None:
     found = fit_basis(Network("dead", layers, lambda: {"conv": {"weight": weight}})).layers["conv"]
     assert np.count_nonzero(found.coefficients.values, axis=(0, 2)).tolist()[1:3] == [0, 0]
     assert (found.scales > 1e-6).all()
-    nothing = {"conv": {"weight": np.zeros((4, 2, 3, 3))}}
-    zeros = fit_basis(Network("zeros", layers, lambda: nothing)).layers["conv"]
-    assert zeros.coefficients.nonzeros == 0
-    assert zeros.error == 0.0
+    for factor in (0.0, 1e-30):
+        nothing = {"conv": {"weight": weight * factor}}
+        zeros = fit_basis(Network("zeros", layers, lambda n=nothing: n)).layers["conv"]  # type: ignore[misc]
+        assert zeros.coefficients.nonzeros == 0
+        assert zeros.error == 0.0
+        assert (zeros.scales == 1.0).all()
 
 
 def test_networks_without_kernels_or_weights_are_refused() -> None:
