@@ -156,19 +156,6 @@ def test_fewer_clusters_are_slower_and_shared_rnas_take_turns(tmp_path: Path) ->
     assert picture.stat().st_size > 10_000
 
 
-def test_a_study_of_bases_has_a_row_for_every_number(capsys: pytest.CaptureFixture[str]) -> None:
-    study = runpy.run_path(str(EXAMPLES / "basis_study.py"))
-    study["SWEEPS"].clear()
-    study["SWEEPS"]["nonzeros"] = (1, 8)
-    study["main"](("digits-mlp",))
-    title, *rows = capsys.readouterr().out.splitlines()
-    assert title.startswith("digits-mlp: nonzeros")
-    table = [[float(cell.strip("%")) for cell in row.split()] for row in rows]
-    assert [row[0] for row in table] == [1, 8]
-    assert table[1][1] < table[0][1]
-    assert table[1][2] > 90
-
-
 @pytest.mark.slow
 def test_reprogramming_takes_a_hundred_times_as_long_where_the_study_says(tmp_path: Path) -> None:
     study = runpy.run_path(str(EXAMPLES / "basisn_study.py"))
@@ -189,3 +176,16 @@ def test_reprogramming_takes_a_hundred_times_as_long_where_the_study_says(tmp_pa
     picture = tmp_path / "study.png"
     study["save_figure"](study["draw"](found), picture)
     assert picture.stat().st_size > 10_000
+
+
+def test_a_study_of_bases_has_a_row_for_every_number(capsys: pytest.CaptureFixture[str]) -> None:
+    study = runpy.run_path(str(EXAMPLES / "basis_study.py"))
+    study["SWEEPS"].clear()
+    study["SWEEPS"]["nonzeros"] = (1, 8)
+    study["main"](("digits-mlp",))
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title.startswith("digits-mlp: nonzeros")
+    table = [[float(cell.strip("%")) for cell in row.split()] for row in rows]
+    assert [row[0] for row in table] == [1, 8]
+    assert table[1][1] < table[0][1]
+    assert table[1][2] > 90

@@ -18,7 +18,7 @@ def test_basisn_and_what_it_is_compared_with_read_crossbars_at_the_same_cost() -
     assert ours.array.cell_energy_fj == theirs.array.cell_energy_fj
     assert ours.array.row_energy_fj == pytest.approx(1e3 * theirs.array.drive_pj)
     assert ours.adc.bits == theirs.adc.bits
-    assert ours.adc.conversion_pj == theirs.adc.energy_pj
+    assert ours.adc.conversion_pj == theirs.adc.conversion_pj
     assert ours.digital.shift_add_energy_pj == theirs.adc.shift_add_pj
     assert ours.digital.channel_energy_pj == theirs.digital.channel_energy_pj
     assert ours.buffer.byte_energy_pj == theirs.buffer.byte_energy_pj
