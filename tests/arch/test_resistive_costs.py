@@ -11,7 +11,7 @@ from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 from arch.resistive_costs import CONVERSIONS, conversion_pj
 
 
-def test_basisn_and_what_it_is_compared_with_read_crossbars_at_the_same_cost() -> None:
+def test_basisn_and_what_it_is_compared_with_read_and_write_at_the_same_cost() -> None:
     ours, theirs = BasisNConfig(), ReprogrammedConfig()
     assert (ours.array.rows, ours.array.cols) == (theirs.array.rows, theirs.array.cols)
     assert ours.array.mvm_cycles == theirs.array.mvm_cycles
@@ -22,6 +22,7 @@ def test_basisn_and_what_it_is_compared_with_read_crossbars_at_the_same_cost() -
     assert ours.digital.shift_add_energy_pj == theirs.adc.shift_add_pj
     assert ours.digital.channel_energy_pj == theirs.digital.channel_energy_pj
     assert ours.buffer.byte_energy_pj == theirs.buffer.byte_energy_pj
+    assert (ours.write.pulses, ours.write.write_pj) == (theirs.write.pulses, theirs.write.write_pj)
     assert ours.array.area_mm2 == theirs.array.area_mm2
     assert ours.adc.area_mm2 == theirs.adc.area_mm2
     assert ours.memory_area_mm2 == theirs.buffer.area_mm2_per_kib
