@@ -25,6 +25,7 @@ from tests.traces.trace_bench import (
     TINY,
     layers,
     of_every_kind,
+    of_ids,
     read,
     written,
 )
@@ -81,8 +82,10 @@ def test_any_network_comes_back_with_its_weights(
 
 
 def test_a_layer_of_every_kind_comes_back_with_scales_widths_and_notes(tmp_path: Path) -> None:
-    network = of_every_kind()
-    assert {type(layer) for layer in network.layers.values()} == {*OPERATIONS.values(), Input}
+    network, ids = of_every_kind(), of_ids()
+    kinds = {type(layer) for each in (network, ids) for layer in each.layers.values()}
+    assert kinds == {*OPERATIONS.values(), Input}
+    assert_same(there_and_back(tmp_path, Trace(ids)).network, ids)
     widths = {"fc": Bits(weight_bits=4), "conv": Bits(8, 8)}
     back = there_and_back(tmp_path, Trace(network, (0, 5, 5), Bits(activation_bits=8), widths))
     assert_same(back.network, network)
