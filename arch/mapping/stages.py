@@ -202,8 +202,8 @@ def stages_of(network: LoweredNetwork) -> list[Stage]:
     if tokens:
         shown = ", ".join(tokens[:3]) + (f" and {len(tokens) - 3} more" if len(tokens) > 3 else "")
         raise MappingError(
-            f"{network.name} is a transformer, but no part of this machine computes products of two tensors, "
-            f"layer norms, embeddings or softmaxes of heads: {shown}; choose a network without them"
+            f"{network.name} has layers of transformers ({shown}), but no part of this machine computes "
+            "products of two tensors, layer norms, embeddings or softmaxes of heads; choose another network"
         )
     return _Staging(network).run()
 

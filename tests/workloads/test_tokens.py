@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch.mapping.stages import stages_of
@@ -43,6 +43,7 @@ from workloads import (
 POINT = Window.square(1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(token_networks())
 def test_real_values_are_those_of_every_layer_by_hand(case: NetworkCase) -> None:
     parameters = case.network.load_parameters()
@@ -53,6 +54,7 @@ def test_real_values_are_those_of_every_layer_by_hand(case: NetworkCase) -> None
         np.testing.assert_allclose(output, expected[case.network.output], rtol=1e-6, atol=1e-8)
 
 
+@settings(deadline=None, max_examples=60)
 @given(token_networks(), st.integers(2, 16), st.integers(2, 16))
 def test_codes_are_those_of_a_twin_in_python_integers(case: NetworkCase, weights: int, bits: int) -> None:
     quantized = quantize(lower(case.network), case.network.load_parameters(), case.images, weights, bits)
@@ -62,11 +64,13 @@ def test_codes_are_those_of_a_twin_in_python_integers(case: NetworkCase, weights
             assert np.array_equal(found[name][i], codes), name
 
 
+@settings(deadline=None, max_examples=60)
 @given(token_networks())
 def test_the_lowered_network_has_the_macs_of_its_layers(case: NetworkCase) -> None:
     assert lower(case.network).macs == case.network.macs
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, 6), st.integers(1, 7))
 def test_both_products_take_a_mac_for_each_feature_of_each_pair_of_tokens(
     key_heads: int, per_group: int, features: int, tokens: int, keys: int
@@ -245,5 +249,5 @@ def test_a_layer_norm_whose_sums_leave_64_bits_is_refused() -> None:
 )
 def test_machines_refuse_what_only_transformers_have(layer: Layer) -> None:
     network = Network("net", [Input(name="x", shape=(4, 3, 1)), layer])
-    with pytest.raises(MappingError, match=r"net is a transformer, but no part .* of heads: layer; choose"):
+    with pytest.raises(MappingError, match=r"net has layers of transformers \(layer\), but no part of"):
         stages_of(lower(network))
