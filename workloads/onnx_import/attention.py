@@ -27,7 +27,6 @@ from workloads.onnx_import.views import (
     UnmappableError,
     View,
     kinds,
-    merged,
     places,
     whole,
 )
@@ -245,8 +244,3 @@ def unread_masks(layers: Sequence[Any]) -> list[str]:
         for layer in layers
         if isinstance(layer, MaskedScores)
     ]
-
-
-def merged_behind(view: View, axis: int) -> View:
-    """Return a view with all axes from `axis` on as one."""
-    return View(view.layer, (*view.axes[:axis], merged(atom for each in view.axes[axis:] for atom in each)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workloads.activation_functions import activations, apply_clip
 from workloads.layers import Clamp, Mul, Softmax
-from workloads.onnx_import.attention import HIDDEN, hidden, merged_behind, softmax_of_heads
+from workloads.onnx_import.attention import HIDDEN, hidden, softmax_of_heads
 from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.operators import checks_attributes, translates
 from workloads.onnx_import.translation import Operator, Translation, Value
@@ -188,7 +188,7 @@ def softmax(t: Translation, node: Operator) -> Sequence[Value]:
     axis = _first_of_shares(t, node, view)
     if t.graph.opset >= 13:
         return [softmax_of_heads(t, node, view, axis)]
-    shares = softmax_of_heads(t, node, merged_behind(view, axis), axis)
+    shares = softmax_of_heads(t, node, view.merged_from(axis), axis)
     return [View(shares.layer, t.resolved(t.view(node)).axes)]
 
 
@@ -216,7 +216,7 @@ def _with_all_channels_behind(t: Translation, node: Operator) -> View:
     view = t.view(node)
     axis = _first_of_shares(t, node, view)
     if t.graph.opset < 13:
-        found = t.with_channels(merged_behind(view, axis), axis)
+        found = t.with_channels(view.merged_from(axis), axis)
         return View(found.layer, t.resolved(t.view(node)).axes)
     return t.with_channels(view, axis)
 

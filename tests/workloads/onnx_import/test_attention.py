@@ -9,10 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto
+from onnxruntime.quantization import QuantFormat, quantize_static
 
 from simcore.errors import WorkloadError
 from tests.workloads.onnx_import.error_bound import error_bound
@@ -26,6 +28,7 @@ from tests.workloads.onnx_import.models import (
     random_images,
     runtime_outputs,
 )
+from tests.workloads.onnx_import.test_quantised import Images
 from tests.workloads.onnx_import.token_graphs import Form, features_model, picture_model, text_model
 from workloads import (
     AddEmbedding,
@@ -152,6 +155,27 @@ def test_ids_are_taken_as_the_file_has_them_and_noted(tmp_path: Path) -> None:
     )
     quantized = quantize(lower(network), network.load_parameters(), np.arange(5.0).reshape(1, 1, 1, 5))
     assert (quantized.input_quantization.scale, quantized.input_quantization.bits) == (1.0, 4)
+
+
+@pytest.mark.parametrize("kind", ["features", "picture"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_quantised_block_is_within_a_step_of_the_runtime(kind: str, packed: bool, tmp_path: Path) -> None:
+    form = Form(tokens=5, heads=2, key_heads=2, features=3, packed=packed)
+    inputs = np.concatenate([inputs_of(kind, form, seed) for seed in range(4)])
+    onnx.save(MODELS[kind](form, 1), tmp_path / "float.onnx")
+    files = str(tmp_path / "float.onnx"), str(tmp_path / "codes.onnx")
+    quantize_static(*files, Images(inputs), quant_format=QuantFormat.QDQ)
+    made = onnx.load(tmp_path / "codes.onnx")
+    network = imported(made, tmp_path)
+    images = channels_first(network, "input", inputs)
+    quantized = quantize(lower(network), network.load_parameters(), images)
+    assert any(isinstance(network.layers[name], AttentionScores) for name in network.scales.tensors)
+    expected = quantized.output_quantization.quantize(
+        channels_first(network, "output", runtime_outputs(made, inputs))
+    )
+    steps = np.abs(golden_outputs(quantized, images) - expected)
+    assert steps.max() <= 1
+    assert (steps == 0).mean() > 0.95
 
 
 def test_masks_that_hide_nothing_leave_no_trace(tmp_path: Path) -> None:
