@@ -39,14 +39,17 @@ from arch.machine import (
     NeuronTimes,
     PredictedInterval,
     Preset,
+    ProgrammingReport,
     RunOptions,
     Values,
     register_machine,
 )
+from arch.machines.basisn import BasisN, BasisNConfig
 from arch.machines.dataflow import Dataflow, DataflowConfig
 from arch.machines.isaac import Isaac, IsaacADC, IsaacArrays, IsaacConfig
 from arch.machines.pipelayer import PipeLayer, PipeLayerConfig, SpikeCounter, SpikingArrays
 from arch.machines.rapidnn import Rapidnn, RapidnnConfig
+from arch.machines.reprogrammed import Reprogrammed, ReprogrammedConfig, RewritableArrays, SweepingADC
 from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding
@@ -117,11 +120,15 @@ __all__ = [
     "Preset",
     "PriorityEncoder",
     "PriorityEncoderConfig",
+    "ProgrammingReport",
     "RRAMConfig",
     "Rapidnn",
     "RapidnnConfig",
     "Readout",
     "ReadoutConfig",
+    "Reprogrammed",
+    "ReprogrammedConfig",
+    "RewritableArrays",
     "Ring",
     "RunOptions",
     "SharedADC",
@@ -138,6 +145,7 @@ __all__ = [
     "StreamedMemoryConfig",
     "StreamerConfig",
     "Sums",
+    "SweepingADC",
     "Token",
     "Topology",
     "Torus",

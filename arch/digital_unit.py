@@ -63,6 +63,23 @@ def step_passes(stage: Stage) -> int:
     return _passes(head)
 
 
+def last_passes(stage: Stage) -> list[int]:
+    """Return the channels of each further pass in a step that completes a pixel.
+
+    There is one for each operand that a sum adds or a product takes; other nodes pass by themselves.
+    """
+    head = stage.head
+    passes: list[int] = []
+    if isinstance(head, (AddNode, MulNode)):
+        passes += head.shape[:1] * (len(head.inputs) - 1)
+    before = head
+    for node in stage.after:
+        further = sum(name != before.name for name in node.inputs)
+        passes += node.shape[:1] * (further if isinstance(node, (AddNode, MulNode)) else _passes(node))
+        before = node
+    return passes
+
+
 def _passes(node: Node) -> int:
     """Return the passes that a node takes for a pixel of one operand."""
     return SOFTMAX_PASSES if isinstance(node, SoftmaxNode) else 1
@@ -120,23 +137,6 @@ class DigitalUnit(Component):
         """Passes over the head's channels in every step."""
         return step_passes(self.stage)
 
-    @property
-    def last_passes(self) -> list[int]:
-        """Channels of each further pass in a step that completes a pixel.
-
-        There is one for each operand that a sum adds or a product takes; other nodes pass by themselves.
-        """
-        head = self.stage.head
-        passes: list[int] = []
-        if isinstance(head, (AddNode, MulNode)):
-            passes += head.shape[:1] * (len(head.inputs) - 1)
-        before = head
-        for node in self.stage.after:
-            further = sum(name != before.name for name in node.inputs)
-            passes += node.shape[:1] * (further if isinstance(node, (AddNode, MulNode)) else _passes(node))
-            before = node
-        return passes
-
     def pass_cycles(self, channels: int) -> int:
         """Return the cycles of one pass over so many channels of a pixel."""
         return -(-channels // (self.sharing * self.config.lanes)) * self.config.pass_cycles
@@ -149,7 +149,7 @@ class DigitalUnit(Component):
     @property
     def finish_cycles(self) -> int:
         """Cycles of a step that completes a pixel."""
-        return self.step_cycles + sum(map(self.pass_cycles, self.last_passes))
+        return self.step_cycles + sum(map(self.pass_cycles, last_passes(self.stage)))
 
     @process
     def serve(self) -> Process:
@@ -192,7 +192,7 @@ class DigitalUnit(Component):
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
         passes = self.work.count * self.passes * self.stage.head.shape[0]
-        return {**super().actions(), "channel pass": passes + self.pixels * sum(self.last_passes)}
+        return {**super().actions(), "channel pass": passes + self.pixels * sum(last_passes(self.stage))}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a channel pass [J]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,13 +17,13 @@ from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
 from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
-from workloads.composition.composition import Composition
+from workloads.prepared import PreparedNetwork
 from workloads.training import TrainingPlan, TrainingRule
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is simulated; none of it but `arrivals` may change what is simulated.
+    """How a run is simulated; none of it but `arrivals` and `seed` may change what is simulated.
 
     engine : `lean`, or `stock` for plain SimPy
     record : keep every interval
@@ -32,6 +33,7 @@ class RunOptions:
     fast_forward : skip whole periods of a run without values once its state repeats
     arrivals : cycle of the reference clock before which each image is not there; None where all are from the
         start, as `fast_forward` needs it
+    seed : of what a machine draws in place of values that it is not given
     """
 
     engine: EngineName = "lean"
@@ -42,6 +44,7 @@ class RunOptions:
     built: Callable[[], None] | None = None
     fast_forward: bool = False
     arrivals: tuple[int, ...] | None = None
+    seed: int = 0
 
     def simulation(self, clocks: Sequence[Clock]) -> Simulation:
         """Return a simulation with these clocks, the reference first."""
@@ -123,6 +126,31 @@ class NeuronTimes:
     neurons: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class ProgrammingReport:
+    """What writing cells took, on machines that do so while they run.
+
+    cycles : of the reference clock in which some were written; those written together count once
+    sets : of tiles that are there at a time
+    rounds : sets that were written, each as often as it was
+    cells, pulses, failed : cells written, each as often as it was; pulses, each with a read to verify; cells
+        that were given up
+    most_writes : of a cell
+    images_until_worn : images until a cell was written as often as it can be; None if it is written once
+    energy_j : which is in the run's [J]
+    """
+
+    cycles: int
+    sets: int
+    rounds: int
+    cells: int
+    pulses: Fraction
+    failed: int
+    most_writes: int
+    images_until_worn: int | None
+    energy_j: float
+
+
 @dataclass(frozen=True, eq=False)
 class MachineRun:
     """What a machine gives back.
@@ -130,10 +158,12 @@ class MachineRun:
     accepted, completed : tick of each image's first input pixel and last output pixel
     outputs : (images, channels, height, width) int32 codes, None in a run without values
     macs : multiply-accumulates that its arrays did
+    batch : images that come out close together, so that only batches are evenly apart
     peaks : most pixels held in each input buffer, by its instance path
     arrays : None in a run without device values
     training : None in a run that does not train
     neurons : by layer, on machines whose data decide on time, in a run with values
+    programming : None on machines that write nothing while they run, or do not tell
     programming_j : energy of writing what the machine holds once, which is in no other figure [J]
     """
 
@@ -143,9 +173,11 @@ class MachineRun:
     outputs: NDArray[np.int32] | None
     macs: int
     peaks: dict[str, int]
+    batch: int = field(default=1, kw_only=True)
     arrays: ArrayReport | None = None
     training: TrainingReport | None = None
     neurons: Mapping[str, NeuronTimes] | None = None
+    programming: ProgrammingReport | None = None
     programming_j: float | None = None
 
 
@@ -239,14 +271,14 @@ class Machine(ABC):
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
     awaits_arrivals : whether it heeds `RunOptions.arrivals`
-    reads_compositions : whether it computes on the tables of a composed network
+    reads : forms of prepared networks that it computes on
     """
 
     Config: ClassVar[type[Config]]
     device_values: ClassVar[bool] = False
     skips_periods: ClassVar[bool] = False
     awaits_arrivals: ClassVar[bool] = False
-    reads_compositions: ClassVar[bool] = False
+    reads: ClassVar[tuple[type[PreparedNetwork], ...]] = ()
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config
@@ -280,8 +312,8 @@ class Machine(ABC):
         """
         return QuantizedNumbers(known, *self.bits)
 
-    def loaded(self, composition: Composition) -> Self:
-        """Return the machine with what a composed network decides for it; nothing, unless it reads them.
+    def loaded(self, prepared: PreparedNetwork) -> Self:
+        """Return the machine with what a network of a form that it `reads` decides for it, values or not.
 
         raises : ConfigError if its configuration asks for something else
         """

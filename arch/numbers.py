@@ -21,7 +21,7 @@ from workloads import (
     golden_outputs,
     quantize,
 )
-from workloads.composition.composition import Composition
+from workloads.prepared import PreparedNetwork
 
 Images = NDArray[np.float32]
 
@@ -32,14 +32,14 @@ class KnownNetwork:
 
     calibration : images whose ranges set scales
     training : brings the images to make more than scales with, should they be needed
-    composition : of a network that is tables already, which has no weights besides; None for any other
+    prepared : what the network was prepared to, if the machine `reads` that form; None for any other
     """
 
     network: Network
     lowered: LoweredNetwork
     calibration: Images
     training: Callable[[], Dataset]
-    composition: Composition | None = None
+    prepared: PreparedNetwork | None = None
 
 
 class Numbers(ABC):

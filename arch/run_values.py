@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from arch.activation_memory import ActivationMemory
 from arch.arrays.array_parts import ArrayParts
-from arch.arrays.array_values import layer_products
+from arch.arrays.array_values import Product, layer_products
 from arch.digital_unit import DigitalUnit
 from arch.host import Sink
 from arch.machine import ArrayReport, Values
@@ -30,12 +30,18 @@ class RunValues:
     works : of the stages so far
     """
 
-    def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts | None
+    ) -> None:
+        """Take the images over.
+
+        parts : of the arrays; None where a machine has products of its own
+        """
         self.values, self.parts = values, parts
         self.works: list[StageValues] = []
         self._under_way: dict[str, Codes] = {}  # pixels that a timed fabric carries, by their sender
         self._samples: Mapping[str, Codes] = {}
-        if values.device and parts.adc.range == "calibrated":
+        if values.device and parts is not None and parts.adc.range == "calibrated":
             known = values.codes if values.calibration is None else values.calibration
             windows = {s.name: s.matrix.window for s in stages if s.matrix is not None}
             self._samples = sample_windows(values.network, known, windows)
@@ -92,18 +98,31 @@ class RunValues:
         blocks: Sequence[Block],
         copies: int,
     ) -> StageValues:
-        """Return the work of a stage on memories, one for each operand; see `attach`."""
+        """Return the work of a stage on memories, one for each operand; see `attach`.
+
+        copies : 0 where no product is theirs yet, as arrays are written during the run, or the machine has
+            products of its own
+        """
         quantized = self.values.network.nodes[stage.name]
-        if isinstance(quantized, QuantizedMatrix):
-            self.parts.encoding.check_weights(quantized.weights, stage.name)
-        arrays: list[Any] = []
-        if self.values.device and stage.matrix is not None:
-            seen = self._samples.get(stage.name)
-            arrays = layer_products(stage.matrix, self.values.network, blocks, self.parts, copies, seen)
-        work = StageValues(stage, self.values.network, memories, slots, arrays)
+        parts = self.parts
+        if isinstance(quantized, QuantizedMatrix) and parts is not None:
+            parts.encoding.check_weights(quantized.weights, stage.name)
+        arrays = self.products(stage, blocks, range(copies))
+        others = self.values.device and not copies
+        work = StageValues(stage, self.values.network, memories, slots, arrays, any_arrays=others)
         self.works.append(work)
         self._registers[stage.name] = work.output
         return work
+
+    def products(self, stage: Stage, blocks: Sequence[Block], copies: range) -> list[Product]:
+        """Return what arrays with device values return, of each copy; none with ideal values.
+
+        copies : their numbers, of which what is random about them depends
+        """
+        if not self.values.device or stage.matrix is None or self.parts is None:
+            return []
+        seen = self._samples.get(stage.name)
+        return layer_products(stage.matrix, self.values.network, blocks, self.parts, copies, seen)
 
     def carry(self, stage: str, most: int) -> Callable[[int], None]:
         """Return what keeps the values of a stage's pixel that sets out over a timed fabric.
@@ -133,7 +152,7 @@ class RunValues:
         """Return what all arrays did with device values."""
         layers = [(work, work.arrays[0]) for work in self.works if work.arrays]
         return ArrayReport(
-            conversions=sum(work.products * arrays.conversions for work, arrays in layers),
+            conversions=sum(work.conversions for work, _ in layers),
             clipped=sum(work.clipped for work, _ in layers),
             formulations={
                 work.stage.name: (arrays.formulation.method, arrays.formulation.reason)

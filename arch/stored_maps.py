@@ -26,10 +26,13 @@ class StoredMaps:
     readers : what takes each finished pixel of a stage over, by its name; those of stages that are added
     """
 
-    def __init__(self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], source: str, values: Values, parts: ArrayParts | None
+    ) -> None:
         """Take the images over.
 
         source : name of the network's input
+        parts : of the arrays; None where a machine has products of its own
         """
         self.images, self.device = len(values.codes), values.device
         self._run = RunValues(stages, source, values, parts)
@@ -45,9 +48,30 @@ class StoredMaps:
         """Return a stage, whose pixels go to those of its readers that are added later.
 
         depths : slots [pixel] of each operand's memory; an input that nobody sends is there as a whole
-        blocks, copies : what the arrays of one copy hold, and copies
+        blocks, copies : what the arrays of one copy hold, and copies; none for products of the machine's own
         slots : windows that may be read and not finished
         """
+        work = self._add(stage, depths, blocks, copies, slots)
+        multiply: list[Work] = []
+        if blocks:
+            multiply = [work.multiplier(copy, blocks) for copy in range(copies if self.device else 1)]
+        return StoredStage(stage, work, multiply, self.readers[stage.name])
+
+    def add_in_parts(
+        self, stage: Stage, depths: Sequence[int], parts: Sequence[Sequence[Block]], slots: int, windows: int
+    ) -> PartedStage:
+        """Return a stage whose arrays are there part by part, as `add` does.
+
+        parts : what the arrays of each hold
+        windows : whose sums may wait for another part
+        """
+        work = self._add(stage, depths, (), 0, slots)
+        return PartedStage(stage, work, self.readers[stage.name], parts, windows, self._run)
+
+    def _add(
+        self, stage: Stage, depths: Sequence[int], blocks: Sequence[Block], copies: int, slots: int
+    ) -> StageValues:
+        """Return the work of a stage, connected with those it reads."""
         sent = [operand.source in self.readers for operand in stage.operands]
         memories = [
             self._run.memory(o, depth if is_sent else o.firing.pixels * self.images, lambda: 0)
@@ -60,13 +84,11 @@ class StoredMaps:
             else:  # the inputs lie in memory from the start
                 for pixel in range(self.images * operand.firing.pixels):
                     memory.store(pixel)
-        readers = self.readers[stage.name]
         if stage is self._last:
-            readers.append(lambda pixel: self.outputs.__setitem__(pixel, work.output[pixel % work.rows]))
-        multiply: list[Work] = []
-        if stage.matrix is not None:
-            multiply = [work.multiplier(copy, blocks) for copy in range(copies if self.device else 1)]
-        return StoredStage(stage, work, multiply, readers)
+            self.readers[stage.name].append(
+                lambda pixel: self.outputs.__setitem__(pixel, work.output[pixel % work.rows])
+            )
+        return work
 
     def array_report(self) -> ArrayReport | None:
         """Return what all arrays did with device values; None without."""
@@ -103,3 +125,56 @@ class StoredStage:
             for reader in self.readers:
                 reader(pixels - 1)
             self.made += 1
+
+
+class PartedStage(StoredStage):
+    """A stage whose arrays are there part by part: all windows of a batch pass one, then all pass the next.
+
+    Sums wait for those of the last part, by which windows are finished.
+
+    multiply : of each part, as it was written last
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        work: StageValues,
+        readers: list[Work],
+        parts: Sequence[Sequence[Block]],
+        windows: int,
+        run: RunValues,
+    ) -> None:
+        exact = [] if run.values.device else _exact(work, parts)
+        super().__init__(stage, work, exact, readers)
+        self._parts, self._run, self._several = parts, run, len(parts) > 1
+        if self._several:
+            work.keep_sums(windows)
+
+    def write(self, part: int, time: int) -> None:
+        """Write the arrays of a part for the n-th time, n = `time` from 0 on: real cells are others then.
+
+        All parts are written for the first time in their order.
+        """
+        real = self._run.parts if self._run.values.device else None
+        if real is None or (time and not real.physics.effects):
+            return
+        arrays = self._run.products(self.stage, self._parts[part], range(time, time + 1))
+        self.work.arrays[part : part + 1] = arrays
+        self.multiply[part : part + 1] = map(self.work.product_of, arrays)
+
+    def put_aside(self, window: int) -> None:
+        """Let the sums of a window wait for those of other parts."""
+        self.work.put_aside(window)
+
+    def finish(self, window: int) -> None:
+        """Finish a window whose products of the last part are there."""
+        if self._several:
+            self.work.take_up(window)
+        super().finish(window)
+
+
+def _exact(work: StageValues, parts: Sequence[Sequence[Block]]) -> list[Work]:
+    """Return the exact work of each part, the fastest there is for all at once."""
+    if len(parts) == 1:
+        return [work.multiplier(0, parts[0])]
+    return [work.product_of_blocks(blocks) for blocks in parts]

@@ -65,11 +65,12 @@ class StageValues:
 
     memories : one for each operand
     slots, rows : registers for windows, and rows of those for pixels, of which a window may give several
+    windows : (slots, elements) inputs of a matrix's windows, code - zero point
     output : (rows, channels) uint8 or uint16, where finished pixel k lies in row k mod rows
     products_of_steps : (slots, columns), sums of a window's products, where those of step k lie in row k mod
         slots; where a step is a pixel these are also its `sums`
     arrays : what the arrays of each replica return, or those of all; none where products are exact
-    products, clipped : windows that they multiplied, and conversions in them that were out of range
+    conversions, clipped : of their products, and how many of them were out of range
     """
 
     def __init__(
@@ -79,15 +80,21 @@ class StageValues:
         memories: Sequence[PixelMemory],
         slots: int,
         arrays: Sequence[Product] = (),
+        *,
+        any_arrays: bool = False,
     ) -> None:
+        """Set up all registers.
+
+        any_arrays : whether other arrays may take the place of `arrays` later, and sums may be any
+        """
         self.stage = stage
         self.arrays = list(arrays)
-        self.products = self.clipped = 0
+        self.conversions = self.clipped = 0
         self.network = network
         self.memories = list(memories)
         self.slots, self.rows = slots, slots * stage.pixels_per_step
-        self._finished = 0
-        self.number = self._sum_type()
+        self._captured = self._finished = 0
+        self.number: type[np.signedinteger[Any]] = np.int64 if any_arrays else self._sum_type()
         channels = stage.head.shape[0]
         code_type = np.uint8 if network.activation_bits <= 8 else np.uint16
         self.output: Codes = np.zeros((self.rows, channels), code_type)
@@ -124,11 +131,12 @@ class StageValues:
 
     def capture(self, window: int, image: int, step: int) -> None:
         """Copy what one step reads into its registers: `step` of `image` is the stage's step `window`."""
-        if window - self._finished >= self.slots:
+        if self._captured - self._finished >= self.slots:
             raise BrokenLawError(
                 f"{self.stage.name} has registers for {self.slots} windows, but reads window {window} while "
-                f"{self._finished} are finished; let the core hold fewer at once"
+                f"{self._finished} of {self._captured} are finished; let the core hold fewer at once"
             )
+        self._captured += 1
         slot = window % self.slots
         for take in self._takes:
             take(slot, image, step)
@@ -139,10 +147,14 @@ class StageValues:
         They are in lock-step. Where sums are exact, slices and blocks of a matrix are multiplied at once.
         """
         if self.arrays:
-            return self._counted(self.arrays[replica % len(self.arrays)])
+            return self.product_of(self.arrays[replica % len(self.arrays)])
         if self._whole_product is not None:
             return self._whole_product
-        windows, sums, slots = self._windows, self.products_of_steps, self.slots
+        return self.product_of_blocks(blocks)
+
+    def product_of_blocks(self, blocks: Sequence[Block]) -> Work:
+        """Return the work of some of a layer's arrays, where sums are exact."""
+        windows, sums, slots = self.windows, self.products_of_steps, self.slots
         held = [(block.weights(self._weights), block.wordlines, block.first_col) for block in blocks]
 
         def multiply(window: int) -> None:
@@ -152,9 +164,9 @@ class StageValues:
 
         return multiply
 
-    def _counted(self, arrays: Product) -> Work:
+    def product_of(self, arrays: Product) -> Work:
         """Return the work of arrays with converters, which also counts."""
-        windows, sums, slots = self._windows, self.products_of_steps, self.slots
+        windows, sums, slots = self.windows, self.products_of_steps, self.slots
         steps = self.stage.steps
         if isinstance(arrays, AnalogProduct):
             analog = arrays
@@ -170,7 +182,7 @@ class StageValues:
 
         def count(window: int) -> None:
             self.clipped += multiply(window)
-            self.products += 1
+            self.conversions += arrays.conversions
 
         return count
 
@@ -191,7 +203,7 @@ class StageValues:
                 return real[block.row, block.col]
             return row_conductances(encoding, block.weights(self._weights))
 
-        return ChargeMeter(self._windows, zero, drives(streaming, inputs), conductances)
+        return ChargeMeter(self.windows, zero, drives(streaming, inputs), conductances)
 
     @cached_property
     def _weights(self) -> NDArray[Any]:
@@ -207,7 +219,7 @@ class StageValues:
         """The product with a whole matrix, or channel by channel; None for groups of several channels."""
         node = self.stage.matrix
         assert node is not None
-        windows, sums, slots = self._windows, self.products_of_steps, self.slots
+        windows, sums, slots = self.windows, self.products_of_steps, self.slots
         if node.groups == 1:
             columns = np.ascontiguousarray(self._weights[0].T)
             return lambda window: multiply_window(windows, columns, sums, window % slots)
@@ -215,6 +227,21 @@ class StageValues:
             channels = np.ascontiguousarray(self._weights[:, :, 0].T)
             return lambda window: multiply_channels(windows, channels, sums, window % slots)
         return None
+
+    def keep_sums(self, windows: int) -> None:
+        """Set up registers in which sums of so many windows wait for those of other arrays."""
+        self._kept = np.zeros((windows, self.products_of_steps.shape[1]), self.number)
+
+    def put_aside(self, step: int) -> None:
+        """Add a step's products to those that wait; its window is not needed any more."""
+        self._kept[step % len(self._kept)] += self.products_of_steps[step % self.slots]
+        self._finished += 1
+
+    def take_up(self, step: int) -> None:
+        """Add what waits to a step's products, and leave none of it."""
+        kept = self._kept[step % len(self._kept)]
+        self.products_of_steps[step % self.slots] += kept
+        kept[:] = 0
 
     def finish(self, step: int) -> None:
         """Bring one step to codes, and a pixel that is complete through all pointwise work behind it."""
@@ -262,7 +289,7 @@ class StageValues:
         zero = self._quantized(head, QuantizedMatrix).input_zero
         number = np.int16 if self.network.activation_bits <= 15 else np.int32
         elements = window.positions * memory.codes.shape[1]
-        self._windows = windows = np.zeros((self.slots, elements), number)
+        self.windows = windows = np.zeros((self.slots, elements), number)
         return lambda slot, image, step: gather_window(
             memory.codes, geometry, image, step, zero, windows, slot
         )

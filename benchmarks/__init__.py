@@ -3,7 +3,8 @@
 `benches` holds every benchmark by name; each module here defines some.
 """
 
-from benchmarks import cam as _cam  # registers its benchmarks
+from benchmarks import basisn as _basisn  # registers its benchmarks
+from benchmarks import cam as _cam
 from benchmarks import crossbar as _crossbar
 from benchmarks import engine as _engine
 from benchmarks import fabric as _fabric

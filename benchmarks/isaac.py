@@ -18,15 +18,15 @@ NAME = "vgg16"
 
 
 @cache
-def _network() -> LoweredNetwork:
-    return lower(networks[NAME]())
+def _network(workload: str) -> LoweredNetwork:
+    return lower(networks[workload]())
 
 
-def simulated(name: str, **settings: Any) -> float:
+def simulated(name: str, workload: str = NAME, /, **settings: Any) -> float:
     """Return how long the events of one image take on a machine [s]."""
     preset = machines[name]
     machine: Machine = preset.machine(preset.machine.Config.parse(settings))
-    return machine.simulate(machine.map(_network()), 1, None, RunOptions()).outcome.wall_s
+    return machine.simulate(machine.map(_network(workload)), 1, None, RunOptions()).outcome.wall_s
 
 
 for _bench in (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imcsim.composed_workload import ComposeReport, compose_workload
     from imcsim.exporters import export_run, exporters
     from imcsim.fabric_run import FabricRun, run_fabric
+    from imcsim.fitted_workload import FitReport, fit_workload
     from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
     from imcsim.map_picture import plot_map
     from imcsim.placement_picture import plot_placement
@@ -31,6 +32,7 @@ _HOMES = {
     "ComposeReport": "imcsim.composed_workload",
     "EdgeDepths": "imcsim.least_depths",
     "FabricRun": "imcsim.fabric_run",
+    "FitReport": "imcsim.fitted_workload",
     "InterruptedRun": "imcsim.simulate",
     "LeastDepths": "imcsim.least_depths",
     "Run": "imcsim.results",
@@ -41,6 +43,7 @@ _HOMES = {
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
     "find_least_depths": "imcsim.least_depths",
+    "fit_workload": "imcsim.fitted_workload",
     "map_workload": "imcsim.simulate",
     "plot_map": "imcsim.map_picture",
     "plot_placement": "imcsim.placement_picture",
@@ -55,6 +58,7 @@ __all__ = [
     "ComposeReport",
     "EdgeDepths",
     "FabricRun",
+    "FitReport",
     "InterruptedRun",
     "LeastDepths",
     "Run",
@@ -65,6 +69,7 @@ __all__ = [
     "export_run",
     "exporters",
     "find_least_depths",
+    "fit_workload",
     "map_workload",
     "plot_map",
     "plot_placement",

@@ -12,10 +12,10 @@ from arch.arrays.device import devices
 from arch.fabric.topology import Topology, fabrics
 from arch.machine import Preset, machines
 from imcsim.plugins import load_plugins
-from imcsim.resolve import Setting, is_workload_file, resolve_machine, resolve_workload
+from imcsim.resolve import Setting, built_in_workloads, is_workload_file, resolve_machine, resolve_workload
 from simcore import Component, Config, ConfigError, UnknownNameError, components
 from simcore.registry import near_miss
-from workloads import Network, networks
+from workloads import Network
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def registered_names(
     load_plugins(plugins)
     names = {
         "machines": {name: preset.doc for name, preset in machines.items().items()},
-        "workloads": {name: _noun(_doc(build)) for name, build in networks.items().items()},
+        "workloads": {name: _noun(_doc(build)) for name, build in built_in_workloads().items()},
         "components": {name: _first_line(_doc(cls)) for name, cls in components.items().items()},
         "fabrics": {name: _first_line(_doc(cls)) for name, cls in fabrics.items().items()},
         "devices": {name: _first_line(_doc(cls)) for name, cls in devices.items().items()},
@@ -75,8 +75,8 @@ def describe(
         raise ConfigError(f"--set goes with a machine, but {name!r} is none; leave it out")
     if name in machines:
         found.append(_machine(name, machines[name], settings))
-    if name in networks:
-        found.append(_workload(name, _noun(_doc(networks[name])), networks[name]()))
+    if (build := built_in_workloads().get(name)) is not None:
+        found.append(_workload(name, _noun(_doc(build)), resolve_workload(name).network))
     if is_workload_file(name):
         network = resolve_workload(name).network
         found.append(_workload(network.name, "\n".join([f"Read from {name}.", *network.notes]), network))

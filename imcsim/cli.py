@@ -39,6 +39,13 @@ _set_option = click.option(
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
+def _at_most_once(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """Return what an option was given; the last of several would else win without a word."""
+    if len(given) > 1:
+        raise click.BadParameter(f"is given {len(given)} times; give it once", context, option)
+    return given[0] if given else None
+
+
 def _machine_options(required: bool) -> Callable[[F], F]:
     """Return a decorator for what every command that builds a machine takes."""
 
@@ -90,7 +97,7 @@ def run_command(workload: str, machine: str | None, as_json: bool, out: str | No
     """Simulate WORKLOAD on a machine.
 
     WORKLOAD is a name, an ONNX file (.onnx), a workload trace (.jsonl, .jsonl.gz), a SCALE-Sim topology
-    (.csv), a composition (.npz), or the config.yaml of an earlier run, which needs no --arch.
+    (.csv), a composition or a basis (.npz), or the config.yaml of an earlier run, which needs no --arch.
     """
     from imcsim.progress_line import ProgressLine
     from imcsim.simulate import run
@@ -224,6 +231,13 @@ def map_command(
     metavar="MACHINE:PATH=VALUE",
     help="Set a parameter of one of the machines.",
 )
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="PATH=A,B,...",
+    callback=_at_most_once,
+    help="Compare at each of these values of a parameter, on all machines that have it.",
+)
 @click.option("--out", metavar="DIR", help="Where to write comparison.json, .csv and .png.")
 @_plugin_option
 @_json_option
@@ -343,6 +357,61 @@ def compose_command(
     from imcsim.compose_report import compose_table
 
     _print(compose_table(report, out))
+
+
+@main.command("fit-basis")
+@click.argument("workload")
+@click.option("-o", "--out", metavar="FILE.npz", help="Where to write the fit.")
+@click.option("--rows", type=int, metavar="R", help="Elements of a basis vector.  [default: 128]")
+@click.option("--vectors", type=int, metavar="B", help="Vectors of the basis.  [default: 128]")
+@click.option("--vector-bits", type=int, metavar="2..8", help="Of an element, sign included.  [default: 4]")
+@click.option("--bits", type=int, metavar="2..8", help="Of a coefficient.  [default: 4]")
+@click.option(
+    "--nonzeros", type=int, metavar="N", help="Coefficients of a kernel slice that are not 0.  [default: 8]"
+)
+@click.option(
+    "--spread",
+    type=float,
+    metavar="SHARE",
+    help="Part of its energy that a slice forgoes for each kernel too many on a vector.  [default: 0]",
+)
+@click.option("--rounds", type=int, metavar="N", help="Of better bases.  [default: 8]")
+@click.option("--train", is_flag=True, help="Train further what was fitted; needs PyTorch.")
+@click.option(
+    "--contest",
+    type=float,
+    metavar="WEIGHT",
+    help="Of kernels that contend for a vector, in training.  [default: 0.3]",
+)
+@click.option(
+    "--data", metavar="FILE.npz", help="Images and labels to train with.  [default: the network's own]"
+)
+@_plugin_option
+@_json_option
+def fit_basis_command(
+    workload: str, out: str | None, as_json: bool, plugins: tuple[str, ...] | None, **options: Any
+) -> None:
+    """Fit WORKLOAD to a basis that its layers share: each slice of a kernel combines a few of its vectors.
+
+    WORKLOAD is as for `imcsim run`, but no config.yaml; one that is fitted, such as a file
+    that this command wrote, is shown.
+    """
+    from imcsim.fitted_workload import fit_workload
+
+    tell = sys.stderr is not None and sys.stderr.isatty()
+    report = fit_workload(
+        workload,
+        out,
+        plugins=plugins or (),
+        observe=lambda what: click.echo(what, err=True) if tell else None,
+        **options,
+    )
+    if as_json:
+        _print_json(report.summary)
+        return
+    from imcsim.fit_report import fit_table
+
+    _print(fit_table(report, out))
 
 
 @main.group("trace", cls=CommandGroup)

@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arch.machine import Machine
+from imcsim.comparison_figures import COMPARED, Figures, figures_of
 from imcsim.comparison_modes import Mode, copies_that_fit, mode_called
-from imcsim.comparison_requests import compared_requests, machines_of_mode, untrainable
-from imcsim.metrics import energy_of_stream
+from imcsim.comparison_over import Over, WrittenOver, over_of, value_text
+from imcsim.comparison_requests import compared_requests, machines_of_mode, machines_over, untrainable
 from imcsim.plugins import load_plugins
 from imcsim.resolve import Setting
 from imcsim.result_folder import ResultFolder
 from imcsim.run_request import RunRequest
 from imcsim.simulate import simulate_request
-from simcore import ConfigError, MappingError, Progress
-from traces import ComparedPanel, plot_comparison, save_figure
+from simcore import MappingError, Progress
+from traces import ComparedPanel, plot_comparison, plot_comparison_over, save_figure
 from workloads import Network
 
 if TYPE_CHECKING:
@@ -36,97 +37,13 @@ if TYPE_CHECKING:
 SCHEMA = "imcsim.comparison/1"
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What one machine does with one workload, all of its copies together.
-
-    chips : of all copies
-    copies : of what the network takes, that take images in turn
-    cycles : of the reference clock, of a run of all images on one copy
-    interval_cycles : from image to image, on one copy
-    time_s : from image to image
-    latency_s : of the first image
-    energy_j : of an image in a steady stream
-    power_w : of that stream
-    peak_tops : of all arrays, if they were full and never at rest
-    utilisation : tops over peak_tops
-    """
-
-    chips: int
-    copies: int
-    clock_hz: float
-    cycles: float
-    interval_cycles: float
-    time_s: float
-    latency_s: float
-    throughput_per_s: float
-    energy_j: float
-    power_w: float
-    area_mm2: float
-    tops: float
-    tops_per_w: float | None
-    tops_per_mm2: float | None
-    peak_tops: float | None
-    utilisation: float | None
-
-    def times(self, copies: int) -> Figures:
-        """Return the figures of so many copies."""
-        return replace(
-            self,
-            chips=self.chips * copies,
-            copies=self.copies * copies,
-            time_s=self.time_s / copies,
-            throughput_per_s=self.throughput_per_s * copies,
-            power_w=self.power_w * copies,
-            area_mm2=self.area_mm2 * copies,
-            tops=self.tops * copies,
-            peak_tops=None if self.peak_tops is None else self.peak_tops * copies,
-        )
-
-
-#: Those whose quotients say something; a cycle is another one on each machine.
-COMPARED = (
-    "time_s",
-    "latency_s",
-    "throughput_per_s",
-    "energy_j",
-    "power_w",
-    "area_mm2",
-    "tops",
-    "tops_per_w",
-    "tops_per_mm2",
-    "utilisation",
+#: Figures in a picture, with titles and units.
+_DRAWN = (
+    ("time_s", "time an image", "s"),
+    ("energy_j", "energy an image", "J"),
+    ("edp_js", "energy-delay product", "J s"),
+    ("tops_per_mm2", "throughput for area", "TOPS/mm2"),
 )
-
-
-def figures_of(summary: Mapping[str, Any]) -> Figures:
-    """Return the figures of one copy from the summary of its run."""
-    throughput = summary["throughput_per_s"]
-    if throughput is None:
-        raise ConfigError(
-            f"{summary['workload']} takes no time at all on {summary['machine']}, so there is nothing to "
-            "compare; give its parts cycles"
-        )
-    energy = energy_of_stream(summary)
-    interval = summary["initiation_interval_cycles"]
-    return Figures(
-        chips=summary["chips"],
-        copies=1,
-        clock_hz=summary["clock_hz"],
-        cycles=summary["cycles"],
-        interval_cycles=summary["cycles"] if interval is None else interval,
-        time_s=1 / throughput,
-        latency_s=summary["latency_s"]["first"],
-        throughput_per_s=throughput,
-        energy_j=energy,
-        power_w=energy * throughput,
-        area_mm2=summary["area_mm2"]["total"],
-        tops=summary["tops"],
-        tops_per_w=2 * summary["macs"] / energy / 1e12 if energy else None,
-        tops_per_mm2=summary["tops_per_mm2"],
-        peak_tops=summary["peak_tops"],
-        utilisation=summary["utilisation"],
-    )
 
 
 @dataclass(frozen=True)
@@ -136,6 +53,7 @@ class Row:
     figures : None where the machine cannot take it
     reason : why not
     fingerprint : of the run, as its summary has it
+    over_value : of the parameter that is compared over, None without one
     """
 
     workload: str
@@ -143,6 +61,7 @@ class Row:
     figures: Figures | None = None
     reason: str | None = None
     fingerprint: str | None = None
+    over_value: object = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +69,10 @@ class Comparison:
     """Workloads on machines.
 
     training : whether machines train, all of them; figures are then of an image forward and back
-    rows : each machine's for the first workload, then for the next
+    rows : each machine's for the first workload, then for the next; of one workload, for the first value of
+        the parameter that is compared over, then for the next
+    over : that parameter, None without one
+    same : machines that do not have it
     """
 
     mode: str
@@ -160,22 +82,33 @@ class Comparison:
     machines: tuple[str, ...]
     rows: tuple[Row, ...]
     training: bool = False
+    over: Over | None = None
+    same: tuple[str, ...] = ()
 
-    def row(self, workload: str, machine: str) -> Row:
-        """Return the row of a pair."""
-        return self.rows[self.workloads.index(workload) * len(self.machines) + self.machines.index(machine)]
+    @property
+    def over_values(self) -> tuple[object, ...]:
+        """Values of the parameter that is compared over; a None without one."""
+        return (None,) if self.over is None else self.over.values
+
+    def row(self, workload: str, machine: str, over_value: object = None) -> Row:
+        """Return the row of a pair, at a value of the parameter that is compared over."""
+        place = self.workloads.index(workload)
+        for names, name in ((self.over_values, over_value), (self.machines, machine)):
+            place = place * len(names) + names.index(name)
+        return self.rows[place]
 
     def ratios(self, row: Row) -> dict[str, float | None]:
         """Return a row's figures over those of the first machine; None where either has none."""
-        first = self.row(row.workload, self.machines[0]).figures
+        first = self.row(row.workload, self.machines[0], row.over_value).figures
         if row.figures is None or first is None:
             return dict.fromkeys(COMPARED)
         pairs = {name: (getattr(row.figures, name), getattr(first, name)) for name in COMPARED}
         return {name: value / base if base and value else None for name, (value, base) in pairs.items()}
 
-    def geometric_mean(self, machine: str) -> dict[str, float | None]:
+    def geometric_mean(self, machine: str, over_value: object = None) -> dict[str, float | None]:
         """Return the geometric means of a machine's ratios, over the workloads that it and the first take."""
-        ratios = [self.ratios(self.row(workload, machine)) for workload in self.compared(machine)]
+        workloads = self.compared(machine, over_value)
+        ratios = [self.ratios(self.row(workload, machine, over_value)) for workload in workloads]
         known = {name: [r[name] for r in ratios] for name in COMPARED}
         return {
             name: exp(fsum(log(v) for v in values if v is not None) / len(values))
@@ -184,10 +117,12 @@ class Comparison:
             for name, values in known.items()
         }
 
-    def compared(self, machine: str) -> list[str]:
+    def compared(self, machine: str, over_value: object = None) -> list[str]:
         """Return the workloads that a machine and the first one take."""
         pair = (machine, self.machines[0])
-        return [w for w in self.workloads if all(self.row(w, m).figures is not None for m in pair)]
+        return [
+            w for w in self.workloads if all(self.row(w, m, over_value).figures is not None for m in pair)
+        ]
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -201,10 +136,12 @@ class Comparison:
             "training": self.training,
             "workloads": list(self.workloads),
             "machines": list(self.machines),
+            "over": None if self.over is None else {"path": self.over.path, "values": list(self.over.values)},
             "rows": [
                 {
                     "workload": row.workload,
                     "machine": row.machine,
+                    "over_value": row.over_value,
                     "fits": row.figures is not None,
                     "reason": row.reason,
                     "fingerprint": row.fingerprint,
@@ -214,8 +151,14 @@ class Comparison:
                 for row in self.rows
             ],
             "geometric_means": [
-                {"machine": m, "workloads": self.compared(m), "ratios": self.geometric_mean(m)}
-                for m in self.machines
+                {
+                    "machine": machine,
+                    "over_value": value,
+                    "workloads": self.compared(machine, value),
+                    "ratios": self.geometric_mean(machine, value),
+                }
+                for value in self.over_values
+                for machine in self.machines
             ],
         }
 
@@ -234,27 +177,21 @@ class Comparison:
         return text.getvalue()
 
     def plot(self) -> Figure:
-        """Draw time, energy and TOPS/mm2; SimError if matplotlib is missing."""
-        panels = [
-            ComparedPanel(
-                title,
-                unit,
-                tuple(
-                    tuple(None if f is None else getattr(f, name) for f in self._figures(machine))
-                    for machine in self.machines
-                ),
-            )
-            for name, title, unit in (
-                ("time_s", "time an image", "s"),
-                ("energy_j", "energy an image", "J"),
-                ("tops_per_mm2", "throughput for area", "TOPS/mm2"),
-            )
-        ]
+        """Draw time, energy, their product and TOPS/mm2; SimError if matplotlib is missing."""
         below = f"{'training, ' if self.training else ''}{self.mode}: {mode_called(self.mode).doc}"
-        return plot_comparison(panels, self.workloads, self.machines, below=below)
+        if self.over is None:
+            panels = [self._panel(*each, None) for each in _DRAWN]
+            return plot_comparison(panels, self.workloads, self.machines, below=below)
+        lines = [[self._panel(*each, value) for value in self.over_values] for each in _DRAWN]
+        return plot_comparison_over(
+            lines, self.workloads, self.machines, self.over.path, self.over.values, below=below
+        )
 
-    def _figures(self, machine: str) -> list[Figures | None]:
-        return [self.row(workload, machine).figures for workload in self.workloads]
+    def _panel(self, name: str, title: str, unit: str, over_value: object) -> ComparedPanel:
+        found = [[self.row(w, m, over_value).figures for w in self.workloads] for m in self.machines]
+        return ComparedPanel(
+            title, unit, tuple(tuple(None if f is None else getattr(f, name) for f in row) for row in found)
+        )
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write `comparison.json`, `.csv` and `.png` to a directory, whole or not at all, and return them.
@@ -296,6 +233,7 @@ def compare(
     images: int = 2,
     values: str = "off",
     settings: Mapping[str, Sequence[Setting]] | None = None,
+    over: WrittenOver | None = None,
     out: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
     observe: Callable[[str, Progress], None] | None = None,
@@ -306,6 +244,8 @@ def compare(
     mode : what hardware machines get, see `MODES`
     images : of each run; with 2 or more an interval is known
     settings : of machines, by the names that reports call them
+    over : "crossbars=8,64", or path and values: all is done for each value of a parameter, set on every
+        machine that has it
     out : directory to write JSON, CSV and a picture to
     plugins : Python files to import first
     observe : called now and then with the run, as "vgg16 on isaac", and its progress
@@ -314,18 +254,31 @@ def compare(
     chosen = mode_called(mode)
     load_plugins(plugins)
     changes = {"images": images, "values": values, "plugins": plugins or None}
-    requests = compared_requests(workloads, machines_of_mode(arch, settings or {}, mode), changes)
+    if over is None:
+        parameter, sized = None, [machines_of_mode(arch, settings or {}, mode)]
+    else:
+        parameter = over_of(over)
+        sized = machines_over(arch, settings or {}, mode, parameter)
+    same = () if parameter is None else tuple(m.name for m in sized[0] if parameter.missing_in(m) is not None)
+    requests = [compared_requests(workloads, machines, changes) for machines in sized]
+    first = requests[0]
     with ExitStack() as stack:
         folder = stack.enter_context(ComparisonFolder(out)) if out is not None else None
-        rows = [row for each in requests for row in _rows(each, chosen, observe)]
+        rows = [
+            row
+            for each in zip(*requests, strict=True)
+            for row in _rows(each, parameter, same, chosen, observe)
+        ]
         comparison = Comparison(
             mode,
             images,
             values,
-            workloads=tuple(each[0].name for each in requests),
-            machines=tuple(request.config.machine_name for request in requests[0]),
+            workloads=tuple(each[0].name for each in first),
+            machines=tuple(request.config.machine_name for request in first[0]),
             rows=tuple(rows),
-            training=requests[0][0].machine.training is not None,
+            training=first[0][0].machine.training is not None,
+            over=parameter,
+            same=same,
         )
         if folder is not None:
             folder.write(comparison)
@@ -333,10 +286,27 @@ def compare(
 
 
 def _rows(
-    requests: Sequence[RunRequest], mode: Mode, observe: Callable[[str, Progress], None] | None
+    requests: Sequence[Sequence[RunRequest]],
+    over: Over | None,
+    same: Sequence[str],
+    mode: Mode,
+    observe: Callable[[str, Progress], None] | None,
 ) -> Iterator[Row]:
-    """Yield what each machine does with one workload."""
-    rows = [_row(request, observe) for request in requests]
+    """Yield what each machine does with one workload, at each value of what is compared over.
+
+    same : machines that need one run for all values
+    """
+    known: dict[str, Row] = {}
+    for value, machines in zip((None,) if over is None else over.values, requests, strict=True):
+        at = "" if over is None else f", {over.path}={value_text(value)}"
+        rows = [known.get(r.config.machine_name) or _row(r, at, observe) for r in machines]
+        known.update((row.machine, row) for row in rows if row.machine in same)
+        for row in _with_copies(rows, mode):
+            yield replace(row, over_value=value)
+
+
+def _with_copies(rows: Sequence[Row], mode: Mode) -> Iterator[Row]:
+    """Yield rows of single copies with as many as each machine has."""
     taken = {row.machine: row.figures for row in rows if row.figures is not None}
     copies = dict.fromkeys(taken, 1)
     if mode.equal is not None:
@@ -348,10 +318,13 @@ def _rows(
             yield replace(row, figures=row.figures.times(copies[row.machine]))
 
 
-def _row(request: RunRequest, observe: Callable[[str, Progress], None] | None) -> Row:
-    """Run one workload on one machine, or tell why that cannot be."""
+def _row(request: RunRequest, at: str, observe: Callable[[str, Progress], None] | None) -> Row:
+    """Run one workload on one machine, or tell why that cannot be.
+
+    at : value of what is compared over, in words
+    """
     machine = request.config.machine_name
-    what = f"{request.name} on {machine}"
+    what = f"{request.name} on {machine}{at}"
     if (reason := untrainable(request)) is not None:
         return Row(request.name, machine, reason=reason)
     try:

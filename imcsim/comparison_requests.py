@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
 from arch.machine import Machine
 from imcsim.comparison_modes import mode_called
+from imcsim.comparison_over import Over, value_text
 from imcsim.machine_files import parse_setting
 from imcsim.resolve import Setting, is_run_file, machine_name, resolve_machine
 from imcsim.run_request import RunRequest, resolve_request
@@ -34,30 +35,50 @@ def machines_of_mode(
     arch: Sequence[str | Path | Machine], settings: Mapping[str, Sequence[Setting]], mode: str
 ) -> list[Machine]:
     """Return the machines with their settings applied, as large as the mode has them."""
-    size, machines = mode_called(mode), []
-    for each in arch:
-        name = each.name if isinstance(each, Machine) else machine_name(each)
-        own = settings.get(name, ())
-        try:
-            given = resolve_machine(each, own)
-        except InvalidConfigError as error:
-            problems = (
-                replace(p, path=f"{name}:{p.path}") if p.source == "--set" else p for p in error.problems
-            )
-            raise InvalidConfigError(tuple(problems), error.where) from None
-        given.machine.name = given.name
-        machines.append(size.sized(given.machine))
-        for path in (parse_setting(s)[0] if isinstance(s, str) else s[0] for s in own):
-            if (fixed := _at(machines[-1], path)) != _at(given.machine, path):
-                raise ConfigError(
-                    f"--set {name}:{path} - is {fixed} in mode {mode}; leave it out, or choose another mode"
-                )
+    machines = [_machine_of_mode(each, settings.get(_name(each), ()), mode) for each in arch]
     names = [machine.name for machine in machines]
     for name in settings:
         if name not in names:
             raise UnknownNameError(f"--set {name}: is for no machine of these; {near_miss(name, names)}")
     _insist_on_one_each(names, "machine")
     return machines
+
+
+def machines_over(
+    arch: Sequence[str | Path | Machine], settings: Mapping[str, Sequence[Setting]], mode: str, over: Over
+) -> list[list[Machine]]:
+    """Return the same for each value of a parameter; machines without it are the same ones for all values."""
+    usual = machines_of_mode(arch, settings, mode)
+    missing = {machine.name: error for machine in usual if (error := over.missing_in(machine)) is not None}
+    if len(missing) == len(usual):
+        problems = (
+            replace(p, path=f"{name}:{p.path}", source="--over")
+            for name, error in missing.items()
+            for p in error.problems
+        )
+        raise InvalidConfigError(tuple(problems), over.path)
+    for name, own in settings.items():
+        if name not in missing and over.path in map(_path, own):
+            raise ConfigError(f"--set {name}:{over.path} - is what --over sets; leave out one of the two")
+    found = [
+        [
+            machine
+            if machine.name in missing
+            else _machine_of_mode(each, settings.get(machine.name, ()), mode, (over.path, value))
+            for each, machine in zip(arch, usual, strict=True)
+        ]
+        for value in over.values
+    ]
+    for one, other in combinations(range(len(found)), 2):
+        if all(a.config == b.config for a, b in zip(found[one], found[other], strict=True)):
+            same = " and ".join(value_text(over.values[place]) for place in (one, other))
+            raise ConfigError(f"--over {over.path} - {same} are the same value; leave one out")
+    if any(len({machine.training is None for machine in column}) > 1 for column in zip(*found, strict=True)):
+        raise ConfigError(
+            f"--over {over.path} - lets machines train at some values and infer at others, and an image is "
+            "other work in each; compare at values of one kind"
+        )
+    return found
 
 
 def compared_requests(
@@ -82,6 +103,46 @@ def compared_requests(
         if each[0].config.values != "off":
             _check_values(each)
     return requests
+
+
+def _machine_of_mode(
+    arch: str | Path | Machine, settings: Sequence[Setting], mode: str, over: tuple[str, object] | None = None
+) -> Machine:
+    """Return a machine with its settings, as large as the mode has it.
+
+    over : one more, of the parameter that is compared over
+    """
+    name = _name(arch)
+    every = [*settings, over] if over is not None else settings
+
+    def option(path: str) -> str:
+        return "--over" if over is not None and f"{path}.".startswith(f"{over[0]}.") else "--set"
+
+    try:
+        given = resolve_machine(arch, every)
+    except InvalidConfigError as error:
+        problems = (
+            replace(p, path=f"{name}:{p.path}", source=option(p.path)) if p.source == "--set" else p
+            for p in error.problems
+        )
+        raise InvalidConfigError(tuple(problems), error.where) from None
+    given.machine.name = given.name
+    machine = mode_called(mode).sized(given.machine)
+    for path in map(_path, every):
+        if (fixed := _at(machine, path)) != _at(given.machine, path):
+            raise ConfigError(
+                f"{option(path)} {name}:{path} - is {fixed} in mode {mode}; leave it out, or choose another "
+                "mode"
+            )
+    return machine
+
+
+def _name(arch: str | Path | Machine) -> str:
+    return arch.name if isinstance(arch, Machine) else machine_name(arch)
+
+
+def _path(setting: Setting) -> str:
+    return parse_setting(setting)[0] if isinstance(setting, str) else setting[0]
 
 
 def _at(machine: Machine, path: str) -> object:
@@ -119,10 +180,10 @@ def _check_values(requests: Sequence[RunRequest]) -> None:
     if untrainable(first) is None:
         first.inputs()
         unable = [request.config.machine_name for request in requests if not request.has_values]
-        if unable and first.trace.composition is not None:
+        if unable and (prepared := first.trace.prepared) is not None:
             raise WorkloadError(
-                f"{first.name} is a composition, and its tables say nothing to {_and(unable)}; compare "
-                "without values, or the network that it was composed from"
+                f"{first.name} is {prepared.kind}, which says nothing to {_and(unable)}; compare without "
+                "values, or the network that it was made from"
             )
         known = not unable
         if first.machine.training is None and (network.has_parameters or not known):

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from imcsim.inputs import composing_data
+from imcsim.inputs import composing_data, own_data
 from imcsim.plugins import load_plugins
 from imcsim.resolve import resolve_workload
 from simcore.errors import ConfigError
-from traces import check_composition_place, read_composition, write_composition
-from workloads import Dataset, Network, accuracy, datasets, float_outputs, lower, read_data
+from traces import COMPOSITION_FILE, read_composition, write_composition
+from workloads import Dataset, Network, accuracy, float_outputs, lower, read_data
 from workloads.composition import ComposedNetwork, ComposedReference, ComposeOptions, Composition, compose
 
 #: How names of compositions end.
@@ -154,14 +154,14 @@ def compose_workload(
             raise ConfigError(f"{workload}: {error}; see --weights, --inputs and --bits") from None
         return _shown(composition, composed, data)
     if out is not None:
-        check_composition_place(out)
+        COMPOSITION_FILE.check_place(out)
     network = resolve_workload(workload).network
     chosen = ComposeOptions()
     given = {"weights": weights, "inputs": inputs, "bits": bits, "rounds": retrain}
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
     composition = compose(network, composing_data(network, data), chosen, observe)
     composed = composition.at()
-    own = _own_data(network) if data is None else None
+    own = own_data(network) if data is None else None
     evaluation = None if own is None else _evaluated(composition, composed, own, network)
     report = ComposeReport(composition, composed, evaluation)
     if out is not None:
@@ -174,18 +174,12 @@ def _shown(
 ) -> ComposeReport:
     """Return what a file holds, at one level, and how it does on labelled images."""
     network = composition.network
-    images = _own_data(network)
+    images = own_data(network)
     if data is not None:
         images = data if isinstance(data, Dataset) else read_data(data)
         images.check_fits(network.name, network.input_shape)
     evaluation = None if images is None else _evaluated(composition, composed, images, None)
     return ComposeReport(composition, composed, evaluation)
-
-
-def _own_data(network: Network) -> Dataset | None:
-    """Return the images that a network was made to be tested on, if there are any."""
-    name = network.dataset or ""
-    return datasets[name]() if name in datasets else None
 
 
 def _evaluated(

@@ -68,6 +68,12 @@ def run_inputs(network: Network, images: int, seed: int, data: str | Dataset | N
     )
 
 
+def own_data(network: Network) -> Dataset | None:
+    """Return the images that a network was made to be tested on, if there are any."""
+    name = network.dataset or ""
+    return datasets[name]() if name in datasets else None
+
+
 def composing_data(
     network: Network, given: str | Path | Dataset | None = None, of_run: str | Path | Dataset | None = None
 ) -> Dataset:

@@ -14,7 +14,7 @@ from typing import Any
 from arch.machines.isaac import Budgets, IsaacConfig
 from arch.machines.isaac.plan import copies_by_rule
 from imcsim.simulate import run
-from imcsim.targets import Target
+from imcsim.targets import Target, printed
 from workloads import Conv2d, Input, Linear, Network, Window, lower, networks
 
 _READ = "read, in a transcription of the corrected paper"
@@ -36,27 +36,20 @@ def published_isaac() -> Iterator[Target]:
     yield from _reported()
 
 
-def _printed(id: str, what: str, figure: str, simulated: float, provenance: str = _READ) -> Target:
-    """Return a figure that must agree to its last printed digit."""
-    half = 0.5 * 10.0 ** -len(figure.partition(".")[2])
-    published = float(figure)
-    return Target(id, what, published, simulated, "exact", provenance, tolerance=half / published)
-
-
 def _table() -> Iterator[Target]:
     ce = Budgets(IsaacConfig())
-    yield _printed("I1.chip", "area of a chip [mm2]", "85.4", ce.chip.mm2)
+    yield printed("I1.chip", "area of a chip [mm2]", "85.4", ce.chip.mm2, _READ)
     for name, what, watts, mm2, budget in (
         ("ima", "an IMA", "24.08", "0.01312", ce.ima),
         ("periphery", "a tile without IMAs", "40.9", "0.215", ce.periphery),
         ("imas", "12 IMAs", "289", "0.157", ce.ima * 12),
         ("tile", "a tile", "330", "0.372", ce.tile),
     ):
-        yield _printed(f"I1.{name}", f"area of {what} [mm2]", mm2, budget.mm2)
-        yield _printed(f"I2.{name}", f"power of {what} [mW]", watts, budget.mw)
-    yield _printed("I1.tiles", "area of 168 tiles [mm2]", "62.5", ce.tile.mm2 * 168)
-    yield _printed("I2.tiles", "power of 168 tiles [W]", "55.4", ce.tile.mw * 168 / 1e3)
-    yield _printed("I2.chip", "power of a chip, all busy [W]", "65.8", ce.chip.mw / 1e3)
+        yield printed(f"I1.{name}", f"area of {what} [mm2]", mm2, budget.mm2, _READ)
+        yield printed(f"I2.{name}", f"power of {what} [mW]", watts, budget.mw, _READ)
+    yield printed("I1.tiles", "area of 168 tiles [mm2]", "62.5", ce.tile.mm2 * 168, _READ)
+    yield printed("I2.tiles", "power of 168 tiles [W]", "55.4", ce.tile.mw * 168 / 1e3, _READ)
+    yield printed("I2.chip", "power of a chip, all busy [W]", "65.8", ce.chip.mw / 1e3, _READ)
     adc = ce.part("adc") * 12
     for what, published, simulated in (
         ("power", 0.58, adc.mw / ce.tile.mw),
@@ -71,7 +64,7 @@ def _table() -> Iterator[Target]:
     for name, (pj, mw) in energies.items():
         what = "energy of a multiply-accumulate at the peak [pJ]"
         what += "" if name == "all" else ", without HyperTransport"
-        yield _printed(f"I13.{name}", what, pj, 2 * mw / ce.gops, _DERIVED)
+        yield printed(f"I13.{name}", what, pj, 2 * mw / ce.gops, _DERIVED)
 
 
 def full_chip(height: int = 12, width: int = 16) -> Network:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
@@ -22,8 +21,9 @@ from workloads import LoweredNetwork
 class StreamMetrics:
     """Times and rates of the measured images: all but the first `warmup`.
 
-    interval : median gap between completions of measured images [cycle], None with a single one; in training,
-        where the machine drains and changes weights behind each batch, the window over its images
+    interval : median gap between completions of measured images [cycle], None with a single one; where they
+        come out in batches, from batch to batch and over a batch's images; in training, where the machine
+        drains and changes weights behind each batch, the window over its images
     latency : of the measured images [s], from the first pixel accepted to the last one out
     throughput : [1/s] 1/interval, with a single image, or if all come at once, images over the window; None
         where nothing takes any time
@@ -46,7 +46,8 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
     completed = run.completed[warmup:]
     # an image whose outputs need none of its pixels may be done before it comes
     latencies = [max(c - a, 0) * tick for a, c in zip(run.accepted[warmup:], completed, strict=True)]
-    gaps = [after - before for before, after in pairwise(completed)]
+    batch = run.batch
+    gaps = [(after - before) / batch for before, after in zip(completed, completed[batch:], strict=False)]
     begin, end = run.completed[warmup - 1] if warmup else 0, run.outcome.makespan
     interval = median(gaps) if gaps else None
     if run.training is not None:

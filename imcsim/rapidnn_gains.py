@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import exp, fsum, log
 from typing import Any
 
-from imcsim.comparison import Figures, figures_of
+from imcsim.comparison_figures import Figures, figures_of
 from imcsim.simulate import run
 from imcsim.targets import Target
 

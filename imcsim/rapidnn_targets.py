@@ -22,7 +22,7 @@ from arch.machines.rapidnn.table import BUFFER, RNA, RNAS, TILES, total
 from imcsim.composed_workload import compose_workload
 from imcsim.rapidnn_gains import APPLICATIONS, published_gains, summary_of
 from imcsim.simulate import run
-from imcsim.targets import Target
+from imcsim.targets import Target, printed
 from workloads import Input, Linear, Network, accuracy, datasets, lower
 from workloads.composition import ComposedReference
 
@@ -159,25 +159,23 @@ def _simulated(inputs: int, clusters: int) -> dict[str, float]:
     return {name: float(of_trials.mean()) for name, of_trials in results.items()}
 
 
-def _printed(id: str, what: str, figure: str, simulated: float) -> Target:
-    """Return a figure that must agree to its last printed digit."""
-    half = 0.5 * 10.0 ** -len(figure.partition(".")[2])
-    return Target(id, what, float(figure), simulated, "exact", _RECALLED, tolerance=half / float(figure))
-
-
 def _table() -> Iterator[Target]:
     """Yield the sums of the table of components."""
     rna = total(list(RNA.values()))
     tile = total([rna * RNAS, BUFFER])
-    yield _printed("R6.rna.area", "area of an RNA [um2]", "3841", rna.um2)
-    yield _printed("R6.rna.power", "power of an RNA [mW]", "4.8", rna.mw)
-    yield _printed("R6.tile.area", "area of a tile [mm2]", "3.88", tile.um2 / 1e6)
-    yield _printed("R6.tile.power", "power of a tile [W]", "4.8", tile.mw / 1e3)
-    yield _printed(
-        "R6.chip.area", "area of a chip [mm2]", "124.1", sum(RapidnnConfig().area_by_part.values())
+    yield printed("R6.rna.area", "area of an RNA [um2]", "3841", rna.um2, _RECALLED)
+    yield printed("R6.rna.power", "power of an RNA [mW]", "4.8", rna.mw, _RECALLED)
+    yield printed("R6.tile.area", "area of a tile [mm2]", "3.88", tile.um2 / 1e6, _RECALLED)
+    yield printed("R6.tile.power", "power of a tile [W]", "4.8", tile.mw / 1e3, _RECALLED)
+    yield printed(
+        "R6.chip.area", "area of a chip [mm2]", "124.1", sum(RapidnnConfig().area_by_part.values()), _RECALLED
     )
-    yield _printed(
-        "R6.chip.power", "power of a chip, without buffers [W]", "153.6", rna.mw * RNAS * TILES / 1e3
+    yield printed(
+        "R6.chip.power",
+        "power of a chip, without buffers [W]",
+        "153.6",
+        rna.mw * RNAS * TILES / 1e3,
+        _RECALLED,
     )
 
 

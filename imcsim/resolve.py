@@ -14,9 +14,9 @@ from simcore.config import InvalidConfigError
 from simcore.errors import ConfigError, FileError, UnknownNameError
 from simcore.registry import near_miss
 from simcore.settings import assign_all, overlay
-from traces import TRACE_SUFFIXES, Trace, read_composition, read_trace
+from traces import TRACE_SUFFIXES, Trace, prepared_networks, read_prepared, read_trace
 from workloads import Network, networks, read_scale_sim
-from workloads.composition.composition import Composition
+from workloads.prepared import PreparedNetwork
 
 Setting = str | tuple[str, object]
 
@@ -35,9 +35,11 @@ class ResolvedMachine:
     name: str
     written: dict[str, Any]
 
-    def loaded(self, composition: Composition) -> ResolvedMachine:
-        """Return the machine with what a composed network decides for it."""
-        machine = self.machine.loaded(composition)
+    def loaded(self, prepared: PreparedNetwork) -> ResolvedMachine:
+        """Return the machine with what a prepared network decides for it, if it reads such."""
+        if not isinstance(prepared, self.machine.reads):
+            return self
+        machine = self.machine.loaded(prepared)
         written = {"extends": self.written["extends"], **machine.config.canonical()}
         return ResolvedMachine(machine, self.name, written)
 
@@ -50,8 +52,15 @@ def is_run_file(workload: str | Path | Network) -> bool:
 def is_workload_file(workload: str | Path | Network) -> bool:
     """Tell whether a workload is a file that holds one, by its name."""
     return (
-        not isinstance(workload, Network) and str(workload) not in networks and _reader(workload) is not None
+        not isinstance(workload, Network)
+        and str(workload) not in built_in_workloads()
+        and _reader(workload) is not None
     )
+
+
+def built_in_workloads() -> Mapping[str, Callable[[], Network | PreparedNetwork]]:
+    """Return what builds or reads each workload that has a name, sorted."""
+    return dict(sorted([*networks.items().items(), *prepared_networks.items().items()]))
 
 
 def resolve_workload(workload: str | Path | Network) -> Trace:
@@ -61,17 +70,19 @@ def resolve_workload(workload: str | Path | Network) -> Trace:
     """
     if isinstance(workload, Network):
         return Trace(workload)
-    name = str(workload)
-    if name in networks:
-        return Trace(networks[name]())
+    name, built_in = str(workload), built_in_workloads()
+    if name in built_in:
+        return _trace_of(built_in[name]())
     if (read := _reader(name)) is not None:
         return read(name)
-    choices = (
-        f"choose a file that ends in {', '.join(_READERS)}, or a built-in one: {', '.join(networks.names())}"
-    )
+    choices = f"choose a file that ends in {', '.join(_READERS)}, or a built-in one: {', '.join(built_in)}"
     if "/" in name or Path(name).exists():
         raise FileError(f"cannot run {name}: it is no kind of workload that is known; {choices}")
-    return Trace(networks[name]())
+    raise UnknownNameError(f"no workload is called {name!r}; {near_miss(name, list(built_in))}")
+
+
+def _trace_of(workload: Network | PreparedNetwork) -> Trace:
+    return Trace(workload) if isinstance(workload, Network) else Trace(workload.network, prepared=workload)
 
 
 def _reader(workload: str | Path) -> Callable[[str], Trace] | None:
@@ -88,16 +99,11 @@ def _read_onnx(path: str) -> Trace:
     return Trace(read_onnx(path))
 
 
-def _read_composed(path: str) -> Trace:
-    composition = read_composition(path)
-    return Trace(composition.network, composition=composition)
-
-
 #: What reads files that are workloads, by how their names end.
 _READERS: Mapping[str, Callable[[str], Trace]] = {
     **dict.fromkeys(TRACE_SUFFIXES, read_trace),
     ".csv": lambda path: Trace(read_scale_sim(path)),
-    ".npz": _read_composed,
+    ".npz": lambda path: _trace_of(read_prepared(path)),
     ".onnx": _read_onnx,
 }
 

@@ -35,13 +35,15 @@ class InferenceMaterial:
         """
         config, network = request.config, request.network
         if not request.has_values:
-            if request.trace.composition is not None:
+            if (prepared := request.trace.prepared) is not None:
                 able = [
-                    name for name, preset in machines.items().items() if preset.machine.reads_compositions
+                    name
+                    for name, preset in machines.items().items()
+                    if isinstance(prepared, preset.machine.reads)
                 ]
                 raise WorkloadError(
-                    f"{request.name} is a composition, whose tables say nothing to {config.machine_name}; "
-                    f"run it without values, on {' or '.join(able)}, or the network that it was composed from"
+                    f"{request.name} is {prepared.kind}, which says nothing to {config.machine_name}; run it "
+                    f"without values, on {' or '.join(able)}, or the network that it was made from"
                 )
             network.load_parameters()  # which says what to do
         inputs = request.inputs()
@@ -50,7 +52,7 @@ class InferenceMaterial:
             lowered,
             inputs.calibration,
             lambda: composing_data(network, of_run=request.data),
-            request.trace.composition,
+            request.prepared,
         )
         numbers = request.machine.numbers(known)
         values = Values(
@@ -74,7 +76,7 @@ class InferenceMaterial:
         if not known:
             return ()
         return (
-            f"the network was composed with {known} of the {len(images)} images, which may flatter its "
+            f"the network was made with {known} of the {len(images)} images, which may flatter its "
             "accuracy; bring other images to judge it by",
         )
 

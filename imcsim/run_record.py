@@ -48,6 +48,7 @@ _FOUND = (
     "formulations",
     "training",
     "neuron_cycles",
+    "programming",
     "programming_j",
     "units",
     "fast_forward",

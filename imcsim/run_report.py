@@ -82,8 +82,13 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield "throughput", f"{rate_text} images/s{every}{warmup}"
     yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
     yield "energy", _energy(s)
+    if s["programming"] is not None:
+        yield "written", _written(s["programming"])
     if s["programming_j"] is not None:
-        yield "programming", f"{_si(s['programming_j'], 'J')} to write all tables once, not among the above"
+        yield (
+            "programming",
+            f"{_si(s['programming_j'], 'J')} to write what it holds once, not among the above",
+        )
     yield "area", _area(s["area_mm2"])
     fabric, machine = of_fabric(run.units)
     yield "machine time", _shares(time_shares(machine))
@@ -107,6 +112,22 @@ def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
         for label, gain in (("learned", t["accuracy"]), ("unseen", t["unseen_accuracy"])):
             if gain is not None:
                 yield label, f"{100 * gain['before']:.4g}% right before, {100 * gain['after']:.4g}% after"
+
+
+def _written(p: dict[str, Any]) -> str:
+    """Return what writing cells took during the run."""
+    failed = f", {p['failed']:,} given up" if p["failed"] else ""
+    until = p["images_until_worn"]
+    worn = "" if until is None else f"; a cell wears out after {until:,} images"
+    return (
+        f"{_times(p['rounds'])} one of {p['sets']:,} set{'' if p['sets'] == 1 else 's'} of tiles, in "
+        f"{p['cycles']:,} cycles: {p['cells']:,} cells by {p['pulses']:,} pulses{failed}, none more than "
+        f"{_times(p['most_writes'])}{worn}"
+    )
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
 
 
 def _neurons(layers: Mapping[str, Mapping[str, list[int]]]) -> str:

@@ -24,6 +24,7 @@ from imcsim.training_run import check_training, training_inputs
 from simcore import ConfigError
 from traces import Trace
 from workloads import Dataset, Network
+from workloads.prepared import PreparedNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +50,13 @@ class RunRequest:
 
     @property
     def has_values(self) -> bool:
-        """Whether the machine could compute values of the workload: its weights, or its tables, are known."""
-        tables = self.trace.composition is not None and self.machine.reads_compositions
-        return self.network.has_parameters or tables
+        """Whether the machine could compute values of the workload: it has weights, or a form it reads."""
+        return self.network.has_parameters or self.prepared is not None
+
+    @property
+    def prepared(self) -> PreparedNetwork | None:
+        """What the network was prepared to, None where the machine does not read that."""
+        return _read_by(self.machine, self.trace)
 
     @property
     def data(self) -> str | Dataset | None:
@@ -119,9 +124,9 @@ def resolve_request(
         raise ConfigError(
             "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
         )
-    if trace.composition is not None:
+    if trace.prepared is not None:
         try:
-            resolved = resolved.loaded(trace.composition)
+            resolved = resolved.loaded(trace.prepared)
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
     config = _settled(config, trace, resolved.machine)
@@ -141,12 +146,14 @@ def _written(workload: str | Path | Network) -> str:
 
 def _settled(config: RunConfig, trace: Trace, machine: Machine) -> RunConfig:
     """Return a configuration in which what nobody chose is as the workload has it."""
-    has_tables = trace.composition is not None and machine.reads_compositions
-    own = {
-        "images": len(trace.arrivals) or 1,
-        "values": "ideal" if trace.network.has_parameters or has_tables else "off",
-    }
+    has_values = trace.network.has_parameters or _read_by(machine, trace) is not None
+    own = {"images": len(trace.arrivals) or 1, "values": "ideal" if has_values else "off"}
     return config.model_copy(update={k: v for k, v in own.items() if k not in config.model_fields_set})
+
+
+def _read_by(machine: Machine, trace: Trace) -> PreparedNetwork | None:
+    """Return what a network was prepared to, if a machine reads that."""
+    return trace.prepared if isinstance(trace.prepared, machine.reads) else None
 
 
 def _check_bits(trace: Trace, resolved: ResolvedMachine) -> None:

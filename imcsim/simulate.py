@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from arch.machine import Machine, MachineRun, NetworkMap, RunOptions
 from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
-from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays
+from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays, whole
 from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
@@ -198,6 +198,7 @@ class _Job:
             built=self._built,
             fast_forward=config.fast_forward,
             arrivals=self.request.arrivals,
+            seed=config.seed,
         )
         try:
             drive: Drive = machine.simulate if machine.training is None else machine.train
@@ -224,6 +225,8 @@ class _Job:
                 layer: {"cycles": times.cycles.tolist(), "neurons": times.neurons.tolist()}
                 for layer, times in machine_run.neurons.items()
             }
+        if (programming := machine_run.programming) is not None:
+            self.summary["programming"] = {**asdict(programming), "pulses": whole(float(programming.pulses))}
         self.summary["programming_j"] = machine_run.programming_j
         parameters = None
         if machine.training is not None and machine_run.training is not None:

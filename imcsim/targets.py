@@ -43,3 +43,19 @@ class Target:
     def gates(self) -> bool:
         """Whether a validation fails if it does not hold."""
         return self.kind in ("exact", "band")
+
+
+class UpperBound(Target):
+    """A figure that is published as "below": only what is above it is an error."""
+
+    @property
+    def error(self) -> float:
+        """Relative error of what is above, else 0."""
+        return max(0.0, super().error)
+
+
+def printed(id: str, what: str, figure: str, simulated: float, provenance: str) -> Target:
+    """Return a figure that must agree to its last printed digit."""
+    half = 0.5 * 10.0 ** -len(figure.partition(".")[2])
+    published = float(figure)
+    return Target(id, what, published, simulated, "exact", provenance, tolerance=half / published)

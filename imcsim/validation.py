@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from imcsim.basisn_targets import published_basisn
 from imcsim.dataflow_targets import published_dataflow
 from imcsim.isaac_targets import published_isaac
 from imcsim.pipelayer_targets import published_pipelayer
@@ -24,6 +25,7 @@ MANY = 10
 Validation = Callable[[], Iterator[Target]]
 
 validations: Registry[Validation] = Registry("validation")
+validations.register("basisn")(published_basisn)
 validations.register("dataflow")(published_dataflow)
 validations.register("isaac")(published_isaac)
 validations.register("pipelayer")(published_pipelayer)

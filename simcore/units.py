@@ -110,15 +110,17 @@ def format_si(value: float | Fraction, unit: str, digits: int = 4) -> str:
     """Return `value` with `digits` significant digits and the SI prefix that keeps it short.
 
     Whole numbers of a counting unit are printed in full. Areas step by a million from one prefix to the
-    next, so they may start with 0.01.
+    next, so they may start with 0.01. Of a quotient or a product the first symbol takes the prefix.
 
     >>> format_si(0.13e-6, "s"), format_si(12500, "pJ"), format_si(63.1e12, "OPS"), format_si(20736, "cycle")
     ('130 ns', '12.5 nJ', '63.1 TOPS', '20,736 cycle')
+    >>> format_si(2.4e-9, "J s")
+    '2.4 nJ s'
     """
     if not math.isfinite(value):
         return f"{value} {unit}".rstrip()
-    leading, slash, rest = unit.partition("/")
-    symbol = _SYMBOL.fullmatch(leading)
+    leading = re.split("[/ ]", unit, maxsplit=1)[0]
+    symbol, rest = _SYMBOL.fullmatch(leading), unit[len(leading) :]
     if symbol is None or not value:
         number = f"{value:,}" if isinstance(value, int) else f"{_rounded(Fraction(value), digits):,f}"
         return f"{number} {unit}".rstrip()
@@ -129,7 +131,7 @@ def format_si(value: float | Fraction, unit: str, digits: int = 4) -> str:
         (name for name, size in _PREFIXES.items() if abs(absolute) >= smallest_shown * size**power), "a"
     )
     number = f"{_rounded(absolute / _PREFIXES[prefix] ** power, digits):f}"
-    return f"{number} {prefix}{symbol[2]}{symbol[3]}{slash}{rest}"
+    return f"{number} {prefix}{symbol[2]}{symbol[3]}{rest}"
 
 
 @cache

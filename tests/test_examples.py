@@ -154,3 +154,38 @@ def test_fewer_clusters_are_slower_and_shared_rnas_take_turns(tmp_path: Path) ->
     picture = tmp_path / "neurons.png"
     study["save_figure"](study["draw"](neurons, clusters, sharing, blocks), picture)
     assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_reprogramming_takes_a_hundred_times_as_long_where_the_study_says(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "basisn_study.py"))
+    name = "resnet18-cifar100"  # 698 tiles
+    study["COLOURS"][name] = "#2F6DA8"
+    found = list(study["questions"]([name], (30, 3_000), (4, 32), (4,), (8, 64, 1024), (1, 64)))
+    writing, density, crossbars, batch = (question.lines[name, False] for question in found)
+    assert writing[1][1] < study["CLAIM"] < writing[0][1]
+    assert writing[0][1] / writing[1][1] == pytest.approx(100, rel=0.1)
+    packed, random = density[0], found[1].lines[name, True][0]
+    assert packed[1] < random[1]
+    assert packed[2] < random[2]
+    assert packed[1] < density[1][1]
+    assert max(crossbars[0][1], crossbars[1][1]) < study["CLAIM"] < crossbars[2][1]  # which holds all weights
+    assert batch[0][1] < study["CLAIM"] < batch[1][1]
+    assert len(study["table"](found).splitlines()) == 1 + 5
+    study["check"](name)
+    picture = tmp_path / "study.png"
+    study["save_figure"](study["draw"](found), picture)
+    assert picture.stat().st_size > 10_000
+
+
+def test_a_study_of_bases_has_a_row_for_every_number(capsys: pytest.CaptureFixture[str]) -> None:
+    study = runpy.run_path(str(EXAMPLES / "basis_study.py"))
+    study["SWEEPS"].clear()
+    study["SWEEPS"]["nonzeros"] = (1, 8)
+    study["main"](("digits-mlp",))
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title.startswith("digits-mlp: nonzeros")
+    table = [[float(cell.strip("%")) for cell in row.split()] for row in rows]
+    assert [row[0] for row in table] == [1, 8]
+    assert table[1][1] < table[0][1]
+    assert table[1][2] > 90

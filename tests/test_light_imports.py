@@ -51,6 +51,7 @@ def test_importing_the_application_loads_nothing_but_python() -> None:
         ["run", "no-such", "--arch", "dataflow"],
         ["fabric", "no-such", "--load", "0.1"],
         ["compose", "digits-mlp", "--weights", "4", "--inputs", "4", "--retrain", "1"],
+        ["fit-basis", "--help"],
         ["run", "digits-mlp", "--arch", "dataflow", "--values", "off", "--json"],
         ["compare", "digits-mlp", "--arch", "dataflow,isaac"],
     ],

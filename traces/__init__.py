@@ -3,13 +3,17 @@
 from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
+from traces.basis_file import BASIS_FILE, read_basis, write_basis
 from traces.chrome_trace import write_chrome_trace
+from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
-from traces.composition_file import check_composition_place, read_composition, write_composition
+from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import save_figure
 from traces.load_plot import LoadPoint, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
+from traces.prepared_file import read_prepared
+from traces.shipped_networks import prepared_networks
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -30,7 +34,9 @@ from traces.trace_writer import write_trace
 from traces.workload_trace import TRACE_SUFFIXES, Bits, Trace
 
 __all__ = [
+    "BASIS_FILE",
     "CATEGORIES",
+    "COMPOSITION_FILE",
     "TRACE_SUFFIXES",
     "Activity",
     "ArrayUse",
@@ -47,17 +53,20 @@ __all__ = [
     "category_of_states",
     "category_time",
     "category_totals",
-    "check_composition_place",
     "json_schema",
     "load_activity",
     "merge_touching",
     "plot_arrays",
     "plot_comparison",
+    "plot_comparison_over",
     "plot_fabric",
     "plot_load_latency",
     "plot_timeline",
     "plot_utilisation",
+    "prepared_networks",
+    "read_basis",
     "read_composition",
+    "read_prepared",
     "read_trace",
     "save_activity",
     "save_figure",
@@ -66,6 +75,7 @@ __all__ = [
     "take_units",
     "time_in_bins",
     "unit_groups",
+    "write_basis",
     "write_chrome_trace",
     "write_composition",
     "write_trace",

@@ -54,7 +54,7 @@ def plot_comparison(
     slot = (width - _LEFT - _RIGHT) / len(workloads) * _BARS / len(machines)
     with style():
         figure = new_figure(width, height)
-        figure.text(MARGIN / width, 1 - 0.3 / height, _title(machines), size=12, weight="bold")
+        figure.text(MARGIN / width, 1 - 0.3 / height, machines_title(machines), size=12, weight="bold")
         figure.text(MARGIN / width, 1 - 0.5 / height, below, size=8, color=FAINT)
         for place, panel in enumerate(panels):
             bottom = height - _HEAD - (place + 1) * _PANEL - place * _GAP
@@ -66,11 +66,13 @@ def plot_comparison(
                 range(len(workloads)), workloads if panel is panels[-1] else [""] * len(workloads)
             )
             axes.set_xlim(-0.5, len(workloads) - 0.5)
-        _legend(figure, machines, any(None in values for panel in panels for values in panel.values))
+        missing = any(None in values for panel in panels for values in panel.values)
+        draw_legend(figure, machines, "×  does not fit" if missing else "")
     return figure
 
 
-def _title(machines: Sequence[str]) -> str:
+def machines_title(machines: Sequence[str]) -> str:
+    """Return the machines in one phrase."""
     *others, last = machines
     return f"{', '.join(others)} and {last}" if others else last
 
@@ -89,7 +91,7 @@ def _draw(axes: Axes, panel: ComparedPanel, slot: float) -> None:
     decades = range(round(log10(low)), floor(log10(high)) + 1)
     step = ceil(len(decades) / 6)
     ticks = [10.0**power for power in decades[::step]]
-    axes.set_yticks(ticks, [_short(tick, unit, 1) for tick in ticks])
+    axes.set_yticks(ticks, [short(tick, unit, 1) for tick in ticks])
     axes.minorticks_off()
     axes.tick_params(length=0)
     axes.grid(axis="y", color=GRID, linewidth=0.6)
@@ -104,19 +106,20 @@ def _draw(axes: Axes, panel: ComparedPanel, slot: float) -> None:
                 )
                 continue
             axes.bar(x, value - low, share * 0.94, bottom=low, color=COLOURS[machine])
-            number = _short(value, unit, 3).removesuffix("OPS")  # as the axis says
+            number = short(value, unit, 3).removesuffix("OPS")  # as the axis says
             if text_width(number, _NUMBERS) < slot:
                 axes.annotate(
                     number, (x, value), (0, 1.5), textcoords="offset points", ha="center", size=_NUMBERS
                 )
 
 
-def _short(value: float, unit: str, digits: int) -> str:
+def short(value: float, unit: str, digits: int) -> str:
+    """Return a number with its prefix, the shortest way."""
     return format_si(value, unit, digits).replace(" u", " µ")
 
 
-def _legend(figure: Figure, machines: Sequence[str], missing: bool) -> None:
-    """Name the colours, in a line under the title."""
+def draw_legend(figure: Figure, machines: Sequence[str], note: str) -> None:
+    """Name the colours, in a line under the title, and write a note behind."""
     from matplotlib.patches import Rectangle
 
     width, height = figure.get_size_inches()
@@ -126,5 +129,4 @@ def _legend(figure: Figure, machines: Sequence[str], missing: bool) -> None:
         figure.add_artist(Rectangle(corner, *size, facecolor=colour, linewidth=0))
         figure.text((x + 0.19) / width, (y + 0.005) / height, name, size=8)
         x += 0.19 + text_width(name, 8) + 0.25
-    if missing:
-        figure.text(x / width, (y + 0.005) / height, "×  does not fit", size=8, color=FAINT)
+    figure.text(x / width, (y + 0.005) / height, note, size=8, color=FAINT)

@@ -1,7 +1,7 @@
 """Compositions in .npz files, `imcsim.composition/1`: a network's structure, its codes and its codebooks.
 
-    about      JSON text as bytes: schema, clusters, bits, rounds, data, whether errors are of labels
-    network    the lines of a workload trace as bytes: structure only, no weights, no requests
+    about      schema, clusters, bits, rounds, data, whether errors are of labels
+    network    the structure
     known      numbers that tell which images the network was composed with
     NAME.codes, NAME.bias, NAME.errors, NAME.centres-4, -8, ...     of every matrix block
     NAME.range                                                      of every block
@@ -12,19 +12,15 @@ A file is checked against its own network before anything is made of it.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from simcore.errors import FileError, SimError
-from simcore.files import check_writable
-from traces.trace_reader import parse_trace
-from traces.trace_writer import structure_lines
+from traces.checked_arrays import Arrays, CheckedArrays, FileForm, StrictRecord, first_arrays
 from workloads import lower
 from workloads.composition.block_graph import composable
 from workloads.composition.codebooks import SIZES, CodebookTree
@@ -33,24 +29,19 @@ from workloads.composition.composition import Composition, Round
 from workloads.composition.weight_codes import WeightCodes
 from workloads.nodes import MatrixNode
 from workloads.npz import read_npz, write_npz
-from workloads.scales import LARGEST_SCALE
 
-SCHEMA = "imcsim.composition/1"
+COMPOSITION_FILE = FileForm("composition", "imcsim.composition/1", "imcsim compose")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class _RoundRecord(_Record):
+class _RoundRecord(StrictRecord):
     retrained: int = Field(ge=0, le=2**20)
     error: Share
     baseline_error: Share
 
 
-class _About(_Record):
+class _About(StrictRecord):
     """What is no array."""
 
     schema_: Literal["imcsim.composition/1"] = Field(alias="schema")
@@ -68,10 +59,10 @@ def write_composition(path: str | Path, composition: Composition) -> None:
     raises : FileError if the disk refuses, the name does not end in .npz or is another file's, WorkloadError
         for a network that a trace cannot hold
     """
-    check_composition_place(path)
+    COMPOSITION_FILE.check_place(path)
     about = _About.model_validate(
         {
-            "schema": SCHEMA,
+            "schema": COMPOSITION_FILE.schema,
             "weights": composition.clusters[0],
             "inputs": composition.clusters[1],
             "bits": composition.bits,
@@ -80,11 +71,7 @@ def write_composition(path: str | Path, composition: Composition) -> None:
             "rounds": [vars(each) for each in composition.rounds],
         }
     )
-    arrays: dict[str, NDArray[Any]] = {
-        "about": _bytes(about.model_dump_json(by_alias=True).encode()),
-        "network": _bytes(structure_lines(composition.network, path)),
-        "known": composition.known,
-    }
+    arrays = first_arrays(about, composition.network, path) | {"known": composition.known}
     for name in composition.form.blocks:
         if (own := composition.weights.get(name)) is not None:
             arrays |= {
@@ -101,59 +88,29 @@ def write_composition(path: str | Path, composition: Composition) -> None:
 
 def read_composition(path: str | Path) -> Composition:
     """Return the composition that a file holds; FileError for whatever is wrong with it."""
-    arrays = read_npz(path)
-    for name in ("about", "network"):
-        if name not in arrays:
-            raise FileError(
-                f"{path} is no composition: it lacks the array {name!r}; write one with imcsim compose"
-            )
+    return composition_of(read_npz(path), path)
+
+
+def composition_of(arrays: Arrays, path: str | Path) -> Composition:
+    """Return the composition that the arrays of a file at `path` are; FileError for what is wrong."""
     try:
-        return _Reading(arrays, Path(path)).composition()
+        return _Reading(CheckedArrays(arrays, path, COMPOSITION_FILE)).composition()
     except FileError:
         raise
     except SimError as error:
         raise FileError(f"{path}: {error}") from None
 
 
-def check_composition_place(path: str | Path) -> None:
-    """Raise FileError unless a composition may be written there: at most over another one."""
-    if Path(path).suffix.lower() != ".npz":
-        raise FileError(f"a composition must be called FILE.npz, got {path}; rename it")
-    if not Path(path).parent.is_dir():
-        raise FileError(f"cannot write {path}: there is no folder {Path(path).parent}; create it first")
-    check_writable(path)
-    if Path(path).exists() and not _says_composition(path):
-        raise FileError(
-            f"cannot write {path}: it is there, and no composition, so it is left alone; "
-            "choose another name, or remove it first"
-        )
-
-
-def _says_composition(path: str | Path) -> bool:
-    """Tell whether a file says of itself that it is a composition, of this or another version."""
-    try:
-        about = read_npz(path).get("about")
-    except FileError:
-        return False
-    return about is not None and SCHEMA.partition("/")[0].encode() in about.tobytes()
-
-
 class _Reading:
-    """A file being checked; every array is asked for once, and none may be left."""
+    """A file being read."""
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
-        self._arrays, self._path = dict(arrays), path
-        try:
-            self._about = _About.model_validate_json(self._text("about"))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"])) or "the text"
-            raise FileError(f"{path}: about - {place}: {first['msg']}; write it anew") from None
+    def __init__(self, file: CheckedArrays) -> None:
+        self._file, self._about = file, file.about(_About)
 
     def composition(self) -> Composition:
         """Return the whole."""
         about = self._about
-        network = parse_trace(io.BytesIO(self._text("network")), self._path).network
+        network = self._file.network()
         form = composable(lower(network))
         weights = {
             name: self._weights(name, block.total, shared=block.is_fully_connected)
@@ -164,10 +121,8 @@ class _Reading:
             name: self._tree(name, "inputs", "input-errors", (), about.inputs) for name in form.read_by_blocks
         }
         ranges = {name: self._range(name) for name in form.blocks}
-        known = self._known()
-        if self._arrays:
-            extra = next(iter(self._arrays))
-            raise FileError(f"{self._path}: no block of the network has {extra[:80]!r}; remove this array")
+        known = self._file.known()
+        self._file.finish()
         return Composition(
             network=network,
             form=form,
@@ -182,67 +137,35 @@ class _Reading:
             known=known,
         )
 
-    def _known(self) -> NDArray[np.uint64]:
-        known = self._take("known")
-        if known.dtype != np.uint64 or known.ndim != 1 or (known[1:] <= known[:-1]).any():
-            raise self._wrong("known", "ascending uint64, one axis", f"{known.dtype} of {known.shape}")
-        return known
-
     def _weights(self, name: str, node: MatrixNode, *, shared: bool) -> WeightCodes:
         shape = (node.groups, node.rows, node.cols_per_group)
-        codes = self._array(f"{name}.codes", np.uint8, shape)
+        codes = self._file.array(f"{name}.codes", np.uint8, shape)
         if int(codes.max()) >= self._about.weights:
-            raise self._wrong(
+            raise self._file.wrong(
                 f"{name}.codes", f"codes below {self._about.weights}, the clusters", f"{codes.max()}"
             )
         books = (1 if shared else node.cols,)
         tree = self._tree(name, "centres", "errors", books, self._about.weights)
-        return WeightCodes(tree, codes, self._array(f"{name}.bias", np.float32, (node.cols,)))
+        return WeightCodes(tree, codes, self._file.array(f"{name}.bias", np.float32, (node.cols,)))
 
     def _tree(self, name: str, what: str, errors: str, books: tuple[int, ...], clusters: int) -> CodebookTree:
         sizes = SIZES[: SIZES.index(clusters) + 1]
-        levels = tuple(self._array(f"{name}.{what}-{size}", np.float64, (*books, size)) for size in sizes)
+        levels = tuple(
+            self._file.array(f"{name}.{what}-{size}", np.float64, (*books, size)) for size in sizes
+        )
         for size, centres in zip(sizes, levels, strict=True):
             if (np.diff(centres) < 0).any():
-                raise self._wrong(f"{name}.{what}-{size}", "ascending centres", "others")
-        return CodebookTree(levels, self._array(f"{name}.{errors}", np.float64, (*books, len(sizes))))
+                raise self._file.wrong(f"{name}.{what}-{size}", "ascending centres", "others")
+        return CodebookTree(levels, self._file.array(f"{name}.{errors}", np.float64, (*books, len(sizes))))
 
     def _range(self, name: str) -> tuple[float, float]:
-        low, high = self._array(f"{name}.range", np.float64, (2,)).tolist()
+        low, high = self._file.array(f"{name}.range", np.float64, (2,)).tolist()
         if not low <= 0.0 <= high:
-            raise self._wrong(
+            raise self._file.wrong(
                 f"{name}.range", "a least sum up to 0 and a largest one from 0", f"{low}, {high}"
             )
         return low, high
 
-    def _array(self, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return an array of this type and shape, its numbers finite and within single precision."""
-        array = self._take(name)
-        if array.dtype != kind or array.shape != shape:
-            raise self._wrong(name, f"{np.dtype(kind)} of shape {shape}", f"{array.dtype} of {array.shape}")
-        if array.dtype.kind == "f" and not (np.abs(array) <= LARGEST_SCALE).all():
-            raise self._wrong(name, "finite numbers of single precision's range", "others")
-        return array
-
-    def _take(self, name: str) -> NDArray[Any]:
-        """Return an array, which is none of those left then."""
-        if name not in self._arrays:
-            raise FileError(f"{self._path} lacks the array {name!r}; compose its network anew")
-        return self._arrays.pop(name)
-
-    def _text(self, name: str) -> bytes:
-        array = self._arrays.pop(name)
-        if array.dtype != np.uint8 or array.ndim != 1:
-            raise self._wrong(name, "text as uint8, one axis", f"{array.dtype} of {array.shape}")
-        return array.tobytes()
-
-    def _wrong(self, name: str, wanted: str, got: str) -> FileError:
-        return FileError(f"{self._path}: {name} must hold {wanted}, got {got}; write it anew")
-
 
 def _levels(name: str, tree: CodebookTree) -> dict[str, NDArray[Any]]:
     return {f"{name}-{centres.shape[-1]}": centres for centres in tree.levels}
-
-
-def _bytes(text: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(text, np.uint8)

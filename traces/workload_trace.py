@@ -14,7 +14,7 @@ from functools import cached_property
 from simcore.errors import WorkloadError
 from traces.tensor_file import TensorFile
 from workloads import Dataset, Network
-from workloads.composition.composition import Composition
+from workloads.prepared import PreparedNetwork
 
 #: How names of traces end.
 TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -36,7 +36,7 @@ class Trace:
     bits : widths that all operations ask for
     operation_bits : those of single operations, by name
     tensors : the file with its weights and images
-    composition : the tables that its network was composed to, where that is all there is
+    prepared : what the file holds, where its network was prepared for some machines
     """
 
     network: Network
@@ -44,7 +44,7 @@ class Trace:
     bits: Bits = Bits()
     operation_bits: Mapping[str, Bits] = field(default_factory=dict)
     tensors: TensorFile | None = None
-    composition: Composition | None = None
+    prepared: PreparedNetwork | None = None
 
     def arrivals_of(self, images: int) -> tuple[int, ...]:
         """Return when the first `images` are there; WorkloadError for more than a trace that tells has."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.layers import Affine
+from workloads.layers import Affine, Layer
 from workloads.network import Parameters
 from workloads.nodes import AffineNode, MatrixNode, Norm
 from workloads.token_nodes import AddEmbeddingNode, LayerNormNode
@@ -35,6 +35,26 @@ class FoldedPart:
     bias: Float
 
 
+@dataclass(frozen=True, eq=False)
+class FoldedWeights:
+    """One matrix as a whole.
+
+    weights : (groups, rows, columns of one group), single precision; rows by position of the window first
+    bias : (columns,)
+    """
+
+    weights: NDArray[np.floating[Any]]
+    bias: NDArray[np.floating[Any]]
+
+
+def folded_matrix(node: MatrixNode, parameters: Parameters) -> FoldedWeights:
+    """Return all of a matrix node's weights and biases in single precision."""
+    parts = list(folded_parts(node, parameters, np.float32))
+    weights = np.concatenate([part.weights for part in parts], axis=2)
+    bias = np.concatenate([part.bias for part in parts])
+    return FoldedWeights(weights.astype(np.float32, copy=False), bias.astype(np.float32))
+
+
 def folded_parts(
     node: MatrixNode, parameters: Parameters, precision: type[np.floating[Any]] = np.float64
 ) -> Iterator[FoldedPart]:
@@ -58,6 +78,32 @@ def folded_parts(
         rows = weights.reshape(node.groups, -1, channels, node.window.positions).transpose(0, 3, 2, 1)
         of_group = out if node.groups == 1 else slice(0, node.cols_per_group)
         yield FoldedPart(of_group, out, rows.reshape(node.groups, node.rows, -1), bias[out])
+
+
+def unfolded(node: MatrixNode, layer: Layer, folded: FoldedWeights) -> Parameters:
+    """Return parameters that `folded_parts` makes these weights of: of a layer, and of the node's norms.
+
+    layer : the one that the node is named after
+    """
+    positions, bias = node.window.positions, folded.bias.astype(np.float64)
+    kernels = folded.weights.reshape(node.groups, positions, -1, node.cols_per_group).transpose(0, 3, 2, 1)
+    shapes = layer.parameter_shapes(node.in_shapes)
+    parameters: dict[str, dict[str, NDArray[Any]]] = {
+        node.name: {"weight": kernels.reshape(shapes["weight"])}
+    }
+    for norm in node.norms:  # which leave values as they are, but for the last one's bias
+        ones = np.ones(node.cols)
+        own = {"weight": ones, "bias": np.zeros(node.cols)}
+        if not isinstance(norm, Affine):
+            own = {"weight": np.sqrt(ones + norm.eps), "bias": own["bias"]}
+            own |= {"running_mean": np.zeros(node.cols), "running_var": ones}
+        parameters[norm.name] = own
+    last = parameters[node.norms[-1].name] if node.norms else parameters[node.name]
+    if "bias" in shapes:
+        parameters[node.name]["bias"] = np.zeros(node.cols)
+    if node.norms or "bias" in shapes:
+        last["bias"] = bias
+    return parameters
 
 
 def folded_affine(node: AffineNode, parameters: Parameters) -> tuple[Float, Float]:

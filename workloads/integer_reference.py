@@ -54,7 +54,9 @@ def golden_outputs(network: QuantizedNetwork, inputs: NDArray[Any]) -> Codes:
     )
 
 
-def exact_sums(codes: NDArray[np.int64], weights: NDArray[np.int16], node: MatrixNode) -> NDArray[np.int64]:
+def exact_sums(
+    codes: NDArray[np.int64], weights: NDArray[np.signedinteger[Any]], node: MatrixNode
+) -> NDArray[np.int64]:
     """Return int64 products of `weights` and the windows of `codes` (N, C, H, W), zero points taken off."""
     largest = int(np.abs(codes).max()) * int(np.abs(weights).sum(axis=1, dtype=np.int64).max())
     number = exact_type(largest)

@@ -68,6 +68,22 @@ LARGEST_VALUE = float(np.finfo(np.float32).max) / 2
 #: Multiply-accumulates of an image up to which a calibration is done in double precision.
 DOUBLE_PRECISION_MACS = 2**28
 
+#: Bits that a sum and its bias may take.
+SUM_BITS = 62
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerMatrix:
+    """A matrix whose weights are integers already.
+
+    weights : (groups, rows, cols of one group)
+    bias, scales : (cols,) in real numbers, and what a step of each column's weights is worth
+    """
+
+    weights: NDArray[np.int32]
+    bias: NDArray[np.float64]
+    scales: NDArray[np.float64]
+
 
 def quantize(
     lowered: LoweredNetwork,
@@ -75,6 +91,8 @@ def quantize(
     calibration_inputs: NDArray[Any],
     weight_bits: int = 8,
     activation_bits: int = 8,
+    *,
+    integers: Mapping[str, IntegerMatrix] | None = None,
 ) -> QuantizedNetwork:
     """Return `lowered` in integers, each tensor scaled to the range it takes over the calibration inputs.
 
@@ -83,6 +101,7 @@ def quantize(
 
     calibration_inputs : (N, C, H, W) real numbers, at least one image
     weight_bits, activation_bits : 2 to 16
+    integers : matrices that are not to be rounded, by name; they amount to `parameters`
     raises : WorkloadError for widths out of bounds, for given scales of other widths, and for inputs that do
         not fit
     """
@@ -100,7 +119,9 @@ def quantize(
                 f"{lowered.name}.{name} brings a scale for codes of {given.bits} bit, but activations have "
                 f"{activation_bits}; let the machine compute with {given.bits}"
             )
-    return _Calibration(lowered, parameters, weight_bits, activation_bits).over(calibration_inputs)
+    return _Calibration(lowered, parameters, weight_bits, activation_bits, integers or {}).over(
+        calibration_inputs
+    )
 
 
 class _Calibration:
@@ -112,9 +133,14 @@ class _Calibration:
     """
 
     def __init__(
-        self, lowered: LoweredNetwork, parameters: Parameters, weight_bits: int, activation_bits: int
+        self,
+        lowered: LoweredNetwork,
+        parameters: Parameters,
+        weight_bits: int,
+        activation_bits: int,
+        integers: Mapping[str, IntegerMatrix],
     ) -> None:
-        self._lowered = lowered
+        self._lowered, self._integers = lowered, integers
         self._parameters = parameters
         self._bits = (weight_bits, activation_bits)
         double = lowered.macs <= DOUBLE_PRECISION_MACS
@@ -198,6 +224,10 @@ class _Calibration:
     def _folded_and_quantised(self, node: MatrixNode) -> Iterator[FoldedPart]:
         """Yield a node's folded weights, and make integers of them on the way."""
         input_scale = self._tensors[node.inputs[0]].scale
+        if (known := self._integers.get(node.name)) is not None:
+            self._matrices[node.name] = self._as_it_is(node, known, input_scale)
+            yield from folded_parts(node, self._parameters, self._precision)
+            return
         given = self._lowered.scales.weights.get(node.name)
         self._matrices[node.name] = matrix = _Matrix.empty(node, given=given is not None)
         for part in folded_parts(node, self._parameters, self._precision):
@@ -208,6 +238,18 @@ class _Calibration:
             except WorkloadError as error:
                 raise WorkloadError(f"{self._lowered.name}.{node.name}: {error}") from None
             matrix.weights[..., part.cols], matrix.bias[part.out], matrix.scales[part.out] = integers
+
+    def _as_it_is(self, node: MatrixNode, known: IntegerMatrix, input_scale: float) -> _Matrix:
+        """Return integers that are not to be rounded, with their biases in steps."""
+        with np.errstate(over="ignore"):  # refused below
+            bias = known.bias / (input_scale * known.scales)
+        largest = np.abs(known.weights).sum(axis=1, dtype=np.float64).ravel() * 2.0 ** self._bits[1]
+        if not (largest + np.abs(bias) < 2.0**SUM_BITS).all():
+            raise WorkloadError(
+                f"{self._lowered.name}.{node.name}: sums of kernel {np.argmax(largest + np.abs(bias))} take "
+                f"more than {SUM_BITS} bit in steps of its scale; give it a larger scale"
+            )
+        return _Matrix(known.weights, np.rint(bias).astype(np.int64), known.scales, given=False)
 
 
 def _rounded_out(end: float) -> float:
@@ -236,7 +278,7 @@ def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
 class _Matrix:
     """What `quantize_matrix` returns for all columns of a node, and whether their scales were given."""
 
-    weights: NDArray[np.int16]
+    weights: NDArray[np.signedinteger[Any]]
     bias: NDArray[np.int64]
     scales: NDArray[np.float64]
     given: bool

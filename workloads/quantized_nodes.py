@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,13 @@ class QuantizedNode:
 class QuantizedMatrix(QuantizedNode):
     """acc = sum((x - input_zero) * weight) + bias, then requantised by its column's multiplier.
 
-    weights : (groups, rows, cols of one group) int16, rows by position of the window first, by channel second
+    weights : (groups, rows, cols of one group) int16, or int32 where they are combinations of a basis; rows
+        by position of the window first, by channel second
     bias : (cols,) int64
     multiplier : (cols,) float32
     """
 
-    weights: NDArray[np.int16]
+    weights: NDArray[np.signedinteger[Any]]
     bias: NDArray[np.int64]
     multiplier: NDArray[np.float32]
     input_zero: int

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.arrays.analog_cells import Physics, program
+from arch.arrays.analog_cells import Physics, Sense, program
 from arch.arrays.analog_layout import Layout
 from arch.arrays.array_parts import Placement, code_range, row_groups, within_64_bits
 from arch.arrays.array_product import Formulation
@@ -78,18 +78,18 @@ class AnalogProduct:
                 (rows, self._readout(lsb, rows, len(weights), key, bitlines))
                 for rows in row_groups(len(weights), active_rows)
             ]
-            self._inl = turns[0][1].inl
+            inl = turns[0][1].inl
             self.driven.append(cells.driven)
             layout.add_array(first_col, wordlines, encoded, cells, lsb, turns)
+        self._sense = sensing(physics, inl, self._ends[0])
         self._operands = layout.operands()
         self._keys = np.array([derive(key, READS) for key in keys], np.uint64)
         self._phases = np.array([(p.first, p.bits, p.factor) for p in streaming.phases], np.int64)
         self._factors = self._phases[:, 2].copy()
         self._reads = len(self._phases), layout.bitlines
         self.conversions = self._reads[0] * self._reads[1]
-        self._sense(
-            np.zeros(self._reads, np.float32)
-        )  # so that a converter that fails does so before cycle 0
+        # so that a converter that fails does so before cycle 0
+        self._sense(np.zeros(self._reads, np.float32))
         self.largest = self._bound(columns)
         self.formulation = Formulation(
             "conductances", f"{', '.join(physics.effects)}; {layout.most_planes} bit planes of conductance"
@@ -110,12 +110,6 @@ class AnalogProduct:
         read_blocks(*inputs, *cells, self._keys, image, pixel, sensed)
         digital = (*self._ends, self._factors, terms, weights, self.start)
         return int(recombine_codes(self._sense(sensed), *digital, sums, slot))
-
-    def _sense(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what converters take sums (phases, bitlines) for, by nonlinearity and by their own curve."""
-        if self._inl is not None:
-            add_nonlinearity(sums, self._inl, self._ends[0])
-        return sums if self._physics.sense is None else self._physics.sense(sums)
 
     def _readout(
         self, lsb: int, on: slice, rows: int, key: np.uint64, bitlines: Mapping[str, Any]
@@ -142,3 +136,17 @@ class AnalogProduct:
         sums = np.abs(self.start).astype(np.float64)
         np.add.at(sums, self._operands.terms[1], most * np.abs(self._operands.weights))
         return within_64_bits(float(sums.max(initial=0)) + 1)
+
+
+def sensing(physics: Physics, inl: NDArray[np.float32] | None, low: int) -> Sense:
+    """Return what tells what converters take sums (phases, bitlines) for, which it may change.
+
+    inl, low : their nonlinearity by code, and the smallest code; their own curve comes behind it
+    """
+
+    def sense(sums: NDArray[np.float32]) -> NDArray[np.float32]:
+        if inl is not None:
+            add_nonlinearity(sums, inl, low)
+        return sums if physics.sense is None else physics.sense(sums)
+
+    return sense

@@ -7,7 +7,7 @@ the rows in use (`full`), of the weights the array holds (`weights`), of the sum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
@@ -106,8 +106,40 @@ def array_converters(
     g_off : conductance of level 0 [level], which adds to the sums of cells that are no pair
     samples, zero : windows, code - zero, for a `calibrated` range, and the zero point
     """
-    encoding, crossbar, adc = parts.encoding, parts.crossbar, parts.adc
-    signed = encoding.signs == "signed"
+    encoding, active_rows = parts.encoding, parts.crossbar.active_rows
+    groups = row_groups(len(placement.weights), active_rows)
+    has_off_state = encoding.signs != "signed"  # which cancels in a pair
+
+    def of_any() -> int:
+        return int(largest_of_any(encoding, len(placement.weights), active_rows, streaming.largest))
+
+    def of_weights() -> int:
+        levels = encoding.encode(placement.weights).levels
+        ends = [sum_range(levels[on], streaming.largest) for on in groups]
+        return max(int(np.maximum(above, -below).max(initial=1)) for below, above in ends)
+
+    def of_samples() -> int:
+        assert samples is not None
+        seen = (placement, encoding, streaming, samples, g_off * has_off_state, zero, active_rows)
+        return ceil(float(largest_sums(*seen).max()))
+
+    excess = ceil(g_off * has_off_state * groups[0].stop * streaming.largest)
+    return transfer_of(parts, of_any, of_weights, of_samples, excess)
+
+
+def transfer_of(
+    parts: ArrayParts,
+    of_any: Callable[[], int],
+    of_weights: Callable[[], int],
+    of_samples: Callable[[], int],
+    excess: int,
+) -> Transfer:
+    """Return converters whose LSB follows from the range that they have to cover.
+
+    of_any, of_weights, of_samples : tell the largest size of a sum: of any weights, of those held, on data
+    excess : what an off state adds to the first two
+    """
+    adc, signed = parts.adc, parts.encoding.signs == "signed"
     if adc.bits < 1 + signed:
         raise ConfigError(
             f"core.adc.bits must be in [2, 16] bit for signed cells, whose sums have signs, got {adc.bits}; "
@@ -116,20 +148,10 @@ def array_converters(
     if adc.range == "fixed":
         assert adc.lsb is not None
         return Transfer(adc.bits, signed, adc.lsb)
-    groups = row_groups(len(placement.weights), crossbar.active_rows)
     if adc.range == "calibrated":
-        assert samples is not None
-        g_off = 0.0 if signed else g_off
-        sums = largest_sums(placement, encoding, streaming, samples, g_off, zero, crossbar.active_rows)
-        return Transfer.of_range(adc.bits, ceil(sums.max()), signed=signed)
-    if adc.range == "full":
-        largest = largest_of_any(encoding, len(placement.weights), crossbar.active_rows, streaming.largest)
+        largest = of_samples()
     else:
-        levels = encoding.encode(placement.weights).levels
-        ends = [sum_range(levels[on], streaming.largest) for on in groups]
-        largest = max(int(np.maximum(above, -below).max(initial=1)) for below, above in ends)
-    if not signed:
-        largest += ceil(g_off * groups[0].stop * streaming.largest)
+        largest = (of_any() if adc.range == "full" else of_weights()) + excess
     return Transfer.of_range(adc.bits, largest, signed=signed)
 
 

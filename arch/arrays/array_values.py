@@ -23,12 +23,13 @@ def layer_products(
     network: QuantizedNetwork,
     blocks: Sequence[Block],
     parts: ArrayParts,
-    copies: int,
+    copies: range,
     samples: NDArray[Any] | None = None,
 ) -> list[Product]:
     """Return the products of a layer's arrays: one for each copy, or one for all where they are ideal.
 
     blocks : what the arrays hold
+    copies : their numbers
     samples : (n, elements) windows, code - zero, on which `calibrated` converters are calibrated
     raises : ConfigError or MappingError for arrays that cannot hold, drive or convert it
     """
@@ -45,6 +46,8 @@ def layer_products(
         for placement in held
     ]
     common: dict[str, Any] = {"zero": zero, "active_rows": parts.crossbar.active_rows}
+    if not copies:
+        return []
     if not physics.effects:
         return [ArrayProduct(held, columns, encoding, streaming, transfers, **common)]
     return [
@@ -58,5 +61,5 @@ def layer_products(
             [stream_key(parts.seed, node.name, copy, block.row, block.col) for block in blocks],
             **common,
         )
-        for copy in range(copies)
+        for copy in copies
     ]

@@ -89,7 +89,8 @@ class Readout:
 
     curves : (3, bitlines) float32, step [unit / LSB], droop [1 / LSB] and offset [LSB]; a unit is 2^-8 level
         times the input's
-    noise : (2,) float32, standard deviation of a bitline's sum [unit], and of a cell over its conductance
+    column, conversion : standard deviation of one bitline's sum, and of what its converter adds to it [unit]
+    noise : (2,) float32, of both together [unit], and of a cell over its conductance
     inl : (codes,) float32 [LSB], integral nonlinearity by code; None where it is off
     """
 
@@ -141,9 +142,9 @@ class Readout:
         lost = step * droop(rows, wires, device.full, below)
         offset = config.offset_sigma * _spread(key, OFFSET, converter)
         self.curves = np.stack([step, lost, offset]).astype(np.float32)
-        column = device.column_noise(rows) * largest_input * sqrt(2 if pairs else 1)
-        column = hypot(column, config.noise * lsb)
-        self.noise = np.array([column, device.config.read.cell], np.float32)
+        self.column = device.column_noise(rows) * largest_input * sqrt(2 if pairs else 1)
+        self.conversion = config.noise * lsb
+        self.noise = np.array([hypot(self.column, self.conversion), device.config.read.cell], np.float32)
         self.inl = (
             inl_curve(config, low, high).astype(np.float32) if "nonlinearity" in config.effects else None
         )

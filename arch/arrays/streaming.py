@@ -92,11 +92,16 @@ class Streaming:
         """Largest number that a wordline carries in one phase."""
         return int(2 ** max(phase.bits for phase in self.phases) - 1)
 
-    def stream(self, inputs: Ints) -> NDArray[np.int64]:
-        """Return what wordlines carry, (phases, ...), for inputs (...) in [low, high]."""
+    def numbers(self, inputs: Ints) -> NDArray[np.int64]:
+        """Return the numbers (...) whose bits wordlines carry for inputs (...) in [low, high]."""
         numbers = inputs.astype(np.int64)
         if self.sign == "split":  # one number, with the bits of the negative part behind the positive's
             numbers = np.maximum(numbers, 0) | np.maximum(-numbers, 0) << self.bits
+        return numbers
+
+    def stream(self, inputs: Ints) -> NDArray[np.int64]:
+        """Return what wordlines carry, (phases, ...), for inputs (...) in [low, high]."""
+        numbers = self.numbers(inputs)
         return np.stack([(numbers >> phase.first) & (2**phase.bits - 1) for phase in self.phases])
 
     def recombine(self, sums: Ints) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import pytest
 import arch  # registers the built-in components
 from arch.activation_memory import Buffer
 from arch.arrays.encoding import Encoding
+from arch.machines.basisn.lane import LaneWork
 from arch.mapping.stages import stages_of
 from arch.mapping.tiling import tile
 from imcsim.testing import check_component
@@ -41,9 +42,15 @@ def lay_out_core(component: Any) -> None:
     component.pixel_in, component.pixel_out = component.memory.pixel_in[0], component.digital.pixel_out
 
 
+def lay_out_passes(component: Any) -> None:
+    component.images, component.done = 1, [[0]]
+    component.works = [LaneWork(range(IMAGE), cycles=[3])]
+
+
 PREPARE: Mapping[str, Callable[[Any], None]] = {
     "activation-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
     "analog-crossbar": lambda component: setattr(component, "blocks", TILING.blocks),
+    "basis-crossbar": lay_out_passes,
     "core": lay_out_core,
     "spiking-array": lambda component: setattr(component, "blocks", TILING.blocks),
     "direct-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),

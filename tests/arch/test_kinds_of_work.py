@@ -12,6 +12,7 @@ from simcore import MappingError
 from simcore.errors import WorkloadError
 from tests.arch.dataflow_bench import Bench, Quantized, bench, quantized
 from tests.arch.pipeline_recurrence import Recurrence
+from tests.arch.reprogrammed.reprogrammed_bench import bench as reprogrammed_bench
 from tests.arch.test_depths import check_what_is_needed
 from tests.strategies import NetworkCase, random_parameters
 from workloads import (
@@ -158,6 +159,16 @@ MACHINES: dict[str, dict[str, Any]] = {
 def test_outputs_are_golden_on_every_machine(name: str, machine: str) -> None:
     expected = case(name)
     run = bench(expected.network.lowered, MACHINES[machine]).run(3, expected.values)
+    assert run.outputs is not None
+    assert np.array_equal(run.outputs, expected.expected)
+
+
+@pytest.mark.parametrize("crossbars", [1, 2])
+@names
+def test_outputs_are_golden_on_too_few_crossbars(name: str, crossbars: int) -> None:
+    expected = case(name)
+    machine = {"crossbars": crossbars, "array": {"rows": 4, "cols": 3}, "batch": 2}
+    run = reprogrammed_bench(expected.network.lowered, machine).run(3, expected.values)
     assert run.outputs is not None
     assert np.array_equal(run.outputs, expected.expected)
 

@@ -15,9 +15,9 @@ import imcsim
 from arch import devices, fabrics
 from arch.machine import machines
 from imcsim.catalogue import describe
+from imcsim.resolve import built_in_workloads
 from simcore import SimError, UnknownNameError, components
 from tests.imcsim.command_bench import MLP, command, printed, refusal
-from workloads import networks
 
 
 def lines_of(*args: str | Path) -> list[str]:
@@ -66,19 +66,19 @@ def test_list_names_everything_that_is_registered() -> None:
     shown = {line.split()[0] for line in lines}
     assert shown >= {
         *machines.names(),
-        *networks.names(),
+        *built_in_workloads(),
         *components.names(),
         *fabrics.names(),
         *devices.names(),
     }
     listed = printed("list")
-    assert [entry["name"] for entry in listed["workloads"]] == networks.names()
+    assert [entry["name"] for entry in listed["workloads"]] == list(built_in_workloads())
     assert all(entry["doc"] for entries in listed.values() for entry in entries)
     assert list(printed("list", "machines")) == ["machines"]
 
 
 @pytest.mark.parametrize(
-    "name", ["dataflow", *networks.names(), *components.names(), *fabrics.names(), *devices.names()]
+    "name", ["dataflow", *built_in_workloads(), *components.names(), *fabrics.names(), *devices.names()]
 )
 def test_everything_that_is_listed_is_described(name: str) -> None:
     lines = lines_of("describe", name)

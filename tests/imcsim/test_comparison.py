@@ -17,7 +17,8 @@ from matplotlib.image import imread
 
 import imcsim
 from arch.machines.isaac import Budgets, Isaac, IsaacConfig
-from imcsim.comparison import COMPARED, Comparison, Figures, Row
+from imcsim.comparison import Comparison, Row
+from imcsim.comparison_figures import COMPARED, Figures
 from imcsim.comparison_modes import MODES, copies_that_fit
 from simcore import ConfigError, Progress, SimError
 from tests.imcsim.command_bench import command, printed, refusal
@@ -38,7 +39,7 @@ def figures(workload: str, arch: str, **options: Any) -> Figures:
     return found
 
 
-@pytest.mark.parametrize("arch", ["dataflow", "isaac", "pipelayer", "rapidnn"])
+@pytest.mark.parametrize("arch", ["dataflow", "isaac", "pipelayer", "rapidnn", "reprogrammed"])
 @pytest.mark.parametrize("images", [1, 2, 3])
 def test_one_machine_per_network_is_the_plain_run(arch: str, images: int) -> None:
     found, s = figures("digits-cnn", arch, images=images), run_of("digits-cnn", arch, images)

@@ -70,14 +70,14 @@ def test_machines_without_tables_run_its_structure(file: Path) -> None:
 
 
 def test_tables_are_no_values_to_machines_that_do_not_read_them(file: Path) -> None:
-    told = r"is a composition, whose tables say nothing to isaac; run it without values, on rapidnn, or"
+    told = r"is a composition, which says nothing to isaac; run it without values, on rapidnn, or the network"
     with pytest.raises(WorkloadError, match=told):
         imcsim.run(file, "isaac", values="ideal")
 
 
 def test_other_arrays_are_no_compositions(tmp_path: Path) -> None:
     np.savez(tmp_path / "images.npz", inputs=np.zeros((1, 1, 8, 8), np.float32))
-    with pytest.raises(FileError, match=r"is no composition: it lacks the array 'about'"):
+    with pytest.raises(FileError, match=r"is no composition and no basis: its array 'about' is not there"):
         imcsim.run(tmp_path / "images.npz", "rapidnn")
 
 
@@ -94,7 +94,7 @@ def test_a_run_tells_of_images_that_the_network_was_composed_with(file: Path, tm
     images = np.concatenate([test.inputs[:6], training.inputs[:4]])
     np.savez(tmp_path / "mixed.npz", inputs=images, labels=np.arange(10))
     note = (
-        "the network was composed with {} of the {} images, which may flatter its accuracy; "
+        "the network was made with {} of the {} images, which may flatter its accuracy; "
         "bring other images to judge it by"
     )
     for workload in (file, "digits-mlp"):
@@ -140,7 +140,7 @@ def test_machines_that_need_weights_are_not_compared_on_tables(
         raise AssertionError("a run was begun")
 
     monkeypatch.setattr("imcsim.comparison.simulate_request", begun)
-    with pytest.raises(WorkloadError, match="is a composition, and its tables say nothing to isaac; compare"):
+    with pytest.raises(WorkloadError, match="is a composition, which says nothing to isaac; compare"):
         imcsim.compare([file], ["rapidnn", "isaac"], values="ideal")
     monkeypatch.undo()
     found = imcsim.compare([file], ["rapidnn"], values="ideal").rows[0]

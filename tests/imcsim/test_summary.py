@@ -42,6 +42,7 @@ ADDED = {
     "peak_tops",
     "utilisation",
     "neuron_cycles",
+    "programming",
     "programming_j",
 }
 
@@ -64,7 +65,7 @@ def test_what_does_not_apply_is_null() -> None:
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
         "training",
-        "neuron_cycles", "programming_j",
+        "neuron_cycles", "programming", "programming_j",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 

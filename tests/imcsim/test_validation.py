@@ -8,7 +8,7 @@ import pytest
 
 import imcsim
 from imcsim.rapidnn_gains import APPLICATIONS, SPEEDS, published_gains, summary_of
-from imcsim.targets import Kind, Target
+from imcsim.targets import Kind, Target, UpperBound
 from imcsim.validation import validate, validations
 from tests.imcsim.command_bench import command, refusal
 
@@ -84,6 +84,62 @@ def test_rapidnn_adds_and_counts_as_recalled_and_reports_peaks_and_gains(
     fewer = {t.id: t.simulated for t in targets if t.id.startswith("R12.")}
     names = ("digits-mlp", "digits-cnn", "digits-resnet")
     assert all(fewer[f"R12.{name}.4"] < fewer[f"R12.{name}.16"] for name in names)
+
+
+def held(targets: list[Target]) -> dict[str, Target]:
+    """Return targets by id, once all gates hold and no id is there twice."""
+    assert [t.id for t in targets if t.gates and not t.holds] == []
+    assert len({t.id for t in targets}) == len(targets)
+    return {t.id: t for t in targets}
+
+
+def test_basisn_counts_and_takes_what_is_derived_and_reports_the_published_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imcsim.basisn_targets.RUN", ("resnet34-cifar100",))
+    targets = held(validate("basisn"))
+    assert {t.kind for id, t in targets.items() if id.startswith("B3.")} == {"exact"}
+    assert {t.kind for id, t in targets.items() if id.startswith("D18.")} == {"report"}
+    for figure, published in (
+        ("tiles", 1349),
+        ("kernel-slices", 170_528),
+        ("pixel-slices", 223_836),
+        ("slots-dense", 30.01),
+        ("slots-16", 3.751),
+        ("slots-8", 1.876),
+        ("slots-4", 0.938),
+        ("store", 1.88),
+    ):
+        assert targets[f"B3.resnet34-128.{figure}"].published == published
+    assert targets["B3.cycles.densenet121-8.combine"].simulated == 6_115_040
+    assert targets["B3.run.resnet34-cifar100-64.combine"].simulated == 293_088
+    # time that writing takes decides, and whether vectors are packed
+    bound = {id.removeprefix("D18."): t for id, t in targets.items() if id.startswith("D18.")}
+    assert bound["cycles.resnet34-cifar100.packed"].holds
+    assert not bound["cycles.resnet34-cifar100.row"].holds
+    assert (
+        bound["cycles.resnet34-cifar100.random"].simulated
+        > bound["cycles.resnet34-cifar100.packed"].simulated
+    )
+
+
+@pytest.mark.slow
+def test_basisn_takes_what_is_derived_in_runs_of_all_networks() -> None:
+    targets = held(validate("basisn"))
+    assert targets["B3.run.resnet34-64.combine"].simulated == 949_984
+    assert targets["B3.run.densenet121-64.compute"].simulated == 672_680
+    assert targets["B3.run.densenet121-cifar100-64.rounds"].simulated == 14
+    # on ImageNet the bound holds for cycles, and not for their product with energy
+    for name in ("resnet34", "densenet121"):
+        assert targets[f"D18.cycles.{name}.packed"].holds
+        assert not targets[f"D18.edp.{name}.packed"].holds
+
+
+def test_what_is_below_an_upper_bound_is_no_error() -> None:
+    below, above = (UpperBound("X", "below", 0.01, found, "report", "planted") for found in (0.002, 0.03))
+    assert (below.error, below.holds) == (0, True)
+    assert above.error == pytest.approx(2)
+    assert not above.holds
 
 
 def test_gains_are_lines_of_the_comparison() -> None:

@@ -80,7 +80,7 @@ def test_what_is_read_computes_what_was_written_did(tmp_path: Path, case: Networ
     [
         (lambda a: a.pop("about"), "is no composition: it lacks the array 'about'; write one with imcsim"),
         (lambda a: a.pop("fc1.codes"), "lacks the array 'fc1.codes'"),
-        (lambda a: a.update(extra=np.zeros(1)), "no block of the network has 'extra'; remove this array"),
+        (lambda a: a.update(extra=np.zeros(1)), "nothing of the network has 'extra'; remove this array"),
         (
             lambda a: a.update({"fc1.codes": a["fc1.codes"].astype(np.int64)}),
             r"fc1.codes must hold uint8 of shape \(1, 64, 64\), got int64 of \(1, 64, 64\); write it anew",
@@ -99,7 +99,7 @@ def test_what_is_read_computes_what_was_written_did(tmp_path: Path, case: Networ
         (lambda a: a.update(about=text({"schema": "imcsim.composition/2"})), "about - schema: "),
         (lambda a: a.update(about=np.frombuffer(b"{", np.uint8)), "about - the text: Invalid JSON"),
         (lambda a: a.update(about=np.zeros((2, 2))), "about must hold text as uint8, one axis, got float64"),
-        (lambda a: a.pop("known"), "lacks the array 'known'; compose its network anew"),
+        (lambda a: a.pop("known"), "lacks the array 'known'; write it anew with imcsim compose"),
         (lambda a: a.update(known=a["known"][::-1]), "known must hold ascending uint64, one axis"),
         (lambda a: a.update(network=a["network"][:-9]), "changed.npz"),
         (lambda a: a.update(network=np.frombuffer(b"\xff", np.uint8)), "is not UTF-8 text"),

@@ -11,7 +11,7 @@ import os
 import random
 import tracemalloc
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -204,9 +204,9 @@ WIDE = changed(LINEAR, name="wide", out_features=HUGE)
     ],
 )
 def test_absurd_sizes_are_refused_at_once(lines: list[str], message: str, tmp_path: Path) -> None:
-    begin = perf_counter()
+    begin = process_time()
     assert message in refused(tmp_path, *lines)
-    assert perf_counter() - begin < 2
+    assert process_time() - begin < 2
 
 
 # -- tensors -------------------------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from workloads.nodes import MatrixNode
 
+#: Vectors of a basis, and elements of a vector: far more than crossbars have columns and rows.
+MOST_VECTORS, MOST_LENGTH = 2**13, 2**12
+
 
 @dataclass(frozen=True, eq=False)
 class SharedBasis:

@@ -23,10 +23,11 @@ from workloads.composition.codebooks import check_clusters, cluster
 from workloads.composition.composed_network import WIDTHS
 from workloads.composition.composed_reference import ComposedReference
 from workloads.composition.composition import Composition, Round
-from workloads.composition.folded_weights import FoldedWeights, fold_weights, tensors_before_clipping
+from workloads.composition.folded_weights import fold_weights, tensors_before_clipping
 from workloads.composition.retraining import retrain
 from workloads.composition.weight_codes import code_weights, snapped
 from workloads.data import Dataset
+from workloads.folding import FoldedWeights
 from workloads.lowering import lower
 from workloads.network import Network
 

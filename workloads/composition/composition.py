@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ from workloads.composition.composed_network import (
 )
 from workloads.composition.weight_codes import WeightCodes
 from workloads.data import image_digests
-from workloads.network import Network
 from workloads.nodes import AddNode, AvgPoolNode, TableNode
+from workloads.prepared import PreparedNetwork
 from workloads.scales import LARGEST_SCALE
 
 Float = NDArray[np.float64]
@@ -61,10 +61,9 @@ class Round:
 
 
 @dataclass(frozen=True, eq=False)
-class Composition:
-    """All that composing finds out about a network.
+class Composition(PreparedNetwork):
+    """All that composing finds out about a network, of which only the structure is used.
 
-    network : of which only the structure is used
     form : the network as blocks and moves
     weights : of each matrix block
     codebooks : by their names in `form.codebook_of`
@@ -77,7 +76,8 @@ class Composition:
     known : numbers that tell which these were, ascending
     """
 
-    network: Network
+    kind: ClassVar[str] = "a composition"
+
     form: Composable
     weights: Mapping[str, WeightCodes]
     codebooks: Mapping[str, CodebookTree]

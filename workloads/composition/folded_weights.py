@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,21 +10,9 @@ from numpy.typing import NDArray
 
 from workloads.composition.block_graph import Composable
 from workloads.float_reference import Folding, float_tensors
-from workloads.folding import FoldedPart, folded_affine, folded_parts
+from workloads.folding import FoldedPart, FoldedWeights, folded_affine, folded_matrix
 from workloads.network import Parameters
 from workloads.nodes import AffineNode, LoweredNetwork, MatrixNode
-
-
-@dataclass(frozen=True, eq=False)
-class FoldedWeights:
-    """One matrix.
-
-    weights : (groups, rows, columns of one group), single precision; rows by position of the window first
-    bias : (columns,)
-    """
-
-    weights: NDArray[np.floating[Any]]
-    bias: NDArray[np.floating[Any]]
 
 
 def fold_weights(
@@ -39,15 +26,10 @@ def fold_weights(
     for name, block in form.blocks.items():
         node = lowered[block.total.name]
         if isinstance(node, MatrixNode):
-            parts = list(folded_parts(node, parameters, np.float32))
-            weights = np.concatenate([part.weights for part in parts], axis=2)
-            bias = np.concatenate([part.bias for part in parts])
+            folded[name] = folded_matrix(node, parameters)
         elif isinstance(node, AffineNode):
             factor, bias = folded_affine(node, parameters)
-            weights = factor[:, None, None]
-        else:
-            continue
-        folded[name] = FoldedWeights(weights.astype(np.float32), bias.astype(np.float32))
+            folded[name] = FoldedWeights(factor[:, None, None].astype(np.float32), bias.astype(np.float32))
     return folded
 
 

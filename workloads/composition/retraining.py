@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.composition.block_graph import Composable
-from workloads.composition.folded_weights import FoldedWeights
 from workloads.composition.straight_through import gradients
 from workloads.composition.weight_codes import code_weights, snapped
+from workloads.folding import FoldedWeights
 
 Array = NDArray[np.floating[Any]]
 

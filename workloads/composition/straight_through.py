@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from workloads.activation_functions import Clip, apply_clip
 from workloads.composition.block_graph import Block, Composable
 from workloads.composition.codebooks import nearest
-from workloads.composition.folded_weights import FoldedWeights
 from workloads.float_reference import apply_function
+from workloads.folding import FoldedWeights
 from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node, SelectNode, TableNode
 from workloads.window import Window
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.composition.codebooks import CodebookTree, cluster, nearest
-from workloads.composition.folded_weights import FoldedWeights
+from workloads.folding import FoldedWeights
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from arch.numbers import Images, KnownNetwork, Numbers
 from workloads.composition.composed_network import ComposedNetwork
 from workloads.composition.composed_reference import ComposedReference
 from workloads.composition.composing import ComposeOptions, compose
+from workloads.composition.composition import Composition
 
 
 class ComposedNumbers(Numbers):
@@ -22,8 +23,8 @@ class ComposedNumbers(Numbers):
 
     def __init__(self, known: KnownNetwork, config: RapidnnConfig) -> None:
         """Take the tables of a composition, or compose the network."""
-        composition = known.composition
-        if composition is None:
+        composition = known.prepared
+        if not isinstance(composition, Composition):
             options = ComposeOptions(config.weight_codes, config.input_codes, config.width)
             composition = compose(known.network, known.training(), options)
         self._composition = composition

@@ -21,6 +21,7 @@ from arch.numbers import KnownNetwork, Numbers
 from simcore import ConfigError, PartConfig, clock
 from workloads import LoweredNetwork
 from workloads.composition.composition import Composition
+from workloads.prepared import PreparedNetwork
 
 
 @register_machine(
@@ -32,7 +33,7 @@ class Rapidnn(Machine):
     Config = RapidnnConfig
     config: RapidnnConfig
     device_values = True
-    reads_compositions = True
+    reads = (Composition,)
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -44,9 +45,10 @@ class Rapidnn(Machine):
         """Return a network as tables: those it was composed to, or those it is composed to now."""
         return ComposedNumbers(known, self.config)
 
-    def loaded(self, composition: Composition) -> Self:
+    def loaded(self, prepared: PreparedNetwork) -> Self:
         """Return the machine with as many clusters and bits as a composition has, where none are given."""
-        config = self.config
+        assert isinstance(prepared, Composition)
+        config, composition = self.config, prepared
         clusters = {
             "weights": config.clusters.weights or composition.clusters[0],
             "inputs": config.clusters.inputs or composition.clusters[1],

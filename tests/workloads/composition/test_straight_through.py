@@ -25,9 +25,10 @@ from workloads import (
 )
 from workloads import networks as zoo
 from workloads.composition import ComposeOptions, composable, compose
-from workloads.composition.folded_weights import FoldedWeights, fold_weights
+from workloads.composition.folded_weights import fold_weights
 from workloads.composition.straight_through import gradients
 from workloads.composition.weight_codes import code_weights, snapped
+from workloads.folding import FoldedWeights
 
 IMAGE = Input(name="image", shape=(2, 7, 6))
 UNEVEN = Window(kernel=(3, 2), stride=(2, 1), padding=(1, 0, 2, 1), dilation=(1, 2))

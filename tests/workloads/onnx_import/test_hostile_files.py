@@ -237,7 +237,7 @@ def test_a_hostile_graph_is_refused_in_little_time_and_memory(name: str, tmp_pat
     path = tmp_path / "model.onnx"
     path.write_bytes(HOSTILE[name]().SerializeToString())
     tracemalloc.start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         with pytest.raises(SimError) as refused:
             read_onnx(path)
@@ -246,7 +246,7 @@ def test_a_hostile_graph_is_refused_in_little_time_and_memory(name: str, tmp_pat
         tracemalloc.stop()
     assert len(str(refused.value)) < 1000
     assert peak < MOST_MEMORY
-    assert time.perf_counter() - begin < MOST_SECONDS
+    assert time.process_time() - begin < MOST_SECONDS
 
 
 def test_functions_are_written_out(tmp_path: Path) -> None:
@@ -257,9 +257,9 @@ def test_functions_are_written_out(tmp_path: Path) -> None:
 def test_a_long_chain_of_functions_needs_neither_recursion_nor_time(tmp_path: Path) -> None:
     names = ["x", *(f"t{i}" for i in range(12_000))]
     chain = [node("Tanh", a, b) for a, b in pairwise(names)]
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert len(imported(model(chain, ("N", 3)), tmp_path).layers) == 12_001
-    assert time.perf_counter() - begin < MOST_SECONDS
+    assert time.process_time() - begin < MOST_SECONDS
 
 
 def test_bounds_are_those_of_every_network_that_is_read(

@@ -1,0 +1,38 @@
+"""A network as coefficients and a basis: what crossbars of basis vectors compute on."""
+
+from __future__ import annotations
+
+from arch.numbers import Images, KnownNetwork, QuantizedNumbers
+from simcore.errors import WorkloadError
+from workloads.basis import BasisFit, BasisNetwork, BasisOptions
+
+
+class BasisNumbers(QuantizedNumbers):
+    """Integers whose weights combine basis vectors.
+
+    A network that is not fitted to a basis yet is so now, by its weights alone.
+    """
+
+    network: BasisNetwork
+
+    def __init__(self, known: KnownNetwork, options: BasisOptions, activation_bits: int) -> None:
+        """Take the fit that was loaded, or fit the network as `options` say; then set scales.
+
+        raises : WorkloadError for a network that cannot be fitted, or whose fit is of other layers
+        """
+        fit = known.prepared
+        if not isinstance(fit, BasisFit):
+            from workloads.basis.fitting import fit_basis  # compiles kernels
+
+            fit = fit_basis(known.network, options)
+        if fit.lowered.canonical() != known.lowered.canonical():
+            raise WorkloadError(
+                f"{known.network.name} brings scales for weights, which its factors then cannot join, but "
+                "kernels of a basis have their own scales; fit it with imcsim fit-basis, and run the file"
+            )
+        self._fit = fit
+        self.network = fit.quantized(known.calibration, activation_bits)
+
+    def known_among(self, images: Images) -> int:
+        """Return how many of some images the basis was trained with."""
+        return self._fit.known_among(images)

@@ -1,0 +1,342 @@
+"""What there is to choose about BasisN: crossbars, basis, coefficients, and what they share."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from arch.arrays.array_parts import ArrayParts
+from arch.arrays.encoding import Encoding, Signs
+from arch.arrays.streaming import Form, Streaming
+from arch.converters import ADCConfig, Range
+from arch.cost import BUFFER_BYTE
+from arch.crossbar import AnalogCrossbarConfig
+from arch.machines.basisn.table import (
+    ADC_AREA,
+    ARRAY_AREA,
+    COEFFICIENT_BIT,
+    MEMORY_AREA,
+    ROW_AREA,
+    SHIFT_ADD_AREA,
+    SWITCH,
+    SWITCH_SHARE,
+)
+from arch.resistive_costs import (
+    CELL_READ,
+    CHANNEL_PASS,
+    PULSES,
+    ROW_DRIVE,
+    SHIFT_ADD,
+    WRITE_PULSE,
+    conversion_pj,
+)
+from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
+
+_NEUROSIM = "default of NeuroSim, read"
+
+#: Of variant analog.
+COLUMNS_PER_ADC = 8
+
+
+class BasisArrayConfig(AnalogCrossbarConfig):
+    """A crossbar that holds basis vectors, one in each column."""
+
+    rows: int = param(128, ge=1, unit="wordline", doc=f"most elements of a basis vector; {_NEUROSIM}")
+    cols: int = param(128, ge=1, unit="bitline", doc=f"basis vectors; {_NEUROSIM}")
+    mvm_cycles: int = param(
+        1,
+        ge=1,
+        le=MOST_CYCLES,
+        unit="cycle",
+        doc="one read: a bit of the inputs on all rows, with the conversions of a slot; assumed",
+    )
+    encoding: Signs | None = param(
+        None,
+        unit="one of",
+        doc="how cells hold an element of a vector; null: signed by itself, a column each; assumed. What "
+        "takes several bitlines leaves room for fewer vectors, and each needs a converter for a kernel",
+    )
+    input_form: Form = param(
+        "bit-serial", unit="one of", doc="how wordlines carry an input; a bit in each read, assumed"
+    )
+    cell_energy_fj: float = param(
+        CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one read; {CELL_READ.source}"
+    )
+    area_mm2: float = param(ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one array; {ARRAY_AREA.source}")
+    row_energy_fj: float = param(
+        ROW_DRIVE.value, ge=0, unit="fJ", doc=f"energy of one row's driver in one read; {ROW_DRIVE.source}"
+    )
+    row_area_mm2: float = param(
+        ROW_AREA.value, ge=0, unit="mm2", doc=f"area of one row's driver; {ROW_AREA.source}"
+    )
+
+
+class ColumnConverterConfig(ADCConfig):
+    """What takes the sums of columns, joined or by themselves."""
+
+    bits: int = param(5, ge=1, le=16, unit="bit", doc=f"resolution; {_NEUROSIM}")
+    columns_per_adc: int | None = param(
+        None,
+        ge=1,
+        unit="bitline",
+        doc=f"for which there is one converter; no more kernels share a slot; null: 8, {_NEUROSIM}, or 1 "
+        "with variant digital, where each column has its own",
+    )
+    range: Range = param(
+        "calibrated",
+        unit="one of",
+        doc="what the LSB covers, set anew for each layer; calibrated: sums seen on the calibration inputs, "
+        "for few bits cover little of what columns could sum up to; assumed",
+    )
+    energy_pj: float | None = param(  # type: ignore[assignment]  # null where it follows from the bits
+        None,
+        ge=0,
+        unit="pJ",
+        doc="energy of one conversion; null: by its bits, geometric between 0.7 pJ for 4, 2 pJ for 8 and "
+        "2.25 pJ for 9, component powers of PIMSYN-NN; 0.91 pJ for 5",
+    )
+    area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one; {ADC_AREA.source}")
+
+    @property
+    def sharing(self) -> int:
+        """Neighbouring bitlines that one converter serves."""
+        return self.columns_per_adc or COLUMNS_PER_ADC
+
+    @property
+    def conversion_pj(self) -> float:
+        """Energy of one conversion [pJ]."""
+        return conversion_pj(self.bits) if self.energy_pj is None else self.energy_pj
+
+
+class WriteConfig(Config):
+    """Write-verify of the basis, once before all runs: it takes no time of theirs."""
+
+    pulses: float = param(
+        PULSES.value, ge=1, le=1e6, unit="pulse", doc=f"that a cell takes on average; {PULSES.source}"
+    )
+    write_pj: float = param(
+        WRITE_PULSE.value,
+        ge=0,
+        unit="pJ",
+        doc=f"energy of one pulse, behind which the cell is read; {WRITE_PULSE.source}",
+    )
+
+
+class CoefficientsConfig(Config):
+    """How kernels combine basis vectors, and the memory that says so."""
+
+    bits: int = param(4, ge=2, le=8, unit="bit", doc="n_a of a coefficient, in two's complement; 4 assumed")
+    nonzeros: int = param(
+        8,
+        ge=1,
+        unit="",
+        doc="vectors that a kernel slice combines, where no basis is loaded; what training reaches, assumed",
+    )
+    drawn: Literal["random", "packed"] = param(
+        "random",
+        unit="one of",
+        doc="which, where no basis is loaded; random: any, by the seed; packed: neighbours share none, as "
+        "contest-aware training would have it",
+    )
+    port_bits: int | None = param(
+        None,
+        ge=1,
+        unit="bit",
+        doc="of coefficients and their columns that are read in a cycle, while the slot before is; null: as "
+        "many as a slot takes, for the source is silent; needs detail slot",
+    )
+    port: Literal["own", "shared"] = param(
+        "own",
+        unit="one of",
+        doc="own: each crossbar has a port to the memory; shared: all take turns on one; assumed",
+    )
+    bit_energy_pj: float = param(
+        COEFFICIENT_BIT.value, ge=0, unit="pJ", doc=f"energy of reading one bit; {COEFFICIENT_BIT.source}"
+    )
+
+
+class BufferConfig(Config):
+    """The memory of whole maps, which all crossbars share."""
+
+    port_bits: int | None = param(
+        None,
+        ge=1,
+        unit="bit",
+        doc="of a slice's inputs that are read in a cycle, for one crossbar at a time, while the pass before "
+        "is; null: as many as there are, for the source is silent",
+    )
+    byte_energy_pj: float = param(
+        BUFFER_BYTE.value, ge=0, unit="pJ", doc=f"energy of a byte in or out; {BUFFER_BYTE.source}"
+    )
+
+
+class DigitalConfig(Config):
+    """What becomes of sums: shift-and-add and accumulators of each crossbar, and one unit for all outputs."""
+
+    sums_per_cycle: int | None = param(
+        None,
+        ge=1,
+        unit="value",
+        doc="of a pass that the accumulators of a crossbar take over in a cycle, while the next pass is; "
+        "null: as they come",
+    )
+    port_sums: int | None = param(
+        None,
+        ge=1,
+        unit="value",
+        doc="that the way to the outputs' unit takes in a cycle, of one crossbar at a time; null: as they "
+        "come",
+    )
+    channels_per_cycle: int | None = param(
+        None,
+        ge=1,
+        unit="channel",
+        doc="that the unit requantises, pools or adds in a cycle; null: at no time of its own",
+    )
+    shift_add_energy_pj: float = param(
+        SHIFT_ADD.value, ge=0, unit="pJ", doc=f"energy of a shift-and-add; {SHIFT_ADD.source}"
+    )
+    channel_energy_pj: float = param(
+        CHANNEL_PASS.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {CHANNEL_PASS.source}"
+    )
+    shift_add_area_mm2: float = param(
+        SHIFT_ADD_AREA.value, ge=0, unit="mm2", doc=f"of one, for each converter; {SHIFT_ADD_AREA.source}"
+    )
+
+
+class BasisNConfig(Config):
+    """The whole machine."""
+
+    cycle_ns: float = param(1.0, gt=0, unit="ns", doc=f"of the clock; 1 GHz, {_NEUROSIM}")
+    crossbars: int = param(64, ge=1, unit="crossbar", doc="N, each of which holds basis vectors; assumed")
+    detail: Literal["pass", "slot"] = param(
+        "pass",
+        unit="one of",
+        doc="pass: a slice of a pixel is one event of its crossbar; slot: so is each slot's fetch of "
+        "coefficients, read and conversion",
+    )
+    variant: Literal["analog", "digital"] = param(
+        "analog",
+        unit="one of",
+        doc="analog: switches join a kernel's columns before a converter, a bit plane of coefficients at a "
+        "time; digital: each column is converted and multiplied; not published, analog assumed",
+    )
+    basis: Literal["replicated", "distinct"] = param(
+        "replicated",
+        unit="one of",
+        doc="replicated: all crossbars hold the same vectors, and work on passes of their own; distinct: "
+        "each holds others, and all work on one pass; not published, replicated assumed",
+    )
+    vector_bits: int = param(4, ge=2, le=8, unit="bit", doc="of an element of a basis vector; assumed")
+    activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="n_in of an input, a read each")
+    array: BasisArrayConfig = component_part("basis-crossbar", doc="the crossbars")
+    adc: ColumnConverterConfig = component_part("column-group-adc", doc="the converters")
+    write: WriteConfig = param(WriteConfig(), unit="", doc="how cells are written")
+    coefficients: CoefficientsConfig = param(CoefficientsConfig(), unit="", doc="of basis vectors")
+    buffer: BufferConfig = param(BufferConfig(), unit="", doc="the memory of maps")
+    digital: DigitalConfig = param(DigitalConfig(), unit="", doc="what is behind the converters")
+    switch_energy_fj: float = param(
+        SWITCH.value, ge=0, unit="fJ", doc=f"energy of joining one column for a slot; {SWITCH.source}"
+    )
+    switch_share: float = param(
+        SWITCH_SHARE.value,
+        ge=0,
+        unit="",
+        doc=f"area of switches, of all that an array has; {SWITCH_SHARE.source}",
+    )
+    memory_area_mm2: float = param(
+        MEMORY_AREA.value, ge=0, unit="mm2", doc=f"of maps and of coefficients; {MEMORY_AREA.source}"
+    )
+
+    @property
+    def cycle(self) -> Fraction:
+        """Period of the clock [s]."""
+        return Fraction(str(self.cycle_ns)) / 10**9
+
+    @property
+    def lanes(self) -> int:
+        """Passes that are under way at once."""
+        return self.crossbars if self.basis == "replicated" else 1
+
+    @property
+    def lockstep(self) -> int:
+        """Crossbars that work on the same pass."""
+        return self.crossbars // self.lanes
+
+    @property
+    def encoding(self) -> Encoding:
+        """How cells hold basis vectors."""
+        return Encoding.chosen(self.vector_bits, self.array.encoding, self.array.cell_bits, None)
+
+    @property
+    def streaming(self) -> Streaming:
+        """How inputs reach the wordlines."""
+        return self.array.streaming(self.activation_bits)
+
+    def parts(self, seed: int = 0) -> ArrayParts:
+        """Return what is real about the crossbars; `seed` is of all noise."""
+        return ArrayParts(self.encoding, self.array, self.converter, seed)
+
+    @property
+    def vectors_per_array(self) -> int:
+        """Most basis vectors that a crossbar holds."""
+        return self.array.cols // self.encoding.columns_per_weight
+
+    @property
+    def vectors(self) -> int:
+        """Most basis vectors there are."""
+        return self.lockstep * self.vectors_per_array
+
+    @property
+    def converter(self) -> ColumnConverterConfig:
+        """The converters, as many as the variant has."""
+        columns = 1 if self.variant == "digital" else self.adc.sharing
+        return self.adc.model_copy(update={"columns_per_adc": columns})
+
+    @property
+    def converters(self) -> int:
+        """Converters of a crossbar."""
+        return -(-self.array.cols // self.converter.sharing)
+
+    @property
+    def capacity(self) -> int:
+        """Most kernels that share a slot: in analog each takes a converter for each kind of its bitlines."""
+        if self.variant == "digital":
+            return self.vectors
+        return self.converters // self.encoding.columns_per_weight
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        coefficients, array = self.coefficients, self.array
+        try:
+            columns, _ = self.encoding.columns_per_weight, self.streaming
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        if not self.vectors:
+            raise ValueError(
+                f"has array.cols {array.cols}, but a basis vector takes {columns} bitlines; widen the "
+                "arrays, or set array.encoding to signed"
+            )
+        if coefficients.nonzeros > self.vectors:
+            raise ValueError(
+                f"has coefficients.nonzeros {coefficients.nonzeros}, but {self.vectors} basis vectors; set "
+                f"it in [1, {self.vectors}], or widen the arrays"
+            )
+        if not self.capacity:
+            raise ValueError(
+                f"has {self.converters} converters, but a kernel takes {columns} of a slot; set "
+                f"adc.columns_per_adc to {max(array.cols // columns, 1)} or less"
+            )
+        if self.variant == "digital" and self.adc.columns_per_adc not in (None, 1):
+            raise ValueError(
+                f"has variant digital, where each column has a converter, but adc.columns_per_adc "
+                f"{self.adc.columns_per_adc}; leave it out, or set variant to analog"
+            )
+        if self.detail == "pass" and (coefficients.port_bits is not None or coefficients.port == "shared"):
+            raise ValueError(
+                "has a port of coefficients, but detail pass, which does not fetch them; set detail to slot, "
+                "or leave coefficients.port and port_bits out"
+            )
+        return self

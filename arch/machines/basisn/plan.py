@@ -1,0 +1,139 @@
+"""From a network to layers cut into slices, as the length of basis vectors has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from arch.machine import MapRow, NetworkMap
+from arch.machines.basisn.closed_forms import LayerCounts, layer_counts, packed_slots
+from arch.machines.basisn.configuration import BasisNConfig
+from arch.mapping.map_rows import map_row, pixel_bytes
+from arch.mapping.stages import Stage, stages_to_map
+from simcore import MappingError
+from workloads import LoweredNetwork, MatrixNode
+from workloads.basis import Coefficients, SharedBasis
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedBasis:
+    """A basis, and the coefficients of each layer by name."""
+
+    basis: SharedBasis
+    coefficients: Mapping[str, Coefficients]
+
+
+@dataclass(frozen=True, eq=False)
+class SlicedLayer:
+    """A layer with weights.
+
+    rows : elements of each slice, over all groups
+    first_kernels : output channel of the first kernel of each slice's group
+    """
+
+    counts: LayerCounts
+    rows: tuple[int, ...]
+    first_kernels: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class BasisNMap(NetworkMap):
+    """Stages in an order in which each comes behind all it reads, one at work at a time.
+
+    layers : those with weights, by name
+    vectors, length : of the basis
+    loaded : None where supports are drawn
+    maps : most that lies in the buffer of maps at once, (pixels, bytes)
+    """
+
+    stages: tuple[Stage, ...]
+    layers: Mapping[str, SlicedLayer]
+    vectors: int
+    length: int
+    loaded: LoadedBasis | None
+    maps: tuple[int, int]
+
+
+def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBasis | None) -> BasisNMap:
+    """Cut all layers into slices.
+
+    raises : MappingError for a network without layers, or one that the loaded coefficients are not of
+    """
+    stages = tuple(stages_to_map(network, ()))
+    length = config.array.rows if loaded is None else loaded.basis.length
+    vectors = config.vectors if loaded is None else len(loaded.basis.vectors)
+    layers = {stage.name: sliced(stage.matrix, length) for stage in stages if stage.matrix is not None}
+    if loaded is not None:
+        check_coefficients(network, layers, loaded)
+    rows = tuple(_row(config, stage, layers.get(stage.name), vectors) for stage in stages)
+    array = config.array
+    cycles = len(config.streaming.phases) * array.turns(length) * array.mvm_cycles
+    return BasisNMap(
+        network,
+        rows,
+        stages,
+        layers,
+        vectors,
+        length,
+        loaded,
+        most_maps(network, stages, config.activation_bits),
+        resources={
+            "crossbar": config.crossbars,
+            "tile": sum(layer.counts.tiles(array.cols) for layer in layers.values()),
+            "kernel slice": sum(layer.counts.kernel_slices for layer in layers.values()),
+            "pixel-slice": sum(layer.counts.passes for layer in layers.values()),
+            "slot": sum(row.resources.get("slot", 0) for row in rows),
+        },
+        peak_macs=float(config.crossbars * array.rows * config.vectors_per_array / (cycles * config.cycle)),
+    )
+
+
+def sliced(node: MatrixNode, length: int) -> SlicedLayer:
+    """Cut a layer's kernels into slices of a length, the last of each group as long as what is left."""
+    counts = layer_counts(node, length)
+    of_group = [min(length, node.rows - first) for first in range(0, node.rows, length)]
+    firsts = [group * counts.kernels for group in range(node.groups) for _ in of_group]
+    return SlicedLayer(counts, tuple(of_group * node.groups), tuple(firsts))
+
+
+def check_coefficients(
+    network: LoweredNetwork, layers: Mapping[str, SlicedLayer], loaded: LoadedBasis
+) -> None:
+    """Refuse coefficients that are not those of a network's layers."""
+    for name, layer in layers.items():
+        expected = (layer.counts.slices, layer.counts.kernels, len(loaded.basis.vectors))
+        coefficients = loaded.coefficients.get(name)
+        got = None if coefficients is None else coefficients.values.shape
+        if got != expected:
+            raise MappingError(
+                f"{name}: {network.name} needs coefficients (slices, kernels, vectors) of {expected}, got "
+                f"{'none' if got is None else got}; load the basis that this network was fitted to"
+            )
+
+
+def most_maps(network: LoweredNetwork, stages: Sequence[Stage], bits: int) -> tuple[int, int]:
+    """Return the pixels and bytes of all maps that are held at once, at most.
+
+    A map is held from when its stage begins until the last stage that reads it is complete; the input from
+    the first stage on, and the output until the end.
+    """
+    shapes = {network.input: network.input_shape} | {stage.name: stage.shape for stage in stages}
+    made = {network.input: 0} | {stage.name: place for place, stage in enumerate(stages)}
+    read = {operand.source: place for place, stage in enumerate(stages) for operand in stage.operands}
+    pixels, size = [0] * len(stages), [0] * len(stages)
+    for name, (channels, height, width) in shapes.items():
+        for place in range(made[name], read.get(name, len(stages) - 1) + 1):
+            pixels[place] += height * width
+            size[place] += height * width * pixel_bytes(channels, bits)
+    return max(pixels), max(size)
+
+
+def _row(config: BasisNConfig, stage: Stage, layer: SlicedLayer | None, vectors: int) -> MapRow:
+    """Return the figures of one stage; slots are the fewest, those of packed kernels, for a bit plane."""
+    depths = {(stage.name, place): o.firing.pixels for place, o in enumerate(stage.operands)}
+    row = map_row(stage, None, 1, depths, config.activation_bits)
+    if layer is None:
+        return row
+    counts = layer.counts
+    slots = packed_slots(counts.kernels, min(config.coefficients.nonzeros, vectors), vectors, config.capacity)
+    return replace(row, resources={"pixel-slice": counts.passes, "slot": counts.passes * slots})

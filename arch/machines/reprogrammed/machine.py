@@ -1,0 +1,115 @@
+"""The machine: a plan, a chip built by it, and a run of images through it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from arch.arrays.array_parts import ArrayParts
+from arch.arrays.device_report import values_report
+from arch.machine import (
+    Machine,
+    MachineRun,
+    NetworkMap,
+    ProgrammingReport,
+    RunOptions,
+    Values,
+    images_of_pixels,
+    register_machine,
+)
+from arch.machines.reprogrammed.chip import ReprogrammedChip
+from arch.machines.reprogrammed.configuration import ReprogrammedConfig
+from arch.machines.reprogrammed.plan import ReprogrammedMap, map_network
+from simcore import Outcome, PartConfig, clock
+from workloads import LoweredNetwork
+
+
+@register_machine(
+    "reprogrammed",
+    "too few crossbars, rewritten with write-verify (what BasisN is compared with)",
+)
+class Reprogrammed(Machine):
+    """Layers computed one after the other on crossbars that are written anew in between."""
+
+    Config = ReprogrammedConfig
+    config: ReprogrammedConfig
+    device_values = True
+
+    @property
+    def bits(self) -> tuple[int, int]:
+        """Bits of a weight and of an activation."""
+        return self.config.weight_bits, self.config.activation_bits
+
+    def values_report(self) -> tuple[tuple[str, str], ...]:
+        """Return what decides on device values and how products are computed, in words."""
+        config = self.config
+        parts = ArrayParts(config.encoding, config.array, config.adc)
+        return values_report(parts, config.activation_bits)
+
+    def map(self, network: LoweredNetwork) -> ReprogrammedMap:
+        """Cut layers into tiles, and tiles into sets.
+
+        raises : MappingError for a network without layers, or crossbars that do not hold one weight
+        """
+        return map_network(self.config, network)
+
+    def simulate(
+        self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
+    ) -> MachineRun:
+        """Build the chip, let `images` pass through it batch by batch and collect what comes out."""
+        assert isinstance(placed, ReprogrammedMap)
+        hertz = Fraction(str(self.config.clock_ghz)) * 10**9
+        simulation = options.simulation([clock("core", hertz)])
+        chip = simulation.build(ReprogrammedChip, PartConfig())
+        chip.lay_out(self.config, placed, images, options.seed)
+        computed = chip.attach(values) if values is not None else None
+        simulation.laws += [
+            lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, chip.macs()),
+            lambda: (
+                "tiles written = tiles of all sets",
+                crossbar_writes(placed, images),
+                chip.ledger.total.crossbars,
+            ),
+        ]
+        if options.built is not None:
+            options.built()
+        outcome = simulation.run()
+        return MachineRun(
+            outcome=outcome,
+            accepted=chip.sequencer.accepted,
+            completed=chip.finisher.completed,
+            outputs=None
+            if computed is None
+            else images_of_pixels(computed.maps.outputs, placed.stages[-1].shape),
+            macs=chip.macs(),
+            batch=self.config.batch,
+            peaks={"buffer": placed.buffer_pixels},
+            arrays=computed.maps.array_report() if computed is not None else None,
+            programming=self._programming(placed, chip, outcome, images),
+        )
+
+    def _programming(
+        self, placed: ReprogrammedMap, chip: ReprogrammedChip, outcome: Outcome, images: int
+    ) -> ProgrammingReport:
+        """Return what writing took."""
+        written = chip.ledger.total
+        return ProgrammingReport(
+            cycles=sum(chip.write_cycles.values()),
+            sets=len(placed.schedule.sets),
+            rounds=sum(turn.writes for turn in placed.schedule.turns(images)),
+            cells=written.cells,
+            pulses=written.pulses,
+            failed=written.failed,
+            most_writes=max((arrays.write.count for arrays in chip.arrays), default=0),
+            images_until_worn=placed.images_until_worn,
+            energy_j=outcome.energy.by_component.get("programming", 0.0),
+        )
+
+
+def crossbar_writes(placed: ReprogrammedMap, images: int) -> int:
+    """Return the crossbars that are written in a run, each as often as it is."""
+    return sum(
+        len(visit.blocks)
+        for turn in placed.schedule.turns(images)
+        if turn.writes
+        for visit in placed.schedule.sets[turn.index]
+    )
