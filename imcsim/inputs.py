@@ -10,8 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import WorkloadError
-from simcore.noise import NORMAL_FRACTION_BITS, derive, normal_fixed_reference, stream_key
-from workloads import Dataset, Network, Shape, datasets, read_data
+from simcore.noise import (
+    NORMAL_FRACTION_BITS,
+    derive,
+    normal_fixed_reference,
+    stream_key,
+    uniform_below_reference,
+)
+from workloads import Dataset, Network, Shape, datasets, lower, read_data, vocabulary
 from workloads.photograph import PHOTOGRAPH, is_picture, photo_crops
 
 CALIBRATION_IMAGES = 16
@@ -39,13 +45,13 @@ class RunInputs:
 def run_inputs(network: Network, images: int, seed: int, data: str | Dataset | None) -> RunInputs:
     """Return the first `images` of a file or other data, else of the network's own, else what fits its input.
 
-    A network without data of its own gets crops of the shipped photograph, or seeded noise if it takes no
-    picture.
+    A network without data of its own gets crops of the shipped photograph, seeded noise if it takes no
+    picture, or seeded token ids of its vocabulary.
 
     raises : FileError for a bad file, WorkloadError for images that are too few or do not fit
     """
     if data is None and network.dataset in (None, PHOTOGRAPH):
-        return _made(network.input_shape, images, seed)
+        return _made(network, images, seed)
     if data is None:
         dataset = datasets[str(network.dataset)]()
     else:
@@ -84,12 +90,15 @@ def composing_data(
     chosen = of_run if given is None else given
     if chosen is not None:
         return chosen if isinstance(chosen, Dataset) else read_data(chosen)
-    made = _made(network.input_shape, COMPOSING_IMAGES, 0)
+    made = _made(network, COMPOSING_IMAGES, 0)
     return Dataset("images", made.inputs, made.labels, made.origin)
 
 
-def _made(shape: Shape, images: int, seed: int) -> RunInputs:
-    """Return images that fit an input: crops of the photograph, or noise if it takes no picture."""
+def _made(network: Network, images: int, seed: int) -> RunInputs:
+    """Return images that fit an input: token ids, crops of the photograph, or noise for no picture."""
+    shape = network.input_shape
+    if (entries := vocabulary(lower(network))) is not None:
+        return _ids(shape, images, seed, entries)
     return _crops(shape, images, seed) if is_picture(shape) else _noise(shape, images, seed)
 
 
@@ -107,3 +116,13 @@ def _noise(shape: Shape, images: int, seed: int) -> RunInputs:
     noise = np.stack([normal_fixed_reference(derive(key, image), pixels) for image in images_made])
     inputs = (noise / np.float32(2**NORMAL_FRACTION_BITS)).astype(np.float32).reshape(-1, *shape)
     return RunInputs(inputs[:images], inputs[:CALIBRATION_IMAGES], None, f"seeded noise, seed {seed}")
+
+
+def _ids(shape: Shape, images: int, seed: int, entries: int) -> RunInputs:
+    """Return token ids below `entries`, all as likely; sequence n is the same however many there are."""
+    key, tokens = stream_key(seed, "input ids"), np.arange(prod(shape))
+    made = range(max(images, CALIBRATION_IMAGES))
+    ids = np.stack([uniform_below_reference(derive(key, image), tokens, entries) for image in made])
+    inputs = ids.astype(np.float32).reshape(-1, *shape)
+    origin = f"seeded token ids below {entries}, seed {seed}"
+    return RunInputs(inputs[:images], inputs[:CALIBRATION_IMAGES], None, origin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 from weakref import ref
@@ -34,6 +35,8 @@ from workloads.nodes import (
     SoftmaxNode,
     TableNode,
 )
+from workloads.token_nodes import TokenNode
+from workloads.token_values import token_function
 from workloads.window import Window
 
 Float = NDArray[np.floating[Any]]
@@ -71,8 +74,11 @@ def float_tensors(
             case AffineNode():
                 _scale(node, operands[0], folded_affine(node, parameters), out)
             case _:
+                fill = (
+                    token_function(node, parameters) if isinstance(node, TokenNode) else partial(_fill, node)
+                )
                 for some in _images(out):
-                    _fill(node, [operand[some] for operand in operands], out[some])
+                    fill([operand[some] for operand in operands], out[some])
                     _clip(out[some], node.clip)
         return out
 
@@ -204,8 +210,11 @@ def _fill(node: Node, operands: list[Float], out: Float) -> None:
         case TableNode():
             out[:] = apply_function(node, x.astype(np.float64))
         case SoftmaxNode():
-            np.exp(x - x.max(axis=-1, keepdims=True), out=out)
-            out /= out.sum(axis=-1, keepdims=True)
+            groups = x.reshape(*x.shape[:-1], node.groups, -1)
+            hidden = np.arange(groups.shape[-1]) >= node.visible.reshape(*x.shape[1:3], 1, 1)
+            groups = np.where(hidden, -np.inf, groups)
+            shares = np.exp(groups - groups.max(axis=-1, keepdims=True))
+            out[:] = (shares / shares.sum(axis=-1, keepdims=True)).reshape(x.shape)
         case LocalResponseNormNode():
             before, behind = (node.size - 1) // 2, node.size // 2
             squares = np.pad(x * x, ((0, 0),) * 3 + ((before, behind),))

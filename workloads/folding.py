@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from workloads.layers import Affine, Layer
 from workloads.network import Parameters
 from workloads.nodes import AffineNode, MatrixNode, Norm
+from workloads.token_nodes import AddEmbeddingNode, LayerNormNode
 
 Float = NDArray[np.float64]
 
@@ -108,6 +109,23 @@ def unfolded(node: MatrixNode, layer: Layer, folded: FoldedWeights) -> Parameter
 def folded_affine(node: AffineNode, parameters: Parameters) -> tuple[Float, Float]:
     """Return the factor and the offset of each channel, both (channels,)."""
     return _chain(node.norms, parameters, node.shape[0])
+
+
+def folded_layer_norm(node: LayerNormNode, parameters: Parameters) -> tuple[Float, Float]:
+    """Return the gain and the offset of each channel once it is normalised, both (channels,)."""
+    own = {name: np.asarray(array, dtype=np.float64) for name, array in parameters[node.name].items()}
+    factor, offset = _chain(node.norms, parameters, node.shape[0])
+    return own["weight"] * factor, own["bias"] * factor + offset
+
+
+def folded_embeddings(node: AddEmbeddingNode, parameters: Parameters) -> Float:
+    """Return what is added to each element, (pixels, channels)."""
+    channels, height, width = node.shape
+    total = np.zeros((height * width, channels))
+    for layer in node.layers:
+        table = parameters[layer.name]["weight"]
+        total += table[: height * width] if layer.places is None else table[list(layer.places)]
+    return total
 
 
 def _chain(norms: tuple[Norm, ...], parameters: Parameters, channels: int) -> tuple[Float, Float]:

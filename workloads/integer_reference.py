@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workloads.convolution import convolve
 from workloads.folding import WEIGHTS_AT_ONCE
-from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node, SelectNode
+from workloads.nodes import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, Node, SelectNode, SoftmaxNode
 from workloads.quantization import check_inputs
 from workloads.quantized_nodes import (
     QuantizedAffine,
@@ -24,6 +24,9 @@ from workloads.quantized_nodes import (
     QuantizedSoftmax,
     QuantizedTable,
 )
+from workloads.requantization import exact_type, requantize
+from workloads.token_integers import softmax_codes, token_codes
+from workloads.token_nodes import TokenNode
 
 Codes = NDArray[np.int32]
 
@@ -51,18 +54,12 @@ def golden_outputs(network: QuantizedNetwork, inputs: NDArray[Any]) -> Codes:
     )
 
 
-def requantize(scaled: NDArray[np.float32], zero: int, low: int, high: int) -> Codes:
-    """Return clip(round_half_even(scaled) + zero, low, high) of float32 values as int32."""
-    return np.clip(np.rint(scaled) + np.float32(zero), low, high).astype(np.int32)
-
-
 def exact_sums(
     codes: NDArray[np.int64], weights: NDArray[np.signedinteger[Any]], node: MatrixNode
 ) -> NDArray[np.int64]:
     """Return int64 products of `weights` and the windows of `codes` (N, C, H, W), zero points taken off."""
     largest = int(np.abs(codes).max()) * int(np.abs(weights).sum(axis=1, dtype=np.int64).max())
-    # floats hold all integers up to 2**24, or 2**53: below, their products are exact in any order, and fast
-    number = np.float32 if largest < 2**24 else np.float64 if largest < 2**53 else np.int64
+    number = exact_type(largest)
     maps = codes.astype(number)
     groups, rows, cols = weights.shape
     step = max(1, WEIGHTS_AT_ONCE // rows) if groups == 1 else cols
@@ -120,13 +117,13 @@ def node_codes(network: QuantizedNetwork, node: Node, operands: list[Codes]) -> 
         case _, QuantizedProduct() as q:
             product = (x - q.input_zeros[0]) * (operands[1].astype(np.int64) - q.input_zeros[1])
             return requantize(product.astype(np.float32) * q.multiplier, q.output_zero, q.low, q.high)
-        case _, QuantizedSoftmax() as q:
-            shares = q.table[x.max(axis=1, keepdims=True) - x]
-            steps = np.rint(shares * q.steps / shares.sum(axis=1, keepdims=True))
-            return np.asarray(np.clip(steps + q.output_zero, q.low, q.high), dtype=np.int32)
+        case SoftmaxNode(), QuantizedSoftmax() as q:
+            return softmax_codes(node, q, operands[0])
         case _, QuantizedAffine() as q:
             scaled_x = (x - q.input_zero).astype(np.float32) * q.multiplier[:, None, None]
             return requantize(scaled_x + q.offset[:, None, None], q.output_zero, q.low, q.high)
         case _, QuantizedTable() as q:
             return q.table[x]
+        case TokenNode(), _:
+            return token_codes(node, quantized, operands)
     raise TypeError(f"{node.name}: {type(quantized).__name__} does not fit {type(node).__name__}")

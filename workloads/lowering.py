@@ -5,7 +5,8 @@ before them; a clipping joins whatever produces its input, unless that moves cod
 would change; zeros around a map join the convolution behind it.
 All but the first need to be the only reader of what they join, and nothing but a clipping passes a clipping
 or a scale that the network brings.
-A selection of a selection reads what that one reads. What cannot join becomes a node of its own.
+A selection of a selection reads what that one reads. What cannot join becomes a node of its own. Factors and
+offsets also join a layer norm before them, and embeddings that are added join each other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from workloads.activation_functions import OPEN, Clip, chain_clips, holds_zero
 from workloads.layers import (
     Activation,
     Add,
+    AddEmbedding,
     Affine,
     AvgPool2d,
     BatchNorm,
@@ -54,11 +56,15 @@ from workloads.nodes import (
     TableNode,
 )
 from workloads.scales import GivenScales, Quantization
+from workloads.token_nodes import AddEmbeddingNode, LayerNormNode, token_node, vocabulary
 from workloads.window import Padding, Window
 
 
 def lower(network: Network) -> LoweredNetwork:
-    """Return the lowered graph of `network`; needs no weights."""
+    """Return the lowered graph of `network`; needs no weights.
+
+    raises : WorkloadError for a layer of an unknown kind, and for token ids that not only embeddings read
+    """
     tensor = _without_identities(network)
     readers = Counter(
         tensor[source] for name in set(tensor.values()) for source in network.layers[name].inputs
@@ -87,7 +93,7 @@ def lower(network: Network) -> LoweredNetwork:
     output = holder[tensor[network.output]]
     read = {output, *(source for node in nodes.values() for source in node.inputs)}
     nodes = {name: node for name, node in nodes.items() if name in read}  # joined selections are not
-    return LoweredNetwork(
+    lowered = LoweredNetwork(
         network.name,
         network.input,
         network.input_shape,
@@ -95,6 +101,8 @@ def lower(network: Network) -> LoweredNetwork:
         output,
         _scales(network, tensor, holder, nodes),
     )
+    vocabulary(lowered)  # which refuses ids that something else reads
+    return lowered
 
 
 def _scales(
@@ -151,10 +159,12 @@ def _join(node: Node, layer: Layer, given: GivenScales) -> Node | None:
         return replace(node, clip=chained)
     if node.clip != OPEN:
         return None
-    if isinstance(layer, BatchNorm | Affine) and isinstance(node, MatrixNode | AffineNode):
+    if isinstance(layer, BatchNorm | Affine) and isinstance(node, MatrixNode | AffineNode | LayerNormNode):
         if node.name in given.weights:
             return None
         return replace(node, norms=(*node.norms, layer))
+    if isinstance(layer, AddEmbedding) and isinstance(node, AddEmbeddingNode):
+        return replace(node, layers=(*node.layers, layer))
     return None
 
 
@@ -270,11 +280,13 @@ def _node(layer: Layer, inputs: tuple[str, ...], in_shapes: tuple[Shape, ...], s
         case Activation():
             return TableNode(**common, function=layer.function, alpha=layer.alpha, beta=layer.beta)
         case Softmax():
-            return SoftmaxNode(**common)
+            return SoftmaxNode(**common, groups=layer.groups, causal=layer.causal)
         case LocalResponseNorm():
             return LocalResponseNormNode(
                 **common, size=layer.size, alpha=layer.alpha, beta=layer.beta, k=layer.k
             )
+    if (node := token_node(layer, common)) is not None:
+        return node
     raise WorkloadError(
         f"{layer.name}: no machine knows the layer kind {type(layer).__name__}; build it from known ones"
     )

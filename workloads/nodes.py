@@ -209,7 +209,27 @@ class TableNode(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxNode(Node):
-    """exp(x) over the sum of exp(x), among the channels of each pixel."""
+    """exp(x) over the sum of exp(x), among a pixel's channels of one group; see the layer Softmax."""
+
+    groups: int = 1
+    causal: int | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is one sum for all channels of a pixel."""
+        return self.groups == 1 and self.causal is None
+
+    @property
+    def visible(self) -> NDArray[np.int64]:
+        """How many of a group's channels each pixel sees, (pixels,)."""
+        channels, height, width = self.shape
+        if self.causal is None:
+            return np.full(height * width, channels // self.groups)
+        return np.minimum(np.arange(height * width) + self.causal + 1, channels // self.groups)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return groups and the first pixel's last channel, unless it is plain."""
+        return {} if self.is_plain else {"groups": self.groups, "causal": self.causal}
 
 
 @dataclass(frozen=True, kw_only=True)

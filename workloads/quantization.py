@@ -50,6 +50,9 @@ from workloads.quantized_nodes import (
     QuantizedTable,
 )
 from workloads.scales import SMALLEST_SCALE, Quantization
+from workloads.token_nodes import EmbeddingNode, MixNode, TokenNode, vocabulary
+from workloads.token_quantization import quantization_of_ids, quantize_tokens
+from workloads.token_values import check_ids
 
 MIN_BITS, MAX_BITS = 2, 16
 
@@ -93,7 +96,8 @@ def quantize(
 ) -> QuantizedNetwork:
     """Return `lowered` in integers, each tensor scaled to the range it takes over the calibration inputs.
 
-    Scales that the network brings are used as they are.
+    Scales that the network brings are used as they are. Token ids are codes as they are, of as many bits as
+    their vocabulary takes.
 
     calibration_inputs : (N, C, H, W) real numbers, at least one image
     weight_bits, activation_bits : 2 to 16
@@ -104,7 +108,12 @@ def quantize(
     for what, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
         if not MIN_BITS <= bits <= MAX_BITS:
             raise WorkloadError(f"{lowered.name}: {what} must be in [{MIN_BITS}, {MAX_BITS}] bit, got {bits}")
+    ids = vocabulary(lowered)
     for name, given in lowered.scales.tensors.items():
+        if ids is not None and name == lowered.input:
+            raise WorkloadError(
+                f"{lowered.name}.{name} brings a scale, but its codes are token ids as they are; leave it out"
+            )
         if given.bits != activation_bits:
             raise WorkloadError(
                 f"{lowered.name}.{name} brings a scale for codes of {given.bits} bit, but activations have "
@@ -181,17 +190,26 @@ class _Calibration:
         given = self._lowered.scales.tensors.get(name)
         if isinstance(node, MaxPoolNode | SelectNode):
             return self._kept(node, given)
+        if node is None and (ids := vocabulary(self._lowered)) is not None:
+            return quantization_of_ids(ids)
         if given is not None:
             return given
         if isinstance(node, TableNode) and node.function == "identity" and holds_zero(node.clip):
             return self._tensors[node.inputs[0]]
-        if isinstance(node, SoftmaxNode):
+        if isinstance(node, EmbeddingNode):  # all of its table, whichever rows are calibrated with
+            table = apply_clip(self._parameters[node.name]["weight"], node.clip)
+            return Quantization.of_range(float(table.min()), float(table.max()), self._bits[1])
+        if isinstance(node, SoftmaxNode) and not self._weights_values(name):
             least, most = apply_clip(np.array([0.0, 1.0]), node.clip).tolist()
             return Quantization.of_range(least, most, self._bits[1])
         low, high = self._low[name], self._high[name]
         if self._precision is np.float32:
             low, high = _rounded_out(low), _rounded_out(high)
         return Quantization.of_range(low, high, self._bits[1])
+
+    def _weights_values(self, name: str) -> bool:
+        """Whether shares weight values: among many keys they are small, and steps for up to 1 coarse."""
+        return any(isinstance(self._lowered[reader], MixNode) for reader in self._lowered.consumers[name])
 
     def _kept(self, node: Node, given: Quantization | None) -> Quantization:
         """Return the quantisation of a node's input, whose codes it moves as they are."""
@@ -241,7 +259,10 @@ def _rounded_out(end: float) -> float:
 
 
 def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
-    """Raise WorkloadError unless `inputs` are images (N, C, H, W) that the network takes, at least one."""
+    """Raise WorkloadError unless `inputs` are images (N, C, H, W) that the network takes, at least one.
+
+    Token ids must be of its vocabulary.
+    """
     if inputs.ndim != 4 or inputs.shape[1:] != lowered.input_shape or not len(inputs):
         raise WorkloadError(
             f"{lowered.name} takes inputs of shape (images, {', '.join(map(str, lowered.input_shape))}), "
@@ -249,6 +270,8 @@ def check_inputs(lowered: LoweredNetwork, inputs: NDArray[Any]) -> None:
         )
     if not np.isfinite(inputs).all():
         raise WorkloadError(f"{lowered.name} takes finite inputs, got nan or infinity; clean them first")
+    if (entries := vocabulary(lowered)) is not None:
+        check_ids(lowered.name, inputs, entries)
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,6 +365,8 @@ def _quantized(
                 steps=1.0 / target.scale,
                 output_zero=target.zero,
             )
+        case TokenNode():
+            return quantize_tokens(node, parameters, sources, target, (low, high))
         case LocalResponseNormNode():
             raise WorkloadError(
                 f"{node.name}: a local response norm has no integer form here; leave it out, as later "

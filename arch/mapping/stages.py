@@ -36,6 +36,7 @@ from workloads import (
     Shape,
     SoftmaxNode,
     TableNode,
+    TokenNode,
 )
 
 #: What one pixel of each operand makes one of.
@@ -197,7 +198,19 @@ def stages_of(network: LoweredNetwork) -> list[Stage]:
             f"{network.name} has local response norms ({', '.join(foreign)}), which no part of this machine "
             "computes; remove them, or train the network with batch norms in their place"
         )
+    tokens = [node.name for node in network.nodes if _is_of_tokens(node)]
+    if tokens:
+        shown = ", ".join(tokens[:3]) + (f" and {len(tokens) - 3} more" if len(tokens) > 3 else "")
+        raise MappingError(
+            f"{network.name} has layers of transformers ({shown}), but no part of this machine computes "
+            "products of two tensors, layer norms, embeddings or softmaxes of heads; choose another network"
+        )
     return _Staging(network).run()
+
+
+def _is_of_tokens(node: Node) -> bool:
+    """Whether a node is one that only transformers have."""
+    return isinstance(node, TokenNode) or (isinstance(node, SoftmaxNode) and not node.is_plain)
 
 
 class _Staging:

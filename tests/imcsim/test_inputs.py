@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imcsim.inputs import CALIBRATION_IMAGES, run_inputs
-from workloads import Input, Linear, Network, Shape, networks
+from workloads import Embedding, Input, Linear, Network, Shape, networks
 
 
 def network(shape: Shape) -> Network:
@@ -29,6 +29,18 @@ def test_network_that_takes_no_picture_gets_noise(shape: Shape) -> None:
     assert inputs.origin == "seeded noise, seed 4"
     assert inputs.inputs.shape == (20, *shape)
     assert len(inputs.calibration) == CALIBRATION_IMAGES
+
+
+def test_network_of_token_ids_gets_seeded_ones_of_its_vocabulary() -> None:
+    layers = [Input(name="ids", shape=(1, 40, 1)), Embedding(name="embed", entries=5, features=2)]
+    inputs = run_inputs(Network("net", layers), 3, seed=4, data=None)
+    again = run_inputs(Network("net", layers), 20, seed=4, data=None)
+    assert inputs.origin == "seeded token ids below 5, seed 4"
+    assert inputs.inputs.shape == (3, 1, 40, 1)
+    assert set(inputs.inputs.ravel().tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
+    assert np.array_equal(inputs.inputs, again.inputs[:3])
+    other = run_inputs(Network("net", layers), 3, seed=5, data=None)
+    assert not np.array_equal(inputs.inputs, other.inputs)
 
 
 def test_network_with_seeded_weights_runs_on_the_photograph() -> None:

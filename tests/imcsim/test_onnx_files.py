@@ -41,12 +41,12 @@ def test_a_network_along_one_axis_takes_images_as_its_notes_have_them(
 def test_what_is_refused_is_told_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     norm, resize = (
-        node("LayerNormalization", "x scale", "n"),
+        node("InstanceNormalization", "x scale scale", "n"),
         node("Resize", "x - factors", "r", mode="linear"),
     )
-    norm.name, resize.name = "/norm/LayerNormalization", "/up/Resize"
+    norm.name, resize.name = "/norm/InstanceNormalization", "/up/Resize"
     pooled = [node("GlobalAveragePool", "n", "a"), node("GlobalAveragePool", "r", "b"), node("Add", "a b")]
-    constants = {"scale": np.ones(8, np.float32), "factors": np.array([1, 1, 2, 2], np.float32)}
+    constants = {"scale": np.ones(3, np.float32), "factors": np.array([1, 1, 2, 2], np.float32)}
     onnx.save(model([norm, resize, *pooled], [1, 3, 8, 8], constants), "model.onnx")
     (shown,) = re.findall(r"    (error: model\.onnx.*?)\n\n", PAGE, re.DOTALL)
     result = command("run", "model.onnx", "--arch", "dataflow")

@@ -25,13 +25,28 @@ from tests.traces.trace_bench import (
     TINY,
     layers,
     of_every_kind,
+    of_ids,
     read,
     written,
 )
 from traces import Bits, Trace, json_schema, read_trace, write_trace
 from traces.trace_records import OPERATIONS, operation_record
-from workloads import BatchNorm, Conv2d, Input, Layer, Linear, Network, Select, Window, lower, networks
+from workloads import (
+    BatchNorm,
+    Conv2d,
+    Input,
+    Layer,
+    Linear,
+    Network,
+    Select,
+    Window,
+    golden_outputs,
+    lower,
+    networks,
+    quantize,
+)
 from workloads.data import Dataset
+from workloads.zoo.transformers import decoder
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "imcsim.trace-1.schema.json"
 
@@ -81,8 +96,10 @@ def test_any_network_comes_back_with_its_weights(
 
 
 def test_a_layer_of_every_kind_comes_back_with_scales_widths_and_notes(tmp_path: Path) -> None:
-    network = of_every_kind()
-    assert {type(layer) for layer in network.layers.values()} == {*OPERATIONS.values(), Input}
+    network, ids = of_every_kind(), of_ids()
+    kinds = {type(layer) for each in (network, ids) for layer in each.layers.values()}
+    assert kinds == {*OPERATIONS.values(), Input}
+    assert_same(there_and_back(tmp_path, Trace(ids)).network, ids)
     widths = {"fc": Bits(weight_bits=4), "conv": Bits(8, 8)}
     back = there_and_back(tmp_path, Trace(network, (0, 5, 5), Bits(activation_bits=8), widths))
     assert_same(back.network, network)
@@ -123,6 +140,17 @@ def test_images_and_labels_travel_beside_the_weights(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.data.inputs, inputs)
     np.testing.assert_array_equal(back.data.labels, labels)
     assert back.network.load_parameters()["fc"]["weight"].dtype == np.float64
+
+
+def test_a_decoder_comes_back_with_its_weights_and_computes_the_same(tmp_path: Path) -> None:
+    network = decoder("decoder", tokens=6, blocks=1, features=8, heads=2, vocabulary=11)
+    back = there_and_back(tmp_path, Trace(network), tensors=True).network
+    assert_same(back, network)
+    ids = np.arange(6).reshape(1, 1, 6, 1)
+    found, expected = (
+        golden_outputs(quantize(lower(each), each.load_parameters(), ids), ids) for each in (back, network)
+    )
+    assert np.array_equal(found, expected)
 
 
 def test_what_a_trace_cannot_hold_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -13,16 +13,22 @@ from traces.trace_records import OPERATIONS
 from workloads import (
     Activation,
     Add,
+    AddEmbedding,
     Affine,
+    AttentionMix,
+    AttentionScores,
     AvgPool2d,
     BatchNorm,
     Clamp,
+    ClassToken,
     Concat,
     Conv2d,
+    Embedding,
     GivenScales,
     GlobalAvgPool,
     Input,
     Layer,
+    LayerNorm,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
@@ -46,7 +52,7 @@ TINY = (HEADER, CONV, LINEAR, REQUEST, END)
 
 
 def of_every_kind() -> Network:
-    """Return a network with a layer of each kind, some of its scales given, and things to tell of it."""
+    """Return a network of each kind of layer but `Embedding`, with given scales and things to tell of it."""
     pool = Window(kernel=(3, 2), stride=(2, 2), padding=(1, 0, 0, 1))
     layers: list[Layer] = [
         Input(name="image", shape=(3, 9, 8)),
@@ -63,7 +69,12 @@ def of_every_kind() -> Network:
         MaxPool2d(name="max", window=pool, ceil_mode=True),
         AvgPool2d(name="mean", window=pool, count_include_pad=True),
         Shortcut(name="past", stride=2, channels=16),
-        Softmax(name="shares"),
+        LayerNorm(name="layer-norm", eps=1e-6),
+        AddEmbedding(name="kind", entries=2, places=(1,)),
+        AttentionScores(name="scores", inputs=("kind", "kind"), heads=4, key_heads=4, factor=0.5),
+        Softmax(name="shares", groups=4, causal=1),
+        AttentionMix(name="mix", inputs=("shares", "kind"), heads=4),
+        ClassToken(name="class", tokens=2),
         GlobalAvgPool(name="pool"),
         Linear(name="fc", out_features=4, bias=False),
     ]
@@ -72,6 +83,11 @@ def of_every_kind() -> Network:
         {"conv": np.linspace(0.01, 0.3, 6, dtype=np.float32)},
     )
     return Network("every-kind", layers, dataset="none", scales=scales, notes=["an axis was left out"])
+
+
+def of_ids() -> Network:
+    """Return a network of token ids."""
+    return Network("ids", [Input(name="ids", shape=(1, 3, 1)), Embedding(name="e", entries=9, features=5)])
 
 
 def written(folder: Path, *lines: str, name: str = "tiny.jsonl") -> Path:
@@ -91,6 +107,7 @@ _BY_HINT: dict[Any, st.SearchStrategy[Any]] = {
     int: _WHOLE,
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
+    int | None: st.none() | _WHOLE,
     float | None: st.none() | st.floats(allow_nan=False, allow_infinity=False),
     str: st.sampled_from(activations.names()),
     tuple[int, ...]: st.lists(st.sampled_from((1, -1)), max_size=4).map(tuple),

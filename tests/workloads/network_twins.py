@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 from workloads import (
     Activation,
     Add,
+    AddEmbedding,
     AddNode,
     Affine,
+    AttentionMix,
+    AttentionScores,
     AvgPool2d,
     AvgPoolNode,
     BatchNorm,
     Clamp,
+    ClassToken,
     Concat,
     Conv2d,
+    Embedding,
     GlobalAvgPool,
+    LayerNorm,
     Linear,
     LocalResponseNorm,
     MatrixNode,
@@ -30,15 +36,21 @@ from workloads import (
     Mul,
     Network,
     Parameters,
+    QuantizedAddEmbedding,
     QuantizedAffine,
+    QuantizedAttention,
     QuantizedAvgPool,
+    QuantizedClassToken,
+    QuantizedEmbedding,
     QuantizedJoin,
+    QuantizedLayerNorm,
     QuantizedMatrix,
     QuantizedNetwork,
     QuantizedProduct,
     QuantizedSelect,
     QuantizedSoftmax,
     QuantizedTable,
+    ScoresNode,
     Select,
     Shortcut,
     Softmax,
@@ -109,8 +121,33 @@ def forward_layers(network: Network, parameters: Parameters, image: NDArray[Any]
             case Mul():
                 values[name] = operands[0] * operands[1]
             case Softmax():
-                shares = np.exp(x - x.max(axis=0))
-                values[name] = shares / shares.sum(axis=0)
+                values[name] = softmax_by_hand(x, layer)
+            case AttentionScores() | AttentionMix():
+                values[name] = np.zeros(network.shapes[name])
+                for place in np.ndindex(network.shapes[name]):
+                    pairs = [
+                        float(operands[0][a]) * float(operands[1][b])
+                        for a, b in attended(layer, network.in_shapes(name), place)
+                    ]
+                    factor = layer.factor if isinstance(layer, AttentionScores) else 1.0
+                    values[name][place] = factor * sum(pairs)
+            case LayerNorm():
+                values[name] = np.zeros(x.shape)
+                for i, j in np.ndindex(x.shape[1:]):
+                    pixel = x[:, i, j]
+                    spread = math.sqrt(sum((pixel - pixel.mean()) ** 2) / len(pixel) + layer.eps)
+                    values[name][:, i, j] = (pixel - pixel.mean()) / spread * own["weight"] + own["bias"]
+            case Embedding():
+                values[name] = np.array([own["weight"][int(each)] for each in x.flat]).T.reshape(
+                    network.shapes[name]
+                )
+            case AddEmbedding():
+                rows = layer.places or range(x[0].size)
+                added = np.array([own["weight"][row] for row in rows])
+                values[name] = x + added.T.reshape(x.shape)
+            case ClassToken():
+                behind = [x[:, i, j] for i, j in np.ndindex(x.shape[1:])]
+                values[name] = np.array([*own["weight"], *behind]).T[..., None]
             case Affine():
                 values[name] = x * own["weight"].reshape(-1, 1, 1) + own["bias"].reshape(-1, 1, 1)
             case LocalResponseNorm():
@@ -139,6 +176,39 @@ def forward_layers(network: Network, parameters: Parameters, image: NDArray[Any]
             case _:
                 raise AssertionError(f"no twin of {layer}")
     return values
+
+
+def softmax_by_hand(x: Float, layer: Softmax) -> Float:
+    out = np.zeros(x.shape)
+    size = len(x) // layer.groups
+    for group, (pixel, (i, j)) in product(range(layer.groups), enumerate(np.ndindex(x.shape[1:]))):
+        seen = size if layer.causal is None else min(size, pixel + layer.causal + 1)
+        scores = x[group * size : group * size + seen, i, j]
+        shares = np.exp(scores - scores.max())
+        out[group * size : group * size + seen, i, j] = shares / shares.sum()
+    return out
+
+
+def attended(
+    layer: Any, in_shapes: Any, place: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Yield the places of both operands whose products make up the place of an attention's output.
+
+    layer : a layer or a node, with heads and key_heads
+    """
+    key_heads = layer.key_heads or layer.heads
+    shape = in_shapes[1]
+    features, keys = shape[0] // key_heads, list(np.ndindex(shape[1:]))
+    if isinstance(layer, AttentionScores | ScoresNode):
+        head, key = divmod(place[0], len(keys))
+        for c in range(features):
+            group = head // (layer.heads // key_heads)
+            yield (head * features + c, *place[1:]), (group * features + c, *keys[key])
+    else:
+        head, c = divmod(place[0], features)
+        for s, key_place in enumerate(keys):
+            group = head // (layer.heads // key_heads)
+            yield (head * len(keys) + s, *place[1:]), (group * features + c, *key_place)
 
 
 def starts(
@@ -259,8 +329,34 @@ def _element(node: Any, q: Any, operands: list[NDArray[np.int64]], place: tuple[
             a, b = (int(each[place]) - zero for each, zero in zip(operands, q.input_zeros, strict=True))
             return rounded(np.float32(a * b) * q.multiplier, q)
         case QuantizedSoftmax():
-            shares = [int(q.table[int(x[:, row, col].max()) - int(each)]) for each in x[:, row, col]]
-            return clipped(round(shares[channel] * q.steps / sum(shares)) + q.output_zero, q)
+            size = len(x) // node.groups
+            group, at = divmod(channel, size)
+            pixel = row * x.shape[2] + col
+            seen = size if node.causal is None else min(size, pixel + node.causal + 1)
+            scores = [int(each) for each in x[group * size : group * size + seen, row, col]]
+            shares = [int(q.table[max(scores) - each]) for each in scores]
+            share = shares[at] if at < seen else 0
+            return clipped(round(share * q.steps / sum(shares)) + q.output_zero, q)
+        case QuantizedAttention():
+            acc = sum(
+                (int(x[a]) - q.input_zeros[0]) * (int(operands[1][b]) - q.input_zeros[1])
+                for a, b in attended(node, node.in_shapes, place)
+            )
+            return rounded(np.float32(acc) * q.multiplier, q)
+        case QuantizedLayerNorm():
+            codes = [int(each) for each in x[:, row, col]]
+            spread = len(codes) * sum(each * each for each in codes) - sum(codes) ** 2
+            normal = (len(codes) * codes[channel] - sum(codes)) / math.sqrt(spread + float(q.epsilon))
+            return rounded(np.float32(normal) * q.gain[channel] + q.offset[channel], q)
+        case QuantizedEmbedding():
+            return int(q.table[int(x[0, row, col]), channel])
+        case QuantizedAddEmbedding():
+            return rounded(np.float32(int(x[place]) - q.input_zero) * q.multiplier + q.offset[place], q)
+        case QuantizedClassToken():
+            if row < node.tokens:
+                return int(q.tokens[channel, row])
+            behind = int(x[channel].flat[row - node.tokens])
+            return rounded(np.float32(behind - q.input_zero) * q.multiplier, q)
         case QuantizedAvgPool():
             acc = sum(int(x[channel, y, x_]) - q.input_zero for _, y, x_ in inside)
             return rounded(np.float32(acc) * q.multiplier[row, col], q)

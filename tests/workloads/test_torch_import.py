@@ -48,7 +48,8 @@ class Normed(Module):
     """One that no machine takes."""
 
     def exported(self, images: Tensor) -> onnx.ModelProto:
-        return model([node("LayerNormalization", "x scale")], images.shape, {"scale": np.ones(8, np.float32)})
+        scale = np.ones(images.shape[1], np.float32)
+        return model([node("InstanceNormalization", "x scale scale")], images.shape, {"scale": scale})
 
 
 class Damaged(Module):
@@ -123,7 +124,7 @@ def test_a_module_is_exported_in_inference_and_stays_as_it_was(module: type[Modu
 @pytest.mark.usefixtures("torch")
 def test_a_name_may_be_any_and_errors_tell_it() -> None:
     assert from_torch(Module(), images(1), name="net/v2").name == "net/v2"
-    with pytest.raises(WorkloadError, match=r"^net/v2: 1 node cannot be mapped:\n.*LayerNormalization"):
+    with pytest.raises(WorkloadError, match=r"^net/v2: 1 node cannot be mapped:\n.*InstanceNormalization"):
         from_torch(Normed(), images(1), name="net/v2")
     with pytest.raises(FileError, match=r"^Damaged holds no graph of ONNX operators"):
         from_torch(Damaged(), images(1))

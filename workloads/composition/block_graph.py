@@ -144,7 +144,8 @@ def composable(lowered: LoweredNetwork) -> Composable:
     raises : WorkloadError for what tables and searches cannot do
     """
     output, nodes = lowered.output, list(lowered.nodes)
-    if nodes and isinstance(nodes[-1], SoftmaxNode) and nodes[-1].name == output:
+    last = nodes[-1] if nodes else None
+    if isinstance(last, SoftmaxNode) and last.is_plain and last.name == output:
         output = nodes.pop().inputs[0]
     if not nodes:
         raise WorkloadError(f"{lowered.name} has no layer that adds anything up; compose another network")

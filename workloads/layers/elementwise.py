@@ -51,11 +51,26 @@ class Clamp(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Softmax(Layer):
-    """exp(x) over the sum of exp(x), among the channels of each pixel."""
+    """exp(x) over the sum of exp(x), among the channels of each pixel.
+
+    groups : runs of channels, each of which has a sum of its own, as heads of attention have
+    causal : pixel t, row by row, only sees the first t + causal + 1 channels of a group, the others are 0;
+        None shows it all of them
+    """
+
+    groups: int = 1
+    causal: int | None = None
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape."""
-        return self._only(inputs)
+        shape = self._only(inputs)
+        if self.groups < 1 or shape[0] % self.groups:
+            raise self._error(f"groups must divide {shape[0]} channels, got {self.groups}")
+        if self.causal is not None and self.causal < 0:
+            raise self._error(
+                f"causal must be at least 0, got {self.causal}; the first token would see nothing"
+            )
+        return shape
 
 
 @dataclass(frozen=True, kw_only=True)

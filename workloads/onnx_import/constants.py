@@ -101,9 +101,9 @@ class Constant:
 _PLAIN = frozenset(
     """
     Abs Add And BitShift Cast CastLike Ceil Clip Concat Div Equal Erf Exp Flatten Floor Gather GatherElements
-    Greater Identity Less Log Max Min Mod Mul Neg Not Or Pow QuantizeLinear Reciprocal ReduceMax ReduceMean
-    ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Size Slice Split Sqrt Squeeze Sub Sum
-    Tanh Transpose Unsqueeze Where
+    Greater GreaterOrEqual Identity Less LessOrEqual Log Max Min Mod Mul Neg Not Or Pow QuantizeLinear
+    Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Size
+    Slice Split Sqrt Squeeze Sub Sum Tanh Transpose Trilu Unsqueeze Where
     """.split()  # noqa: SIM905  -- a list would take fifty lines
 )
 

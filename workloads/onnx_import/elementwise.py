@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from workloads.activation_functions import activations, apply_clip
 from workloads.layers import Clamp, Mul, Softmax
+from workloads.onnx_import.attention import HIDDEN, hidden, softmax_of_heads
 from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.operators import checks_attributes, translates
 from workloads.onnx_import.translation import Operator, Translation, Value
-from workloads.onnx_import.views import UnmappableError, View, merged
+from workloads.onnx_import.views import UnmappableError, View
 
 Float = NDArray[np.float64]
 
@@ -92,14 +93,40 @@ def part(t: Translation, node: Operator) -> Sequence[Value]:
             "use one of the activation functions that `imcsim` knows, or compute it outside the network",
         )
 
+    if node.kind == "Where" and isinstance(condition := t.value(node, 0), Constant):
+        holds = condition.array() != 0
+        if holds.all() or not holds.any():
+            return [t.value(node, 1 if holds.all() else 2)]
+        if (masked := _masked(t, node, holds)) is not None:
+            return [masked]
     operands = [_number_or_value(t.value(node, place)) for place in range(len(node.inputs))]
     return [t.function(node, operands, _PARTS[node.kind], refuse)]
+
+
+def _masked(t: Translation, node: Operator, holds: NDArray[np.bool_]) -> Value | None:
+    """Return scores in place of some of which a constant that hides them is taken; None if it is no mask.
+
+    holds : the condition
+    """
+    taken = [t.value(node, place) for place in (1, 2)]
+    sees = isinstance(taken[1], Constant)  # whether scores are seen where the condition holds
+    scores, mask = taken if sees else reversed(taken)
+    if not isinstance(mask, Constant) or not mask.array().max() <= HIDDEN or isinstance(scores, Constant):
+        return None
+    return hidden(t, node, t.made(scores), holds == sees)
 
 
 def _number_or_value(value: Value) -> Value | float:
     """Return a constant of one element as a number."""
     number = value.scalar() if isinstance(value, Constant) else None
     return value if number is None else number
+
+
+@translates("IsNaN")
+def is_nan(t: Translation, node: Operator) -> Sequence[Value]:
+    """Give a constant, as no value of a network of finite weights is nan."""
+    shape = t.view(node).shape
+    return [Constant(shape, lambda: np.broadcast_to(np.False_, shape))]
 
 
 @translates("PRelu")
@@ -156,9 +183,13 @@ def power(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Softmax")
 def softmax(t: Translation, node: Operator) -> Sequence[Value]:
-    """Take shares among the channels of each pixel."""
-    view = _with_all_channels_behind(t, node)
-    return [view.of(t.add(Softmax(name=t.name(node.name), inputs=(view.layer,))))]
+    """Take shares among the channels of each pixel, or among those of each head."""
+    view = t.view(node)
+    axis = _first_of_shares(t, node, view)
+    if t.graph.opset >= 13:
+        return [softmax_of_heads(t, node, view, axis)]
+    shares = softmax_of_heads(t, node, view.merged_from(axis), axis)
+    return [View(shares.layer, t.resolved(t.view(node)).axes)]
 
 
 @translates("LogSoftmax")
@@ -181,15 +212,18 @@ def normalizer(t: Translation, node: Operator) -> Sequence[Value]:
 
 
 def _with_all_channels_behind(t: Translation, node: Operator) -> View:
-    """Return what a softmax reads; before version 13 it goes over its axis and all behind it."""
+    """Return what a log softmax reads; before version 13 it goes over its axis and all behind it."""
     view = t.view(node)
-    axis = t.image_axis(view, node.get("axis", -1 if t.graph.opset >= 13 else 1))
+    axis = _first_of_shares(t, node, view)
     if t.graph.opset < 13:
-        together = merged(atom for each in view.axes[axis:] for atom in each)
-        view = View(view.layer, (*view.axes[:axis], together))
-        found = t.with_channels(view, axis)
+        found = t.with_channels(view.merged_from(axis), axis)
         return View(found.layer, t.resolved(t.view(node)).axes)
     return t.with_channels(view, axis)
+
+
+def _first_of_shares(t: Translation, node: Operator, view: View) -> int:
+    """Return the axis along which shares are taken."""
+    return t.image_axis(view, node.get("axis", -1 if t.graph.opset >= 13 else 1))
 
 
 def _clamp(t: Translation, node: Operator, value: Value, low: float | None, high: float | None) -> Value:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.layers import Add, Affine, Concat, Layer, Mul, Select
+from workloads.onnx_import.attention import HIDDEN, hidden, is_mask, scaled_scores
 from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.functions import Elementwise
 from workloads.onnx_import.operators import translates
+from workloads.onnx_import.tokens import with_constant_of_each_token, with_tokens
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import (
     AXES,
@@ -60,7 +62,14 @@ def total(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Concat")
 def concatenation(t: Translation, node: Operator) -> Sequence[Value]:
-    """Join along channels."""
+    """Join along channels, or put constant tokens in front of others."""
+    values = [t.value(node, place) for place in range(len(node.inputs))]
+    if isinstance(values[0], Constant):
+        constants = [each for each in values[:-1] if isinstance(each, Constant)]
+        view = t.view(node, len(values) - 1)
+        if len(constants) < len(values) - 1:
+            raise UnmappableError("it joins constants and several tensors", "join the tensors before")
+        return [with_tokens(t, node, constants, view, t.image_axis(view, node.get("axis", 1)))]
     views = [t.view(node, place) for place in range(len(node.inputs))]
     axis = t.image_axis(views[0], node.get("axis", 1))
     views = [t.channels_in_order(node, view, axis) for view in views]
@@ -85,6 +94,8 @@ def _with_constant(t: Translation, node: Operator, value: Value, constant: Const
     """
     assert isinstance(value, View | Elementwise)
     view = value if isinstance(value, View) else value.base
+    if node.kind == "Add" and is_mask(constant):
+        return _with_mask(t, node, t.made(value), constant)
     missing = len(constant.shape) - len(view.axes)
     if missing > 0:  # the result has as many axes as the constant
         made = t.made(value)
@@ -101,11 +112,21 @@ def _with_constant(t: Translation, node: Operator, value: Value, constant: Const
     return _scaled(t, node, value, *_factor_and_offset(node.kind, number, first=first))
 
 
+def _with_mask(t: Translation, node: Operator, view: View, mask: Constant) -> View:
+    """Return scores of which those are hidden to which the mask adds a number far below all others."""
+    added = mask.numbers()
+    if not np.isin(added[added > HIDDEN], 0.0).all():
+        raise UnmappableError("its mask adds other numbers, too", "add those in an Add of their own")
+    return hidden(t, node, view, added > HIDDEN)
+
+
 def _scaled(t: Translation, node: Operator, value: Value, factor: float, offset: float) -> Elementwise:
     """Return a value times a number, and another one added."""
 
     def layer(views: Sequence[View]) -> View:
         (view,) = views
+        if offset == 0.0 and (scores := scaled_scores(t, node.name, view, factor)) is not None:
+            return scores
         name = t.name(node.name)
         loads = {
             key: lambda number=number: np.full(t.shape(name)[0], number)
@@ -120,15 +141,12 @@ def _with_vector(t: Translation, node: Operator, view: View, constant: Constant,
     """Return the view of a layer with a factor and an offset for each channel."""
     shape = (1,) * (len(view.axes) - len(constant.shape)) + constant.shape
     long = [axis for axis, size in enumerate(shape) if size > 1]
-    if len(long) != 1:
-        raise UnmappableError(
-            f"its constant of shape {constant.shape} differs from pixel to pixel",
-            "use one number for each channel",
-        )
-    (axis,) = long
+    axis = long[0] if len(long) == 1 else len(view.axes) - 1 if len(view.axes) == 3 else 1
     view = t.asked_for(view, axis)
     channels = t.shape(view.layer)[0]
-    if not covers(view.axes[axis], CHANNELS, channels):
+    if len(long) != 1 or not covers(view.axes[axis], CHANNELS, channels):
+        if node.kind == "Add" or (node.kind == "Sub" and not first):
+            return with_constant_of_each_token(t, node, view, constant, 1.0 if node.kind == "Add" else -1.0)
         raise UnmappableError(
             f"its constant of shape {constant.shape} is not one number for each of {channels} channels",
             "use one number for each channel",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.layers import Affine, BatchNorm, Conv2d, Linear, LocalResponseNorm, Softmax
+from workloads.onnx_import.attention import computed_product
 from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.operators import translates
 from workloads.onnx_import.quantised import dequantised, give_scale, tensor_scale
@@ -118,13 +119,10 @@ def general_product(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("MatMul")
 def product(t: Translation, node: Operator) -> Sequence[Value]:
-    """Multiply by a constant matrix on either side."""
+    """Multiply by a constant matrix on either side, or two tensors as attention does."""
     left, right = t.value(node, 0), t.value(node, 1)
-    if isinstance(left, Constant) == isinstance(right, Constant):
-        raise UnmappableError(
-            "both of its sides are computed while the network runs, but arrays hold constant weights",
-            "leave out attention, or replace one side by a constant",
-        )
+    if not isinstance(left, Constant) and not isinstance(right, Constant):
+        return [computed_product(t, node)]
     constant_side = 0 if isinstance(left, Constant) else 1
     weight = _matrix_of(t, node, constant_side)
     outputs_last = constant_side == 1
@@ -255,7 +253,7 @@ def scaler(t: Translation, node: Operator) -> Sequence[Value]:
     factor = np.broadcast_to(np.array(node.get("scale", [1.0])), size)
     offset = np.broadcast_to(np.array(node.get("offset", [0.0])), size)
     layer = Affine(name=t.name(node.name), inputs=(view.layer,))
-    name = t.add(layer, weight=lambda: _placed(factor, order), bias=lambda: _placed(-offset * factor, order))
+    name = t.add(layer, weight=lambda: placed(factor, order), bias=lambda: placed(-offset * factor, order))
     return [view.of(name)]
 
 
@@ -291,10 +289,10 @@ def _in_order(matrix: Array, order: NDArray[np.int64]) -> Array:
 
 
 def _vector(constant: Constant, order: NDArray[np.int64]) -> Array:
-    return _placed(constant.array().reshape(-1), order)
+    return placed(constant.array().reshape(-1), order)
 
 
-def _placed(vector: Array, order: NDArray[np.int64]) -> Array:
+def placed(vector: Array, order: NDArray[np.int64]) -> Array:
     """Return a vector with its elements at their channels."""
     placed = np.empty_like(vector)
     placed[order] = vector

@@ -81,6 +81,7 @@ class OnnxGraph:
 
 
 _REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_WHOLE = (TensorProto.INT32, TensorProto.INT64)
 _QUANTISED = (TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16)
 
 
@@ -118,7 +119,7 @@ def read_graph(path: str | Path) -> OnnxGraph:
         integers=frozenset(
             each.name
             for each in (*model.graph.input, *model.graph.output)
-            if each.type.tensor_type.elem_type in _QUANTISED
+            if each.type.tensor_type.elem_type in (*_QUANTISED, *_WHOLE)
         ),
     )
 
@@ -252,10 +253,11 @@ def _only_input(graph: GraphProto, held: Mapping[str, Constant], path: str | Pat
         )
     (given,) = inputs
     kind = given.type.tensor_type
-    if kind.elem_type not in (*_REAL, *_QUANTISED) or not kind.HasField("shape") or len(kind.shape.dim) < 2:
+    known = kind.elem_type in (*_REAL, *_QUANTISED, *_WHOLE)
+    if not known or not kind.HasField("shape") or len(kind.shape.dim) < 2:
         rank = len(kind.shape.dim) if kind.HasField("shape") else "no"
         raise WorkloadError(
-            f"{path}: input {given.name!r} must be real numbers with a batch axis and at least one more of "
+            f"{path}: input {given.name!r} must be numbers with a batch axis and at least one more of "
             f"fixed size, got {TensorProto.DataType.Name(kind.elem_type).lower()} with {rank} axes; export "
             "it so"
         )

@@ -16,6 +16,10 @@ checks: dict[str, list[Callable[[Operator], None]]] = {}
 
 _ANEW = ("it computes its statistics anew for each image", "train with BatchNormalization instead")
 _STATE = ("it keeps a state from step to step", "use convolutions over the sequence instead")
+_FUSED = (
+    "it is a whole part of attention in one",
+    "export with version 22 of the operators or before, which write it as MatMul and Softmax",
+)
 _CHOICE = (
     "what it computes is only decided while the network runs",
     "export what is in it without the choice",
@@ -23,8 +27,9 @@ _CHOICE = (
 
 #: Why operators are refused that files are likely to have, and what to do instead.
 refusals: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("LayerNormalization", "InstanceNormalization", "GroupNormalization"), _ANEW),
+    **dict.fromkeys(("InstanceNormalization", "GroupNormalization"), _ANEW),
     **dict.fromkeys(("RMSNormalization", "MeanVarianceNormalization"), _ANEW),
+    **dict.fromkeys(("Attention", "RotaryEmbedding"), _FUSED),
     **dict.fromkeys(("RNN", "GRU", "LSTM"), _STATE),
     **dict.fromkeys(("If", "Loop", "Scan"), _CHOICE),
 }

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from workloads.layers import Select
 from workloads.limits import MOST_ALONG_AN_AXIS
+from workloads.onnx_import.constants import Constant
 from workloads.onnx_import.operators import checks_attributes, translates
+from workloads.onnx_import.tokens import embedded
 from workloads.onnx_import.translation import Operator, Translation, Value
 from workloads.onnx_import.views import (
     AXES,
@@ -18,6 +20,7 @@ from workloads.onnx_import.views import (
     REPEATS,
     ROWS,
     Atom,
+    Axis,
     UnmappableError,
     View,
     covers,
@@ -75,7 +78,9 @@ def split(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Gather")
 def gather(t: Translation, node: Operator) -> Sequence[Value]:
-    """Take constant places of one axis; a single one leaves the axis out."""
+    """Take constant places of one axis, a single one leaves the axis out; or rows of a table, by ids."""
+    if isinstance(t.value(node, 0), Constant):
+        return [embedded(t, node, t.parameter(node, 0))]
     view, indices = t.view(node), t.constant(node, 1)
     place = t.image_axis(view, node.get("axis", 0))
     if indices is None or len(indices.shape) > 1:
@@ -278,9 +283,17 @@ def pick(t: Translation, node: Operator, view: View, chosen: Mapping[int, Indice
     sizes = dict(zip(AXES, t.shape(view.layer), strict=True))
     picked: dict[str, tuple[int, ...]] = {}
     axes = list(view.axes)
+    empty = next((place for place, indices in chosen.items() if not indices.size), None)
+    if empty is not None:
+        raise UnmappableError(f"nothing is left of axis {empty} of {view.shape}", "keep something of it")
+    if any(_is_part_of_channels(view, place, sizes) for place in chosen):
+        apart, chosen = chosen, {}
+        for place, indices in apart.items():
+            if kinds(view.axes[place]) != {CHANNELS}:
+                chosen[place] = indices
+        some = {place: indices for place, indices in apart.items() if place not in chosen}
+        picked[CHANNELS], axes = _channels_apart(view, some)
     for place, indices in chosen.items():
-        if not indices.size:
-            raise UnmappableError(f"nothing is left of axis {place} of {view.shape}", "keep something of it")
         kind = _kind_of(view, place, sizes)
         at = places(view.axes[place])
         within = np.where(indices < 0, -1, at[np.maximum(indices, 0)])
@@ -288,6 +301,38 @@ def pick(t: Translation, node: Operator, view: View, chosen: Mapping[int, Indice
         axes[place] = whole(kind, len(indices))
     layer = Select(name=t.name(node.name), inputs=(view.layer,), **picked)
     return View(t.add(layer), tuple(axes))
+
+
+def _is_part_of_channels(view: View, place: int, sizes: Mapping[str, int]) -> bool:
+    """Whether an axis is a part of the channels, others of which lie along other axes."""
+    axis = view.axes[place]
+    return kinds(axis) == {CHANNELS} and not covers(axis, CHANNELS, sizes[CHANNELS])
+
+
+def _channels_apart(view: View, chosen: Mapping[int, Indices]) -> tuple[tuple[int, ...], list[Axis]]:
+    """Return channels of which the chosen places of several axes consist, and all axes of a view of those.
+
+    raises : UnmappableError for axes that also have pixels, and for zeros
+    """
+    along = [place for place, axis in enumerate(view.axes) if CHANNELS in kinds(axis)]
+    if any(kinds(view.axes[place]) != {CHANNELS} for place in along) or any(
+        (indices < 0).any() for indices in chosen.values()
+    ):
+        raise UnmappableError(
+            f"it picks parts of channels of {view.shape} that also lie along pixels, or pads them",
+            "leave the order of axes alone before it",
+        )
+    along.sort(key=lambda place: -view.axes[place][0].stride)
+    channels, axes = np.zeros(1, np.int64), list(view.axes)
+    for place in along:
+        at = places(view.axes[place])
+        channels = np.add.outer(channels, at[chosen[place]] if place in chosen else at).ravel()
+    stride = 1
+    for place in reversed(along):
+        size = len(chosen[place]) if place in chosen else view.shape[place]
+        axes[place] = (Atom(CHANNELS, size, stride),) if size > 1 else ()
+        stride *= size
+    return tuple(int(channel) for channel in channels), axes
 
 
 def _kind_of(view: View, place: int, sizes: Mapping[str, int]) -> str:

@@ -14,9 +14,11 @@ from onnx import NodeProto
 from simcore.errors import WorkloadError
 from workloads.layers import Input
 from workloads.network import Network
-from workloads.onnx_import import elementwise, joins, matrices, picking, pools, quantised, shapes
+from workloads.onnx_import import elementwise, joins, matrices, picking, pools, quantised, shapes, tokens
+from workloads.onnx_import.attention import unread_masks
 from workloads.onnx_import.constants import Constant, fold
 from workloads.onnx_import.functions import Elementwise
+from workloads.onnx_import.layer_norms import with_layer_norms
 from workloads.onnx_import.model_file import OnnxGraph, read_graph
 from workloads.onnx_import.operators import checks, refusals, translators
 from workloads.onnx_import.translation import LONGEST_NAME, Broken, Operator, Translation, Value
@@ -28,7 +30,7 @@ from workloads.onnx_import.views import (
 from workloads.scales import GivenScales
 
 #: The modules whose translators are registered when they are imported.
-MODULES = (elementwise, joins, matrices, picking, pools, quantised, shapes)
+MODULES = (elementwise, joins, matrices, picking, pools, quantised, shapes, tokens)
 
 #: Domains whose operators are known; scikit-learn's models are of the second.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -45,7 +47,7 @@ def read_onnx(path: str | Path) -> Network:
     raises : FileError for a file that is not intact; WorkloadError with a line for each node that cannot be
         mapped
     """
-    graph = read_graph(path)
+    graph = with_layer_norms(read_graph(path))
     if len(graph.outputs) != 1:
         names = ", ".join(graph.outputs) or "none"
         raise WorkloadError(f"{path} must have exactly one output of real numbers, got {names}; keep one")
@@ -214,6 +216,8 @@ def _network(t: Translation, first: Input, output: str, name: str) -> Network:
             needed.add(layer)
             waiting += t.layers[layer].inputs
     layers = [first, *(layer for name, layer in t.layers.items() if name in needed)]
+    if problems := unread_masks(layers):
+        raise WorkloadError("\n".join([f"{name}: a mask cannot be mapped:", *problems]))
     scales = GivenScales(
         {layer: scale for layer, scale in t.tensor_scales.items() if layer in needed},
         {layer: scale for layer, scale in t.weight_scales.items() if layer in needed},

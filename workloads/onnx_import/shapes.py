@@ -40,7 +40,10 @@ def dropout(t: Translation, node: Operator) -> Sequence[Value]:
 
 @translates("Cast")
 def cast(t: Translation, node: Operator) -> Sequence[Value]:
-    """Pass on real numbers as real numbers."""
+    """Pass on real numbers as real numbers, and token ids as integers."""
+    value = t.value(node, 0)
+    if isinstance(value, View) and value.layer == t.input and t.graph.input.name in t.graph.integers:
+        return [value]
     if node.get("to") not in _REAL_TYPES:
         raise UnmappableError("it turns real numbers into integers", "end the network before it")
     return [t.value(node, 0)]
@@ -63,8 +66,7 @@ def size(t: Translation, node: Operator) -> Sequence[Value]:
 @translates("Reshape")
 def reshape(t: Translation, node: Operator) -> Sequence[Value]:
     """Take a shape in which 0 keeps an axis and -1 takes what is left."""
-    value = t.value(node, 0)
-    view = t.resolved(value) if isinstance(value, View) else t.view(node)
+    view = t.view(node, repeats=True)
     sizes = t.integers(node, 1, "shape")
     if sizes is None:
         raise UnmappableError("it has no shape", "give it one")
@@ -113,7 +115,7 @@ def flatten(t: Translation, node: Operator) -> Sequence[Value]:
 @translates("Transpose")
 def transpose(t: Translation, node: Operator) -> Sequence[Value]:
     """Take axes in any order."""
-    view = t.view(node)
+    view = t.view(node, repeats=True)
     order = node.get("perm", list(reversed(range(len(view.axes)))))
     if sorted(order) != list(range(len(view.axes))):
         raise UnmappableError(f"it takes axes {order} of {len(view.axes)}", "name each of them once")

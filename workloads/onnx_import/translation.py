@@ -105,12 +105,13 @@ class Translation:
         self.values: dict[str, Value] = dict(graph.constants)
         #: The last number behind each name that has been wanted.
         self._names: dict[str, int] = {}
-        self._input = self.name(graph.input.name)
+        #: Name of the input's layer.
+        self.input = self.name(graph.input.name)
         #: Which axis of the input's layer each axis of the file's input is; empty until somebody asks.
         self._bound: dict[int, str] = {}
         sizes = enumerate(graph.input.shape[1:], start=1)
         self.values[graph.input.name] = View(
-            self._input, ((), *((Atom(axis, size),) if size > 1 else () for axis, size in sizes))
+            self.input, ((), *((Atom(axis, size),) if size > 1 else () for axis, size in sizes))
         )
         self._shapes: dict[str, Shape] = {}
         self._unsized: deque[Layer] = deque()
@@ -148,7 +149,7 @@ class Translation:
     def _size_layers(self) -> None:
         """Work out the shapes of all layers that have none yet; none may be out of bounds."""
         if not self._shapes:
-            self._shapes[self._input] = bounded_shape(self.input_layer(), [], before=0)
+            self._shapes[self.input] = bounded_shape(self.input_layer(), [], before=0)
         while self._unsized:
             layer = self._unsized.popleft()
             in_shapes = [self._shapes[name] for name in layer.inputs]
@@ -161,7 +162,7 @@ class Translation:
         sizes = dict.fromkeys(AXES, 1)
         for axis, kind in self._bound.items():
             sizes[kind] = self.graph.input.shape[axis]
-        return Input(name=self._input, shape=(sizes[CHANNELS], sizes[ROWS], sizes[COLUMNS]))
+        return Input(name=self.input, shape=(sizes[CHANNELS], sizes[ROWS], sizes[COLUMNS]))
 
     # -- values ----------------------------------------------------------------------------------------------
 
@@ -202,9 +203,10 @@ class Translation:
             raise UnmappableError(f"its input {node.inputs[place]!r} holds nan or infinity", "train it anew")
         return constant
 
-    def view(self, node: Operator, place: int = 0) -> View:
+    def view(self, node: Operator, place: int = 0, *, repeats: bool = False) -> View:
         """Return an input of a node as a view of a layer.
 
+        repeats : whether it may have places more than once
         raises : UnmappableError for a constant
         """
         value = self.value(node, place)
@@ -212,10 +214,13 @@ class Translation:
             raise UnmappableError(
                 f"its input {node.inputs[place]!r} is a constant", "fold it into a neighbour before exporting"
             )
-        return self.made(value)
+        return self.made(value, repeats=repeats)
 
-    def made(self, value: Value) -> View:
-        """Return a value as a view of a layer, which is made now if it has been waiting."""
+    def made(self, value: Value, *, repeats: bool = False) -> View:
+        """Return a value as a view of a layer, which is made now if it has been waiting.
+
+        repeats : whether it may have places more than once
+        """
         assert isinstance(value, View | Elementwise)
         waiting = [value]
         while waiting:  # not by recursion, as chains may be long
@@ -238,7 +243,7 @@ class Translation:
                 error.where = error.where or function.label
                 raise
         view = self._view_of(value)
-        if view.repeats:
+        if view.repeats and not repeats:
             raise UnmappableError(
                 f"its input {view.shape} repeats places along an axis beside those of the image",
                 "resize with a Resize, or reshape right behind the Expand",
@@ -357,6 +362,12 @@ class Translation:
             return view
         layer = Select(name=self.name(name), inputs=(view.layer,), **picked)
         return View(self.add(layer), tuple(axes))
+
+    def with_pixels_only(self, view: View) -> View:
+        """Return a view of the network's input, of which all axes are pixels."""
+        if not self._bound and 1 <= len(self.long_axes) <= 2:
+            self._bind([], self.long_axes)
+        return self.resolved(view)
 
     def pixel_axes(self, view: View, chosen: Sequence[int]) -> list[str]:
         """Return for each of the chosen axes of a view whether it is all rows or all columns.

@@ -80,6 +80,11 @@ class View:
         """Return the view of another layer with another axis at `place`."""
         return View(layer, (*self.axes[:place], axis, *self.axes[place + 1 :]))
 
+    def merged_from(self, place: int) -> View:
+        """Return the view with all axes from `place` on as one."""
+        together = merged(atom for axis in self.axes[place:] for atom in axis)
+        return replace(self, axes=(*self.axes[:place], together))
+
     def place(self, axis: int) -> int:
         """Return the place of an axis that may count from the end; UnmappableError if it is not there."""
         return place_of(axis, len(self.axes))

@@ -8,6 +8,8 @@ from layer to layer as if all values were independent and normal; batch norms ta
 Filters behind a ReLU lose a part of their mean, so that they answer to the picture and not only to the ReLU's
 mean. With all of it left, deep networks give almost the same for every image; with none, they make as much of
 a rounding as of a picture.
+Embeddings are drawn with unit variance. What attention mixes is taken to be as large as its values, though of
+independent ones it is less: scaled up, it would drown the tokens' own features, and make all of them alike.
 """
 
 from __future__ import annotations
@@ -20,7 +22,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.layers import Activation, Add, BatchNorm, Concat, Conv2d, Layer, Linear
+from workloads.layers import (
+    Activation,
+    Add,
+    AddEmbedding,
+    AttentionMix,
+    AttentionScores,
+    BatchNorm,
+    ClassToken,
+    Concat,
+    Conv2d,
+    Embedding,
+    Layer,
+    LayerNorm,
+    Linear,
+)
 from workloads.network import Network, Parameters
 
 #: Mean and standard deviation of the sum of four bytes.
@@ -73,7 +89,9 @@ class SeededWeights(Mapping[str, Mapping[str, NDArray[Any]]]):
         definition = self._network.layers[layer]
         read = self._moments[definition.inputs[0]]
         random = WeightStream(f"{self._network.name}/{layer}")
-        if isinstance(definition, BatchNorm):
+        if isinstance(definition, Embedding | AddEmbedding | ClassToken):
+            return {"weight": random.normal(shapes["weight"], 0.0, 1.0)}
+        if isinstance(definition, BatchNorm | LayerNorm):
             return {
                 name: random.normal(shape, *_expected(name, read)) for name, shape in sorted(shapes.items())
             }
@@ -103,7 +121,7 @@ def _is_centred(layer: Layer, read: Moments) -> bool:
 
 
 def _expected(parameter: str, read: Moments) -> tuple[float, float]:
-    """Return mean and deviation of a batch norm's parameter, given the moments of what the norm reads."""
+    """Return mean and deviation of a norm's parameter, given the moments of what the norm reads."""
     deviation = math.sqrt(read.variance)
     return {
         "weight": (1.0, SPREAD),
@@ -116,8 +134,15 @@ def _expected(parameter: str, read: Moments) -> tuple[float, float]:
 def _moments(layer: Layer, read: list[Moments], channels: list[int]) -> Moments:
     """Return the moments of what `layer` gives; pools and shortcuts are taken to keep theirs."""
     match layer:
-        case Conv2d() | Linear() | BatchNorm():
+        case Conv2d() | Linear() | BatchNorm() | LayerNorm() | Embedding():
             return Moments(0.0, 1.0)
+        case AddEmbedding():
+            return Moments(read[0].mean, read[0].variance + 1.0)
+        case AttentionScores():
+            powers = math.prod(each.variance + each.mean**2 for each in read)
+            return Moments(0.0, channels[0] // layer.heads * layer.factor**2 * powers)
+        case AttentionMix():
+            return read[1]
         case Add():
             return Moments(sum(each.mean for each in read), sum(each.variance for each in read))
         case Concat():

@@ -21,8 +21,8 @@ from tests.arch.dataflow_bench import Quantized, bench, quantized
 from tests.strategies import NetworkCase, networks, random_parameters
 from workloads import Conv2d, Input, Layer, MatrixNode, Network, Window, datasets, lower
 from workloads import networks as shipped
-from workloads.integer_reference import requantize
 from workloads.quantized_nodes import QuantizedMatrix
+from workloads.requantization import requantize
 
 ENCODINGS, FORMS, SIGNS = get_args(Signs), get_args(Form), get_args(Sign)
 #: Four bits on eight rows: a converter of 16 bits tells all sums apart.

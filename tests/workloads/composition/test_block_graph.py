@@ -13,6 +13,7 @@ from workloads import (
     Conv2d,
     Input,
     Layer,
+    LayerNorm,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
@@ -110,6 +111,8 @@ def test_a_norm_that_no_matrix_takes_becomes_one() -> None:
             [FC, Softmax(name="shares"), Linear(name="fc2", out_features=2)],
             "net.shares is of the kind Softmax",
         ),
+        ([FC, Softmax(name="shares", groups=2)], "net.shares is of the kind Softmax"),
+        ([CONV, LayerNorm(name="norm"), FC], "net.norm is of the kind LayerNorm"),
         ([LocalResponseNorm(name="lrn", size=3, alpha=1.0, beta=0.75, k=1.0), FC], "kind LocalResponseNorm"),
         ([CONV, Mul(name="square", inputs=("conv", "conv")), FC], "net.square is of the kind Mul"),
         ([CONV, POOL], "net ends in pool, which adds nothing up"),
@@ -132,8 +135,12 @@ def test_what_tables_cannot_do_is_refused(layers: list[Layer], message: str) -> 
         form_of(*layers)
 
 
-@pytest.mark.parametrize("name", zoo.names())
-def test_every_network_of_the_zoo_can_be_composed(name: str) -> None:
+#: What attends is in no table of one code.
+TRANSFORMERS = {"bert-tiny", "vit-tiny"}
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name not in TRANSFORMERS])
+def test_every_network_of_the_zoo_but_transformers_can_be_composed(name: str) -> None:
     lowered = lower(zoo[name]())
     form = composable(lowered)
     assert sum(block.total.macs for block in form.blocks.values()) >= lowered.macs

@@ -15,18 +15,25 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from workloads import (
+    AddEmbeddingNode,
     AddNode,
     AffineNode,
     AvgPoolNode,
+    ClassTokenNode,
     ConcatNode,
+    EmbeddingNode,
+    LayerNormNode,
     MatrixNode,
     MaxPoolNode,
+    MixNode,
     MulNode,
     Network,
     Node,
     QuantizedAffine,
+    QuantizedLayerNorm,
     QuantizedMatrix,
     QuantizedNetwork,
+    ScoresNode,
     SelectNode,
     SoftmaxNode,
     TableNode,
@@ -93,10 +100,40 @@ def _carried(
         case TableNode():
             return _steepest(lambda t: apply_function(node, t), values[0], error) * error
         case SoftmaxNode():  # both the exponential and the sum may be off by a factor of exp(error)
+            by_group = (len(x), node.groups, -1, *x.shape[2:])
+            scores, worst = values[0].reshape(by_group), error.reshape(by_group).max(axis=2, keepdims=True)
+            sees = np.arange(scores.shape[2])[:, None, None] < node.visible.reshape(x.shape[2:])
+            shares = np.where(sees, np.exp(scores - scores.max(axis=2, keepdims=True)), 0.0)
+            bound = shares / shares.sum(axis=2, keepdims=True) * np.expm1(2 * worst)
+            return np.asarray(bound.reshape(x.shape))
+        case ScoresNode() | MixNode():
+            (a, of_a), (b, of_b) = operands
+            pairs = _attended(node, a, of_b) + _attended(node, of_a, b) + _attended(node, of_a, of_b)
+            return np.asarray(pairs * abs(node.factor if isinstance(node, ScoresNode) else 1.0))
+        case LayerNormNode():  # a deviation is off by twice the error at most, their root mean square by one
+            assert isinstance(integers, QuantizedLayerNorm)
             worst = error.max(axis=1, keepdims=True)
-            shares = np.exp(values[0] - values[0].max(axis=1, keepdims=True))
-            return np.asarray(shares / shares.sum(axis=1, keepdims=True) * np.expm1(2 * worst))
+            deviations = values[0] - values[0].mean(axis=1, keepdims=True)
+            spread = np.sqrt(np.mean(deviations**2, axis=1, keepdims=True) + node.eps)
+            normal = np.abs(deviations) / spread
+            gain = np.abs(integers.gain.astype(np.float64)).reshape(-1, 1, 1) * step
+            return np.asarray(gain * worst * (2 + normal) / np.maximum(spread - worst, 1e-30))
+        case EmbeddingNode():
+            return np.zeros((len(x), *node.shape))
+        case AddEmbeddingNode():
+            return error
+        case ClassTokenNode():
+            behind = error.reshape(*error.shape[:2], -1, 1)
+            return np.pad(behind, ((0, 0), (0, 0), (node.tokens, 0), (0, 0)))
     raise TypeError(f"no bound for {type(node).__name__}")
+
+
+def _attended(node: ScoresNode | MixNode, a: Float, b: Float) -> Float:
+    """Return an attention's products of magnitudes (N, C, H, W)."""
+    of_a = a.reshape(len(a), node.key_heads, node.heads // node.key_heads, -1, node.tokens)
+    of_b = b.reshape(len(b), node.key_heads, -1, node.keys)
+    sums = "ngrct,ngcs->ngrst" if isinstance(node, ScoresNode) else "ngrst,ngcs->ngrct"
+    return np.asarray(np.einsum(sums, of_a, of_b).reshape(len(a), *node.shape))
 
 
 def _steepest(function: Callable[[Float], Float], values: Float, error: Float) -> float:

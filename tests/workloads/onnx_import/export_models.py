@@ -124,6 +124,63 @@ def torch_modules() -> dict[str, tuple[Any, tuple[int, ...]]]:
             x = F.gelu(self.mix(self.conv(x).permute(0, 2, 3, 1)))
             return F.adaptive_max_pool2d(x.permute(0, 3, 1, 2), 1).flatten(1)
 
+    class VisionTransformer(nn.Module):
+        """As timm writes it: one matrix for queries, keys and values."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = nn.Conv2d(3, 8, 4, 4)
+            self.first = nn.Parameter(torch.randn(1, 1, 8))
+            self.positions = nn.Parameter(torch.randn(1, 7, 8))
+            self.norm1, self.qkv, self.out = nn.LayerNorm(8, eps=1e-6), nn.Linear(8, 24), nn.Linear(8, 8)
+            self.norm2, self.up, self.down = nn.LayerNorm(8, eps=1e-6), nn.Linear(8, 16), nn.Linear(16, 8)
+            self.last = nn.Linear(8, 5)
+
+        def forward(self, x: Any) -> Any:
+            x = self.patches(x).flatten(2).transpose(1, 2)
+            x = torch.cat((self.first.expand(x.shape[0], -1, -1), x), dim=1) + self.positions
+            n, tokens, channels = x.shape
+            heads = self.qkv(self.norm1(x)).reshape(n, tokens, 3, 2, 4).permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(*heads.unbind(0))
+            x = x + self.out(mixed.transpose(1, 2).reshape(n, tokens, channels))
+            x = x + self.down(F.gelu(self.up(self.norm2(x))))
+            return self.last(x[:, 0])
+
+    class Decoder(nn.Module):
+        """As nanoGPT writes it, with a mask that is filled in, or as one product of attention."""
+
+        vocabulary = 11
+
+        def __init__(self, *, filled: bool) -> None:
+            super().__init__()
+            self.filled = filled
+            self.words, self.positions = nn.Embedding(self.vocabulary, 8), nn.Embedding(9, 8)
+            self.norm, self.qkv, self.out = nn.LayerNorm(8), nn.Linear(8, 24), nn.Linear(8, 8)
+            self.last = nn.Linear(8, self.vocabulary, bias=False)
+            self.register_buffer("below", torch.tril(torch.ones(9, 9)).view(1, 1, 9, 9))
+
+        def forward(self, ids: Any) -> Any:
+            n, tokens = ids.shape
+            x = self.words(ids) + self.positions(torch.arange(tokens))
+            parts = self.qkv(self.norm(x)).split(8, dim=2)
+            q, k, v = (each.view(n, tokens, 2, 4).transpose(1, 2) for each in parts)
+            if self.filled:
+                scores = (q @ k.transpose(-2, -1)) * 0.5
+                scores = scores.masked_fill(self.below[:, :, :tokens, :tokens] == 0, float("-inf"))
+                mixed = scores.softmax(-1) @ v
+            else:
+                mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(mixed.transpose(1, 2).contiguous().view(n, tokens, 8))
+            return self.last(x)
+
+    class MultiHead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x: Any) -> Any:
+            return self.attention(x, x, x, need_weights=False)[0]
+
     torch.manual_seed(7)
     return {
         "cnn": (
@@ -192,6 +249,10 @@ def torch_modules() -> dict[str, tuple[Any, tuple[int, ...]]]:
             ),
             (3, 9, 8),
         ),
+        "multi-head": (MultiHead(), (5, 8)),
+        "vision-transformer": (VisionTransformer(), (3, 8, 12)),
+        "decoder": (Decoder(filled=False), (6,)),
+        "decoder-filled": (Decoder(filled=True), (6,)),
     }
 
 
@@ -205,6 +266,8 @@ def from_torch(dynamo: bool) -> Iterator[tuple[str, Callable[[], Exported]]]:
             torch.manual_seed(7)
             module.eval()
             inputs = torch.randn(IMAGES, *shape)
+            if hasattr(module, "vocabulary"):
+                inputs = torch.randint(0, module.vocabulary, (IMAGES, *shape))
             with torch.no_grad():
                 for each in module.modules():  # statistics as they are after training
                     if isinstance(each, torch.nn.BatchNorm2d):

@@ -22,10 +22,10 @@ POINT = {"w": floats(3, 3, 1, 1)}
 #: For each refusal of one node: the model, and what is said of it behind the node's name and operator.
 REFUSALS: dict[str, tuple[Case, str]] = {
     "product-of-two": (
-        Case([node("Transpose", "x", "t", perm=[0, 2, 1]), node("MatMul", "x t")], (3, 4)),
-        "both of its sides are computed while the network runs, but arrays hold constant weights; "
-        "leave out "
-        "attention, or replace one side by a constant",
+        Case([node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("MatMul", "x t")], MAP),
+        "it multiplies two computed tensors, (1, 3, 4, 5) by (1, 3, 5, 4), but neither as queries and keys "
+        "nor as shares and values; keep features in the channels of tokens, or replace one side by a "
+        "constant",
     ),
     "computed-weights": (
         Case([node("Relu", "x", "w"), node("Conv", "x w")], (1, 3, 3)),
@@ -39,9 +39,9 @@ REFUSALS: dict[str, tuple[Case, str]] = {
         alone("ConvTranspose", "x w", MAP, {"w": floats(3, 2, 2, 2)}),
         "no layer stands for this operator; compute it outside the network",
     ),
-    "layer-norm": (
-        alone("LayerNormalization", "x s", (3, 4), {"s": floats(4)}),
-        "it computes its statistics anew for each image; train with BatchNormalization instead",
+    "layer-norm-of-pixels": (
+        alone("LayerNormalization", "x s", (3, 4), {"s": floats(3, 4)}, axis=1),
+        "it normalises over 2 axes of (1, 3, 4); normalise over channels",
     ),
     "instance-norm": (
         alone("InstanceNormalization", "x s s", MAP, {"s": floats(3)}),
@@ -52,8 +52,9 @@ REFUSALS: dict[str, tuple[Case, str]] = {
         "it keeps a state from step to step; use convolutions over the sequence instead",
     ),
     "constant-of-pixels": (
-        alone("Add", "x c", MAP, {"c": floats(4, 5)}),
-        "its constant of shape (4, 5) differs from pixel to pixel; use one number for each channel",
+        alone("Mul", "x c", MAP, {"c": floats(4, 5)}),
+        "its constant of shape (4, 5) is not one number for each of 3 channels; use one number for each "
+        "channel",
     ),
     "constant-of-rows": (
         Case([node("Conv", "x w", "y"), node("Mul", "y c", "z")], MAP, {**POINT, "c": floats(4, 1)}),
@@ -383,14 +384,14 @@ MODELS: dict[str, tuple[ModelProto, str]] = {
     ),
     "no-batch": (
         relu((5,)),
-        "input 'x' must be real numbers with a batch axis and at least one more of fixed size, got "
+        "input 'x' must be numbers with a batch axis and at least one more of fixed size, got "
         "float with 1 "
         "axes; export it so",
     ),
     "integers": (
-        model([node("Cast", "x", to=1)], ("N", 5), kind=TensorProto.INT64),
-        "input 'x' must be real numbers with a batch axis and at least one more of fixed size, got "
-        "int64 with 2 "
+        model([node("Cast", "x", to=1)], ("N", 5), kind=TensorProto.UINT64),
+        "input 'x' must be numbers with a batch axis and at least one more of fixed size, got "
+        "uint64 with 2 "
         "axes; export it so",
     ),
     "old-operators": (
