@@ -1,7 +1,8 @@
 """Networks whose kernels are combinations of one basis.
 
 Read in this order: `shared_basis`, `basis_network` (what a machine is loaded with), `basis_fit` (what a file
-holds), `basis_options`, `kernel_slices`, `fitting` (how a network becomes one).
+holds), `basis_options`, `kernel_slices`, `fitting` (how a network becomes one),
+`basis_training` (how it gets its accuracy back, with PyTorch).
 """
 
 from workloads.basis.basis_fit import BasisFit, FittedLayer
