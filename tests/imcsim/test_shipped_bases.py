@@ -87,3 +87,16 @@ def test_they_are_workloads_by_name_and_shown_as_files_are() -> None:
     assert refusal("run", "digits-cnn-bases", "--arch", "dataflow").endswith(
         "did you mean 'digits-cnn-basis'?"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_within_a_point_of_its_baseline_in_the_timed_run(name: str) -> None:
+    images = datasets["digits"]()
+    network = networks[name.removesuffix("-basis")]()
+    assert images.labels is not None
+    before = accuracy(float_outputs(lower(network), network.load_parameters(), images.inputs), images.labels)
+    run = imcsim.run(name, arch="basisn", images=len(images))
+    assert run.summary["outputs_match_golden"] is True
+    assert run.summary["accuracy"] >= before - 0.01
+    assert run.summary["cycles"] == len(images) * imcsim.run(name, arch="basisn", values="off").summary["cycles"]
