@@ -208,7 +208,7 @@ def test_a_network_without_weights_has_no_tiles_and_nothing_to_write() -> None:
     placed = bench(Network("pool", [Input(name="image", shape=(1, 4, 4)), pool])).placed
     assert (placed.tiles, placed.run_cycles(3), placed.images_until_worn) == (0, 0, None)
     timed = bench(
-        Network("pool", [Input(name="image", shape=(3, 4, 4)), pool]), {"digital": {"lanes": 2}}
+        Network("pool", [Input(name="image", shape=(3, 4, 4)), pool]), {"digital": {"channels_per_cycle": 2}}
     ).placed
     assert timed.run_cycles(3) == 3 * 4 * 4 * 2  # 4 pixels of 4 positions, 3 channels in 2 passes
 
