@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.machines.reprogrammed.closed_forms import turns_cycles
@@ -142,13 +146,22 @@ def _schedule(config: ReprogrammedConfig, layers: tuple[Layer, ...], leading: tu
         times = Times(config)
         before = Visit(None, behind=leading)
 
-        def part_cycles(number: int, first: int, end: int) -> int:
+        def one_part_cycles(number: int, first: int, end: int) -> int:
             layer = layers[number]
             last = end == len(layer.blocks)
             behind = layer.behind if last else ()
             visit = Visit(layer, layer.blocks[first:end], part=first, completes=last, behind=behind)
             cycles = times.visit_cycles(visit, config.batch)
             return cycles + (times.visit_cycles(before, config.batch) if number == first == 0 else 0)
+
+        def part_cycles(number: int, firsts: Sequence[int], end: int) -> NDArray[Any]:
+            if config.buffer.port_bytes is not None:
+                return np.array([one_part_cycles(number, first, end) for first in firsts])
+            # how much of a window is read takes no time, so that all parts but the first one are alike
+            cycles = np.full(len(firsts), one_part_cycles(number, end - 1, end))
+            if not firsts[0]:
+                cycles[0] = one_part_cycles(number, 0, end)
+            return cycles
 
         write = expected_write_cycles(config)
         sets = optimal_sets(tiles, most, write, part_cycles, overlap=config.overlap)
