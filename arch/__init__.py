@@ -49,7 +49,7 @@ from arch.machines.dataflow import Dataflow, DataflowConfig
 from arch.machines.isaac import Isaac, IsaacADC, IsaacArrays, IsaacConfig
 from arch.machines.pipelayer import PipeLayer, PipeLayerConfig, SpikeCounter, SpikingArrays
 from arch.machines.rapidnn import Rapidnn, RapidnnConfig
-from arch.machines.reprogrammed import Reprogrammed, ReprogrammedConfig, RewritableArrays, SweepingADC
+from arch.machines.reprogrammed import Reprogrammed, ReprogrammedConfig, RewritableArrays
 from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding

@@ -96,7 +96,7 @@ class BasisN(Machine):
         passes = {
             name: layer_passes(self.config, placed, name, options.seed, loaded) for name in placed.layers
         }
-        simulation = options.simulation([clock("cycle", 1 / self.config.cycle)])
+        simulation = options.simulation([clock("core", self.config.hertz)])
         chip = simulation.build(BasisNChip, PartConfig())
         chip.lay_out(self.config, placed, passes, images)
         computed = chip.attach(values) if values is not None else None

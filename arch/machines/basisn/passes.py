@@ -41,7 +41,6 @@ class LayerPasses:
     config: BasisNConfig
     layer: SlicedLayer
     vectors: int
-    length: int
     slot_of: NDArray[np.int32]
     used: Ints
     arrays: Ints
@@ -74,16 +73,10 @@ class LayerPasses:
         return self.layer.counts.pixels * len(self.active)
 
     @property
-    def slot_reads(self) -> int:
-        """Reads of the inputs: each phase of them, for each group of rows that are on at once."""
-        config = self.config
-        return len(config.streaming.phases) * config.array.turns(self.length)
-
-    @property
     def slot_cycles(self) -> int:
-        """Cycles of a slot: every read of the inputs; if digital, for every bit of the coefficients."""
+        """Cycles of a slot: a product of the array; if digital, for every bit of the coefficients."""
         planes = self.config.coefficients.bits if self.digital else 1
-        return planes * self.slot_reads * self.config.array.mvm_cycles
+        return planes * self.config.array.product_cycles(self.config.streaming)
 
     @property
     def cycles(self) -> Ints:
@@ -102,6 +95,13 @@ class LayerPasses:
         """Slots in which the inputs are read: all, or one if digital; none where there is no slot."""
         return np.minimum(self.slots, 1) if self.digital else self.slots
 
+    @cached_property
+    def slot_reads(self) -> Ints:
+        """Reads of a slot that are converted: each phase of the inputs, for each group of rows in use."""
+        config = self.config
+        turns = [config.array.turns(rows) for rows in self.layer.rows]
+        return len(config.streaming.phases) * np.array(turns)
+
     @property
     def row_drives(self) -> Ints:
         """Rows that are driven, once in each phase of the inputs, in each crossbar that takes part."""
@@ -109,8 +109,9 @@ class LayerPasses:
 
     @property
     def cell_reads(self) -> Ints:
-        """Cells that are read: those of all vectors, on the rows that are driven."""
-        bitlines = self.vectors * self.config.encoding.columns_per_weight
+        """Cells that are read: those of all vectors, on the rows that are driven, and of unit bitlines."""
+        encoding = self.config.encoding
+        bitlines = self.vectors * encoding.columns_per_weight + self.crossbars * encoding.unit_bitlines
         return self.read_slots * len(self.config.streaming.phases) * self.rows * bitlines
 
     @property
@@ -199,7 +200,6 @@ def layer_passes(
         config,
         layer,
         placed.vectors,
-        placed.length,
         share_slots(supports, config.capacity),
         used,
         _arrays_of(supports, placed.vectors, config.vectors_per_array),

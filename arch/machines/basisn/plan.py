@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from arch.machine import MapRow, NetworkMap
 from arch.machines.basisn.closed_forms import LayerCounts, layer_counts, packed_slots
 from arch.machines.basisn.configuration import BasisNConfig
-from arch.mapping.map_rows import map_row, pixel_bytes
+from arch.mapping.buffered_maps import most_held
+from arch.mapping.map_rows import map_row
 from arch.mapping.stages import Stage, stages_to_map
 from simcore import MappingError
 from workloads import LoweredNetwork, MatrixNode
@@ -67,7 +68,7 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
         check_coefficients(network, layers, loaded)
     rows = tuple(_row(config, stage, layers.get(stage.name), vectors) for stage in stages)
     array = config.array
-    cycles = len(config.streaming.phases) * array.turns(length) * array.mvm_cycles
+    read = array.product_cycles(config.streaming)
     return BasisNMap(
         network,
         rows,
@@ -76,7 +77,7 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
         vectors,
         length,
         loaded,
-        most_maps(network, stages, config.activation_bits),
+        most_held(network, stages, config.activation_bits),
         resources={
             "crossbar": config.crossbars,
             "tile": sum(layer.counts.tiles(array.cols) for layer in layers.values()),
@@ -84,7 +85,7 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
             "pixel-slice": sum(layer.counts.passes for layer in layers.values()),
             "slot": sum(row.resources.get("slot", 0) for row in rows),
         },
-        peak_macs=float(config.crossbars * array.rows * config.vectors_per_array / (cycles * config.cycle)),
+        peak_macs=float(config.crossbars * array.rows * config.vectors_per_array * config.hertz / read),
     )
 
 
@@ -109,23 +110,6 @@ def check_coefficients(
                 f"{name}: {network.name} needs coefficients (slices, kernels, vectors) of {expected}, got "
                 f"{'none' if got is None else got}; load the basis that this network was fitted to"
             )
-
-
-def most_maps(network: LoweredNetwork, stages: Sequence[Stage], bits: int) -> tuple[int, int]:
-    """Return the pixels and bytes of all maps that are held at once, at most.
-
-    A map is held from when its stage begins until the last stage that reads it is complete; the input from
-    the first stage on, and the output until the end.
-    """
-    shapes = {network.input: network.input_shape} | {stage.name: stage.shape for stage in stages}
-    made = {network.input: 0} | {stage.name: place for place, stage in enumerate(stages)}
-    read = {operand.source: place for place, stage in enumerate(stages) for operand in stage.operands}
-    pixels, size = [0] * len(stages), [0] * len(stages)
-    for name, (channels, height, width) in shapes.items():
-        for place in range(made[name], read.get(name, len(stages) - 1) + 1):
-            pixels[place] += height * width
-            size[place] += height * width * pixel_bytes(channels, bits)
-    return max(pixels), max(size)
 
 
 def _row(config: BasisNConfig, stage: Stage, layer: SlicedLayer | None, vectors: int) -> MapRow:

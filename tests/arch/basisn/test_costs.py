@@ -84,18 +84,19 @@ def counted(passes: LayerPasses, number: int) -> dict[str, int]:
     config, encoding = passes.config, passes.config.encoding
     found = dict.fromkeys(("slots", "conversions", "switched", "bits"), 0)
     crossbars = -(-passes.vectors // config.vectors_per_array)
+    reads = len(config.streaming.phases) * config.array.turns(passes.layer.rows[number])
     for _ in range(passes.repeats):
         for slot_of, used, arrays in zip(passes.slot_of, passes.used, passes.arrays, strict=True):
             for slot in range(slot_of[number].max(initial=-1) + 1):
                 found["slots"] += 1
                 for kernel in np.flatnonzero(slot_of[number] == slot):
                     kinds = encoding.columns_per_weight
-                    found["conversions"] += int(arrays[number, kernel]) * kinds * passes.slot_reads
+                    found["conversions"] += int(arrays[number, kernel]) * kinds * reads
                     found["switched"] += int(used[number, kernel]) * kinds
                     each = 1 + (passes.vectors - 1).bit_length()
                     found["bits"] += int(passes.nonzeros[number, kernel]) * each
     if found["slots"]:
-        found["conversions"] += encoding.unit_bitlines * crossbars * passes.slot_reads
+        found["conversions"] += encoding.unit_bitlines * crossbars * reads
     return found
 
 
@@ -138,8 +139,9 @@ def test_energy_is_the_sum_of_its_parts() -> None:
     assert found["adc"] == pytest.approx(kernels * 8 * conversion_pj(5) * 1e-12)
     assert found["switch"] == pytest.approx(kernels * 8 * 1e-15)
     assert found["coefficients"] == pytest.approx(kernels * 8 * 8 * 0.08e-12, rel=1e-3)
-    assert found["buffer"] == pytest.approx((256 + 128) * 0.64e-12)
-    assert found["digital"] == pytest.approx(kernels * 8 * 0.4e-12 + 128 * 7.314e-12, rel=1e-3)
+    assert found["buffer"] == pytest.approx((256 + 256 + 128) * 0.64e-12)  # in, as windows, out
+    assert found["shift-add"] == pytest.approx(kernels * 8 * 0.4e-12)
+    assert found["digital"] == pytest.approx(128 * 7.314e-12, rel=1e-3)
 
 
 def test_energy_goes_by_the_number_of_reads_and_not_of_crossbars() -> None:
@@ -160,7 +162,9 @@ def test_area_is_that_of_all_crossbars_and_of_the_memories() -> None:
     area = bench(mlp(256, 128), {"crossbars": 10}).run().outcome.area.by_component
     assert area["crossbar"] == pytest.approx(10 * 0.0002 / 8)
     assert area["adc"] == pytest.approx(10 * 16 * 0.0012)
-    hardware = sum(area[name] for name in ("crossbar", "dac", "adc", "digital"))
+    hardware = sum(area[name] for name in ("crossbar", "dac", "adc", "shift-add"))
+    assert area["dac"] == pytest.approx(10 * 128 * 0.00017 / 1024)
+    assert area["shift-add"] == pytest.approx(10 * 16 * 0.00024 / 4)
     assert area["switch"] == pytest.approx(0.05 * hardware)
     store = sparse_store_bits(2 * 128, 8, 128, 4)
     assert area["coefficients"] == pytest.approx(store / 8192 * 0.083 / 64)

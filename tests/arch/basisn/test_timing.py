@@ -30,7 +30,7 @@ def formula(subject: Bench) -> int:
         (layer.counts, packed_slots(layer.counts.kernels, nonzeros, placed.vectors, config.capacity))
         for layer in placed.layers.values()
     ]
-    reads = len(config.streaming.phases) * config.array.turns(placed.length)
+    reads = config.array.reads(config.streaming)
     return basisn_cycles(layers, config.lanes, config.coefficients.bits, reads, config.array.mvm_cycles)
 
 
