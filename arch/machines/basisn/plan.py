@@ -119,5 +119,5 @@ def _row(config: BasisNConfig, stage: Stage, layer: SlicedLayer | None, vectors:
     if layer is None:
         return row
     counts = layer.counts
-    slots = packed_slots(counts.kernels, min(config.coefficients.nonzeros, vectors), vectors, config.capacity)
+    slots = packed_slots(counts.kernels, min(config.nonzeros, vectors), vectors, config.capacity)
     return replace(row, resources={"pixel-slice": counts.passes, "slot": counts.passes * slots})

@@ -46,7 +46,7 @@ def test_actions_of_packed_kernels_are_those_of_the_closed_forms(
     subject = bench(lowered, {**machine, **changed, "adc": adc})
     config, vectors = subject.machine.config, subject.placed.vectors
     layers = [layer.counts for layer in subject.placed.layers.values()]
-    bits, inputs = config.coefficients.bits, config.activation_bits
+    bits, inputs = config.coefficient_bits, config.activation_bits
     actions = subject.run(images).outcome.energy.actions
     products = sum(layer.products for layer in layers)
     slots = sum(

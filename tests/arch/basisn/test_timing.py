@@ -25,13 +25,13 @@ SHUFFLES = st.integers(0, 2**16)
 def formula(subject: Bench) -> int:
     """Return the cycles of one image if kernels were packed, and nothing contended."""
     config, placed = subject.machine.config, subject.placed
-    nonzeros = config.coefficients.nonzeros
+    nonzeros = config.nonzeros
     layers = [
         (layer.counts, packed_slots(layer.counts.kernels, nonzeros, placed.vectors, config.capacity))
         for layer in placed.layers.values()
     ]
     reads = config.array.reads(config.streaming)
-    return basisn_cycles(layers, config.lanes, config.coefficients.bits, reads, config.array.mvm_cycles)
+    return basisn_cycles(layers, config.lanes, config.coefficient_bits, reads, config.array.mvm_cycles)
 
 
 def with_layers(case: NetworkCase, machine: dict[str, Any]) -> Bench | None:

@@ -134,5 +134,5 @@ def test_defaults_are_those_of_the_reconstruction() -> None:
     config = BasisN(BasisNConfig()).config
     assert (config.array.rows, config.array.cols, config.vectors, config.crossbars) == (128, 128, 128, 64)
     assert (config.adc.bits, config.converters, config.capacity) == (5, 16, 16)
-    assert (config.coefficients.bits, config.coefficients.nonzeros, config.activation_bits) == (4, 8, 8)
+    assert (config.coefficient_bits, config.nonzeros, config.activation_bits) == (4, 8, 8)
     assert config.adc.conversion_pj == pytest.approx(0.91, abs=0.005)
