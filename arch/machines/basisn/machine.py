@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Self
 
-from arch.arrays.device_report import values_report
+from arch.arrays.device_report import parts_report
 from arch.machine import (
     Machine,
     MachineRun,
@@ -72,10 +72,10 @@ class BasisN(Machine):
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values, in words."""
-        report = values_report(self.config.parts(), self.config.activation_bits)
         digital = self.config.variant == "digital"
         joined = "every column by itself" if digital else "columns joined, bit plane by bit plane"
-        return (*report[:-1], ("products", f"conductances: {joined}"))
+        report = parts_report(self.config.parts(), self.config.activation_bits, "vectors")
+        return (*report, ("products", f"conductances: {joined}"))
 
     def map(self, network: LoweredNetwork) -> BasisNMap:
         """Cut all layers into slices.
