@@ -56,6 +56,7 @@ from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.numbers import KnownNetwork, Numbers
+from arch.resistive_parts import SweepingADC
 from arch.tokens import Image, Pixel, Sums, Token, Window
 
 __all__ = [
