@@ -132,17 +132,19 @@ class ProgrammingReport:
 
     cycles : of the reference clock in which some were written; those written together count once
     sets : of tiles that are there at a time
-    rounds : sets that were written, each as often as it was
+    rounds : sets that were written in the run, each as often as it was
+    batch : images for which a set is written once; the last ones may be fewer
     cells, pulses, failed : cells written, each as often as it was; pulses, each with a read to verify; cells
         that were given up
     most_writes : of a cell
-    images_until_worn : images until a cell was written as often as it can be; None if it is written once
+    images_until_worn : images until a cell was written as often as it can be; None if none is
     energy_j : which is in the run's [J]
     """
 
     cycles: int
     sets: int
     rounds: int
+    batch: int
     cells: int
     pulses: Fraction
     failed: int

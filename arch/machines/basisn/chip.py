@@ -168,12 +168,16 @@ class BasisNChip(Component):
         return sum(lane.converters.convert.count for lane in self.lanes)
 
     def macs(self) -> int:
-        """Return the multiply-accumulates of the network that finished windows stand for."""
-        return sum(
-            steps * (stage.matrix.macs // stage.steps)
-            for stage, steps in zip(self.placed.stages, self.outputs.steps, strict=True)
-            if stage.matrix is not None
-        )
+        """Return the multiply-accumulates of the network that passes stand for: elements times kernels each.
+
+        A slice that is passed over, as all its weights are zero, counts with each finished window.
+        """
+        macs = 0
+        for stage, steps in zip(self.placed.stages, self.outputs.steps, strict=True):
+            if (passes := self.passes.get(stage.name)) is not None:
+                done = np.where(passes.slots > 0, self.done(stage.name), steps)
+                macs += int(done @ passes.rows) * passes.layer.counts.kernels
+        return macs
 
     def attach(self, values: Values) -> BasisValues:
         """Give lanes and the unit of outputs their values, and return them."""

@@ -20,6 +20,9 @@ from arch.resistive_parts import (
 )
 from simcore import Config, ConfigError, component_part, param
 
+#: Where nothing is said, and no basis is loaded.
+ELEMENT_BITS, COEFFICIENT_BITS, NONZEROS = 4, 4, 8
+
 
 class BasisArrayConfig(ResistiveArrayConfig):
     """A crossbar that holds basis vectors, one in each column."""
@@ -35,18 +38,25 @@ class BasisArrayConfig(ResistiveArrayConfig):
 class CoefficientsConfig(Config):
     """How kernels combine basis vectors, and the memory that says so."""
 
-    bits: int = param(4, ge=2, le=8, unit="bit", doc="n_a of a coefficient, in two's complement; 4 assumed")
-    nonzeros: int = param(
-        8,
+    bits: int | None = param(
+        None,
+        ge=2,
+        le=8,
+        unit="bit",
+        doc="n_a of a coefficient, in two's complement; null: as a loaded basis has it, else 4, assumed",
+    )
+    nonzeros: int | None = param(
+        None,
         ge=1,
         unit="",
-        doc="vectors that a kernel slice combines, where no basis is loaded; what training reaches, assumed",
+        doc="vectors that a kernel slice combines; null: as a loaded basis has it, else 8, what training "
+        "reaches, assumed",
     )
-    drawn: Literal["random", "packed"] = param(
-        "random",
+    drawn: Literal["random", "packed"] | None = param(
+        None,
         unit="one of",
         doc="which, where no basis is loaded; random: any, by the seed; packed: neighbours share none, as "
-        "contest-aware training would have it",
+        "contest-aware training would have it; null: random",
     )
     port_bits: int | None = param(
         None,
@@ -110,7 +120,13 @@ class BasisNConfig(Config):
         doc="replicated: all crossbars hold the same vectors, and work on passes of their own; distinct: "
         "each holds others, and all work on one pass; not published, replicated assumed",
     )
-    vector_bits: int = param(4, ge=2, le=8, unit="bit", doc="of an element of a basis vector; assumed")
+    vector_bits: int | None = param(
+        None,
+        ge=2,
+        le=8,
+        unit="bit",
+        doc="of an element of a basis vector; null: as a loaded basis has it, else 4, assumed",
+    )
     activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="n_in of an input, a read each")
     array: BasisArrayConfig = component_part("basis-crossbar", doc="the crossbars")
     adc: SweepingADCConfig = component_part("sweeping-adc", doc="the converters")
@@ -131,6 +147,21 @@ class BasisNConfig(Config):
     )
 
     @property
+    def element_bits(self) -> int:
+        """Bits of an element of a basis vector."""
+        return self.vector_bits or ELEMENT_BITS
+
+    @property
+    def coefficient_bits(self) -> int:
+        """Bits of a coefficient."""
+        return self.coefficients.bits or COEFFICIENT_BITS
+
+    @property
+    def nonzeros(self) -> int:
+        """Vectors that a kernel slice combines."""
+        return self.coefficients.nonzeros or NONZEROS
+
+    @property
     def hertz(self) -> Fraction:
         """Clock [1/s]."""
         return Fraction(str(self.clock_ghz)) * 10**9
@@ -148,7 +179,7 @@ class BasisNConfig(Config):
     @property
     def encoding(self) -> Encoding:
         """How cells hold basis vectors."""
-        return Encoding.chosen(self.vector_bits, self.array.encoding, self.array.cell_bits, None)
+        return Encoding.chosen(self.element_bits, self.array.encoding, self.array.cell_bits, None)
 
     @property
     def streaming(self) -> Streaming:
@@ -199,9 +230,9 @@ class BasisNConfig(Config):
                 f"has array.cols {array.cols}, but a basis vector takes {columns} bitlines; widen the "
                 "arrays, or set array.encoding to signed"
             )
-        if coefficients.nonzeros > self.vectors:
+        if self.nonzeros > self.vectors:
             raise ValueError(
-                f"has coefficients.nonzeros {coefficients.nonzeros}, but {self.vectors} basis vectors; set "
+                f"has coefficients.nonzeros {self.nonzeros}, but {self.vectors} basis vectors; set "
                 f"it in [1, {self.vectors}], or widen the arrays"
             )
         if not self.capacity:

@@ -70,7 +70,7 @@ def area_of(config: BasisNConfig, placed: BasisNMap, passes: Mapping[str, LayerP
         config.crossbars, config.array, config.converter, config.digital, config.buffer, placed.maps[1]
     )
     stored = sum(
-        sparse_store_bits(1, int(each.nonzeros.sum()), each.vectors, config.coefficients.bits)
+        sparse_store_bits(1, int(each.nonzeros.sum()), each.vectors, config.coefficient_bits)
         for each in passes.values()
     )
     arrays = sum(shared[part] for part in ("crossbar", "dac", "adc", "shift-add"))

@@ -75,7 +75,7 @@ class LayerPasses:
     @property
     def slot_cycles(self) -> int:
         """Cycles of a slot: a product of the array; if digital, for every bit of the coefficients."""
-        planes = self.config.coefficients.bits if self.digital else 1
+        planes = self.config.coefficient_bits if self.digital else 1
         return planes * self.config.array.product_cycles(self.config.streaming)
 
     @property
@@ -131,7 +131,7 @@ class LayerPasses:
     @property
     def shift_adds(self) -> Ints:
         """Numbers added to a sum: conversions; or if digital each column that a kernel takes, bit by bit."""
-        planes = self.config.coefficients.bits * self.slot_reads
+        planes = self.config.coefficient_bits * self.slot_reads
         return self._used * planes if self.digital else self.conversions
 
     @property
@@ -148,7 +148,7 @@ class LayerPasses:
     @property
     def bits_per_nonzero(self) -> int:
         """Bits that a slot reads of each non-zero coefficient: its column, and its bit, or all if digital."""
-        return address_bits(self.vectors) + (self.config.coefficients.bits if self.digital else 1)
+        return address_bits(self.vectors) + (self.config.coefficient_bits if self.digital else 1)
 
     @property
     def input_bits(self) -> Ints:
@@ -183,15 +183,14 @@ def layer_passes(
     """
     layer, digital = placed.layers[name], config.variant == "digital"
     slices, kernels = layer.counts.slices, layer.counts.kernels
-    drawn = config.coefficients
     if loaded is not None:
         coefficients = loaded.coefficients[name]
         nonzeros = np.count_nonzero(coefficients.values, axis=2).astype(np.int64)
         supports = support_words((coefficients.values != 0)[None] if digital else coefficients.planes)
     else:
-        nonzeros = np.full((slices, kernels), drawn.nonzeros, np.int64)
-        figures = slices, kernels, placed.vectors, drawn.nonzeros
-        if drawn.drawn == "packed":
+        nonzeros = np.full((slices, kernels), config.nonzeros, np.int64)
+        figures = slices, kernels, placed.vectors, config.nonzeros
+        if config.coefficients.drawn == "packed":
             supports = packed_supports(*figures, config.capacity)[None]
         else:
             supports = drawn_supports(seed, name, *figures)[None]
@@ -204,7 +203,7 @@ def layer_passes(
         used,
         _arrays_of(supports, placed.vectors, config.vectors_per_array),
         nonzeros,
-        drawn.bits if loaded is None and not digital else 1,
+        config.coefficient_bits if loaded is None and not digital else 1,
     )
 
 

@@ -11,6 +11,7 @@ from arch.machines.basisn.configuration import BasisNConfig
 from arch.mapping.buffered_maps import most_held
 from arch.mapping.map_rows import map_row
 from arch.mapping.stages import Stage, stages_to_map
+from arch.mapping.tiling import tile
 from simcore import MappingError
 from workloads import LoweredNetwork, MatrixNode
 from workloads.basis import Coefficients, SharedBasis
@@ -29,12 +30,10 @@ class SlicedLayer:
     """A layer with weights.
 
     rows : elements of each slice, over all groups
-    first_kernels : output channel of the first kernel of each slice's group
     """
 
     counts: LayerCounts
     rows: tuple[int, ...]
-    first_kernels: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,7 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
         most_held(network, stages, config.activation_bits),
         resources={
             "crossbar": config.crossbars,
-            "tile": sum(layer.counts.tiles(array.cols) for layer in layers.values()),
+            "tile": sum(_tiles(config, stage.matrix) for stage in stages if stage.matrix is not None),
             "kernel slice": sum(layer.counts.kernel_slices for layer in layers.values()),
             "pixel-slice": sum(layer.counts.passes for layer in layers.values()),
             "slot": sum(row.resources.get("slot", 0) for row in rows),
@@ -93,8 +92,12 @@ def sliced(node: MatrixNode, length: int) -> SlicedLayer:
     """Cut a layer's kernels into slices of a length, the last of each group as long as what is left."""
     counts = layer_counts(node, length)
     of_group = [min(length, node.rows - first) for first in range(0, node.rows, length)]
-    firsts = [group * counts.kernels for group in range(node.groups) for _ in of_group]
-    return SlicedLayer(counts, tuple(of_group * node.groups), tuple(firsts))
+    return SlicedLayer(counts, tuple(of_group * node.groups))
+
+
+def _tiles(config: BasisNConfig, node: MatrixNode) -> int:
+    """Return the arrays that a layer's weights would fill without a basis, a bitline each, groups packed."""
+    return len(tile(node, config.array.rows, config.array.cols).blocks)
 
 
 def check_coefficients(
@@ -119,5 +122,5 @@ def _row(config: BasisNConfig, stage: Stage, layer: SlicedLayer | None, vectors:
     if layer is None:
         return row
     counts = layer.counts
-    slots = packed_slots(counts.kernels, min(config.coefficients.nonzeros, vectors), vectors, config.capacity)
+    slots = packed_slots(counts.kernels, min(config.nonzeros, vectors), vectors, config.capacity)
     return replace(row, resources={"pixel-slice": counts.passes, "slot": counts.passes * slots})

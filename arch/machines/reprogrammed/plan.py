@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.machines.reprogrammed.closed_forms import turns_cycles
@@ -25,7 +29,6 @@ class ReprogrammedMap(NetworkMap):
 
     config : of the machine
     layers : stages with weights, in order
-    depths : slots [pixel] of each buffer, by (stage, place): the whole maps of a batch
     buffer_bytes, buffer_pixels : most that maps of a batch and sums that wait take, and pixels among them
     """
 
@@ -33,7 +36,6 @@ class ReprogrammedMap(NetworkMap):
     stages: tuple[Stage, ...]
     layers: tuple[Layer, ...]
     schedule: Schedule
-    depths: Mapping[tuple[str, int], int]
     buffer_bytes: int
     buffer_pixels: int
 
@@ -58,14 +60,14 @@ class ReprogrammedMap(NetworkMap):
 
     @property
     def images_until_worn(self) -> int | None:
-        """Images of whole batches until a cell was written as often as it can be; None if only once.
+        """Images of whole batches until a cell was written as often as it can be; None if never in a run.
 
         The first crossbar of each half holds a tile of every set that comes there, and others of no more.
         """
         if self.schedule.resident:
             return None
         batches = self.schedule.halves * self.config.write.endurance_writes // len(self.schedule.sets)
-        return batches * self.config.batch
+        return batches * self.schedule.batch
 
 
 def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> ReprogrammedMap:
@@ -83,7 +85,9 @@ def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> Reprogra
     leading, layers = _layers(stages, tilings)
     schedule = _schedule(config, layers, leading)
     depths = {
-        (s.name, place): o.firing.pixels * config.batch for s in stages for place, o in enumerate(s.operands)
+        (s.name, place): o.firing.pixels * schedule.batch
+        for s in stages
+        for place, o in enumerate(s.operands)
     }
 
     def sums_that_wait(stage: Stage) -> int:
@@ -91,7 +95,7 @@ def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> Reprogra
         return waits * stage.steps * stage.head.shape[0] * config.buffer.sum_bytes
 
     pixels, size = most_held(network, stages, config.activation_bits, sums_that_wait)
-    buffer_pixels, buffer_bytes = config.batch * pixels, config.batch * size
+    buffer_pixels, buffer_bytes = schedule.batch * pixels, schedule.batch * size
     rows = tuple(_row(config, s, tilings.get(s.name), depths, schedule) for s in stages)
     resources = {"tile": sum(row.arrays for row in rows), "set": len(schedule.sets)}
     resources |= {"crossbar": config.crossbars, "buffer byte": buffer_bytes}
@@ -102,7 +106,6 @@ def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> Reprogra
         tuple(stages),
         layers,
         schedule,
-        depths,
         buffer_bytes,
         buffer_pixels,
         interval=_interval(config, schedule, layers),
@@ -144,13 +147,22 @@ def _schedule(config: ReprogrammedConfig, layers: tuple[Layer, ...], leading: tu
         times = Times(config)
         before = Visit(None, behind=leading)
 
-        def part_cycles(number: int, first: int, end: int) -> int:
+        def one_part_cycles(number: int, first: int, end: int) -> int:
             layer = layers[number]
             last = end == len(layer.blocks)
             behind = layer.behind if last else ()
             visit = Visit(layer, layer.blocks[first:end], part=first, completes=last, behind=behind)
             cycles = times.visit_cycles(visit, config.batch)
             return cycles + (times.visit_cycles(before, config.batch) if number == first == 0 else 0)
+
+        def part_cycles(number: int, firsts: Sequence[int], end: int) -> NDArray[Any]:
+            if config.buffer.port_bits is not None:
+                return np.array([one_part_cycles(number, first, end) for first in firsts])
+            # how much of a window is read takes no time, so that all parts but the first one are alike
+            cycles = np.full(len(firsts), one_part_cycles(number, end - 1, end))
+            if not firsts[0]:
+                cycles[0] = one_part_cycles(number, 0, end)
+            return cycles
 
         write = expected_write_cycles(config)
         sets = optimal_sets(tiles, most, write, part_cycles, overlap=config.overlap)
@@ -160,10 +172,10 @@ def _schedule(config: ReprogrammedConfig, layers: tuple[Layer, ...], leading: tu
 def _interval(config: ReprogrammedConfig, schedule: Schedule, layers: Sequence[Layer]) -> PredictedInterval:
     """Return how far apart images are in a stream of whole batches."""
     write = 0 if schedule.resident else expected_write_cycles(config)
-    computes = [schedule.set_cycles(index, config.batch) for index in range(len(schedule.sets))]
+    computes = [schedule.set_cycles(index, schedule.batch) for index in range(len(schedule.sets))]
     each = [max(write, c) if schedule.halves > 1 else write + c for c in computes]
     steps = max((layer.stage.steps for layer in layers), default=0)
-    return PredictedInterval(steps, -(-sum(each) // config.batch), 0)
+    return PredictedInterval(steps, -(-sum(each) // schedule.batch), 0)
 
 
 def _row(

@@ -31,13 +31,14 @@ def total(actions: dict[str, dict[str, int]], action: str) -> int:
 
 @pytest.mark.parametrize("variant", ["analog", "digital"])
 @settings(deadline=None, max_examples=40)
-@given(case=networks(), machine=basisn_settings(), images=st.integers(1, 3))
+@given(case=networks(), machine=basisn_settings(), images=st.integers(1, 3), most=st.integers(1, 12))
 def test_actions_of_packed_kernels_are_those_of_the_closed_forms(
-    variant: str, case: NetworkCase, machine: dict[str, Any], images: int
+    variant: str, case: NetworkCase, machine: dict[str, Any], images: int, most: int
 ) -> None:
     """One column a vector, all rows at once, an input bit a read: what the formulas are of."""
+    nonzeros = min(most, machine["array"]["cols"])
     array = {name: machine["array"][name] for name in ("rows", "cols", "mvm_cycles")}
-    coefficients = {**machine["coefficients"], "drawn": "packed", "nonzeros": 1}
+    coefficients = {**machine["coefficients"], "drawn": "packed", "nonzeros": nonzeros}
     changed = {"array": array, "variant": variant, "basis": "replicated", "coefficients": coefficients}
     adc = machine["adc"] if variant == "analog" else {}
     lowered = lower(case.network)
@@ -46,13 +47,13 @@ def test_actions_of_packed_kernels_are_those_of_the_closed_forms(
     subject = bench(lowered, {**machine, **changed, "adc": adc})
     config, vectors = subject.machine.config, subject.placed.vectors
     layers = [layer.counts for layer in subject.placed.layers.values()]
-    bits, inputs = config.coefficients.bits, config.activation_bits
+    bits, inputs = config.coefficient_bits, config.activation_bits
     actions = subject.run(images).outcome.energy.actions
     products = sum(layer.products for layer in layers)
     slots = sum(
         layer.counts.pixels
         * sum(layer.rows)
-        * packed_slots(layer.counts.kernels, 1, vectors, config.capacity)
+        * packed_slots(layer.counts.kernels, nonzeros, vectors, config.capacity)
         for layer in subject.placed.layers.values()
     )
     rows = sum(layer.counts.pixels * sum(layer.rows) for layer in subject.placed.layers.values())
@@ -60,17 +61,17 @@ def test_actions_of_packed_kernels_are_those_of_the_closed_forms(
         expected = {
             "conversion": grouped_conversions(layers, bits, inputs),
             "shift-add": grouped_conversions(layers, bits, inputs),
-            "column joined": products * bits,
-            "bit": products * bits * (address_bits(vectors) + 1),
+            "column joined": products * nonzeros * bits,
+            "bit": products * nonzeros * bits * (address_bits(vectors) + 1),
             "row drive": slots * bits * inputs,
             "cell read": slots * bits * inputs * vectors,
         }
     else:
         expected = {
             "conversion": column_conversions(layers, vectors, inputs),
-            "shift-add": products * bits * inputs,
+            "shift-add": products * nonzeros * bits * inputs,
             "column joined": 0,
-            "bit": products * (address_bits(vectors) + bits),
+            "bit": products * nonzeros * (address_bits(vectors) + bits),
             "row drive": rows * inputs,
             "cell read": rows * inputs * vectors,
         }
