@@ -299,6 +299,11 @@ class Machine(ABC):
         """How it changes weights, None if it does not."""
         return None
 
+    @property
+    def batch(self) -> int:
+        """Images that it computes together, so that only whole batches tell what one costs."""
+        return 1
+
     def train(
         self, placed: NetworkMap, images: int, values: TrainingValues | None, options: RunOptions
     ) -> MachineRun:

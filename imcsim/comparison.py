@@ -52,6 +52,7 @@ class Row:
 
     figures : None where the machine cannot take it
     reason : why not
+    images : of the run, whole batches
     fingerprint : of the run, as its summary has it
     over_value : of the parameter that is compared over, None without one
     """
@@ -60,6 +61,7 @@ class Row:
     machine: str
     figures: Figures | None = None
     reason: str | None = None
+    images: int | None = None
     fingerprint: str | None = None
     over_value: object = None
 
@@ -68,6 +70,7 @@ class Row:
 class Comparison:
     """Workloads on machines.
 
+    images : asked for; machines that compute several together do whole batches, two or more
     training : whether machines train, all of them; figures are then of an image forward and back
     rows : each machine's for the first workload, then for the next; of one workload, for the first value of
         the parameter that is compared over, then for the next
@@ -144,6 +147,7 @@ class Comparison:
                     "over_value": row.over_value,
                     "fits": row.figures is not None,
                     "reason": row.reason,
+                    "images": row.images,
                     "fingerprint": row.fingerprint,
                     **_figures_json(row.figures),
                     "ratios": self.ratios(row),
@@ -242,7 +246,8 @@ def compare(
 
     workloads, arch : as `imcsim.run` takes one of each; ratios are to the first machine
     mode : what hardware machines get, see `MODES`
-    images : of each run; with 2 or more an interval is known
+    images : of each run; with 2 or more an interval is known. Machines that compute batches of images do
+        whole ones that hold as many, two at least
     settings : of machines, by the names that reports call them
     over : "crossbars=8,64", or path and values: all is done for each value of a parameter, set on every
         machine that has it
@@ -332,7 +337,13 @@ def _row(request: RunRequest, at: str, observe: Callable[[str, Progress], None] 
     except MappingError as error:
         return Row(request.name, machine, reason=str(error))
     run.insist_on_golden()
-    return Row(request.name, machine, figures_of(run.summary), fingerprint=run.summary["fingerprint"])
+    return Row(
+        request.name,
+        machine,
+        figures_of(run.summary),
+        images=run.summary["images"],
+        fingerprint=run.summary["fingerprint"],
+    )
 
 
 def _figures_json(figures: Figures | None) -> dict[str, Any]:

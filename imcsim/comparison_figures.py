@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imcsim.metrics import energy_of_stream
+from imcsim.metrics import energy_of_stream, whole
 from simcore import ConfigError
 
 
@@ -92,7 +92,7 @@ def figures_of(summary: Mapping[str, Any]) -> Figures:
         copies=1,
         clock_hz=summary["clock_hz"],
         cycles=summary["cycles"],
-        interval_cycles=summary["cycles"] if interval is None else interval,
+        interval_cycles=whole(summary["cycles"] / summary["images"]) if interval is None else interval,
         time_s=1 / throughput,
         latency_s=summary["latency_s"]["first"],
         throughput_per_s=throughput,

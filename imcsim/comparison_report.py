@@ -53,8 +53,17 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         Text.assemble((c.mode, "bold cyan"), f": {mode_called(c.mode).doc}"),
         Text(f"{images} a run, values {c.values}; multiples (x) are of {c.machines[0]}"),
     ]
+    parts += [Text(line) for line in _whole_batches(c)]
     parts += _by_workload(c) if c.over is None else _by_figure(c)
     return Group(*parts)
+
+
+def _whole_batches(c: Comparison) -> Iterator[str]:
+    """Yield a line for each machine whose batches take other numbers of images than were asked for."""
+    for machine in c.machines:
+        images = sorted({row.images for row in c.rows if row.machine == machine and row.images is not None})
+        if images and images != [c.images]:
+            yield f"{machine} in whole batches: {', '.join(f'{n:,}' for n in images)} images a run"
 
 
 def _by_workload(c: Comparison) -> list[RenderableType]:

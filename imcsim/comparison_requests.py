@@ -86,7 +86,7 @@ def compared_requests(
 ) -> list[list[RunRequest]]:
     """Return a list for each workload, of its requests to all machines.
 
-    changes : of every run, by the names of `RunConfig`
+    changes : of every run, by the names of `RunConfig`; `images` are made whole batches
     raises : SimError for names, abilities, data and weights; not for networks that machines cannot take
     """
     _insist_on_one_mode(machines)
@@ -94,7 +94,13 @@ def compared_requests(
         if is_run_file(workload):
             raise ConfigError(f"{workload} is of a run; name the workload, and the machine with --arch")
     requests = [
-        [resolve_request(workload, machine, (), changes) for machine in machines] for workload in workloads
+        [
+            resolve_request(
+                workload, machine, (), {**changes, "images": in_batches(machine, changes["images"])}
+            )
+            for machine in machines
+        ]
+        for workload in workloads
     ]
     _insist_on_one_each([each[0].name for each in requests], "workload")
     for request in chain(*requests):
@@ -103,6 +109,15 @@ def compared_requests(
         if each[0].config.values != "off":
             _check_values(each)
     return requests
+
+
+def in_batches(machine: Machine, images: int) -> int:
+    """Return the images of a run: whole batches that hold as many as asked for, two of them for an interval.
+
+    images : asked for; of a single one there is no interval, so that one batch will do
+    """
+    least = min(images, 2)
+    return machine.batch * max(-(-images // machine.batch), least)
 
 
 def _machine_of_mode(

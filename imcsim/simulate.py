@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -129,6 +129,17 @@ def map_workload(
     return request.machine.map(lower(request.network))
 
 
+def _partial_batch(request: RunRequest) -> Iterator[str]:
+    """Yield that a batch is not full, if so."""
+    batch, images = request.machine.batch, request.config.images
+    if left := images % batch:
+        which = "" if images < batch else "last "
+        yield (
+            f"the {which}batch has {left} of {batch} images, so that figures are not those of whole ones; "
+            f"for these take --images {batch * max(-(-images // batch), 2)}"
+        )
+
+
 @dataclass(eq=False)
 class _Job:
     """One run under way; its summary fills up as it goes, so that an interrupted one can tell what is known.
@@ -154,7 +165,11 @@ class _Job:
         network = self.request.network
         self.summary |= {
             "workload": self.request.name,
-            "notes": [*network.notes, *([] if self.request.has_values else [NO_WEIGHTS])],
+            "notes": [
+                *network.notes,
+                *([] if self.request.has_values else [NO_WEIGHTS]),
+                *_partial_batch(self.request),
+            ],
             "macs": self.lowered.macs,
         }
         self.macs = self.lowered.macs

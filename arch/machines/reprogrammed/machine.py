@@ -39,6 +39,11 @@ class Reprogrammed(Machine):
         """Bits of a weight and of an activation."""
         return self.config.weight_bits, self.config.activation_bits
 
+    @property
+    def batch(self) -> int:
+        """Images that are computed on a set of tiles before the next is written."""
+        return self.config.batch
+
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words."""
         config = self.config
@@ -81,7 +86,7 @@ class Reprogrammed(Machine):
             if computed is None
             else images_of_pixels(computed.maps.outputs, placed.stages[-1].shape),
             macs=chip.macs(),
-            batch=self.config.batch,
+            batch=self.batch,
             peaks={"buffer": placed.buffer_pixels},
             arrays=computed.maps.array_report() if computed is not None else None,
             programming=self._programming(placed, chip, outcome, images),
