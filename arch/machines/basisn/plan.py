@@ -9,6 +9,7 @@ from arch.machine import MapRow, NetworkMap
 from arch.machines.basisn.closed_forms import LayerCounts, layer_counts, packed_slots
 from arch.machines.basisn.configuration import BasisNConfig
 from arch.mapping.map_rows import map_row, pixel_bytes
+from arch.mapping.slots import Words, share_slots, support_words
 from arch.mapping.stages import Stage, stages_to_map
 from simcore import MappingError
 from workloads import LoweredNetwork, MatrixNode
@@ -65,7 +66,11 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
     layers = {stage.name: sliced(stage.matrix, length) for stage in stages if stage.matrix is not None}
     if loaded is not None:
         check_coefficients(network, layers, loaded)
-    rows = tuple(_row(config, stage, layers.get(stage.name), vectors) for stage in stages)
+    slots = {name: _slots(config, name, layer, vectors, loaded) for name, layer in layers.items()}
+    # drawn at random, supports are known in a run only
+    known = loaded is not None or config.coefficients.drawn == "packed"
+    word = "slot" if known else "least slot"
+    rows = tuple(_row(config, stage, layers, {word: slots.get(stage.name, 0)}) for stage in stages)
     array = config.array
     cycles = len(config.streaming.phases) * array.turns(length) * array.mvm_cycles
     return BasisNMap(
@@ -82,7 +87,7 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
             "tile": sum(layer.counts.tiles(array.cols) for layer in layers.values()),
             "kernel slice": sum(layer.counts.kernel_slices for layer in layers.values()),
             "pixel-slice": sum(layer.counts.passes for layer in layers.values()),
-            "slot": sum(row.resources.get("slot", 0) for row in rows),
+            word: sum(slots.values()),
         },
         peak_macs=float(config.crossbars * array.rows * config.vectors_per_array / (cycles * config.cycle)),
     )
@@ -128,12 +133,30 @@ def most_maps(network: LoweredNetwork, stages: Sequence[Stage], bits: int) -> tu
     return max(pixels), max(size)
 
 
-def _row(config: BasisNConfig, stage: Stage, layer: SlicedLayer | None, vectors: int) -> MapRow:
-    """Return the figures of one stage; slots are the fewest, those of packed kernels, for a bit plane."""
+def loaded_supports(config: BasisNConfig, coefficients: Coefficients) -> Words:
+    """Return the columns that kernels take: (sets, slices, kernels, words), a set for each bit plane in analog."""
+    digital = config.variant == "digital"
+    return support_words((coefficients.values != 0)[None] if digital else coefficients.planes)
+
+
+def _slots(
+    config: BasisNConfig, name: str, layer: SlicedLayer, vectors: int, loaded: LoadedBasis | None
+) -> int:
+    """Return the slots of an image in all bit planes: those of loaded coefficients, or of packed kernels."""
+    counts = layer.counts
+    if loaded is not None:
+        slot_of = share_slots(loaded_supports(config, loaded.coefficients[name]), config.capacity)
+        return counts.pixels * int((slot_of.max(axis=-1, initial=-1) + 1).sum())
+    slots = packed_slots(counts.kernels, config.coefficients.nonzeros, vectors, config.capacity)
+    return counts.passes * slots * (1 if config.variant == "digital" else config.coefficients.bits)
+
+
+def _row(
+    config: BasisNConfig, stage: Stage, layers: Mapping[str, SlicedLayer], slots: Mapping[str, int]
+) -> MapRow:
+    """Return the figures of one stage, with its slots by what they are called."""
     depths = {(stage.name, place): o.firing.pixels for place, o in enumerate(stage.operands)}
     row = map_row(stage, None, 1, depths, config.activation_bits)
-    if layer is None:
+    if stage.name not in layers:
         return row
-    counts = layer.counts
-    slots = packed_slots(counts.kernels, min(config.coefficients.nonzeros, vectors), vectors, config.capacity)
-    return replace(row, resources={"pixel-slice": counts.passes, "slot": counts.passes * slots})
+    return replace(row, resources={"pixel-slice": layers[stage.name].counts.passes, **slots})
