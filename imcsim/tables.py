@@ -105,8 +105,8 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
             short = place == 0 and max(len(line[0]) for line in lines) <= _SHORT_NAME
             table.add_column(name, overflow="fold", no_wrap=short, style="cyan" if place == 0 else "")
         else:
-            words = name.replace("-", "-\n").replace(" ", "\n")
-            table.add_column(words, justify="left" if name == "work" else "right", no_wrap=True)
+            heading = name.replace("-", "-\n").replace(" ", "\n")
+            table.add_column(heading, justify="left" if name == "work" else "right", no_wrap=True)
     for cells in lines:
         table.add_row(*(cells[place] for place in shown))
     table.add_section()

@@ -134,7 +134,7 @@ def most_maps(network: LoweredNetwork, stages: Sequence[Stage], bits: int) -> tu
 
 
 def loaded_supports(config: BasisNConfig, coefficients: Coefficients) -> Words:
-    """Return the columns that kernels take: (sets, slices, kernels, words), a set for each bit plane in analog."""
+    """Return the columns that kernels take, by bit plane if analog: (sets, slices, kernels, words)."""
     digital = config.variant == "digital"
     return support_words((coefficients.values != 0)[None] if digital else coefficients.planes)
 
