@@ -132,17 +132,19 @@ class ProgrammingReport:
 
     cycles : of the reference clock in which some were written; those written together count once
     sets : of tiles that are there at a time
-    rounds : sets that were written, each as often as it was
+    rounds : sets that were written in the run, each as often as it was
+    batch : images for which a set is written once; the last ones may be fewer
     cells, pulses, failed : cells written, each as often as it was; pulses, each with a read to verify; cells
         that were given up
     most_writes : of a cell
-    images_until_worn : images until a cell was written as often as it can be; None if it is written once
+    images_until_worn : images until a cell was written as often as it can be; None if none is
     energy_j : which is in the run's [J]
     """
 
     cycles: int
     sets: int
     rounds: int
+    batch: int
     cells: int
     pulses: Fraction
     failed: int
@@ -247,6 +249,7 @@ class NetworkMap:
     resources : what the network takes of the machine, by a word for one of it, the largest first, as
         {"chip": 5, "tile": 840}
     peak_macs : multiply-accumulates a second of all arrays of the chips, if they were full and never at rest
+    batch : images that are computed together, so that only whole batches tell what one costs
     """
 
     network: LoweredNetwork
@@ -257,6 +260,7 @@ class NetworkMap:
     chips: int = field(default=1, kw_only=True)
     resources: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     peak_macs: float | None = field(default=None, kw_only=True)
+    batch: int = field(default=1, kw_only=True)
 
     @property
     def macs(self) -> int:
@@ -298,11 +302,6 @@ class Machine(ABC):
     def training(self) -> TrainingRule | None:
         """How it changes weights, None if it does not."""
         return None
-
-    @property
-    def batch(self) -> int:
-        """Images that it computes together, so that only whole batches tell what one costs."""
-        return 1
 
     def train(
         self, placed: NetworkMap, images: int, values: TrainingValues | None, options: RunOptions

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imcsim.metrics import energy_of_stream, whole
+from imcsim.metrics import cycles_of_image, energy_of_stream
 from simcore import ConfigError
 
 
@@ -86,13 +86,12 @@ def figures_of(summary: Mapping[str, Any]) -> Figures:
             "compare; give its parts cycles"
         )
     energy = energy_of_stream(summary)
-    interval = summary["initiation_interval_cycles"]
     return Figures(
         chips=summary["chips"],
         copies=1,
         clock_hz=summary["clock_hz"],
         cycles=summary["cycles"],
-        interval_cycles=whole(summary["cycles"] / summary["images"]) if interval is None else interval,
+        interval_cycles=cycles_of_image(summary),
         time_s=1 / throughput,
         latency_s=summary["latency_s"]["first"],
         throughput_per_s=throughput,

@@ -14,7 +14,7 @@ from imcsim.comparison_over import Over, value_text
 from imcsim.machine_files import parse_setting
 from imcsim.resolve import Setting, is_run_file, machine_name, resolve_machine
 from imcsim.run_request import RunRequest, resolve_request
-from simcore import ConfigError, InvalidConfigError, UnknownNameError, WorkloadError
+from simcore import ConfigError, InvalidConfigError, MappingError, UnknownNameError, WorkloadError
 from simcore.registry import near_miss
 from workloads import Network, lower
 from workloads.training import trained_stages
@@ -93,15 +93,7 @@ def compared_requests(
     for workload in workloads:
         if is_run_file(workload):
             raise ConfigError(f"{workload} is of a run; name the workload, and the machine with --arch")
-    requests = [
-        [
-            resolve_request(
-                workload, machine, (), {**changes, "images": in_batches(machine, changes["images"])}
-            )
-            for machine in machines
-        ]
-        for workload in workloads
-    ]
+    requests = [[_in_batches(workload, machine, changes) for machine in machines] for workload in workloads]
     _insist_on_one_each([each[0].name for each in requests], "workload")
     for request in chain(*requests):
         request.check_abilities()
@@ -111,13 +103,19 @@ def compared_requests(
     return requests
 
 
-def in_batches(machine: Machine, images: int) -> int:
-    """Return the images of a run: whole batches that hold as many as asked for, two of them for an interval.
+def _in_batches(workload: str | Path | Network, machine: Machine, changes: Mapping[str, Any]) -> RunRequest:
+    """Return a request for whole batches that hold the images asked for.
 
-    images : asked for; of a single one there is no interval, so that one batch will do
+    There are two batches at least, for an interval; but of a single image there is none, so one will do.
     """
-    least = min(images, 2)
-    return machine.batch * max(-(-images // machine.batch), least)
+    request = resolve_request(workload, machine, (), changes)
+    try:
+        batch = machine.map(lower(request.network)).batch
+    except MappingError:  # which the row of this run will tell
+        return request
+    asked = request.config.images
+    images = batch * max(-(-asked // batch), min(asked, 2))
+    return resolve_request(workload, machine, (), {**changes, "images": images})
 
 
 def _machine_of_mode(

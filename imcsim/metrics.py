@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from statistics import fmean, median
 from typing import Any
 
@@ -22,8 +23,8 @@ class StreamMetrics:
     """Times and rates of the measured images: all but the first `warmup`.
 
     interval : median gap between completions of measured images [cycle], None with a single one; where they
-        come out in batches, from batch to batch and over a batch's images; in training, where the machine
-        drains and changes weights behind each batch, the window over its images
+        come out in batches, from one whole batch to the next and over their images; in training, where the
+        machine drains and changes weights behind each batch, the window over its images
     latency : of the measured images [s], from the first pixel accepted to the last one out
     throughput : [1/s] 1/interval, with a single image, or if all come at once, images over the window; None
         where nothing takes any time
@@ -41,13 +42,13 @@ class StreamMetrics:
 
 def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
     """Return the times and rates of all images but the first `warmup`."""
-    clock = run.outcome.reference
+    clock, batch = run.outcome.reference, run.batch
     tick = float(clock.period / clock.ticks)
     completed = run.completed[warmup:]
     # an image whose outputs need none of its pixels may be done before it comes
     latencies = [max(c - a, 0) * tick for a, c in zip(run.accepted[warmup:], completed, strict=True)]
-    batch = run.batch
-    gaps = [(after - before) / batch for before, after in zip(completed, completed[batch:], strict=False)]
+    whole_batches = run.completed[warmup : len(run.completed) // batch * batch]
+    gaps = [(b - a) / batch for a, b in zip(whole_batches, whole_batches[batch:], strict=False)]
     begin, end = run.completed[warmup - 1] if warmup else 0, run.outcome.makespan
     interval = median(gaps) if gaps else None
     if run.training is not None:
@@ -105,12 +106,24 @@ def energy_of_stream(summary: Mapping[str, Any]) -> float:
 
     What images cost by themselves is the run's energy without what is drawn all the time, over its images; of
     the latter each one bears what is drawn in an interval. Filling and draining the pipeline, which a run of
-    few images mostly does, does not count.
+    few images mostly does, does not count. The images of a batch share what is written for it: those of a
+    whole one, or all of the run where an interval of whole batches is not known.
     """
-    static = summary["power_w"]["static"]
+    static, images, written = summary["power_w"]["static"], summary["images"], summary["programming"]
     dynamic = summary["energy_j"]["total"] - static * summary["time_s"]
-    energy: float = dynamic / summary["images"] + static / summary["throughput_per_s"]
+    energy: float = dynamic / images + static / summary["throughput_per_s"]
+    if written is not None and summary["initiation_interval_cycles"] is not None:
+        of_whole = ceil(images / written["batch"]) * written["batch"]
+        energy += written["energy_j"] * (1 / of_whole - 1 / images)
     return energy
+
+
+def cycles_of_image(summary: Mapping[str, Any]) -> float:
+    """Return the cycles from one image to the next; where no interval is known, measured time over images."""
+    interval: float | None = summary["initiation_interval_cycles"]
+    if interval is not None:
+        return interval
+    return whole(round(summary["clock_hz"] / summary["throughput_per_s"], 3))
 
 
 def use_of_arrays(placed: NetworkMap, tops: float | None) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield "throughput", f"{rate_text} images/s{every}{warmup}"
     yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
     yield "energy", _energy(s)
-    if s["programming"] is not None:
+    if s["programming"] is not None and s["programming"]["rounds"]:
         yield "written", _written(s["programming"])
     if s["programming_j"] is not None:
         yield (

@@ -129,9 +129,8 @@ def map_workload(
     return request.machine.map(lower(request.network))
 
 
-def _partial_batch(request: RunRequest) -> Iterator[str]:
+def _partial_batch(batch: int, images: int) -> Iterator[str]:
     """Yield that a batch is not full, if so."""
-    batch, images = request.machine.batch, request.config.images
     if left := images % batch:
         which = "" if images < batch else "last "
         yield (
@@ -165,11 +164,7 @@ class _Job:
         network = self.request.network
         self.summary |= {
             "workload": self.request.name,
-            "notes": [
-                *network.notes,
-                *([] if self.request.has_values else [NO_WEIGHTS]),
-                *_partial_batch(self.request),
-            ],
+            "notes": [*network.notes, *([] if self.request.has_values else [NO_WEIGHTS])],
             "macs": self.lowered.macs,
         }
         self.macs = self.lowered.macs
@@ -201,6 +196,7 @@ class _Job:
         self.request.check_abilities()
         placed = machine.map(self.lowered)
         self.macs = self.summary["macs"] = placed.macs
+        self.summary["notes"] += _partial_batch(placed.batch, config.images)
         material = material_of(self.request, self.lowered)
         if material is not None:
             self.summary["inputs"] = material.inputs.origin

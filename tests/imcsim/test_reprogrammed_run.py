@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import imcsim
+from imcsim.comparison_figures import figures_of
+from imcsim.metrics import energy_of_stream
 from tests.imcsim.command_bench import command, printed, refusal
 
 RESNET = ("run", "digits-resnet", "--arch", "reprogrammed", "--set", "crossbars=4")
@@ -22,6 +24,7 @@ def test_a_summary_tells_what_writing_took() -> None:
         "cycles": 2 * 3 * WRITE,
         "sets": 3,
         "rounds": 6,
+        "batch": 1,
         "cells": 2 * 12 * CELLS,
         "pulses": 2 * 12 * CELLS * 17 // 2,
         "failed": 0,
@@ -44,6 +47,38 @@ def test_an_interval_is_that_of_batches_over_their_images() -> None:
     assert alone["initiation_interval_cycles"] is None
     assert alone["throughput_per_s"] == s["throughput_per_s"] == pytest.approx(3e9 / alone["cycles"])
     assert s["latency_s"]["max"] == pytest.approx(alone["cycles"] * 1e-9)
+
+
+def test_where_the_last_batch_is_smaller_an_image_is_one_of_a_whole_batch() -> None:
+    """Batches of 3 and 2 images behind whole ones; a run of one batch has the time of all over its images."""
+    batches_of_3 = (*RESNET, "--values", "off", "--set", "batch=3", "--images")
+    whole = printed(*batches_of_3, "6")
+    for images in (7, 8):
+        s = printed(*batches_of_3, str(images))
+        assert s["initiation_interval_cycles"] == whole["initiation_interval_cycles"]
+        assert s["throughput_per_s"] == whole["throughput_per_s"]
+        assert energy_of_stream(s) == pytest.approx(energy_of_stream(whole), rel=1e-12)
+    for images in (1, 2, 3, 5):  # no two whole batches
+        s = printed(*batches_of_3, str(images))
+        assert s["initiation_interval_cycles"] is None
+        assert energy_of_stream(s) == pytest.approx(s["energy_j"]["total"] / images, rel=1e-12)
+        found = figures_of(s)
+        assert found.interval_cycles == pytest.approx(s["cycles"] / images)
+        assert found.time_s == pytest.approx(s["time_s"] / images)
+
+
+def test_multiples_of_a_network_that_fits_depend_on_neither_images_nor_batch() -> None:
+    """What either machine holds is written before the run, so that the two are alike."""
+
+    def multiples(*settings: str, images: int) -> dict[str, float | None]:
+        of = {"reprogrammed": settings}
+        found = imcsim.compare(["digits-cnn"], ["basisn", "reprogrammed"], images=images, settings=of)
+        return found.ratios(found.row("digits-cnn", "reprogrammed"))
+
+    expected = multiples(images=2)
+    assert multiples(images=16) == pytest.approx(expected)
+    for batch in (2, 16, 1000):
+        assert multiples(f"batch={batch}", images=16) == pytest.approx(expected)
 
 
 def test_the_seed_decides_on_pulses_that_are_drawn_and_on_nothing_else(tmp_path: Path) -> None:
@@ -84,9 +119,8 @@ def test_words_of_run_and_map() -> None:
     fits = " ".join(
         command("run", "digits-resnet", "--arch", "reprogrammed", "--values", "off").stdout.split()
     )
-    assert "written once one of 1 set of tiles" in fits
-    assert "none more than once" in fits
-    assert "wears out" not in fits
+    assert "to write what it holds once, not among the above" in fits
+    assert "one of 1 set" not in fits
 
 
 def test_half_of_one_crossbar_is_refused() -> None:

@@ -13,7 +13,7 @@ from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 from arch.machines.reprogrammed.parts import Finisher, Sequencer
 from arch.machines.reprogrammed.plan import ReprogrammedMap
 from arch.machines.reprogrammed.schedule import Turn, Visit
-from arch.machines.reprogrammed.writing import WriteLedger, Writes
+from arch.machines.reprogrammed.writing import WriteLedger, Writes, pulse_energy
 from arch.mapping.tiling import Block
 from arch.meter import Meter, meter_of
 from arch.parts import chosen
@@ -46,9 +46,8 @@ class Programming(Component):
         return {**counts, "failed cell": written.failed}
 
     def action_energy(self) -> dict[str, float]:
-        """Return the energy of a pulse, and of reading a cell behind it [J]."""
-        config = self.settings
-        return {"pulse": config.write.write_pj * 1e-12, "verify": config.array.cell_energy_fj * 1e-15}
+        """Return the energy of a pulse, and of the read behind it [J]."""
+        return pulse_energy(self.settings)
 
 
 class ReprogrammedChip(Component):

@@ -9,7 +9,7 @@ fit in, and for the network the fewest that all tiles fit in:
 No order of tiles has both at once in general, so they bound each from below. With `layer` the first is met,
 as each layer begins a set of its own, in sum ceil(tiles / N) rounds; with `greedy` the second is, and a layer
 that lies across the end of a set is computed once more. They agree where no layer lies in more sets than it
-has to. The formulas charge writing for every batch; here what fits on the crossbars is written once.
+has to. The formulas charge a round for what fits on the crossbars, too; here it is written before the run.
 """
 
 from __future__ import annotations
@@ -50,14 +50,6 @@ def published_cycles(
     """
     rounds = published_rounds(sum(tiles for _, tiles in layers), crossbars)
     return batch * published_compute_cycles(layers, crossbars, product) + rounds * write
-
-
-def compute_cycles(layers: Iterable[tuple[int, int]], product: int) -> int:
-    """Return the cycles of computing one image on this machine.
-
-    layers : windows of each, and the sets that its tiles lie in
-    """
-    return sum(windows * sets * product for windows, sets in layers)
 
 
 def pipelined_cycles(windows: int, *stages: int) -> int:

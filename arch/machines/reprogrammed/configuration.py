@@ -193,7 +193,7 @@ class ReprogrammedConfig(Config):
         "greedy",
         unit="one of",
         doc="when a new set of tiles begins; layer: with each layer; greedy: when the crossbars are full; "
-        "optimal: where a batch takes the fewest cycles",
+        "optimal: where a whole batch takes the fewest cycles in a long run",
     )
     detail: Detail = param(
         "group",

@@ -19,6 +19,7 @@ from arch.machine import (
 from arch.machines.reprogrammed.chip import ReprogrammedChip
 from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 from arch.machines.reprogrammed.plan import ReprogrammedMap, map_network
+from arch.machines.reprogrammed.writing import WriteLedger, pulse_energy
 from simcore import Outcome, PartConfig, clock
 from workloads import LoweredNetwork
 
@@ -38,11 +39,6 @@ class Reprogrammed(Machine):
     def bits(self) -> tuple[int, int]:
         """Bits of a weight and of an activation."""
         return self.config.weight_bits, self.config.activation_bits
-
-    @property
-    def batch(self) -> int:
-        """Images that are computed on a set of tiles before the next is written."""
-        return self.config.batch
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words."""
@@ -86,21 +82,23 @@ class Reprogrammed(Machine):
             if computed is None
             else images_of_pixels(computed.maps.outputs, placed.stages[-1].shape),
             macs=chip.macs(),
-            batch=self.batch,
+            batch=placed.batch,
             peaks={"buffer": placed.buffer_pixels},
             arrays=computed.maps.array_report() if computed is not None else None,
             programming=self._programming(placed, chip, outcome, images),
+            programming_j=self._beforehand_j(placed, options.seed) if placed.schedule.resident else None,
         )
 
     def _programming(
         self, placed: ReprogrammedMap, chip: ReprogrammedChip, outcome: Outcome, images: int
     ) -> ProgrammingReport:
-        """Return what writing took."""
+        """Return what writing took in the run."""
         written = chip.ledger.total
         return ProgrammingReport(
             cycles=sum(chip.write_cycles.values()),
             sets=len(placed.schedule.sets),
             rounds=sum(turn.writes for turn in placed.schedule.turns(images)),
+            batch=placed.schedule.batch,
             cells=written.cells,
             pulses=written.pulses,
             failed=written.failed,
@@ -108,6 +106,13 @@ class Reprogrammed(Machine):
             images_until_worn=placed.images_until_worn,
             energy_j=outcome.energy.by_component.get("programming", 0.0),
         )
+
+    def _beforehand_j(self, placed: ReprogrammedMap, seed: int) -> float:
+        """Return the energy of writing all tiles before a run [J]."""
+        ledger = WriteLedger(self.config, seed)
+        for layer in placed.layers:
+            ledger.write(layer.name, layer.blocks, 0)
+        return float(ledger.total.pulses) * sum(pulse_energy(self.config).values())
 
 
 def crossbar_writes(placed: ReprogrammedMap, images: int) -> int:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from arch.machine import MapRow, NetworkMap, PredictedInterval
 from arch.machines.reprogrammed.closed_forms import turns_cycles
@@ -24,7 +28,6 @@ class ReprogrammedMap(NetworkMap):
 
     config : of the machine
     layers : stages with weights, in order
-    depths : slots [pixel] of each buffer, by (stage, place): the whole maps of a batch
     buffer_bytes, buffer_pixels : most that maps of a batch and sums that wait take, and pixels among them
     """
 
@@ -32,7 +35,6 @@ class ReprogrammedMap(NetworkMap):
     stages: tuple[Stage, ...]
     layers: tuple[Layer, ...]
     schedule: Schedule
-    depths: Mapping[tuple[str, int], int]
     buffer_bytes: int
     buffer_pixels: int
 
@@ -63,14 +65,14 @@ class ReprogrammedMap(NetworkMap):
 
     @property
     def images_until_worn(self) -> int | None:
-        """Images of whole batches until a cell was written as often as it can be; None if only once.
+        """Images of whole batches until a cell was written as often as it can be; None if never in a run.
 
         The first crossbar of each half holds a tile of every set that comes there, and others of no more.
         """
         if self.schedule.resident:
             return None
         batches = self.schedule.halves * self.config.write.endurance_writes // len(self.schedule.sets)
-        return batches * self.config.batch
+        return batches * self.schedule.batch
 
 
 def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> ReprogrammedMap:
@@ -88,7 +90,9 @@ def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> Reprogra
     leading, layers = _layers(stages, tilings)
     schedule = _schedule(config, layers, leading)
     depths = {
-        (s.name, place): o.firing.pixels * config.batch for s in stages for place, o in enumerate(s.operands)
+        (s.name, place): o.firing.pixels * schedule.batch
+        for s in stages
+        for place, o in enumerate(s.operands)
     }
     buffer_bytes, buffer_pixels = _buffer(config, network, stages, schedule)
     rows = tuple(_row(config, s, tilings.get(s.name), depths, schedule) for s in stages)
@@ -101,13 +105,13 @@ def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> Reprogra
         tuple(stages),
         layers,
         schedule,
-        depths,
         buffer_bytes,
         buffer_pixels,
         interval=_interval(config, schedule, layers),
         tilings=tilings,
         resources=resources,
         peak_macs=config.crossbar_macs * config.crossbars,
+        batch=schedule.batch,
     )
 
 
@@ -143,13 +147,22 @@ def _schedule(config: ReprogrammedConfig, layers: tuple[Layer, ...], leading: tu
         times = Times(config)
         before = Visit(None, behind=leading)
 
-        def part_cycles(number: int, first: int, end: int) -> int:
+        def one_part_cycles(number: int, first: int, end: int) -> int:
             layer = layers[number]
             last = end == len(layer.blocks)
             behind = layer.behind if last else ()
             visit = Visit(layer, layer.blocks[first:end], part=first, completes=last, behind=behind)
             cycles = times.visit_cycles(visit, config.batch)
             return cycles + (times.visit_cycles(before, config.batch) if number == first == 0 else 0)
+
+        def part_cycles(number: int, firsts: Sequence[int], end: int) -> NDArray[Any]:
+            if config.buffer.port_bytes is not None:
+                return np.array([one_part_cycles(number, first, end) for first in firsts])
+            # how much of a window is read takes no time, so that all parts but the first one are alike
+            cycles = np.full(len(firsts), one_part_cycles(number, end - 1, end))
+            if not firsts[0]:
+                cycles[0] = one_part_cycles(number, 0, end)
+            return cycles
 
         write = expected_write_cycles(config)
         sets = optimal_sets(tiles, most, write, part_cycles, overlap=config.overlap)
@@ -159,10 +172,10 @@ def _schedule(config: ReprogrammedConfig, layers: tuple[Layer, ...], leading: tu
 def _interval(config: ReprogrammedConfig, schedule: Schedule, layers: Sequence[Layer]) -> PredictedInterval:
     """Return how far apart images are in a stream of whole batches."""
     write = 0 if schedule.resident else expected_write_cycles(config)
-    computes = [schedule.set_cycles(index, config.batch) for index in range(len(schedule.sets))]
+    computes = [schedule.set_cycles(index, schedule.batch) for index in range(len(schedule.sets))]
     each = [max(write, c) if schedule.halves > 1 else write + c for c in computes]
     steps = max((layer.stage.steps for layer in layers), default=0)
-    return PredictedInterval(steps, -(-sum(each) // config.batch), 0)
+    return PredictedInterval(steps, -(-sum(each) // schedule.batch), 0)
 
 
 def _row(
@@ -201,7 +214,7 @@ def _buffer(
             for name, size in held.items()
             if last_read.get(name, -1) > place or name == stages[-1].name
         }
-    return most_bytes * config.batch, most_pixels * config.batch
+    return most_bytes * schedule.batch, most_pixels * schedule.batch
 
 
 def _map_size(config: ReprogrammedConfig, channels: int, pixels: int) -> tuple[int, int]:

@@ -165,7 +165,8 @@ class Schedule:
 
     sets : visits of each, in order
     halves : parts of the crossbars that take turns; 1 without overlap
-    resident : whether all tiles are there at once, so that they are written once
+    resident : whether all tiles are there at once, so that they are written before a run, and images need not
+        wait for each other
     """
 
     config: ReprogrammedConfig
@@ -173,14 +174,18 @@ class Schedule:
     halves: int
     resident: bool
 
+    @property
+    def batch(self) -> int:
+        """Images that are computed on a set before the next one is written; 1 if none is."""
+        return 1 if self.resident else self.config.batch
+
     def turns(self, images: int) -> Iterator[Turn]:
         """Yield the turns in which so many images are computed."""
-        batch, number = self.config.batch, 0
+        batch, number = self.batch, 0
         for time, first in enumerate(range(0, images, batch)):
             together = range(first, min(first + batch, images))
             for index, visits in enumerate(self.sets):
-                tiles = any(visit.blocks for visit in visits)
-                writes = tiles and not (self.resident and time)
+                writes = not self.resident and any(visit.blocks for visit in visits)
                 yield Turn(number, index, number % self.halves, together, writes, time)
                 number += 1
 

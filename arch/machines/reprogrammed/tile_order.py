@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import accumulate, pairwise
+from typing import Any
 
-#: Cycles of computing a batch on tiles `first` to `end` of a layer.
-PartCycles = Callable[[int, int, int], int]
+import numpy as np
+from numpy.typing import NDArray
+
+#: Cycles of computing a batch on tiles `first` to `end` of a layer, for each of several firsts.
+PartCycles = Callable[[int, Sequence[int], int], NDArray[Any]]
 
 
 def layer_sets(tiles: Sequence[int], most: int) -> list[range]:
@@ -37,48 +40,40 @@ def greedy_sets(tiles: Sequence[int], most: int) -> list[range]:
 def optimal_sets(
     tiles: Sequence[int], most: int, write: int, part_cycles: PartCycles, *, overlap: bool
 ) -> list[range]:
-    """Return the sets with which writing and computing a batch takes the fewest cycles, and fewest of those.
+    """Return the sets with which a whole batch takes the fewest cycles in a long run, and fewest of those.
 
     write : cycles of writing a set
-    part_cycles : of (layer, first, end), computing a batch on these of its tiles
-    overlap : a set is written while the one before is computed on; then this is the time of one batch alone
+    part_cycles : of computing a batch on parts of a layer
+    overlap : a set is written while the one before is computed on, so that the longer of both counts
 
-    Exact: the cycles of a set depend on nothing but where it begins and ends, so the best way to the end of
-    one is the best way to its begin and the set itself.
+    Exact: what a set adds depends on nothing but where it begins and ends, so the best way to the end of one
+    is the best way to its begin and the set itself. All begins of a set are weighed at once.
     """
-    total = sum(tiles)
-    compute = _set_cycles(tiles, part_cycles)
-    best: list[tuple[int, int, int]] = [(0, 0, 0)]  # cycles, sets, begin of the last one
-    for end in range(1, total + 1):
-        ways = []
-        for begin in range(max(0, end - most), end):
-            cycles = compute(begin, end)
-            if not overlap:
-                cycles += write
-            elif end < total:
-                cycles = max(cycles, write)
-            ways.append((best[begin][0] + cycles, best[begin][1] + 1, begin))
-        best.append(min(ways))
-    sets: list[range] = []
-    end = total
-    while end:
-        sets.append(range(best[end][2], end))
-        end = best[end][2]
-    return sets[::-1]
-
-
-def _set_cycles(tiles: Sequence[int], part_cycles: PartCycles) -> Callable[[int, int], int]:
-    """Return what tells the cycles of computing a batch on tiles `begin` to `end` of all."""
     firsts = list(accumulate(tiles, initial=0))
-    layer_of = [layer for layer, count in enumerate(tiles) for _ in range(count)]
-    whole = list(accumulate((part_cycles(n, 0, count) for n, count in enumerate(tiles)), initial=0))
-    part = cache(part_cycles)
-
-    def cycles(begin: int, end: int) -> int:
-        one, other = layer_of[begin], layer_of[end - 1]
-        if one == other:
-            return part(one, begin - firsts[one], end - firsts[one])
-        tail = part(one, begin - firsts[one], tiles[one])
-        return tail + whole[other] - whole[one + 1] + part(other, 0, end - firsts[other])
-
-    return cycles
+    layer_of = np.repeat(np.arange(len(tiles)), tiles)
+    wholes = [int(part_cycles(n, [0], count)[0]) for n, count in enumerate(tiles)]
+    number = np.int64 if firsts[-1] * (write + sum(wholes)) < 2**60 else object  # of any size
+    whole = np.array(list(accumulate(wholes, initial=0)), number)
+    tails = np.concatenate([part_cycles(n, range(count), count) for n, count in enumerate(tiles)])
+    cycles = np.zeros(firsts[-1] + 1, number)
+    sets, begins = (np.zeros(firsts[-1] + 1, np.int64) for _ in range(2))
+    for layer, (first, last) in enumerate(pairwise(firsts)):
+        # of sets that begin in a layer before and go on to the begin of this one
+        before = tails[:first] + whole[layer] - whole[layer_of[:first] + 1]
+        for end in range(first + 1, last + 1):
+            least = max(0, end - most)
+            inside = range(max(least - first, 0), end - first)
+            compute = np.concatenate(
+                [
+                    before[least:] + part_cycles(layer, [0], end - first)[0],
+                    part_cycles(layer, inside, end - first),
+                ]
+            ).astype(number)
+            ways = cycles[least:end] + (np.maximum(compute, write) if overlap else compute + write)
+            best = np.flatnonzero(ways == ways.min()) + least
+            begin = best[np.argmin(sets[best])]
+            cycles[end], sets[end], begins[end] = ways[begin - least], sets[begin] + 1, begin
+    ends = [firsts[-1]]
+    while ends[-1]:
+        ends.append(int(begins[ends[-1]]))
+    return [range(begin, end) for begin, end in pairwise(ends[::-1])]

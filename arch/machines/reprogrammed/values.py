@@ -23,14 +23,18 @@ class RunSets:
         self.schedule = placed.schedule
         self.maps = StoredMaps(placed.stages, placed.network.input, values, parts)
         self.stages: dict[str, StoredStage] = {}
+        together = min(self.schedule.batch, self.maps.images)
         for stage in placed.stages:
-            depths = [placed.depths[stage.name, place] for place in range(len(stage.operands))]
+            depths = [operand.firing.pixels * together for operand in stage.operands]
             if stage.matrix is None:
                 self.stages[stage.name] = self.maps.add(stage, depths, (), 1)
                 continue
             held = placed.schedule.visit_parts(stage.name)
-            windows = stage.steps * placed.config.batch
-            self.stages[stage.name] = self.maps.add_in_parts(stage, depths, held, UNDER_WAY, windows)
+            self.stages[stage.name] = self.maps.add_in_parts(
+                stage, depths, held, UNDER_WAY, stage.steps * together
+            )
+        if self.schedule.resident:
+            self.write(next(self.schedule.turns(1)))
 
     def _of(self, visit: Visit) -> PartedStage:
         assert visit.layer is not None

@@ -84,6 +84,11 @@ class WriteLedger:
         return sum(self.by_layer.values(), Writes())
 
 
+def pulse_energy(config: ReprogrammedConfig) -> dict[str, float]:
+    """Return the energy of a pulse, and of reading a cell behind it [J]."""
+    return {"pulse": config.write.write_pj * 1e-12, "verify": config.array.cell_energy_fj * 1e-15}
+
+
 def drawn_pulses(
     write: WriteConfig, key: NDArray[np.uint64] | np.uint64, cells: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -49,13 +49,11 @@ def test_outputs_are_golden_and_cycles_writes_and_energy_those_of_closed_forms(
     placed, config = subject.placed, subject.machine.config
     assert run.outcome.cycles == placed.run_cycles(images)
     batches = ceil(images / config.batch)
-    rewritten = 1 if placed.tiles <= config.crossbars else batches
+    rewritten = 0 if placed.tiles <= config.crossbars else batches
     cells = rewritten * placed.tiles * config.array.rows * config.array.cols
     found = run.programming
     assert found is not None
-    assert (found.sets, found.rounds) == (
-        len(placed.schedule.sets), rewritten * len(placed.schedule.sets) if placed.tiles else 0,
-    )  # fmt: skip
+    assert (found.sets, found.rounds) == (len(placed.schedule.sets), rewritten * len(placed.schedule.sets))
     assert (found.cells, found.failed) == (cells, 0)
     assert found.pulses == cells * config.write.mean_pulses
     assert found.cycles == found.rounds * write_cycles(config)
@@ -182,16 +180,42 @@ def test_one_half_is_written_while_the_other_computes(windows: int) -> None:
     assert starts(run, "crossbars[1]", "programming:write").tolist() == [WRITE, WRITE + 2 * step]
 
 
-def test_what_fits_is_written_once() -> None:
-    subject = bench(mlp(8, 8, 8), {**QUICK, "crossbars": 2, "overlap": True})
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_what_fits_is_written_before_a_run(batch: int) -> None:
+    """No cycle and no energy of the run; images follow one by one, as none waits for another set."""
+    subject = bench(mlp(8, 8, 8), {**QUICK, "crossbars": 2, "overlap": True, "batch": batch})
     run = subject.run(3)
-    assert run.completed == [WRITE + 2 * PRODUCT * (image + 1) for image in range(3)]
-    assert run.programming is not None
-    assert (run.programming.rounds, run.programming.most_writes, run.programming.images_until_worn) == (
-        1,
-        1,
-        None,
-    )
+    assert run.completed == [2 * PRODUCT * (image + 1) for image in range(3)]
+    assert run.accepted == [2 * PRODUCT * image for image in range(3)]
+    assert run.batch == 1
+    report = run.programming
+    assert report is not None
+    assert (report.rounds, report.cycles, report.cells, report.most_writes) == (0, 0, 0, 0)
+    assert report.pulses == 0
+    assert (report.sets, report.images_until_worn, report.energy_j) == (1, None, 0.0)
+    assert run.outcome.energy.by_component.get("programming", 0.0) == 0.0
+    assert run.programming_j == pytest.approx(2 * 64 * (5e-12 + 1.831e-15), rel=1e-6)
+
+
+def test_what_is_written_before_a_run_takes_the_pulses_that_are_drawn() -> None:
+    machine = {**QUICK, "crossbars": 2, "write": {"spread": "geometric"}}
+    subject = bench(mlp(8, 8, 8), machine)
+    ledger = WriteLedger(subject.machine.config, 5)
+    for layer in subject.placed.layers:
+        ledger.write(layer.name, layer.blocks, 0)
+    pulse_j = 5e-12 + subject.machine.config.array.cell_energy_fj * 1e-15
+    assert subject.run(2, seed=5).programming_j == pytest.approx(float(ledger.total.pulses) * pulse_j)
+    rewritten = bench(mlp(8, 8, 8), {**machine, "crossbars": 1})
+    assert rewritten.run(2, seed=5).programming_j is None
+
+
+def test_memories_are_as_large_as_the_images_of_a_run() -> None:
+    """A batch far beyond them, and beyond what any memory holds."""
+    integers = quantized(drawn(*list(residual(3, 3, shape=(2, 4, 4)).layers.values())[1:], shape=(2, 4, 4)))
+    images = len(integers.values.codes)
+    machine = {"crossbars": 1, "array": {"rows": 5}, "batch": 1_000_000}
+    run = bench(integers.network.lowered, machine).run(images, integers.values)
+    assert np.array_equal(outputs_of(run), integers.expected)
 
 
 @settings(deadline=None)
@@ -208,7 +232,6 @@ def test_a_narrow_port_and_few_lanes_hold_windows_up() -> None:
     """Windows of 72 bytes through 4 a cycle take 18; 8 channels in one lane take 8."""
     network = convolution(8, 8, (3, 3), kernel=3, padding=1)
     machine = {"array": {"rows": 72, "cols": 8}, "write": QUICK["write"]}
-    write = 72 * 8
     for port, lanes, expected in (
         (None, None, 9 * PRODUCT),
         (4, None, 9 * 18 + PRODUCT),
@@ -216,7 +239,7 @@ def test_a_narrow_port_and_few_lanes_hold_windows_up() -> None:
         (None, 4, 9 * PRODUCT + 2),
     ):
         parts = {"buffer": {"port_bytes": port}, "digital": {"lanes": lanes}}
-        assert bench(network, {**machine, **parts}).run().outcome.cycles == write + expected
+        assert bench(network, {**machine, **parts}).run().outcome.cycles == expected
 
 
 def test_sums_wait_for_the_other_sets_of_their_layer_and_cost_bytes() -> None:
