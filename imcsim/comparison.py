@@ -139,7 +139,7 @@ class Comparison:
             "training": self.training,
             "workloads": list(self.workloads),
             "machines": list(self.machines),
-            "over": None if self.over is None else {"path": self.over.path, "values": list(self.over.values)},
+            "over": None if self.over is None else {"path": str(self.over), "values": list(self.over.values)},
             "rows": [
                 {
                     "workload": row.workload,
@@ -172,6 +172,7 @@ class Comparison:
         text = io.StringIO()
         rows = [
             {k: v for k, v in row.items() if k != "ratios"}
+            | {"over_value": None if self.over is None else value_text(row["over_value"])}
             | {f"x_{name}": ratio for name, ratio in row["ratios"].items()}
             for row in self.summary["rows"]
         ]
@@ -188,7 +189,7 @@ class Comparison:
             return plot_comparison(panels, self.workloads, self.machines, below=below)
         lines = [[self._panel(*each, value) for value in self.over_values] for each in _DRAWN]
         return plot_comparison_over(
-            lines, self.workloads, self.machines, self.over.path, self.over.values, below=below
+            lines, self.workloads, self.machines, str(self.over), self.over.values, below=below
         )
 
     def _panel(self, name: str, title: str, unit: str, over_value: object) -> ComparedPanel:
@@ -250,7 +251,7 @@ def compare(
         whole ones that hold as many, two at least
     settings : of machines, by the names that reports call them
     over : "crossbars=8,64", or path and values: all is done for each value of a parameter, set on every
-        machine that has it
+        machine that has it; or on one, as by "isaac:tiles=84,168"
     out : directory to write JSON, CSV and a picture to
     plugins : Python files to import first
     observe : called now and then with the run, as "vgg16 on isaac", and its progress
@@ -303,7 +304,7 @@ def _rows(
     """
     known: dict[str, Row] = {}
     for value, machines in zip((None,) if over is None else over.values, requests, strict=True):
-        at = "" if over is None else f", {over.path}={value_text(value)}"
+        at = "" if over is None else f", {over}={value_text(value)}"
         rows = [known.get(r.config.machine_name) or _row(r, at, observe) for r in machines]
         known.update((row.machine, row) for row in rows if row.machine in same)
         for row in _with_copies(rows, mode):

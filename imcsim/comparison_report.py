@@ -83,8 +83,8 @@ def _by_figure(c: Comparison) -> list[RenderableType]:
     """Return a block for each figure, then what does not fit."""
     assert c.over is not None
     values = [value_text(value) for value in c.over_values]
-    told = f"over {c.over.path}: {', '.join(values)}"
-    told += f"; not a parameter of {', '.join(c.same)}" if c.same else ""
+    told = f"over {c.over}: {', '.join(values)}"
+    told += f"; not a parameter of {', '.join(c.same)}" if c.same and c.over.machine is None else ""
     parts: list[RenderableType] = [Text(told)]
     label = max(map(len, [*c.workloads, _MEAN])) + _GAP + max(map(len, [*values, _head(c.over)]))
     for line in _LINES:
@@ -92,7 +92,7 @@ def _by_figure(c: Comparison) -> list[RenderableType]:
             parts += ["", Text(line[0], "bold cyan")]
             parts += [_over_block(c, line, shown) for shown in _groups(c.machines, label)]
     reasons = {
-        f"{row.workload} on {row.machine}, {c.over.path}={value_text(row.over_value)}": row.reason
+        f"{row.workload} on {row.machine}, {c.over}={value_text(row.over_value)}": row.reason
         for row in c.rows
     }
     return [*parts, *_reasons(reasons)]
