@@ -434,7 +434,7 @@ def trace_capture_command(workload: str, plugins: tuple[str, ...] | None, **opti
     """Write WORKLOAD as a trace.
 
     WORKLOAD is as for `imcsim run`, but no config.yaml. A run of the trace is one of the workload: the same
-    cycles, the same fingerprint.
+    cycles, the same fingerprint. Of a composition or a basis a trace has the network alone.
     """
     from imcsim.workload_traces import capture_trace
 

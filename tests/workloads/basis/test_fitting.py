@@ -124,7 +124,7 @@ def test_vectors_of_integers_are_rounded_to_themselves_whatever_their_scale(
     found = rounded(np.asarray(integers * factor, np.float64), bits).vectors
     assert np.abs(found).max() <= most
     ratios = np.abs(found).max(axis=1) / np.maximum(np.abs(integers).max(axis=1), 1)
-    assert np.allclose(found, integers * ratios[:, None])
+    assert np.allclose(found, integers * ratios[:, None], rtol=1e-6, atol=0)
 
 
 def test_kernels_that_are_as_good_as_none_take_no_coefficients() -> None:
