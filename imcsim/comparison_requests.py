@@ -130,14 +130,19 @@ def _in_batches(workload: str | Path | Network, machine: Machine, changes: Mappi
     """Return a request for whole batches that hold the images asked for.
 
     There are two batches at least, for an interval; but of a single image there is none, so one will do.
+    How many images are trained on is the user's choice.
     """
     request = resolve_request(workload, machine, (), changes)
+    if machine.training is not None:
+        return request
     try:
         batch = machine.map(lower(request.network)).batch
     except MappingError:  # which the row of this run will tell
         return request
     asked = request.config.images
     images = batch * max(-(-asked // batch), min(asked, 2))
+    if images == asked:
+        return request
     return resolve_request(workload, machine, (), {**changes, "images": images})
 
 
