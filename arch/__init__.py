@@ -49,13 +49,14 @@ from arch.machines.dataflow import Dataflow, DataflowConfig
 from arch.machines.isaac import Isaac, IsaacADC, IsaacArrays, IsaacConfig
 from arch.machines.pipelayer import PipeLayer, PipeLayerConfig, SpikeCounter, SpikingArrays
 from arch.machines.rapidnn import Rapidnn, RapidnnConfig
-from arch.machines.reprogrammed import Reprogrammed, ReprogrammedConfig, RewritableArrays, SweepingADC
+from arch.machines.reprogrammed import Reprogrammed, ReprogrammedConfig, RewritableArrays
 from arch.mapping.balance import Balance, BalanceConfig, Load, at_interval, within_budget
 from arch.mapping.core_order import order_of_least_reach, order_within, with_relays
 from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.numbers import KnownNetwork, Numbers
+from arch.resistive_parts import SweepingADC
 from arch.tokens import Image, Pixel, Sums, Token, Window
 
 __all__ = [

@@ -103,7 +103,7 @@ def combined(
     config = BasisNConfig.parse({"crossbars": crossbars, "coefficients": {"nonzeros": nonzeros}})
     layers = [layer.counts for layer in BasisN(config).map(network(name)).layers.values()]
     slots = [packed_slots(each.kernels, nonzeros, config.vectors, config.capacity) for each in layers]
-    bits = config.coefficients.bits, config.activation_bits
+    bits = config.coefficient_bits, config.activation_bits
     return Cost(basisn_cycles(zip(layers, slots, strict=True), crossbars, *bits), joules)
 
 

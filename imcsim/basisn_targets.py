@@ -142,7 +142,7 @@ def _in_closed_form(name: str, crossbars: int) -> tuple[int, int, int]:
     """Return cycles of combining, cycles of computing, and rounds, by the formulas of both machines."""
     config = BasisNConfig(crossbars=crossbars)
     layers = [layer.counts for layer in BasisN(config).map(_network(name)).layers.values()]
-    vectors, bits, inputs = config.vectors, config.coefficients.bits, config.activation_bits
+    vectors, bits, inputs = config.vectors, config.coefficient_bits, config.activation_bits
     slots = [(each, packed_slots(each.kernels, 8, vectors, config.capacity)) for each in layers]
     placed = _tiled(name, crossbars)
     tiles = [(layer.stage.steps, len(layer.blocks)) for layer in placed.layers]

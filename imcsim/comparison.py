@@ -187,6 +187,8 @@ class Comparison:
         if self.over is None:
             panels = [self._panel(*each, None) for each in _DRAWN]
             return plot_comparison(panels, self.workloads, self.machines, below=below)
+        if self.same and self.over.machine is None:
+            below += f"; {self.over.path} is no parameter of {', '.join(self.same)}"
         lines = [[self._panel(*each, value) for value in self.over_values] for each in _DRAWN]
         return plot_comparison_over(
             lines, self.workloads, self.machines, str(self.over), self.over.values, below=below

@@ -15,15 +15,25 @@ def values_report(parts: ArrayParts, activation_bits: int) -> tuple[tuple[str, s
 
     raises : ConfigError for parts that cannot work together
     """
-    crossbar, adc = parts.crossbar, parts.adc
-    streaming = crossbar.streaming(activation_bits)
+    streaming = parts.crossbar.streaming(activation_bits)
+    return (*parts_report(parts, activation_bits), ("products", _products(parts, streaming)))
+
+
+def parts_report(
+    parts: ArrayParts, activation_bits: int, held: str = "weights"
+) -> tuple[tuple[str, str], ...]:
+    """Return what decides on device values.
+
+    held : what lies in the cells
+    raises : ConfigError for parts that cannot work together
+    """
+    adc, streaming = parts.adc, parts.crossbar.streaming(activation_bits)
     span = f"steps of {adc.lsb} level" if adc.range == "fixed" else f"range {adc.range}"
     return (
-        ("weights", _weights(parts.encoding)),
+        (held, _weights(parts.encoding)),
         ("inputs", _inputs(streaming)),
         ("converters", f"{adc.kind} of {adc.bits} bit, {span}"),
         ("real", ", ".join(parts.physics.effects) or "nothing: cells, wires and converters are ideal"),
-        ("products", _products(parts, streaming)),
     )
 
 

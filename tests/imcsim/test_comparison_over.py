@@ -61,6 +61,8 @@ def test_a_parameter_is_set_on_every_machine_that_has_it_and_others_run_once(
     runs.clear()
     found = imcsim.compare(["digits-mlp"], ["dataflow", "isaac"], over="tiles=84,168")
     assert (found.same, runs) == (("dataflow",), ["dataflow", "isaac", "isaac"])
+    told = [text.get_text() for text in found.plot().texts]
+    assert any(line.endswith("; tiles is no parameter of dataflow") for line in told)
     one, other = (found.row("digits-mlp", "dataflow", value) for value in (84, 168))
     assert one.figures == other.figures
 

@@ -14,6 +14,7 @@ Source: a global basis with quantised coefficients, optimised in turns, spread f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -47,7 +48,7 @@ Observer = Callable[[str], None]
 def fit_basis(
     network: Network, options: BasisOptions = DEFAULTS, observe: Observer = lambda what: None
 ) -> BasisFit:
-    """Return a network fitted to a basis.
+    """Return a network fitted to a basis, of no more vectors than there are kernel slices.
 
     raises : WorkloadError for a network without kernels or weights
     """
@@ -57,12 +58,19 @@ def fit_basis(
     layers = layer_slices(lowered, parameters, options.length)
     if not layers:
         raise WorkloadError(f"{network.name} has no kernels to fit a basis to; fit another network")
+    options = within(options, sum(layer.count for layer in layers.values()))
     basis = _Fitting(layers, options, observe).basis()
     observe("pursuing all coefficients")
     pursuit = _Pursuit(basis, options)
     fitted = {name: _fitted(layer, pursuit) for name, layer in layers.items()}
     others = {name: parameters[name] for name in unabsorbed(lowered, structure)}
     return BasisFit.of(structure, basis, fitted, others, "fitted to the weights alone")
+
+
+def within(options: BasisOptions, slices: int) -> BasisOptions:
+    """Return options of no more vectors than slices, each of which could have one of its own."""
+    vectors = min(options.vectors, slices)
+    return replace(options, vectors=vectors, nonzeros=min(options.nonzeros, vectors))
 
 
 def rounded(vectors: Float, bits: int) -> SharedBasis:

@@ -95,7 +95,11 @@ class AnalogSlices:
         self._factors = np.array([phase.factor for _, phase in phases], np.int64)
         self._lay_out_converters(stable_hash(node.name))
         self.conversions = np.array(
-            [len(self._reads) * sum(len(g.converters) for g in groups) for groups in self._groups], np.int64
+            [
+                self._reads_of(part) * sum(len(g.converters) for g in groups)
+                for part, groups in zip(self._slices, self._groups, strict=True)
+            ],
+            np.int64,
         )
         self.largest = self._bound(node.cols)
         self.formulation = self._told(joined=slots is not None)
@@ -116,27 +120,38 @@ class AnalogSlices:
         out += self._starts[part]
         numbers = np.zeros(self._written.basis.length, np.int64)
         numbers[: len(wordlines)] = self._streaming.numbers(windows[slot, wordlines] + self._offset)
-        clipped = 0
+        reads, clipped = self._reads_of(self._slices[part]), 0
         for crossbar, groups in zip(self._lanes[lane], self._groups[part], strict=True):
             if len(groups.converters):
-                clipped += self._add(numbers, crossbar, groups, (image, pixel, part), out)
+                clipped += self._add(numbers, reads, crossbar, groups, (image, pixel, part), out)
         return clipped
 
+    def _reads_of(self, part: LayerSlice) -> int:
+        """Return the reads of a slice: each phase, for every group of rows of which it uses some."""
+        turns = self._written.parts.crossbar.turns(len(part.wordlines))
+        return turns * len(self._streaming.phases)
+
     def _add(
-        self, numbers: Ints, crossbar: _Crossbar, groups: ColumnGroups, token: tuple[int, int, int], out: Ints
+        self,
+        numbers: Ints,
+        reads: int,
+        crossbar: _Crossbar,
+        groups: ColumnGroups,
+        token: tuple[int, int, int],
+        out: Ints,
     ) -> int:
-        """Add what one crossbar gives to the sums of all kernels; return how many conversions clipped."""
+        """Add what one crossbar gives to all kernels in so many reads; return how many codes clipped."""
         cells = crossbar.array.cells
-        sensed = np.empty((len(self._reads), len(groups.converters)), np.float32)
+        sensed = np.empty((reads, len(groups.converters)), np.float32)
         read_joined(
             numbers,
-            self._reads,
-            self._droops,
+            self._reads[:reads],
+            self._droops[:reads],
             cells.net,
             cells.squares,
             groups.begins,
             groups.members,
-            self._noise,
+            self._noise[:reads],
             crossbar.key,
             token,
             groups.converters,
@@ -148,7 +163,7 @@ class AnalogSlices:
             self._sense(sensed),
             self._transfer.low,
             self._transfer.high,
-            self._factors,
+            self._factors[:reads],
             groups.terms,
             groups.weights * crossbar.scale,
             nothing,

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.digital_unit import last_passes, step_passes
+from arch.digital_unit import last_passes
 from arch.machine import Values
 from arch.machines.basisn.configuration import BasisNConfig
 from arch.machines.basisn.control import OutputUnit, OutputWork, Sequencer
-from arch.machines.basisn.costs import Cost, area_by_part, pass_costs, pixel_costs
+from arch.machines.basisn.costs import Cost, area_of, image_costs, map_byte, pass_costs
 from arch.machines.basisn.lane import Lane, LaneWork
 from arch.machines.basisn.passes import LayerPasses
 from arch.machines.basisn.plan import BasisNMap
 from arch.machines.basisn.schedule import lanes_of_passes, passes_of_lanes
+from arch.mapping.buffered_maps import cycles_at, input_bytes, passes_cycles, passes_of_step
 from arch.mapping.stages import Stage
 from arch.meter import Meter, meter_of
 from simcore import Component, PartConfig
@@ -86,11 +87,11 @@ class BasisNChip(Component):
             own,
             max(len(active), 1),
             passes.cycles[passes.active].tolist(),
-            [_cycles(each, config.buffer.port_bits) for each in fetched],
-            _cycles(kernels, config.digital.sums_per_cycle),
-            _cycles(kernels, config.digital.port_sums),
+            [cycles_at(each, config.buffer.port_bits) for each in fetched],
+            cycles_at(kernels, config.digital.sums_per_cycle),
+            cycles_at(kernels, config.digital.port_sums),
             passes.slot_cycles,
-            [[_cycles(each, port) for each in of_slice] for of_slice in bits],
+            [[cycles_at(each, port) for each in of_slice] for of_slice in bits],
         )
 
     def _output_work(self, stage: Stage, lanes: Sequence[int]) -> OutputWork:
@@ -99,8 +100,8 @@ class BasisNChip(Component):
         return OutputWork(
             stage.steps,
             lanes,
-            _cycles(step_passes(stage) * stage.head.shape[0], rate),
-            _cycles(sum(last_passes(stage)), rate),
+            passes_cycles(passes_of_step(stage), rate),
+            passes_cycles(last_passes(stage), rate),
             stage.steps_per_pixel,
         )
 
@@ -129,23 +130,27 @@ class BasisNChip(Component):
             if stage.name in self.passes:
                 for cost, of_slices in pass_costs(self.settings, self.passes[stage.name]):
                     self._meter(stage, cost, partial(self._in_passes, stage.name, of_slices))
-            for cost, of_pixel in pixel_costs(self.settings, stage):
-                self._meter(stage, cost, partial(self._in_pixels, place, of_pixel))
-        for name, mm2 in area_by_part(self.settings, self.placed, self.passes).items():
+            for cost, of_image in image_costs(self.settings, stage):
+                self._meter(stage, cost, partial(self._in_images, place, of_image))
+        bits = self.settings.activation_bits
+        of_image = input_bytes(self.placed.network, bits)
+        self._meter(None, map_byte(self.settings), lambda: len(self.sequencer.begun) * of_image)
+        for name, mm2 in area_of(self.settings, self.placed, self.passes).items():
             meter: Meter = self.add(meter_of(name), f"chip.{name}", PartConfig())
             meter.mm2 = mm2
 
-    def _meter(self, stage: Stage, cost: Cost, counted: Callable[[], int]) -> None:
-        name = f"layer[{stage.name}].{cost.action.replace(' ', '-')}"
-        meter: Meter = self.add(meter_of(cost.family), name, PartConfig(), layer=stage.name)
+    def _meter(self, stage: Stage | None, cost: Cost, counted: Callable[[], int]) -> None:
+        layer = None if stage is None else stage.name
+        name = f"{'input' if layer is None else f'layer[{layer}]'}.{cost.action.replace(' ', '-')}"
+        meter: Meter = self.add(meter_of(cost.family), name, PartConfig(), layer=layer)
         meter.counted = counted
         meter.charge(cost.action, cost.pj)
 
     def _in_passes(self, name: str, of_slices: NDArray[np.int64]) -> int:
         return int(self.done(name) @ of_slices)
 
-    def _in_pixels(self, place: int, of_pixel: int) -> int:
-        return self.outputs.steps[place] // self.placed.stages[place].steps_per_pixel * of_pixel
+    def _in_images(self, place: int, of_image: int) -> int:
+        return self.outputs.steps[place] // self.placed.stages[place].steps * of_image
 
     # -- what it did -----------------------------------------------------------------------------------------
 
@@ -163,12 +168,16 @@ class BasisNChip(Component):
         return sum(lane.converters.convert.count for lane in self.lanes)
 
     def macs(self) -> int:
-        """Return the multiply-accumulates of the network that finished windows stand for."""
-        return sum(
-            steps * (stage.matrix.macs // stage.steps)
-            for stage, steps in zip(self.placed.stages, self.outputs.steps, strict=True)
-            if stage.matrix is not None
-        )
+        """Return the multiply-accumulates of the network that passes stand for: elements times kernels each.
+
+        A slice that is passed over, as all its weights are zero, counts with each finished window.
+        """
+        macs = 0
+        for stage, steps in zip(self.placed.stages, self.outputs.steps, strict=True):
+            if (passes := self.passes.get(stage.name)) is not None:
+                done = np.where(passes.slots > 0, self.done(stage.name), steps)
+                macs += int(done @ passes.rows) * passes.layer.counts.kernels
+        return macs
 
     def attach(self, values: Values) -> BasisValues:
         """Give lanes and the unit of outputs their values, and return them."""
@@ -180,8 +189,3 @@ class BasisNChip(Component):
         for number, lane in enumerate(self.lanes):
             lane.accumulators.compute = [None if add is None else partial(add, number) for add, _ in pairs]
         return computed
-
-
-def _cycles(amount: int, rate: int | None) -> int:
-    """Return the cycles in which so much passes at a rate; none where there is no limit."""
-    return 0 if rate is None else -(-amount // rate)

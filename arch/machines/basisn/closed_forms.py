@@ -47,10 +47,6 @@ class LayerCounts:
         """Results of kernel slices, which are added up to output elements: P S F."""
         return self.passes * self.kernels
 
-    def tiles(self, cols: int) -> int:
-        """Return the arrays that its weights would fill without a basis: S ceil(F / C)."""
-        return self.slices * -(-self.kernels // cols)
-
 
 def layer_counts(node: MatrixNode, length: int) -> LayerCounts:
     """Return the counts of a layer for basis vectors of a length: S = groups x ceil(rows of a kernel / R)."""
@@ -73,11 +69,6 @@ def packed_slots(kernels: int, nonzeros: int, vectors: int, converters: int | No
     return -(-kernels // (at_once if converters is None else min(at_once, converters)))
 
 
-def dense_slots(kernels: int) -> int:
-    """Return the slots of kernels that combine all vectors: F, one kernel in each."""
-    return kernels
-
-
 def basisn_cycles(
     layers: Iterable[tuple[LayerCounts, int]],
     crossbars: int,
@@ -97,11 +88,6 @@ def basisn_cycles(
 def sparse_store_bits(kernel_slices: int, nonzeros: int, vectors: int, coefficient_bits: int) -> int:
     """Return the bits of stored coefficients, each with its column: S F nnz (n_a + ceil(log2 B))."""
     return kernel_slices * nonzeros * (coefficient_bits + address_bits(vectors))
-
-
-def dense_store_bits(kernel_slices: int, vectors: int, coefficient_bits: int) -> int:
-    """Return the bits of coefficients stored for every column: S F B n_a."""
-    return kernel_slices * vectors * coefficient_bits
 
 
 def address_bits(vectors: int) -> int:

@@ -9,136 +9,54 @@ from pydantic import model_validator
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.encoding import Encoding, Signs
-from arch.arrays.streaming import Form, Streaming
-from arch.converters import ADCConfig, Range
-from arch.cost import BUFFER_BYTE
-from arch.crossbar import AnalogCrossbarConfig
-from arch.machines.basisn.table import (
-    ADC_AREA,
-    ARRAY_AREA,
-    COEFFICIENT_BIT,
-    MEMORY_AREA,
-    ROW_AREA,
-    SHIFT_ADD_AREA,
-    SWITCH,
-    SWITCH_SHARE,
+from arch.arrays.streaming import Streaming
+from arch.resistive_costs import COEFFICIENT_BIT, MEMORY_AREA, SWITCH, SWITCH_SHARE
+from arch.resistive_parts import (
+    MapBufferConfig,
+    OutputUnitConfig,
+    PulsesConfig,
+    ResistiveArrayConfig,
+    SweepingADCConfig,
 )
-from arch.resistive_costs import (
-    CELL_READ,
-    CHANNEL_PASS,
-    PULSES,
-    ROW_DRIVE,
-    SHIFT_ADD,
-    WRITE_PULSE,
-    conversion_pj,
-)
-from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
+from simcore import Config, ConfigError, component_part, param
 
-_NEUROSIM = "default of NeuroSim, read"
-
-#: Of variant analog.
-COLUMNS_PER_ADC = 8
+#: Where nothing is said, and no basis is loaded.
+ELEMENT_BITS, COEFFICIENT_BITS, NONZEROS = 4, 4, 8
 
 
-class BasisArrayConfig(AnalogCrossbarConfig):
+class BasisArrayConfig(ResistiveArrayConfig):
     """A crossbar that holds basis vectors, one in each column."""
 
-    rows: int = param(128, ge=1, unit="wordline", doc=f"most elements of a basis vector; {_NEUROSIM}")
-    cols: int = param(128, ge=1, unit="bitline", doc=f"basis vectors; {_NEUROSIM}")
-    mvm_cycles: int = param(
-        1,
-        ge=1,
-        le=MOST_CYCLES,
-        unit="cycle",
-        doc="one read: a bit of the inputs on all rows, with the conversions of a slot; assumed",
-    )
     encoding: Signs | None = param(
         None,
         unit="one of",
         doc="how cells hold an element of a vector; null: signed by itself, a column each; assumed. What "
         "takes several bitlines leaves room for fewer vectors, and each needs a converter for a kernel",
     )
-    input_form: Form = param(
-        "bit-serial", unit="one of", doc="how wordlines carry an input; a bit in each read, assumed"
-    )
-    cell_energy_fj: float = param(
-        CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one read; {CELL_READ.source}"
-    )
-    area_mm2: float = param(ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one array; {ARRAY_AREA.source}")
-    row_energy_fj: float = param(
-        ROW_DRIVE.value, ge=0, unit="fJ", doc=f"energy of one row's driver in one read; {ROW_DRIVE.source}"
-    )
-    row_area_mm2: float = param(
-        ROW_AREA.value, ge=0, unit="mm2", doc=f"area of one row's driver; {ROW_AREA.source}"
-    )
-
-
-class ColumnConverterConfig(ADCConfig):
-    """What takes the sums of columns, joined or by themselves."""
-
-    bits: int = param(5, ge=1, le=16, unit="bit", doc=f"resolution; {_NEUROSIM}")
-    columns_per_adc: int | None = param(
-        None,
-        ge=1,
-        unit="bitline",
-        doc=f"for which there is one converter; no more kernels share a slot; null: 8, {_NEUROSIM}, or 1 "
-        "with variant digital, where each column has its own",
-    )
-    range: Range = param(
-        "calibrated",
-        unit="one of",
-        doc="what the LSB covers, set anew for each layer; calibrated: sums seen on the calibration inputs, "
-        "for few bits cover little of what columns could sum up to; assumed",
-    )
-    energy_pj: float | None = param(  # type: ignore[assignment]  # null where it follows from the bits
-        None,
-        ge=0,
-        unit="pJ",
-        doc="energy of one conversion; null: by its bits, geometric between 0.7 pJ for 4, 2 pJ for 8 and "
-        "2.25 pJ for 9, component powers of PIMSYN-NN; 0.91 pJ for 5",
-    )
-    area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one; {ADC_AREA.source}")
-
-    @property
-    def sharing(self) -> int:
-        """Neighbouring bitlines that one converter serves."""
-        return self.columns_per_adc or COLUMNS_PER_ADC
-
-    @property
-    def conversion_pj(self) -> float:
-        """Energy of one conversion [pJ]."""
-        return conversion_pj(self.bits) if self.energy_pj is None else self.energy_pj
-
-
-class WriteConfig(Config):
-    """Write-verify of the basis, once before all runs: it takes no time of theirs."""
-
-    pulses: float = param(
-        PULSES.value, ge=1, le=1e6, unit="pulse", doc=f"that a cell takes on average; {PULSES.source}"
-    )
-    write_pj: float = param(
-        WRITE_PULSE.value,
-        ge=0,
-        unit="pJ",
-        doc=f"energy of one pulse, behind which the cell is read; {WRITE_PULSE.source}",
-    )
 
 
 class CoefficientsConfig(Config):
     """How kernels combine basis vectors, and the memory that says so."""
 
-    bits: int = param(4, ge=2, le=8, unit="bit", doc="n_a of a coefficient, in two's complement; 4 assumed")
-    nonzeros: int = param(
-        8,
+    bits: int | None = param(
+        None,
+        ge=2,
+        le=8,
+        unit="bit",
+        doc="n_a of a coefficient, in two's complement; null: as a loaded basis has it, else 4, assumed",
+    )
+    nonzeros: int | None = param(
+        None,
         ge=1,
         unit="",
-        doc="vectors that a kernel slice combines, where no basis is loaded; what training reaches, assumed",
+        doc="vectors that a kernel slice combines; null: as a loaded basis has it, else 8, what training "
+        "reaches, assumed",
     )
-    drawn: Literal["random", "packed"] = param(
-        "random",
+    drawn: Literal["random", "packed"] | None = param(
+        None,
         unit="one of",
         doc="which, where no basis is loaded; random: any, by the seed; packed: neighbours share none, as "
-        "contest-aware training would have it",
+        "contest-aware training would have it; null: random",
     )
     port_bits: int | None = param(
         None,
@@ -155,25 +73,13 @@ class CoefficientsConfig(Config):
     bit_energy_pj: float = param(
         COEFFICIENT_BIT.value, ge=0, unit="pJ", doc=f"energy of reading one bit; {COEFFICIENT_BIT.source}"
     )
-
-
-class BufferConfig(Config):
-    """The memory of whole maps, which all crossbars share."""
-
-    port_bits: int | None = param(
-        None,
-        ge=1,
-        unit="bit",
-        doc="of a slice's inputs that are read in a cycle, for one crossbar at a time, while the pass before "
-        "is; null: as many as there are, for the source is silent",
-    )
-    byte_energy_pj: float = param(
-        BUFFER_BYTE.value, ge=0, unit="pJ", doc=f"energy of a byte in or out; {BUFFER_BYTE.source}"
+    area_mm2_per_kib: float = param(
+        MEMORY_AREA.value, ge=0, unit="mm2", doc=f"area of a KiB; {MEMORY_AREA.source}"
     )
 
 
-class DigitalConfig(Config):
-    """What becomes of sums: shift-and-add and accumulators of each crossbar, and one unit for all outputs."""
+class DigitalConfig(OutputUnitConfig):
+    """Shift-and-add and accumulators of each crossbar, and one unit for all outputs."""
 
     sums_per_cycle: int | None = param(
         None,
@@ -189,27 +95,12 @@ class DigitalConfig(Config):
         doc="that the way to the outputs' unit takes in a cycle, of one crossbar at a time; null: as they "
         "come",
     )
-    channels_per_cycle: int | None = param(
-        None,
-        ge=1,
-        unit="channel",
-        doc="that the unit requantises, pools or adds in a cycle; null: at no time of its own",
-    )
-    shift_add_energy_pj: float = param(
-        SHIFT_ADD.value, ge=0, unit="pJ", doc=f"energy of a shift-and-add; {SHIFT_ADD.source}"
-    )
-    channel_energy_pj: float = param(
-        CHANNEL_PASS.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {CHANNEL_PASS.source}"
-    )
-    shift_add_area_mm2: float = param(
-        SHIFT_ADD_AREA.value, ge=0, unit="mm2", doc=f"of one, for each converter; {SHIFT_ADD_AREA.source}"
-    )
 
 
 class BasisNConfig(Config):
     """The whole machine."""
 
-    cycle_ns: float = param(1.0, gt=0, unit="ns", doc=f"of the clock; 1 GHz, {_NEUROSIM}")
+    clock_ghz: float = param(1.0, gt=0, le=1e6, unit="GHz", doc="of all parts; logic of DNN+NeuroSim V1.3")
     crossbars: int = param(64, ge=1, unit="crossbar", doc="N, each of which holds basis vectors; assumed")
     detail: Literal["pass", "slot"] = param(
         "pass",
@@ -229,13 +120,21 @@ class BasisNConfig(Config):
         doc="replicated: all crossbars hold the same vectors, and work on passes of their own; distinct: "
         "each holds others, and all work on one pass; not published, replicated assumed",
     )
-    vector_bits: int = param(4, ge=2, le=8, unit="bit", doc="of an element of a basis vector; assumed")
+    vector_bits: int | None = param(
+        None,
+        ge=2,
+        le=8,
+        unit="bit",
+        doc="of an element of a basis vector; null: as a loaded basis has it, else 4, assumed",
+    )
     activation_bits: int = param(8, ge=2, le=16, unit="bit", doc="n_in of an input, a read each")
     array: BasisArrayConfig = component_part("basis-crossbar", doc="the crossbars")
-    adc: ColumnConverterConfig = component_part("column-group-adc", doc="the converters")
-    write: WriteConfig = param(WriteConfig(), unit="", doc="how cells are written")
+    adc: SweepingADCConfig = component_part("sweeping-adc", doc="the converters")
+    write: PulsesConfig = param(
+        PulsesConfig(), unit="", doc="how cells are written: once before all runs, in no time of theirs"
+    )
     coefficients: CoefficientsConfig = param(CoefficientsConfig(), unit="", doc="of basis vectors")
-    buffer: BufferConfig = param(BufferConfig(), unit="", doc="the memory of maps")
+    buffer: MapBufferConfig = param(MapBufferConfig(), unit="", doc="the memory of maps")
     digital: DigitalConfig = param(DigitalConfig(), unit="", doc="what is behind the converters")
     switch_energy_fj: float = param(
         SWITCH.value, ge=0, unit="fJ", doc=f"energy of joining one column for a slot; {SWITCH.source}"
@@ -246,14 +145,26 @@ class BasisNConfig(Config):
         unit="",
         doc=f"area of switches, of all that an array has; {SWITCH_SHARE.source}",
     )
-    memory_area_mm2: float = param(
-        MEMORY_AREA.value, ge=0, unit="mm2", doc=f"of maps and of coefficients; {MEMORY_AREA.source}"
-    )
 
     @property
-    def cycle(self) -> Fraction:
-        """Period of the clock [s]."""
-        return Fraction(str(self.cycle_ns)) / 10**9
+    def element_bits(self) -> int:
+        """Bits of an element of a basis vector."""
+        return self.vector_bits or ELEMENT_BITS
+
+    @property
+    def coefficient_bits(self) -> int:
+        """Bits of a coefficient."""
+        return self.coefficients.bits or COEFFICIENT_BITS
+
+    @property
+    def nonzeros(self) -> int:
+        """Vectors that a kernel slice combines."""
+        return self.coefficients.nonzeros or NONZEROS
+
+    @property
+    def hertz(self) -> Fraction:
+        """Clock [1/s]."""
+        return Fraction(str(self.clock_ghz)) * 10**9
 
     @property
     def lanes(self) -> int:
@@ -268,7 +179,7 @@ class BasisNConfig(Config):
     @property
     def encoding(self) -> Encoding:
         """How cells hold basis vectors."""
-        return Encoding.chosen(self.vector_bits, self.array.encoding, self.array.cell_bits, None)
+        return Encoding.chosen(self.element_bits, self.array.encoding, self.array.cell_bits, None)
 
     @property
     def streaming(self) -> Streaming:
@@ -290,7 +201,7 @@ class BasisNConfig(Config):
         return self.lockstep * self.vectors_per_array
 
     @property
-    def converter(self) -> ColumnConverterConfig:
+    def converter(self) -> SweepingADCConfig:
         """The converters, as many as the variant has."""
         columns = 1 if self.variant == "digital" else self.adc.sharing
         return self.adc.model_copy(update={"columns_per_adc": columns})
@@ -319,9 +230,9 @@ class BasisNConfig(Config):
                 f"has array.cols {array.cols}, but a basis vector takes {columns} bitlines; widen the "
                 "arrays, or set array.encoding to signed"
             )
-        if coefficients.nonzeros > self.vectors:
+        if self.nonzeros > self.vectors:
             raise ValueError(
-                f"has coefficients.nonzeros {coefficients.nonzeros}, but {self.vectors} basis vectors; set "
+                f"has coefficients.nonzeros {self.nonzeros}, but {self.vectors} basis vectors; set "
                 f"it in [1, {self.vectors}], or widen the arrays"
             )
         if not self.capacity:

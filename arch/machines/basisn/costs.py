@@ -8,14 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arch.digital_unit import last_passes, step_passes
 from arch.machines.basisn.closed_forms import sparse_store_bits
 from arch.machines.basisn.configuration import BasisNConfig
 from arch.machines.basisn.passes import LayerPasses
 from arch.machines.basisn.plan import BasisNMap
-from arch.mapping.map_rows import pixel_bytes
+from arch.mapping.buffered_maps import image_passes, moved_bytes
 from arch.mapping.stages import Stage
-from workloads import AvgPoolNode, MaxPoolNode
+from arch.resistive_parts import area_by_part
 
 _KIB = 8 * 1024
 
@@ -38,30 +37,21 @@ def pass_costs(config: BasisNConfig, passes: LayerPasses) -> Iterator[tuple[Cost
     yield Cost("crossbar", "cell read", array.cell_energy_fj / 1e3), passes.cell_reads
     yield Cost("dac", "row drive", array.row_energy_fj / 1e3), passes.row_drives
     yield Cost("adc", "conversion", config.adc.conversion_pj), passes.conversions
-    yield Cost("digital", "shift-add", digital.shift_add_energy_pj), passes.shift_adds
+    yield Cost("shift-add", "shift-add", digital.shift_add_energy_pj), passes.shift_adds
     yield Cost("switch", "column joined", config.switch_energy_fj / 1e3), passes.switched
     yield Cost("coefficients", "bit", config.coefficients.bit_energy_pj), passes.coefficient_bits
     yield Cost("buffer", "bit read", config.buffer.byte_energy_pj / 8), passes.input_bits
 
 
-def pixel_costs(config: BasisNConfig, stage: Stage) -> Iterator[tuple[Cost, int]]:
-    """Yield what the unit of outputs does of a stage, and how often for each finished pixel.
+def image_costs(config: BasisNConfig, stage: Stage) -> Iterator[tuple[Cost, int]]:
+    """Yield what the unit of outputs does of a stage, and how often for an image."""
+    yield Cost("digital", "channel pass", config.digital.channel_energy_pj), image_passes(stage)
+    yield map_byte(config), moved_bytes(stage, config.activation_bits)
 
-    It reads what is no window of a crossbar, and writes the pixel; a global pool's pixel takes all its steps.
-    """
-    passed = stage.steps_per_pixel * step_passes(stage) * stage.head.shape[0] + sum(last_passes(stage))
-    yield Cost("digital", "channel pass", config.digital.channel_energy_pj), passed
-    bits = config.activation_bits
-    head, operands = stage.head, stage.operands
-    read = 0
-    for place, operand in enumerate(operands):
-        pixels = stage.steps_per_pixel
-        if place == 0 and isinstance(head, (MaxPoolNode, AvgPoolNode)) and not stage.accumulates:
-            pixels = head.window.positions
-        if place or stage.matrix is None:
-            read += pixels * pixel_bytes(operand.shape[0], bits)
-    moved = read + pixel_bytes(stage.shape[0], bits)
-    yield Cost("buffer", "byte", config.buffer.byte_energy_pj), moved
+
+def map_byte(config: BasisNConfig) -> Cost:
+    """Return what a byte of maps costs that is written or read."""
+    return Cost("buffer", "byte", config.buffer.byte_energy_pj)
 
 
 def programming_j(config: BasisNConfig) -> float:
@@ -71,28 +61,21 @@ def programming_j(config: BasisNConfig) -> float:
     return cells * write.pulses * (write.write_pj + array.cell_energy_fj / 1e3) * 1e-12
 
 
-def area_by_part(
-    config: BasisNConfig, placed: BasisNMap, passes: Mapping[str, LayerPasses]
-) -> dict[str, float]:
+def area_of(config: BasisNConfig, placed: BasisNMap, passes: Mapping[str, LayerPasses]) -> dict[str, float]:
     """Return the area of the whole machine by what takes it [mm2].
 
     There is one memory of coefficients, as large as the network's, and one of maps, as large as it needs.
     """
-    array, converters = config.array, config.crossbars * config.converters
-    arrays = config.crossbars * array.area_mm2
-    drivers = config.crossbars * array.rows * array.row_area_mm2
-    adcs = converters * config.adc.area_mm2
-    adders = converters * config.digital.shift_add_area_mm2
+    shared = area_by_part(
+        config.crossbars, config.array, config.converter, config.digital, config.buffer, placed.maps[1]
+    )
     stored = sum(
-        sparse_store_bits(1, int(each.nonzeros.sum()), each.vectors, config.coefficients.bits)
+        sparse_store_bits(1, int(each.nonzeros.sum()), each.vectors, config.coefficient_bits)
         for each in passes.values()
     )
-    return {
-        "crossbar": arrays,
-        "dac": drivers,
-        "adc": adcs,
-        "digital": adders,
-        "switch": config.switch_share * (arrays + drivers + adcs + adders),
-        "coefficients": stored / _KIB * config.memory_area_mm2,
-        "buffer": placed.maps[1] / 1024 * config.memory_area_mm2,
+    arrays = sum(shared[part] for part in ("crossbar", "dac", "adc", "shift-add"))
+    own = {
+        "switch": config.switch_share * arrays,
+        "coefficients": stored / _KIB * config.coefficients.area_mm2_per_kib,
     }
+    return shared | own

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from arch.converters import ADC
-from arch.machines.basisn.configuration import BasisArrayConfig, ColumnConverterConfig
+from arch.machines.basisn.configuration import BasisArrayConfig
 from arch.parts import chosen
 from arch.tokens import Token, images_of
 from simcore import Component, In, Operation, Out, PartConfig, Process, Shared, components, process
@@ -185,18 +184,6 @@ class CoefficientFetch(LanePart):
                         if cycles:
                             yield from self.hold_shared(self.fetch, cycles)
                         yield self.slot_out.put(slot)
-
-
-@components.register("column-group-adc")
-class ColumnGroupADC(ADC):
-    """Converters of columns, by themselves or joined, whose time is part of a read."""
-
-    Config = ColumnConverterConfig
-    config: ColumnConverterConfig
-
-    def action_energy(self) -> dict[str, float]:
-        """Return the energy of a conversion [J]."""
-        return {"conversion": self.config.conversion_pj * 1e-12}
 
 
 class SlotConverters(LanePart):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Self
 
-from arch.arrays.device_report import values_report
+from arch.arrays.device_report import parts_report
 from arch.machine import (
     Machine,
     MachineRun,
@@ -45,7 +45,7 @@ class BasisN(Machine):
     @property
     def bits(self) -> tuple[int, int]:
         """Bits of a coefficient and of an activation."""
-        return self.config.coefficients.bits, self.config.activation_bits
+        return self.config.coefficient_bits, self.config.activation_bits
 
     def numbers(self, known: KnownNetwork) -> Numbers:
         """Return a network on a basis: the one it was fitted to, or one it is fitted to now."""
@@ -53,9 +53,9 @@ class BasisN(Machine):
         options = BasisOptions(
             config.array.rows,
             config.vectors,
-            config.vector_bits,
-            config.coefficients.bits,
-            config.coefficients.nonzeros,
+            config.element_bits,
+            config.coefficient_bits,
+            config.nonzeros,
         )
         return BasisNumbers(known, options, config.activation_bits)
 
@@ -72,10 +72,10 @@ class BasisN(Machine):
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values, in words."""
-        report = values_report(self.config.parts(), self.config.activation_bits)
         digital = self.config.variant == "digital"
         joined = "every column by itself" if digital else "columns joined, bit plane by bit plane"
-        return (*report[:-1], ("products", f"conductances: {joined}"))
+        report = parts_report(self.config.parts(), self.config.activation_bits, "vectors")
+        return (*report, ("products", f"conductances: {joined}"))
 
     def map(self, network: LoweredNetwork) -> BasisNMap:
         """Cut all layers into slices.
@@ -96,7 +96,7 @@ class BasisN(Machine):
         passes = {
             name: layer_passes(self.config, placed, name, options.seed, loaded) for name in placed.layers
         }
-        simulation = options.simulation([clock("cycle", 1 / self.config.cycle)])
+        simulation = options.simulation([clock("core", self.config.hertz)])
         chip = simulation.build(BasisNChip, PartConfig())
         chip.lay_out(self.config, placed, passes, images)
         computed = chip.attach(values) if values is not None else None
@@ -136,19 +136,34 @@ def pass_laws(chip: BasisNChip, passes: Mapping[str, LayerPasses], images: int) 
 def loaded_config(config: BasisNConfig, fit: BasisFit) -> BasisNConfig:
     """Return a configuration with the bits of a fit.
 
-    raises : ConfigError where the crossbars do not hold its basis
+    raises : ConfigError where the crossbars do not hold its basis, or for a parameter that it decides on and
+        that is given otherwise
     """
     vectors, length = fit.basis.vectors.shape
+    basis = f"the basis of {fit.network.name}"
     for what, found, most, where in (
         ("elements", length, config.array.rows, "array.rows"),
         ("vectors", vectors, config.vectors, "array.cols, or crossbars with basis=distinct"),
     ):
         if found > most:
             raise ConfigError(
-                f"the basis of {fit.network.name} has {found} {what}, but the crossbars hold {most}; "
+                f"{basis} has {found} {what}, but the crossbars hold {most}; "
                 f"raise {where}, or fit the network to a smaller basis"
+            )
+    given = config.coefficients
+    nonzeros = max(fit.nonzeros, 1)
+    for name, value, has in (
+        ("vector_bits", config.vector_bits, fit.basis.bits),
+        ("coefficients.bits", given.bits, fit.bits),
+        ("coefficients.nonzeros", given.nonzeros, nonzeros),
+        ("coefficients.drawn", given.drawn, None),
+    ):
+        if value is not None and value != has:
+            own = "coefficients of its own" if has is None else has
+            raise ConfigError(
+                f"{name} is {value}, but {basis} has {own}; leave {name} out, or fit the network anew"
             )
     written = config.canonical()
     written["vector_bits"] = fit.basis.bits
-    written["coefficients"] |= {"bits": fit.bits, "nonzeros": max(fit.nonzeros, 1)}
+    written["coefficients"] |= {"bits": fit.bits, "nonzeros": nonzeros}
     return BasisNConfig.parse(written, "basisn")

@@ -40,7 +40,6 @@ class LayerPasses:
     config: BasisNConfig
     layer: SlicedLayer
     vectors: int
-    length: int
     slot_of: NDArray[np.int32]
     used: Ints
     arrays: Ints
@@ -73,16 +72,10 @@ class LayerPasses:
         return self.layer.counts.pixels * len(self.active)
 
     @property
-    def slot_reads(self) -> int:
-        """Reads of the inputs: each phase of them, for each group of rows that are on at once."""
-        config = self.config
-        return len(config.streaming.phases) * config.array.turns(self.length)
-
-    @property
     def slot_cycles(self) -> int:
-        """Cycles of a slot: every read of the inputs; if digital, for every bit of the coefficients."""
-        planes = self.config.coefficients.bits if self.digital else 1
-        return planes * self.slot_reads * self.config.array.mvm_cycles
+        """Cycles of a slot: a product of the array; if digital, for every bit of the coefficients."""
+        planes = self.config.coefficient_bits if self.digital else 1
+        return planes * self.config.array.product_cycles(self.config.streaming)
 
     @property
     def cycles(self) -> Ints:
@@ -101,6 +94,13 @@ class LayerPasses:
         """Slots in which the inputs are read: all, or one if digital; none where there is no slot."""
         return np.minimum(self.slots, 1) if self.digital else self.slots
 
+    @cached_property
+    def slot_reads(self) -> Ints:
+        """Reads of a slot that are converted: each phase of the inputs, for each group of rows in use."""
+        config = self.config
+        turns = [config.array.turns(rows) for rows in self.layer.rows]
+        return len(config.streaming.phases) * np.array(turns)
+
     @property
     def row_drives(self) -> Ints:
         """Rows that are driven, once in each phase of the inputs, in each crossbar that takes part."""
@@ -108,8 +108,9 @@ class LayerPasses:
 
     @property
     def cell_reads(self) -> Ints:
-        """Cells that are read: those of all vectors, on the rows that are driven."""
-        bitlines = self.vectors * self.config.encoding.columns_per_weight
+        """Cells that are read: those of all vectors, on the rows that are driven, and of unit bitlines."""
+        encoding = self.config.encoding
+        bitlines = self.vectors * encoding.columns_per_weight + self.crossbars * encoding.unit_bitlines
         return self.read_slots * len(self.config.streaming.phases) * self.rows * bitlines
 
     @property
@@ -129,7 +130,7 @@ class LayerPasses:
     @property
     def shift_adds(self) -> Ints:
         """Numbers added to a sum: conversions; or if digital each column that a kernel takes, bit by bit."""
-        planes = self.config.coefficients.bits * self.slot_reads
+        planes = self.config.coefficient_bits * self.slot_reads
         return self._used * planes if self.digital else self.conversions
 
     @property
@@ -146,7 +147,7 @@ class LayerPasses:
     @property
     def bits_per_nonzero(self) -> int:
         """Bits that a slot reads of each non-zero coefficient: its column, and its bit, or all if digital."""
-        return address_bits(self.vectors) + (self.config.coefficients.bits if self.digital else 1)
+        return address_bits(self.vectors) + (self.config.coefficient_bits if self.digital else 1)
 
     @property
     def input_bits(self) -> Ints:
@@ -181,15 +182,14 @@ def layer_passes(
     """
     layer, digital = placed.layers[name], config.variant == "digital"
     slices, kernels = layer.counts.slices, layer.counts.kernels
-    drawn = config.coefficients
     if loaded is not None:
         coefficients = loaded.coefficients[name]
         nonzeros = np.count_nonzero(coefficients.values, axis=2).astype(np.int64)
         supports = loaded_supports(config, coefficients)
     else:
-        nonzeros = np.full((slices, kernels), drawn.nonzeros, np.int64)
-        figures = slices, kernels, placed.vectors, drawn.nonzeros
-        if drawn.drawn == "packed":
+        nonzeros = np.full((slices, kernels), config.nonzeros, np.int64)
+        figures = slices, kernels, placed.vectors, config.nonzeros
+        if config.coefficients.drawn == "packed":
             supports = packed_supports(*figures, config.capacity)[None]
         else:
             supports = drawn_supports(seed, name, *figures)[None]
@@ -198,12 +198,11 @@ def layer_passes(
         config,
         layer,
         placed.vectors,
-        placed.length,
         share_slots(supports, config.capacity),
         used,
         _arrays_of(supports, placed.vectors, config.vectors_per_array),
         nonzeros,
-        drawn.bits if loaded is None and not digital else 1,
+        config.coefficient_bits if loaded is None and not digital else 1,
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from arch.machine import MapRow, NetworkMap
 from arch.machines.basisn.closed_forms import LayerCounts, layer_counts, packed_slots
 from arch.machines.basisn.configuration import BasisNConfig
-from arch.mapping.map_rows import map_row, pixel_bytes
+from arch.mapping.buffered_maps import most_held
+from arch.mapping.map_rows import map_row
 from arch.mapping.slots import Words, share_slots, support_words
 from arch.mapping.stages import Stage, stages_to_map
+from arch.mapping.tiling import tile
 from simcore import MappingError
 from workloads import LoweredNetwork, MatrixNode
 from workloads.basis import Coefficients, SharedBasis
@@ -29,12 +31,10 @@ class SlicedLayer:
     """A layer with weights.
 
     rows : elements of each slice, over all groups
-    first_kernels : output channel of the first kernel of each slice's group
     """
 
     counts: LayerCounts
     rows: tuple[int, ...]
-    first_kernels: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
     word = "slot" if known else "least slot"
     rows = tuple(_row(config, stage, layers, {word: slots.get(stage.name, 0)}) for stage in stages)
     array = config.array
-    cycles = len(config.streaming.phases) * array.turns(length) * array.mvm_cycles
+    read = array.product_cycles(config.streaming)
     return BasisNMap(
         network,
         rows,
@@ -81,15 +81,15 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
         vectors,
         length,
         loaded,
-        most_maps(network, stages, config.activation_bits),
+        most_held(network, stages, config.activation_bits),
         resources={
             "crossbar": config.crossbars,
-            "tile": sum(layer.counts.tiles(array.cols) for layer in layers.values()),
+            "tile": sum(_tiles(config, stage.matrix) for stage in stages if stage.matrix is not None),
             "kernel slice": sum(layer.counts.kernel_slices for layer in layers.values()),
             "pixel-slice": sum(layer.counts.passes for layer in layers.values()),
             word: sum(slots.values()),
         },
-        peak_macs=float(config.crossbars * array.rows * config.vectors_per_array / (cycles * config.cycle)),
+        peak_macs=float(config.crossbars * array.rows * config.vectors_per_array * config.hertz / read),
     )
 
 
@@ -97,8 +97,12 @@ def sliced(node: MatrixNode, length: int) -> SlicedLayer:
     """Cut a layer's kernels into slices of a length, the last of each group as long as what is left."""
     counts = layer_counts(node, length)
     of_group = [min(length, node.rows - first) for first in range(0, node.rows, length)]
-    firsts = [group * counts.kernels for group in range(node.groups) for _ in of_group]
-    return SlicedLayer(counts, tuple(of_group * node.groups), tuple(firsts))
+    return SlicedLayer(counts, tuple(of_group * node.groups))
+
+
+def _tiles(config: BasisNConfig, node: MatrixNode) -> int:
+    """Return the arrays that a layer's weights would fill without a basis, a bitline each, groups packed."""
+    return len(tile(node, config.array.rows, config.array.cols).blocks)
 
 
 def check_coefficients(
@@ -116,23 +120,6 @@ def check_coefficients(
             )
 
 
-def most_maps(network: LoweredNetwork, stages: Sequence[Stage], bits: int) -> tuple[int, int]:
-    """Return the pixels and bytes of all maps that are held at once, at most.
-
-    A map is held from when its stage begins until the last stage that reads it is complete; the input from
-    the first stage on, and the output until the end.
-    """
-    shapes = {network.input: network.input_shape} | {stage.name: stage.shape for stage in stages}
-    made = {network.input: 0} | {stage.name: place for place, stage in enumerate(stages)}
-    read = {operand.source: place for place, stage in enumerate(stages) for operand in stage.operands}
-    pixels, size = [0] * len(stages), [0] * len(stages)
-    for name, (channels, height, width) in shapes.items():
-        for place in range(made[name], read.get(name, len(stages) - 1) + 1):
-            pixels[place] += height * width
-            size[place] += height * width * pixel_bytes(channels, bits)
-    return max(pixels), max(size)
-
-
 def loaded_supports(config: BasisNConfig, coefficients: Coefficients) -> Words:
     """Return the columns that kernels take, by bit plane if analog: (sets, slices, kernels, words)."""
     digital = config.variant == "digital"
@@ -147,8 +134,8 @@ def _slots(
     if loaded is not None:
         slot_of = share_slots(loaded_supports(config, loaded.coefficients[name]), config.capacity)
         return counts.pixels * int((slot_of.max(axis=-1, initial=-1) + 1).sum())
-    slots = packed_slots(counts.kernels, config.coefficients.nonzeros, vectors, config.capacity)
-    return counts.passes * slots * (1 if config.variant == "digital" else config.coefficients.bits)
+    slots = packed_slots(counts.kernels, config.nonzeros, vectors, config.capacity)
+    return counts.passes * slots * (1 if config.variant == "digital" else config.coefficient_bits)
 
 
 def _row(

@@ -1,4 +1,4 @@
-"""Crossbars that are written again and again, and their converters."""
+"""Crossbars that are written again and again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
-from arch.converters import ADC
-from arch.machines.reprogrammed.configuration import RewritableArrayConfig, SweepingADCConfig
 from arch.mapping.tiling import Block
+from arch.resistive_parts import ResistiveArrayConfig
 from arch.tokens import Sums, Token, Window
 from simcore import Component, In, Operation, Out, Process, components, process
 from simcore.commands import DONE
@@ -61,9 +60,9 @@ class RewritableArrays(Component):
     writes : that were begun
     """
 
-    Config = RewritableArrayConfig
+    Config = ResistiveArrayConfig
     family = "crossbar"
-    config: RewritableArrayConfig
+    config: ResistiveArrayConfig
 
     write_in = In(Round, doc="turns whose tiles are to be written")
     written_out = Out(Round, doc="turns whose tiles are there")
@@ -103,27 +102,3 @@ class RewritableArrays(Component):
     def area(self) -> float:
         """Return nothing: a crossbar is there whether a tile lies on it or not."""
         return 0.0
-
-
-@components.register("sweeping-adc")
-class SweepingADC(ADC):
-    """Converters that sweep over their columns within a read: no time of their own.
-
-    arrays : crossbars that they stand at
-    cols : of each
-    """
-
-    Config = SweepingADCConfig
-    config: SweepingADCConfig
-
-    arrays: int = 1
-    cols: int = 1
-
-    @property
-    def converters(self) -> int:
-        """Converters in all."""
-        return self.arrays * -(-self.cols // self.config.columns_per_adc)
-
-    def action_energy(self) -> dict[str, float]:
-        """Return the energy of a conversion [J]."""
-        return {"conversion": self.config.conversion_pj * 1e-12}

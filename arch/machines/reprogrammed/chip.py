@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from arch.arrays.array_parts import ArrayParts
 from arch.machine import Values
-from arch.machines.reprogrammed.arrays import Job, RewritableArrays, Stay, SweepingADC
+from arch.machines.reprogrammed.arrays import Job, RewritableArrays, Stay
 from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 from arch.machines.reprogrammed.parts import Finisher, Sequencer
 from arch.machines.reprogrammed.plan import ReprogrammedMap
 from arch.machines.reprogrammed.schedule import Turn, Visit
 from arch.machines.reprogrammed.writing import WriteLedger, Writes, pulse_energy
+from arch.mapping.buffered_maps import input_bytes
 from arch.mapping.tiling import Block
 from arch.meter import Meter, meter_of
 from arch.parts import chosen
+from arch.resistive_parts import area_by_part
 from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed
@@ -75,7 +77,7 @@ class ReprogrammedChip(Component):
         processes = placed.schedule.processes
         self.sequencer = self.add(Sequencer, "sequencer", PartConfig())
         self.finisher = self.add(Finisher, "digital", PartConfig())
-        self.sequencer.lay_out(processes, placed.image_bytes)
+        self.sequencer.lay_out(processes, input_bytes(placed.network, config.activation_bits))
         self.finisher.lay_out(processes, placed.stages[-1].name)
         self.jobs: list[dict[Visit, Job]] = [{} for _ in range(processes)]
         self.arrays = [self._arrays(unit) for unit in range(processes)]
@@ -128,13 +130,13 @@ class ReprogrammedChip(Component):
     def _add_meters(self) -> None:
         """Add what costs energy or area and takes no time of its own; by layer, as crossbars work for all."""
         config, finisher = self.settings, self.finisher
-        array, adc, placed = config.array, config.adc, self.placed
+        array, adc, digital, placed = config.array, config.adc, config.digital, self.placed
         for layer in placed.layers:
             meters = [
                 ("crossbar", "cell read", array.cell_energy_fj / 1e3, self._cell_reads),
-                ("driver", "row drive", array.drive_pj, self._row_drives),
+                ("dac", "row drive", array.row_energy_fj / 1e3, self._row_drives),
                 ("adc", "conversion", adc.conversion_pj, self._conversions),
-                ("shift-add", "shift-add", adc.shift_add_pj, self._conversions),
+                ("shift-add", "shift-add", digital.shift_add_energy_pj, self._conversions),
             ]
             for family, action, pj, counted in meters:
                 self._meter(family, layer.name, action, pj, partial(counted, layer.name))
@@ -142,13 +144,14 @@ class ReprogrammedChip(Component):
             programming.settings, programming.ledger = config, self.ledger
         for stage in placed.stages:
             passes = partial(finisher.passes_of, stage.name)
-            self._meter("digital", stage.name, "channel pass", config.digital.channel_energy_pj, passes)
-        buffer = self._meter("buffer", None, "byte", config.buffer.byte_energy_pj, self._buffer_bytes)
-        buffer.mm2 = placed.buffer_bytes / 1024 * config.buffer.area_mm2_per_kib
-        self._meter("digital", None).mm2 = config.digital.area_mm2
-        self._meter("crossbar", None).mm2 = config.crossbars * array.area_mm2
-        converters = self.add(chosen(adc, SweepingADC), "converters", adc)
-        converters.arrays, converters.cols = config.crossbars, array.cols
+            self._meter("digital", stage.name, "channel pass", digital.channel_energy_pj, passes)
+        buffer = config.buffer
+        bit = buffer.byte_energy_pj / 8
+        self._meter("buffer", None, "bit read", bit, lambda: self.sequencer.window_bits)
+        self._meter("buffer", None, "byte", buffer.byte_energy_pj, self._buffer_bytes)
+        area = area_by_part(config.crossbars, array, adc, digital, buffer, placed.buffer_bytes)
+        for family, mm2 in area.items():
+            self._meter(family, None).mm2 = mm2
 
     def _meter(
         self,
@@ -159,7 +162,7 @@ class ReprogrammedChip(Component):
         counted: Callable[[], int] = lambda: 0,
     ) -> Meter:
         """Add a meter, of a layer or of all."""
-        name = f"{action or family}[{layer}]" if layer else f"chip.{family}"
+        name = f"{action or family}[{layer}]" if layer else f"chip.{action.replace(' ', '-') or family}"
         meter: Meter = self.add(meter_of(family), name, PartConfig(), layer=layer)
         meter.charge(action, pj)
         meter.counted = counted
@@ -187,8 +190,8 @@ class ReprogrammedChip(Component):
         return self._reads * self._of_windows(layer, lambda b: (b.bitlines + units) * turns(b.rows))
 
     def _buffer_bytes(self) -> int:
-        """Return the bytes written and read: inputs and pixels, windows, pixels of skips, sums that wait."""
-        return self.sequencer.bytes_moved + self.finisher.sum_bytes + self.finisher.map_bytes
+        """Return the bytes written and read but for windows: inputs, maps, and sums that wait."""
+        return self.sequencer.input_bytes + self.finisher.sum_bytes + self.finisher.map_bytes
 
     def macs(self) -> int:
         """Return the multiply-accumulates that all crossbars did."""

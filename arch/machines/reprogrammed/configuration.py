@@ -8,25 +8,15 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from arch.arrays.encoding import Encoding
-from arch.arrays.streaming import Form, Streaming
-from arch.converters import ADCConfig
+from arch.arrays.streaming import Streaming
 from arch.core import Detail
-from arch.cost import BUFFER_AREA, BUFFER_BYTE, DIGITAL_AREA
-from arch.crossbar import AnalogCrossbarConfig
-from arch.machines.reprogrammed.table import (
-    ADC_AREA,
-    ARRAY_AREA,
-    PULSE,
-    VERIFY,
-)
-from arch.resistive_costs import (
-    CELL_READ,
-    CHANNEL_PASS,
-    PULSES,
-    ROW_DRIVE,
-    SHIFT_ADD,
-    WRITE_PULSE,
-    conversion_pj,
+from arch.resistive_costs import PULSE, VERIFY
+from arch.resistive_parts import (
+    MapBufferConfig,
+    OutputUnitConfig,
+    PulsesConfig,
+    ResistiveArrayConfig,
+    SweepingADCConfig,
 )
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
@@ -34,66 +24,9 @@ from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 TileOrder = Literal["layer", "greedy", "optimal"]
 
 
-class RewritableArrayConfig(AnalogCrossbarConfig):
-    """A crossbar whose cells are written again and again."""
+class WriteConfig(PulsesConfig):
+    """Write-verify, while the run goes on."""
 
-    rows: int = param(128, ge=1, unit="wordline", doc="elements of an input vector; NeuroSim's, assumed")
-    cols: int = param(128, ge=1, unit="bitline", doc="of one crossbar; NeuroSim's, assumed")
-    mvm_cycles: int = param(
-        1, ge=1, le=MOST_CYCLES, unit="cycle", doc="one read, of an input bit on all rows; assumed"
-    )
-    input_form: Form = param(
-        "bit-serial", unit="one of", doc="how wordlines carry an input; a bit at a time, assumed"
-    )
-    cell_energy_fj: float = param(
-        CELL_READ.value, ge=0, unit="fJ", doc=f"energy of one cell in one read; {CELL_READ.source}"
-    )
-    drive_pj: float = param(
-        ROW_DRIVE.value / 1e3,
-        ge=0,
-        unit="pJ",
-        doc=f"energy of a row's driver in one read; {ROW_DRIVE.source}",
-    )
-    area_mm2: float = param(
-        ARRAY_AREA.value, ge=0, unit="mm2", doc=f"area of one crossbar; {ARRAY_AREA.source}"
-    )
-
-
-class SweepingADCConfig(ADCConfig):
-    """A converter that sweeps over its columns within a read."""
-
-    bits: int = param(5, ge=1, le=16, unit="bit", doc="resolution; DNN+NeuroSim V1.3")
-    columns_per_adc: int = param(
-        8, ge=1, unit="bitline", doc="neighbouring bitlines of one converter; DNN+NeuroSim V1.3"
-    )
-    energy_pj: float | None = param(  # type: ignore[assignment]
-        None,
-        ge=0,
-        unit="pJ",
-        doc="energy of one conversion; null: by its bits, 0.91 for 5 bit; PIMSYN, assumed",
-    )
-    shift_add_pj: float = param(
-        SHIFT_ADD.value, ge=0, unit="pJ", doc=f"energy to add up one conversion; {SHIFT_ADD.source}"
-    )
-    area_mm2: float = param(ADC_AREA.value, ge=0, unit="mm2", doc=f"area of one converter; {ADC_AREA.source}")
-
-    @property
-    def sharing(self) -> int:
-        """Neighbouring bitlines that take turns on one converter."""
-        return self.columns_per_adc
-
-    @property
-    def conversion_pj(self) -> float:
-        """Energy of one conversion [pJ]."""
-        return conversion_pj(self.bits) if self.energy_pj is None else self.energy_pj
-
-
-class WriteConfig(Config):
-    """Write-verify: incremental pulses, each followed by a read that tells whether the cell is there."""
-
-    pulses: float = param(
-        PULSES.value, ge=1, le=1e6, unit="pulse", doc=f"that a cell takes on average; {PULSES.source}"
-    )
     pulse_cycles: int = param(
         int(PULSE.value), ge=1, le=MOST_CYCLES, unit="cycle", doc=f"of one pulse; {PULSE.source} at 1 GHz"
     )
@@ -114,9 +47,6 @@ class WriteConfig(Config):
     most_pulses: int = param(
         64, ge=1, le=4096, unit="pulse", doc="after which a cell is given up, with spread geometric; assumed"
     )
-    write_pj: float = param(
-        WRITE_PULSE.value, ge=0, unit="pJ", doc=f"energy of one pulse; {WRITE_PULSE.source}"
-    )
     endurance_writes: int = param(
         10_000_000,
         ge=1,
@@ -135,33 +65,10 @@ class WriteConfig(Config):
         return self.pulse_cycles + self.verify_cycles
 
 
-class BufferConfig(Config):
+class BufferConfig(MapBufferConfig):
     """Memory of whole maps, for all images of a batch, and of sums that wait for other sets."""
 
-    port_bytes: int | None = param(
-        None, ge=1, unit="byte", doc="of windows that are read in a cycle; null: a whole window, in no time"
-    )
     sum_bytes: int = param(4, ge=1, le=8, unit="byte", doc="of a sum that waits for other sets; assumed")
-    byte_energy_pj: float = param(
-        BUFFER_BYTE.value, ge=0, unit="pJ", doc=f"energy to write or read a byte; {BUFFER_BYTE.source}"
-    )
-    area_mm2_per_kib: float = param(
-        BUFFER_AREA.value, ge=0, unit="mm2", doc=f"area of a KiB; {BUFFER_AREA.source}"
-    )
-
-
-class DigitalConfig(Config):
-    """The unit that scales, activates, pools and adds."""
-
-    lanes: int | None = param(
-        None, ge=1, unit="channel", doc="channels that it passes over in a cycle; null: all, in no time"
-    )
-    channel_energy_pj: float = param(
-        CHANNEL_PASS.value, ge=0, unit="pJ", doc=f"energy of one pass of one channel; {CHANNEL_PASS.source}"
-    )
-    area_mm2: float = param(
-        DIGITAL_AREA.value, ge=0, unit="mm2", doc=f"area of the unit; {DIGITAL_AREA.source}"
-    )
 
 
 class ReprogrammedConfig(Config):
@@ -200,11 +107,11 @@ class ReprogrammedConfig(Config):
         unit="one of",
         doc="array: a process for each crossbar; group: for those written at once",
     )
-    array: RewritableArrayConfig = component_part("rewritable-array", doc="the crossbars")
+    array: ResistiveArrayConfig = component_part("rewritable-array", doc="the crossbars")
     adc: SweepingADCConfig = component_part("sweeping-adc", doc="their converters")
     write: WriteConfig = param(WriteConfig(), unit="", doc="how cells are written")
     buffer: BufferConfig = param(BufferConfig(), unit="", doc="memory of activations and sums")
-    digital: DigitalConfig = param(DigitalConfig(), unit="", doc="what finishes pixels")
+    digital: OutputUnitConfig = param(OutputUnitConfig(), unit="", doc="what finishes pixels")
 
     @property
     def encoding(self) -> Encoding:
@@ -227,11 +134,6 @@ class ReprogrammedConfig(Config):
         """Multiply-accumulates a second of a crossbar that is full and never at rest."""
         weights = self.array.rows * (self.array.cols // self.encoding.columns_per_weight)
         return weights * self.clock_ghz * 1e9 / self.product_cycles
-
-    def passes_cycles(self, *channels: int) -> int:
-        """Return the cycles of passes over so many channels each."""
-        lanes = self.digital.lanes
-        return 0 if lanes is None else sum(-(-each // lanes) for each in channels)
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:

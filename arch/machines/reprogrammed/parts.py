@@ -8,6 +8,7 @@ from typing import Any
 
 from arch.machines.reprogrammed.arrays import Round
 from arch.machines.reprogrammed.schedule import Layer, Schedule, Times, Turn, Visit
+from arch.mapping.buffered_maps import image_passes, moved_bytes
 from arch.mapping.stages import Stage
 from arch.tokens import Sums, Token, Window
 from simcore import Component, In, Operation, Out, Process, process
@@ -38,7 +39,7 @@ class Sequencer(Scheduled):
     batch. Without halves that take turns, the next one is written behind that, else meanwhile.
 
     accepted : tick in which the first set of each image's batch was begun to be written, or computed on
-    bytes_moved : of images that came in, and of windows that were read
+    input_bytes, window_bits : of images that came in, and of windows that were read
     capture : tells for a visit what copies a window (number, image, step) into its registers
     wrote : told of each turn that has been written, for values
     """
@@ -50,7 +51,8 @@ class Sequencer(Scheduled):
     read = Operation(doc="reading a window")
 
     accepted: list[int]
-    bytes_moved: int = 0
+    input_bytes: int = 0
+    window_bits: int = 0
     image_bytes: int = 0
     capture: Callable[[Visit], Callable[[int, int, int], None]] | None = None
     wrote: Callable[[Turn], None] | None = None
@@ -96,7 +98,7 @@ class Sequencer(Scheduled):
         """Note when a batch was begun."""
         if turn.index == 0:
             self.accepted += [self.simulation.engine.now] * len(turn.images)
-            self.bytes_moved += self.image_bytes * len(turn.images)
+            self.input_bytes += self.image_bytes * len(turn.images)
 
     def _compute(self, turn: Turn) -> Process:
         """Have all visits of a turn done."""
@@ -123,13 +125,13 @@ class Sequencer(Scheduled):
                     wait = put(window)
                     if wait is not DONE:
                         yield wait
-        self.bytes_moved += len(turn.images) * steps * self.times.window_bytes(visit)
+        self.window_bits += len(turn.images) * steps * self.times.window_bits(visit)
 
 
 class Finisher(Scheduled):
     """The digital unit: puts sums aside that other sets add to, finishes pixels, does what has no weights.
 
-    Timing: passes over channels, as many lanes at a time; none without a number of lanes.
+    Timing: passes over channels, so many a cycle; none without a rate.
 
     completed : tick in which each image was done
     passes : channels passed over, by stage
@@ -167,6 +169,7 @@ class Finisher(Scheduled):
     def serve(self) -> Process:
         """Go through all visits, window by window, and then through what is behind them."""
         self.simulation.expect(self.images, "images", lambda: len(self.completed))
+        bits = self.schedule.config.activation_bits
         for turn in self.schedule.turns(self.images):
             for visit in self.schedule.sets[turn.index]:
                 yield self.visit_in.get()
@@ -179,8 +182,8 @@ class Finisher(Scheduled):
                             yield self.work.hold(cycles)
                         if self.do_stage is not None:
                             self.do_stage(stage.name, image)
-                        self._count(stage, self.times.stage_passes(stage))
-                        self.map_bytes += self.times.map_bytes(stage)
+                        self._count(stage, image_passes(stage))
+                        self.map_bytes += moved_bytes(stage, bits)
                         if stage.name == self.last:
                             self._complete()
                 yield self.done_out.put(turn.number)
@@ -204,7 +207,8 @@ class Finisher(Scheduled):
         windows = len(turn.images) * visit.windows
         self._count(layer.stage, windows * sum(self.times.sums_passes(visit)))
         if visit.completes:
-            self.map_bytes += len(turn.images) * self.times.map_bytes(layer.stage)
+            bits = self.schedule.config.activation_bits
+            self.map_bytes += len(turn.images) * moved_bytes(layer.stage, bits)
         moves = (visit.part > 0) + (not visit.completes)  # sums are read, and written
         size = layer.stage.head.shape[0] * self.schedule.config.buffer.sum_bytes
         self.sum_bytes += windows * moves * size

@@ -16,7 +16,8 @@ from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 from arch.machines.reprogrammed.schedule import Layer, Schedule, Times, Visit, visits_of
 from arch.machines.reprogrammed.tile_order import greedy_sets, layer_sets, optimal_sets
 from arch.machines.reprogrammed.writing import expected_write_cycles
-from arch.mapping.map_rows import map_row, pixel_bytes
+from arch.mapping.buffered_maps import most_held
+from arch.mapping.map_rows import map_row
 from arch.mapping.stages import Stage, stages_to_map
 from arch.mapping.tiling import Tiling, tile
 from workloads import LoweredNetwork
@@ -37,12 +38,6 @@ class ReprogrammedMap(NetworkMap):
     schedule: Schedule
     buffer_bytes: int
     buffer_pixels: int
-
-    @property
-    def image_bytes(self) -> int:
-        """Bytes of an image that comes in."""
-        channels, height, width = self.network.input_shape
-        return height * width * pixel_bytes(channels, self.config.activation_bits)
 
     @property
     def tiles(self) -> int:
@@ -94,7 +89,13 @@ def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> Reprogra
         for s in stages
         for place, o in enumerate(s.operands)
     }
-    buffer_bytes, buffer_pixels = _buffer(config, network, stages, schedule)
+
+    def sums_that_wait(stage: Stage) -> int:
+        waits = len(schedule.visit_parts(stage.name)) > 1
+        return waits * stage.steps * stage.head.shape[0] * config.buffer.sum_bytes
+
+    pixels, size = most_held(network, stages, config.activation_bits, sums_that_wait)
+    buffer_pixels, buffer_bytes = schedule.batch * pixels, schedule.batch * size
     rows = tuple(_row(config, s, tilings.get(s.name), depths, schedule) for s in stages)
     resources = {"tile": sum(row.arrays for row in rows), "set": len(schedule.sets)}
     resources |= {"crossbar": config.crossbars, "buffer byte": buffer_bytes}
@@ -156,7 +157,7 @@ def _schedule(config: ReprogrammedConfig, layers: tuple[Layer, ...], leading: tu
             return cycles + (times.visit_cycles(before, config.batch) if number == first == 0 else 0)
 
         def part_cycles(number: int, firsts: Sequence[int], end: int) -> NDArray[Any]:
-            if config.buffer.port_bytes is not None:
+            if config.buffer.port_bits is not None:
                 return np.array([one_part_cycles(number, first, end) for first in firsts])
             # how much of a window is read takes no time, so that all parts but the first one are alike
             cycles = np.full(len(firsts), one_part_cycles(number, end - 1, end))
@@ -188,35 +189,3 @@ def _row(
     """Return a stage's row, with the sets that its tiles lie in."""
     resources = {} if tiling is None else {"set": len(schedule.visit_parts(stage.name))}
     return map_row(stage, tiling, 1, depths, config.activation_bits, resources)
-
-
-def _buffer(
-    config: ReprogrammedConfig, network: LoweredNetwork, stages: Sequence[Stage], schedule: Schedule
-) -> tuple[int, int]:
-    """Return the most bytes, and pixels, that are held at a time for a batch.
-
-    A map is held from when its stage begins until the last stage that reads it is done; sums wait for as long
-    as their layer has sets to come.
-    """
-    last_read = {o.source: place for place, stage in enumerate(stages) for o in stage.operands}
-    _, height, width = network.input_shape
-    held: dict[str, tuple[int, int]] = {}  # bytes and pixels of an image
-    held[network.input] = _map_size(config, network.input_shape[0], height * width)
-    most_bytes = most_pixels = 0
-    for place, stage in enumerate(stages):
-        held[stage.name] = _map_size(config, stage.shape[0], stage.pixels)
-        waits = len(schedule.visit_parts(stage.name)) > 1
-        sums = waits * stage.steps * stage.head.shape[0] * config.buffer.sum_bytes
-        most_bytes = max(most_bytes, sums + sum(size for size, _ in held.values()))
-        most_pixels = max(most_pixels, sum(pixels for _, pixels in held.values()))
-        held = {
-            name: size
-            for name, size in held.items()
-            if last_read.get(name, -1) > place or name == stages[-1].name
-        }
-    return most_bytes * schedule.batch, most_pixels * schedule.batch
-
-
-def _map_size(config: ReprogrammedConfig, channels: int, pixels: int) -> tuple[int, int]:
-    """Return the bytes and pixels of a map."""
-    return pixels * pixel_bytes(channels, config.activation_bits), pixels

@@ -9,11 +9,10 @@ from itertools import count, pairwise
 
 import numpy as np
 
-from arch.digital_unit import last_passes, step_passes
 from arch.machines.reprogrammed.closed_forms import pipelined_cycles
 from arch.machines.reprogrammed.configuration import ReprogrammedConfig
-from arch.mapping.map_rows import pixel_bytes
-from arch.mapping.stages import Stage, kernel_height
+from arch.mapping.buffered_maps import cycles_at, passes_cycles, passes_of_pixel, passes_of_step
+from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block
 
 
@@ -91,6 +90,10 @@ class Times:
         """Cycles of one product."""
         return self.config.product_cycles
 
+    @property
+    def _rate(self) -> int | None:
+        return self.config.digital.channels_per_cycle
+
     def visit_cycles(self, visit: Visit, images: int) -> int:
         """Return the cycles of a visit for so many images: reads, products and passes follow one another."""
         behind = images * sum(map(self.stage_cycles, visit.behind))
@@ -99,28 +102,17 @@ class Times:
         each = self.read_cycles(visit), self.product_cycles, self.sums_cycles(visit)
         return pipelined_cycles(images * visit.windows, *each) + behind
 
-    def window_bytes(self, visit: Visit) -> int:
-        """Return the bytes that its crossbars read of each window."""
-        return -(-_elements(visit.blocks) * self.config.activation_bits // 8)
-
-    def map_bytes(self, stage: Stage) -> int:
-        """Return the bytes that are written and read of maps for an image, but for windows of crossbars."""
-        bits = self.config.activation_bits
-        moved = stage.pixels * pixel_bytes(stage.shape[0], bits)
-        for place, operand in enumerate(stage.operands):
-            if place or stage.matrix is None:
-                column = 1 if place else kernel_height(stage)
-                moved += int(operand.firing.columns.sum()) * column * pixel_bytes(operand.shape[0], bits)
-        return moved
+    def window_bits(self, visit: Visit) -> int:
+        """Return the bits that its crossbars read of each window."""
+        return _elements(visit.blocks) * self.config.activation_bits
 
     def read_cycles(self, visit: Visit) -> int:
         """Return the cycles in which a window is read."""
-        port = self.config.buffer.port_bytes
-        return 0 if port is None else -(-self.window_bytes(visit) // port)
+        return cycles_at(self.window_bits(visit), self.config.buffer.port_bits)
 
     def sums_cycles(self, visit: Visit) -> int:
         """Return the cycles in which the digital unit adds up a window's sums, or finishes them."""
-        return self.config.passes_cycles(*self.sums_passes(visit))
+        return passes_cycles(self.sums_passes(visit), self._rate)
 
     def sums_passes(self, visit: Visit) -> list[int]:
         """Return the channels of each pass over a window's sums."""
@@ -132,24 +124,9 @@ class Times:
     def stage_cycles(self, stage: Stage) -> int:
         """Return the cycles of a stage without weights for an image."""
         unfinished = stage.steps - stage.pixels if stage.accumulates else 0
-        taking = self.config.passes_cycles(*passes_of_step(stage))
-        finishing = self.config.passes_cycles(*passes_of_pixel(stage))
+        taking = passes_cycles(passes_of_step(stage), self._rate)
+        finishing = passes_cycles(passes_of_pixel(stage), self._rate)
         return unfinished * taking + stage.pixels * finishing
-
-    def stage_passes(self, stage: Stage) -> int:
-        """Return the channels that a stage without weights passes over for an image."""
-        unfinished = stage.steps - stage.pixels if stage.accumulates else 0
-        return unfinished * sum(passes_of_step(stage)) + stage.pixels * sum(passes_of_pixel(stage))
-
-
-def passes_of_step(stage: Stage) -> list[int]:
-    """Return the channels of each pass of a step that finishes no pixel."""
-    return [stage.head.shape[0]] * step_passes(stage)
-
-
-def passes_of_pixel(stage: Stage) -> list[int]:
-    """Return the channels of each pass of a step that does."""
-    return [*passes_of_step(stage), *last_passes(stage)]
 
 
 def _elements(blocks: Sequence[Block]) -> int:

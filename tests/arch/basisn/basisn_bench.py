@@ -64,8 +64,8 @@ def on_basis(
     rng = np.random.default_rng(seed)
     plain = quantized(case, 8, config.activation_bits)
     network = plain.network
-    half, most = 2 ** (config.vector_bits - 1), 2 ** (config.coefficients.bits - 1)
-    basis = SharedBasis(rng.integers(1 - half, half, (vectors, length)).astype(np.int16), config.vector_bits)
+    half, most = 2 ** (config.element_bits - 1), 2 ** (config.coefficient_bits - 1)
+    basis = SharedBasis(rng.integers(1 - half, half, (vectors, length)).astype(np.int16), config.element_bits)
     density = rng.choice(densities)
     coefficients: dict[str, Coefficients] = {}
     nodes = dict(network.nodes)
@@ -74,14 +74,14 @@ def on_basis(
             continue
         shape = (node.groups * slices_per_group(node, length), node.cols_per_group, vectors)
         values = rng.integers(-most, most, shape) * (rng.random(shape) < density)
-        coefficients[node.name] = Coefficients(values.astype(np.int8), config.coefficients.bits)
+        coefficients[node.name] = Coefficients(values.astype(np.int8), config.coefficient_bits)
         own = nodes[node.name]
         assert isinstance(own, QuantizedMatrix)
         weights: Any = matrix_of(basis, coefficients[node.name], node)
         scale = np.float32(np.abs(own.weights).max(initial=1) / max(np.abs(weights).max(initial=1), 1))
         nodes[node.name] = replace(own, weights=weights, multiplier=own.multiplier * scale)
     combined = BasisNetwork(
-        **{**vars(network), "nodes": nodes, "weight_bits": config.coefficients.bits},
+        **{**vars(network), "nodes": nodes, "weight_bits": config.coefficient_bits},
         basis=basis,
         coefficients=coefficients,
     )

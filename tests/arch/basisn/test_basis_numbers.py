@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from arch.machines.basisn.basis_numbers import BasisNumbers
+from arch.machines.basisn.closed_forms import network_counts
 from arch.numbers import KnownNetwork
 from simcore.errors import WorkloadError
 from workloads import (
@@ -73,3 +74,18 @@ def test_given_scales_that_keep_factors_apart_are_told_of() -> None:
         BasisNumbers(known(network), OPTIONS, 8)
     fit = fit_basis(network, OPTIONS)
     assert BasisNumbers(known(fit.network, fit), OPTIONS, 8).network.nodes.keys() == {"conv"}
+
+
+def test_no_more_vectors_are_fitted_than_there_are_kernel_slices() -> None:
+    """As many as 64 crossbars hold: each slice has a vector of its own."""
+    network = networks["digits-mlp"]()
+    numbers = BasisNumbers(known(network), BasisOptions(vectors=8192), 8)
+    slices = sum(each.kernel_slices for each in network_counts(lower(network), 128).values())
+    assert len(numbers.network.basis.vectors) == slices < 128
+
+
+def test_a_fit_that_takes_long_is_refused_with_what_to_do() -> None:
+    network = networks["resnet18-cifar100"]()
+    told = r"87,888 kernel slices, and fitting them to 8,192 vectors takes long; fit it once with imcsim fit"
+    with pytest.raises(WorkloadError, match=told):
+        BasisNumbers(known(network), BasisOptions(vectors=8192), 8)

@@ -31,13 +31,14 @@ def total(actions: dict[str, dict[str, int]], action: str) -> int:
 
 @pytest.mark.parametrize("variant", ["analog", "digital"])
 @settings(deadline=None, max_examples=40)
-@given(case=networks(), machine=basisn_settings(), images=st.integers(1, 3))
+@given(case=networks(), machine=basisn_settings(), images=st.integers(1, 3), most=st.integers(1, 12))
 def test_actions_of_packed_kernels_are_those_of_the_closed_forms(
-    variant: str, case: NetworkCase, machine: dict[str, Any], images: int
+    variant: str, case: NetworkCase, machine: dict[str, Any], images: int, most: int
 ) -> None:
     """One column a vector, all rows at once, an input bit a read: what the formulas are of."""
+    nonzeros = min(most, machine["array"]["cols"])
     array = {name: machine["array"][name] for name in ("rows", "cols", "mvm_cycles")}
-    coefficients = {**machine["coefficients"], "drawn": "packed", "nonzeros": 1}
+    coefficients = {**machine["coefficients"], "drawn": "packed", "nonzeros": nonzeros}
     changed = {"array": array, "variant": variant, "basis": "replicated", "coefficients": coefficients}
     adc = machine["adc"] if variant == "analog" else {}
     lowered = lower(case.network)
@@ -46,13 +47,13 @@ def test_actions_of_packed_kernels_are_those_of_the_closed_forms(
     subject = bench(lowered, {**machine, **changed, "adc": adc})
     config, vectors = subject.machine.config, subject.placed.vectors
     layers = [layer.counts for layer in subject.placed.layers.values()]
-    bits, inputs = config.coefficients.bits, config.activation_bits
+    bits, inputs = config.coefficient_bits, config.activation_bits
     actions = subject.run(images).outcome.energy.actions
     products = sum(layer.products for layer in layers)
     slots = sum(
         layer.counts.pixels
         * sum(layer.rows)
-        * packed_slots(layer.counts.kernels, 1, vectors, config.capacity)
+        * packed_slots(layer.counts.kernels, nonzeros, vectors, config.capacity)
         for layer in subject.placed.layers.values()
     )
     rows = sum(layer.counts.pixels * sum(layer.rows) for layer in subject.placed.layers.values())
@@ -60,17 +61,17 @@ def test_actions_of_packed_kernels_are_those_of_the_closed_forms(
         expected = {
             "conversion": grouped_conversions(layers, bits, inputs),
             "shift-add": grouped_conversions(layers, bits, inputs),
-            "column joined": products * bits,
-            "bit": products * bits * (address_bits(vectors) + 1),
+            "column joined": products * nonzeros * bits,
+            "bit": products * nonzeros * bits * (address_bits(vectors) + 1),
             "row drive": slots * bits * inputs,
             "cell read": slots * bits * inputs * vectors,
         }
     else:
         expected = {
             "conversion": column_conversions(layers, vectors, inputs),
-            "shift-add": products * bits * inputs,
+            "shift-add": products * nonzeros * bits * inputs,
             "column joined": 0,
-            "bit": products * (address_bits(vectors) + bits),
+            "bit": products * nonzeros * (address_bits(vectors) + bits),
             "row drive": rows * inputs,
             "cell read": rows * inputs * vectors,
         }
@@ -84,18 +85,19 @@ def counted(passes: LayerPasses, number: int) -> dict[str, int]:
     config, encoding = passes.config, passes.config.encoding
     found = dict.fromkeys(("slots", "conversions", "switched", "bits"), 0)
     crossbars = -(-passes.vectors // config.vectors_per_array)
+    reads = len(config.streaming.phases) * config.array.turns(passes.layer.rows[number])
     for _ in range(passes.repeats):
         for slot_of, used, arrays in zip(passes.slot_of, passes.used, passes.arrays, strict=True):
             for slot in range(slot_of[number].max(initial=-1) + 1):
                 found["slots"] += 1
                 for kernel in np.flatnonzero(slot_of[number] == slot):
                     kinds = encoding.columns_per_weight
-                    found["conversions"] += int(arrays[number, kernel]) * kinds * passes.slot_reads
+                    found["conversions"] += int(arrays[number, kernel]) * kinds * reads
                     found["switched"] += int(used[number, kernel]) * kinds
                     each = 1 + (passes.vectors - 1).bit_length()
                     found["bits"] += int(passes.nonzeros[number, kernel]) * each
     if found["slots"]:
-        found["conversions"] += encoding.unit_bitlines * crossbars * passes.slot_reads
+        found["conversions"] += encoding.unit_bitlines * crossbars * reads
     return found
 
 
@@ -138,8 +140,9 @@ def test_energy_is_the_sum_of_its_parts() -> None:
     assert found["adc"] == pytest.approx(kernels * 8 * conversion_pj(5) * 1e-12)
     assert found["switch"] == pytest.approx(kernels * 8 * 1e-15)
     assert found["coefficients"] == pytest.approx(kernels * 8 * 8 * 0.08e-12, rel=1e-3)
-    assert found["buffer"] == pytest.approx((256 + 128) * 0.64e-12)
-    assert found["digital"] == pytest.approx(kernels * 8 * 0.4e-12 + 128 * 7.314e-12, rel=1e-3)
+    assert found["buffer"] == pytest.approx((256 + 256 + 128) * 0.64e-12)  # in, as windows, out
+    assert found["shift-add"] == pytest.approx(kernels * 8 * 0.4e-12)
+    assert found["digital"] == pytest.approx(128 * 7.314e-12, rel=1e-3)
 
 
 def test_energy_goes_by_the_number_of_reads_and_not_of_crossbars() -> None:
@@ -160,7 +163,9 @@ def test_area_is_that_of_all_crossbars_and_of_the_memories() -> None:
     area = bench(mlp(256, 128), {"crossbars": 10}).run().outcome.area.by_component
     assert area["crossbar"] == pytest.approx(10 * 0.0002 / 8)
     assert area["adc"] == pytest.approx(10 * 16 * 0.0012)
-    hardware = sum(area[name] for name in ("crossbar", "dac", "adc", "digital"))
+    hardware = sum(area[name] for name in ("crossbar", "dac", "adc", "shift-add"))
+    assert area["dac"] == pytest.approx(10 * 128 * 0.00017 / 1024)
+    assert area["shift-add"] == pytest.approx(10 * 16 * 0.00024 / 4)
     assert area["switch"] == pytest.approx(0.05 * hardware)
     store = sparse_store_bits(2 * 128, 8, 128, 4)
     assert area["coefficients"] == pytest.approx(store / 8192 * 0.083 / 64)

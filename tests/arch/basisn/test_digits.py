@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import imcsim
+from simcore import ConfigError
 from traces import write_basis
 from workloads import networks
 from workloads.basis.fitting import fit_basis
@@ -21,6 +22,35 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("basis") / "digits-cnn.npz"
     write_basis(path, fit_basis(networks["digits-cnn"]()))
     return path
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("vector_bits=8", r"vector_bits is 8, but the basis of digits-cnn has 4; leave vector_bits out"),
+        ("coefficients.bits=6", r"coefficients.bits is 6, but the basis of digits-cnn has 4"),
+        ("coefficients.nonzeros=3", r"coefficients.nonzeros is 3, but the basis of digits-cnn has 8"),
+        (
+            "coefficients.drawn=packed",
+            r"drawn is packed, but the basis of digits-cnn has coefficients of its",
+        ),
+    ],
+)
+def test_what_a_loaded_basis_decides_on_cannot_be_chosen_otherwise(
+    fitted: Path, setting: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        imcsim.run(fitted, "basisn", images=1, settings=[setting])
+
+
+def test_what_agrees_with_a_loaded_basis_changes_nothing(fitted: Path, tmp_path: Path) -> None:
+    alone = imcsim.run(fitted, "basisn", images=1, settings=["crossbars=4"], out=tmp_path / "run")
+    chosen = ["vector_bits=4", "coefficients.bits=4", "coefficients.nonzeros=8", "crossbars=4"]
+    for run in (
+        imcsim.run(fitted, "basisn", images=1, settings=chosen),
+        imcsim.run(tmp_path / "run" / "config.yaml"),
+    ):
+        assert run.summary["fingerprint"] == alone.summary["fingerprint"]
 
 
 def digits(path: Path, values: str = "device", **changes: Any) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def bit_by_bit(layer: BasisLayer, lsb: int) -> tuple[Array, int, int]:
                 sums[n, column] -= offset * weights[within].sum()
             for array in range(0, vectors, held):
                 mine = range(array, min(array + held, vectors))
-                for first in range(0, length, turn):
+                for first in range(0, min(length, layer.node.rows - own * length), turn):
                     on = range(first, min(first + turn, length))
                     for phase, (_, factor) in enumerate(carried[0]):
                         x = np.array([carried[r][phase][0] for r in on])

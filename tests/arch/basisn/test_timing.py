@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import MachineRun
+from arch.machines.basisn.chip import BasisNChip
 from arch.machines.basisn.closed_forms import basisn_cycles, packed_slots
 from arch.machines.basisn.schedule import lanes_of_passes
+from simcore import BrokenLawError
 from tests.arch.basisn.basisn_bench import Bench, basisn_settings, bench, ports, rates
 from tests.arch.isaac.isaac_bench import mlp
 from tests.arch.test_dataflow import same
@@ -25,13 +27,13 @@ SHUFFLES = st.integers(0, 2**16)
 def formula(subject: Bench) -> int:
     """Return the cycles of one image if kernels were packed, and nothing contended."""
     config, placed = subject.machine.config, subject.placed
-    nonzeros = config.coefficients.nonzeros
+    nonzeros = config.nonzeros
     layers = [
         (layer.counts, packed_slots(layer.counts.kernels, nonzeros, placed.vectors, config.capacity))
         for layer in placed.layers.values()
     ]
-    reads = len(config.streaming.phases) * config.array.turns(placed.length)
-    return basisn_cycles(layers, config.lanes, config.coefficients.bits, reads, config.array.mvm_cycles)
+    reads = config.array.reads(config.streaming)
+    return basisn_cycles(layers, config.lanes, config.coefficient_bits, reads, config.array.mvm_cycles)
 
 
 def with_layers(case: NetworkCase, machine: dict[str, Any]) -> Bench | None:
@@ -122,6 +124,21 @@ def test_a_basis_on_all_crossbars_takes_all_of_them_for_each_pass() -> None:
     assert subject.run().outcome.cycles == 2 * 4 * 4 * 8
 
 
+def test_a_pass_that_is_lost_breaks_the_laws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pass stands for elements x kernels of its slice: 128 x 32, and 72 x 32 for the last."""
+    subject, whole = bench(mlp(200, 32), {"crossbars": 2}), BasisNChip.done
+    for slice_, expected in ((0, 72 * 32), (1, 128 * 32)):
+
+        def done(chip: BasisNChip, name: str, lost: int = slice_) -> np.ndarray[Any, Any]:
+            counted = whole(chip, name).copy()
+            counted[lost] -= 1
+            return counted
+
+        monkeypatch.setattr(BasisNChip, "done", done)
+        with pytest.raises(BrokenLawError, match=f"MACs done .* expected 6400, got {expected}"):
+            subject.run()
+
+
 # -- slots ---------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +189,12 @@ def test_coefficients_that_come_in_time_cost_the_first_fetch_alone(crossbars: in
     """128 bits a cycle bring a slot's in the 8 cycles of the slot before."""
     subject, run = fetching("own", 128, crossbars)
     assert run.outcome.cycles == formula(subject) + 8
+
+
+def test_layers_and_images_behind_the_first_wait_for_no_coefficients() -> None:
+    coefficients = {"drawn": "packed", "port_bits": 128}
+    subject = bench(mlp(1024, 32, 32), {"crossbars": 1, "detail": "slot", "coefficients": coefficients})
+    assert subject.run(3).outcome.cycles == 3 * formula(subject) + 8
 
 
 def test_coefficients_that_come_late_make_crossbars_wait_for_them() -> None:

@@ -134,5 +134,14 @@ def test_defaults_are_those_of_the_reconstruction() -> None:
     config = BasisN(BasisNConfig()).config
     assert (config.array.rows, config.array.cols, config.vectors, config.crossbars) == (128, 128, 128, 64)
     assert (config.adc.bits, config.converters, config.capacity) == (5, 16, 16)
-    assert (config.coefficients.bits, config.coefficients.nonzeros, config.activation_bits) == (4, 8, 8)
+    assert (config.coefficient_bits, config.nonzeros, config.activation_bits) == (4, 8, 8)
     assert config.adc.conversion_pj == pytest.approx(0.91, abs=0.005)
+
+
+@pytest.mark.parametrize("variant", ["analog", "digital"])
+def test_what_decides_on_device_values_is_told_of_vectors(variant: str) -> None:
+    report = dict(BasisN(BasisNConfig.parse({"variant": variant})).values_report())
+    assert list(report) == ["vectors", "inputs", "converters", "real", "products"]
+    assert report["vectors"] == "4 bit, signed, bitlines: 1"
+    assert report["products"].startswith("conductances: ")
+    assert ("joined" in report["products"]) == (variant == "analog")

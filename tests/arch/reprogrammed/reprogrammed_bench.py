@@ -52,6 +52,6 @@ def reprogrammed_settings(draw: st.DrawFn, spreads: tuple[str, ...] = ("fixed",)
             "parallel": draw(st.sampled_from(("cell", "row", "crossbar"))),
             "spread": draw(st.sampled_from(spreads)),
         },
-        "buffer": {"port_bytes": draw(st.none() | st.integers(1, 40))},
-        "digital": {"lanes": draw(st.none() | st.integers(1, 8))},
+        "buffer": {"port_bits": draw(st.none() | st.integers(1, 320))},
+        "digital": {"channels_per_cycle": draw(st.none() | st.integers(1, 8))},
     }

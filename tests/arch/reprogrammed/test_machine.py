@@ -39,7 +39,7 @@ def ticks(run: MachineRun, path: str) -> dict[str, int]:
 def test_outputs_are_golden_and_cycles_writes_and_energy_those_of_closed_forms(
     case: NetworkCase, machine: dict[str, Any]
 ) -> None:
-    """With any ports and lanes: what they hold up follows in closed form, too."""
+    """With any ports and rates: what they hold up follows in closed form, too."""
     integers = quantized(case)
     if not integers.network.lowered.nodes:
         return
@@ -228,17 +228,17 @@ def test_batches_share_what_writing_takes(images: int, batch: int) -> None:
     assert run.programming.most_writes == 3 * ceil(images / batch)
 
 
-def test_a_narrow_port_and_few_lanes_hold_windows_up() -> None:
-    """Windows of 72 bytes through 4 a cycle take 18; 8 channels in one lane take 8."""
+def test_a_narrow_port_and_a_slow_unit_hold_windows_up() -> None:
+    """Windows of 72 bytes through 32 bits a cycle take 18; 8 channels one by one take 8."""
     network = convolution(8, 8, (3, 3), kernel=3, padding=1)
     machine = {"array": {"rows": 72, "cols": 8}, "write": QUICK["write"]}
-    for port, lanes, expected in (
+    for port, rate, expected in (
         (None, None, 9 * PRODUCT),
-        (4, None, 9 * 18 + PRODUCT),
-        (36, 1, 2 + PRODUCT + 9 * 8),
+        (32, None, 9 * 18 + PRODUCT),
+        (288, 1, 2 + PRODUCT + 9 * 8),
         (None, 4, 9 * PRODUCT + 2),
     ):
-        parts = {"buffer": {"port_bytes": port}, "digital": {"lanes": lanes}}
+        parts = {"buffer": {"port_bits": port}, "digital": {"channels_per_cycle": rate}}
         assert bench(network, {**machine, **parts}).run().outcome.cycles == expected
 
 
@@ -247,8 +247,8 @@ def test_sums_wait_for_the_other_sets_of_their_layer_and_cost_bytes() -> None:
     network = convolution(16, 8, (2, 2))
     alone, two = (bench(network, {**QUICK, "crossbars": n}).run() for n in (2, 1))
     assert two.outcome.cycles == 2 * (WRITE + 4 * PRODUCT)
-    moved = [r.outcome.energy.actions["chip.buffer"]["byte"] for r in (alone, two)]
-    assert moved[0] == 4 * 16 + 4 * 16 + 4 * 8  # pixels in, windows, pixels out
+    moved = [r.outcome.energy.actions["chip.byte"]["byte"] for r in (alone, two)]
+    assert moved[0] == 4 * 16 + 4 * 8  # pixels in, and out
     assert moved[1] - moved[0] == 4 * 8 * 4 * 2
 
 
@@ -350,7 +350,7 @@ def test_energy_of_computing_is_that_of_reads_drives_conversions_and_sums() -> N
     assert actions["channel pass[fc0]"]["channel pass"] == 3 * 20
     found = run.outcome.energy.by_component
     assert found["crossbar"] == pytest.approx(reads * 2000 * 1.831e-15, rel=1e-3)
-    assert found["driver"] == pytest.approx(reads * 300 * 11.7e-15)
+    assert found["dac"] == pytest.approx(reads * 300 * 11.7e-15)
     assert found["adc"] == pytest.approx(reads * 40 * conversion_pj(5) * 1e-12)
     assert found["shift-add"] == pytest.approx(reads * 40 * 0.4e-12)
     for adc, pj in (({"bits": 8}, 2.0), ({"bits": 8, "energy_pj": 3.0}, 3.0)):
