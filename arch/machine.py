@@ -249,6 +249,7 @@ class NetworkMap:
     resources : what the network takes of the machine, by a word for one of it, the largest first, as
         {"chip": 5, "tile": 840}
     peak_macs : multiply-accumulates a second of all arrays of the chips, if they were full and never at rest
+    batch : images that are computed together, so that only whole batches tell what one costs
     """
 
     network: LoweredNetwork
@@ -259,6 +260,7 @@ class NetworkMap:
     chips: int = field(default=1, kw_only=True)
     resources: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     peak_macs: float | None = field(default=None, kw_only=True)
+    batch: int = field(default=1, kw_only=True)
 
     @property
     def macs(self) -> int:

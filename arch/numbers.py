@@ -50,6 +50,11 @@ class Numbers(ABC):
 
     network: Any
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to bear in mind of how they came about."""
+        return ()
+
     def known_among(self, images: Images) -> int:
         """Return how many of some images the network was made with, beyond setting scales."""
         return 0

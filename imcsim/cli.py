@@ -234,9 +234,9 @@ def map_command(
 @click.option(
     "--over",
     multiple=True,
-    metavar="PATH=A,B,...",
+    metavar="[MACHINE:]PATH=A,B,...",
     callback=_at_most_once,
-    help="Compare at each of these values of a parameter, on all machines that have it.",
+    help="Compare at each of these values of a parameter, on all machines that have it, or on one.",
 )
 @click.option("--out", metavar="DIR", help="Where to write comparison.json, .csv and .png.")
 @_plugin_option
@@ -362,26 +362,30 @@ def compose_command(
 @main.command("fit-basis")
 @click.argument("workload")
 @click.option("-o", "--out", metavar="FILE.npz", help="Where to write the fit.")
-@click.option("--rows", type=int, metavar="R", help="Elements of a basis vector.  [default: 128]")
-@click.option("--vectors", type=int, metavar="B", help="Vectors of the basis.  [default: 128]")
+@click.option("--rows", type=int, metavar="R", help="Elements of a basis vector, 1 to 4096.  [default: 128]")
+@click.option("--vectors", type=int, metavar="B", help="Vectors of the basis, 1 to 8192.  [default: 128]")
 @click.option("--vector-bits", type=int, metavar="2..8", help="Of an element, sign included.  [default: 4]")
 @click.option("--bits", type=int, metavar="2..8", help="Of a coefficient.  [default: 4]")
 @click.option(
-    "--nonzeros", type=int, metavar="N", help="Coefficients of a kernel slice that are not 0.  [default: 8]"
+    "--nonzeros",
+    type=int,
+    metavar="N",
+    help="Most coefficients of a kernel slice that are not 0, 1 to B.  [default: 8]",
 )
 @click.option(
     "--spread",
     type=float,
     metavar="SHARE",
-    help="Part of its energy that a slice forgoes for each kernel too many on a vector.  [default: 0]",
+    help="Part of its energy, 0 to 1, that a slice forgoes for each kernel too many on a vector.  "
+    "[default: 0]",
 )
-@click.option("--rounds", type=int, metavar="N", help="Of better bases.  [default: 8]")
+@click.option("--rounds", type=int, metavar="N", help="Of better bases, 0 to 1000.  [default: 8]")
 @click.option("--train", is_flag=True, help="Train further what was fitted; needs PyTorch.")
 @click.option(
     "--contest",
     type=float,
     metavar="WEIGHT",
-    help="Of kernels that contend for a vector, in training.  [default: 0.3]",
+    help="Of kernels that contend for a vector, in training, from 0.  [default: 0.3]",
 )
 @click.option(
     "--data", metavar="FILE.npz", help="Images and labels to train with.  [default: the network's own]"
@@ -430,11 +434,12 @@ def trace_capture_command(workload: str, plugins: tuple[str, ...] | None, **opti
     """Write WORKLOAD as a trace.
 
     WORKLOAD is as for `imcsim run`, but no config.yaml. A run of the trace is one of the workload: the same
-    cycles, the same fingerprint.
+    cycles, the same fingerprint. Of a composition or a basis a trace has the network alone.
     """
     from imcsim.workload_traces import capture_trace
 
-    capture_trace(workload, plugins=plugins or (), **options)
+    for note in capture_trace(workload, plugins=plugins or (), **options):
+        click.echo(f"note: {note}", err=True)
 
 
 @trace_group.command("info")

@@ -52,6 +52,7 @@ class Row:
 
     figures : None where the machine cannot take it
     reason : why not
+    images : of the run, whole batches
     fingerprint : of the run, as its summary has it
     over_value : of the parameter that is compared over, None without one
     """
@@ -60,6 +61,7 @@ class Row:
     machine: str
     figures: Figures | None = None
     reason: str | None = None
+    images: int | None = None
     fingerprint: str | None = None
     over_value: object = None
 
@@ -68,6 +70,7 @@ class Row:
 class Comparison:
     """Workloads on machines.
 
+    images : asked for; machines that compute several together do whole batches, two or more
     training : whether machines train, all of them; figures are then of an image forward and back
     rows : each machine's for the first workload, then for the next; of one workload, for the first value of
         the parameter that is compared over, then for the next
@@ -136,7 +139,7 @@ class Comparison:
             "training": self.training,
             "workloads": list(self.workloads),
             "machines": list(self.machines),
-            "over": None if self.over is None else {"path": self.over.path, "values": list(self.over.values)},
+            "over": None if self.over is None else {"path": str(self.over), "values": list(self.over.values)},
             "rows": [
                 {
                     "workload": row.workload,
@@ -144,6 +147,7 @@ class Comparison:
                     "over_value": row.over_value,
                     "fits": row.figures is not None,
                     "reason": row.reason,
+                    "images": row.images,
                     "fingerprint": row.fingerprint,
                     **_figures_json(row.figures),
                     "ratios": self.ratios(row),
@@ -168,6 +172,7 @@ class Comparison:
         text = io.StringIO()
         rows = [
             {k: v for k, v in row.items() if k != "ratios"}
+            | {"over_value": None if self.over is None else value_text(row["over_value"])}
             | {f"x_{name}": ratio for name, ratio in row["ratios"].items()}
             for row in self.summary["rows"]
         ]
@@ -182,11 +187,11 @@ class Comparison:
         if self.over is None:
             panels = [self._panel(*each, None) for each in _DRAWN]
             return plot_comparison(panels, self.workloads, self.machines, below=below)
-        if self.same:
+        if self.same and self.over.machine is None:
             below += f"; {self.over.path} is no parameter of {', '.join(self.same)}"
         lines = [[self._panel(*each, value) for value in self.over_values] for each in _DRAWN]
         return plot_comparison_over(
-            lines, self.workloads, self.machines, self.over.path, self.over.values, below=below
+            lines, self.workloads, self.machines, str(self.over), self.over.values, below=below
         )
 
     def _panel(self, name: str, title: str, unit: str, over_value: object) -> ComparedPanel:
@@ -244,10 +249,11 @@ def compare(
 
     workloads, arch : as `imcsim.run` takes one of each; ratios are to the first machine
     mode : what hardware machines get, see `MODES`
-    images : of each run; with 2 or more an interval is known
+    images : of each run; with 2 or more an interval is known. Machines that compute batches of images do
+        whole ones that hold as many, two at least
     settings : of machines, by the names that reports call them
     over : "crossbars=8,64", or path and values: all is done for each value of a parameter, set on every
-        machine that has it
+        machine that has it; or on one, as by "isaac:tiles=84,168"
     out : directory to write JSON, CSV and a picture to
     plugins : Python files to import first
     observe : called now and then with the run, as "vgg16 on isaac", and its progress
@@ -300,7 +306,7 @@ def _rows(
     """
     known: dict[str, Row] = {}
     for value, machines in zip((None,) if over is None else over.values, requests, strict=True):
-        at = "" if over is None else f", {over.path}={value_text(value)}"
+        at = "" if over is None else f", {over}={value_text(value)}"
         rows = [known.get(r.config.machine_name) or _row(r, at, observe) for r in machines]
         known.update((row.machine, row) for row in rows if row.machine in same)
         for row in _with_copies(rows, mode):
@@ -334,7 +340,13 @@ def _row(request: RunRequest, at: str, observe: Callable[[str, Progress], None] 
     except MappingError as error:
         return Row(request.name, machine, reason=str(error))
     run.insist_on_golden()
-    return Row(request.name, machine, figures_of(run.summary), fingerprint=run.summary["fingerprint"])
+    return Row(
+        request.name,
+        machine,
+        figures_of(run.summary),
+        images=run.summary["images"],
+        fingerprint=run.summary["fingerprint"],
+    )
 
 
 def _figures_json(figures: Figures | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from arch.machine import Machine
 from imcsim.strict_yaml import YamlError, read_yaml
-from simcore import ConfigError, InvalidConfigError
+from simcore import ConfigError, InvalidConfigError, Problem
 from simcore.settings import assign
 
 
@@ -18,13 +18,21 @@ class Over:
 
     path : as in a setting
     values : as they are written
+    machine : that it is set on, by the name that reports call it; None for all that have it
     """
 
     path: str
     values: tuple[object, ...]
+    machine: str | None = None
+
+    def __str__(self) -> str:
+        return self.path if self.machine is None else f"{self.machine}:{self.path}"
 
     def missing_in(self, machine: Machine) -> InvalidConfigError | None:
-        """Return why a machine has no such parameter; None if it has."""
+        """Return why a machine does not take part, as it has no such parameter; None if it does."""
+        if self.machine not in (None, machine.name):
+            problem = Problem(self.path, f"is set on {self.machine} alone")
+            return InvalidConfigError((problem,), machine.name)
         try:
             assign(machine.config.canonical(), self.path, None, type(machine.config))
         except InvalidConfigError as error:
@@ -38,13 +46,14 @@ WrittenOver = str | tuple[str, Sequence[object]]
 
 def over_of(written: WrittenOver) -> Over:
     """Return a parameter and its values; ConfigError if they are not written so, or one is there twice."""
-    path, values = _parsed(written) if isinstance(written, str) else (written[0], list(written[1]))
+    where, values = _parsed(written) if isinstance(written, str) else (written[0], list(written[1]))
     if not values:
-        raise ConfigError(f"--over {path} - has no value; name one or more, as in --over {path}=8,64")
+        raise ConfigError(f"--over {where} - has no value; name one or more, as in --over {where}=8,64")
     for value in values:
         if values.count(value) > 1:
-            raise ConfigError(f"--over {path} - has {value_text(value)} twice; leave one out")
-    return Over(path, tuple(values))
+            raise ConfigError(f"--over {where} - has {value_text(value)} twice; leave one out")
+    machine, colon, path = where.rpartition(":")
+    return Over(path.strip(), tuple(values), machine.strip() if colon else None)
 
 
 def value_text(value: object) -> str:
@@ -55,8 +64,11 @@ def value_text(value: object) -> str:
 def _parsed(text: str) -> tuple[str, list[object]]:
     path, equals, written = text.partition("=")
     path = path.strip()
-    if not equals or not all(path.split(".")):
-        raise ConfigError(f"--over must be path=value,value,..., as in crossbars=8,64, got {text[:80]!r}")
+    machine, colon, name = path.rpartition(":")
+    if not equals or not all(name.strip().split(".")) or (colon and not machine.strip()):
+        raise ConfigError(
+            f"--over must be path=value,value,..., as in tiles=8,64 or isaac:tiles=8,64, got {text[:80]!r}"
+        )
     try:
         values = read_yaml(f"[{written}]", "--over").value
     except YamlError as error:

@@ -53,8 +53,17 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         Text.assemble((c.mode, "bold cyan"), f": {mode_called(c.mode).doc}"),
         Text(f"{images} a run, values {c.values}; multiples (x) are of {c.machines[0]}"),
     ]
+    parts += [Text(line) for line in _whole_batches(c)]
     parts += _by_workload(c) if c.over is None else _by_figure(c)
     return Group(*parts)
+
+
+def _whole_batches(c: Comparison) -> Iterator[str]:
+    """Yield a line for each machine whose batches take other numbers of images than were asked for."""
+    for machine in c.machines:
+        images = sorted({row.images for row in c.rows if row.machine == machine and row.images is not None})
+        if images and images != [c.images]:
+            yield f"{machine} in whole batches: {', '.join(f'{n:,}' for n in images)} images a run"
 
 
 def _by_workload(c: Comparison) -> list[RenderableType]:
@@ -74,8 +83,8 @@ def _by_figure(c: Comparison) -> list[RenderableType]:
     """Return a block for each figure, then what does not fit."""
     assert c.over is not None
     values = [value_text(value) for value in c.over_values]
-    told = f"over {c.over.path}: {', '.join(values)}"
-    told += f"; not a parameter of {', '.join(c.same)}" if c.same else ""
+    told = f"over {c.over}: {', '.join(values)}"
+    told += f"; not a parameter of {', '.join(c.same)}" if c.same and c.over.machine is None else ""
     parts: list[RenderableType] = [Text(told)]
     label = max(map(len, [*c.workloads, _MEAN])) + _GAP + max(map(len, [*values, _head(c.over)]))
     for line in _LINES:
@@ -83,7 +92,7 @@ def _by_figure(c: Comparison) -> list[RenderableType]:
             parts += ["", Text(line[0], "bold cyan")]
             parts += [_over_block(c, line, shown) for shown in _groups(c.machines, label)]
     reasons = {
-        f"{row.workload} on {row.machine}, {c.over.path}={value_text(row.over_value)}": row.reason
+        f"{row.workload} on {row.machine}, {c.over}={value_text(row.over_value)}": row.reason
         for row in c.rows
     }
     return [*parts, *_reasons(reasons)]

@@ -12,9 +12,9 @@ from arch.machine import Machine
 from imcsim.comparison_modes import mode_called
 from imcsim.comparison_over import Over, value_text
 from imcsim.machine_files import parse_setting
-from imcsim.resolve import Setting, is_run_file, machine_name, resolve_machine
+from imcsim.resolve import Setting, is_run_file, is_workload_file, machine_name, resolve_machine
 from imcsim.run_request import RunRequest, resolve_request
-from simcore import ConfigError, InvalidConfigError, UnknownNameError, WorkloadError
+from simcore import ConfigError, InvalidConfigError, MappingError, UnknownNameError, WorkloadError
 from simcore.registry import near_miss
 from workloads import Network, lower
 from workloads.training import trained_stages
@@ -49,11 +49,16 @@ def machines_over(
 ) -> list[list[Machine]]:
     """Return the same for each value of a parameter; machines without it are the same ones for all values."""
     usual = machines_of_mode(arch, settings, mode)
+    names = [machine.name for machine in usual]
+    if over.machine is not None and over.machine not in names:
+        hint = near_miss(over.machine, names)
+        raise UnknownNameError(f"--over {over.machine}: is for no machine of these; {hint}")
     missing = {machine.name: error for machine in usual if (error := over.missing_in(machine)) is not None}
     if len(missing) == len(usual):
         problems = (
             replace(p, path=f"{name}:{p.path}", source="--over")
             for name, error in missing.items()
+            if over.machine in (None, name)
             for p in error.problems
         )
         raise InvalidConfigError(tuple(problems), over.path)
@@ -72,10 +77,10 @@ def machines_over(
     for one, other in combinations(range(len(found)), 2):
         if all(a.config == b.config for a, b in zip(found[one], found[other], strict=True)):
             same = " and ".join(value_text(over.values[place]) for place in (one, other))
-            raise ConfigError(f"--over {over.path} - {same} are the same value; leave one out")
+            raise ConfigError(f"--over {over} - {same} are the same value; leave one out")
     if any(len({machine.training is None for machine in column}) > 1 for column in zip(*found, strict=True)):
         raise ConfigError(
-            f"--over {over.path} - lets machines train at some values and infer at others, and an image is "
+            f"--over {over} - lets machines train at some values and infer at others, and an image is "
             "other work in each; compare at values of one kind"
         )
     return found
@@ -86,23 +91,59 @@ def compared_requests(
 ) -> list[list[RunRequest]]:
     """Return a list for each workload, of its requests to all machines.
 
-    changes : of every run, by the names of `RunConfig`
+    changes : of every run, by the names of `RunConfig`; `images` are made whole batches
     raises : SimError for names, abilities, data and weights; not for networks that machines cannot take
     """
     _insist_on_one_mode(machines)
     for workload in workloads:
         if is_run_file(workload):
             raise ConfigError(f"{workload} is of a run; name the workload, and the machine with --arch")
-    requests = [
-        [resolve_request(workload, machine, (), changes) for machine in machines] for workload in workloads
-    ]
-    _insist_on_one_each([each[0].name for each in requests], "workload")
+    requests = [[_in_batches(workload, machine, changes) for machine in machines] for workload in workloads]
+    requests = _told_apart(workloads, requests)
     for request in chain(*requests):
         request.check_abilities()
     for each in requests:
         if each[0].config.values != "off":
             _check_values(each)
     return requests
+
+
+def _told_apart(
+    workloads: Sequence[str | Path | Network], requests: list[list[RunRequest]]
+) -> list[list[RunRequest]]:
+    """Return requests of which no two workloads have one name: files are called as they are where they had.
+
+    raises : ConfigError for a workload that is given twice, or files of one name
+    """
+    names = [each[0].name for each in requests]
+    own = [
+        Path(str(workload)).name if names.count(name) > 1 and is_workload_file(workload) else name
+        for workload, name in zip(workloads, names, strict=True)
+    ]
+    _insist_on_one_each(own, "workload")
+    return [
+        [replace(request, name=name) for request in each] for name, each in zip(own, requests, strict=True)
+    ]
+
+
+def _in_batches(workload: str | Path | Network, machine: Machine, changes: Mapping[str, Any]) -> RunRequest:
+    """Return a request for whole batches that hold the images asked for.
+
+    There are two batches at least, for an interval; but of a single image there is none, so one will do.
+    How many images are trained on is the user's choice.
+    """
+    request = resolve_request(workload, machine, (), changes)
+    if machine.training is not None:
+        return request
+    try:
+        batch = machine.map(lower(request.network)).batch
+    except MappingError:  # which the row of this run will tell
+        return request
+    asked = request.config.images
+    images = batch * max(-(-asked // batch), min(asked, 2))
+    if images == asked:
+        return request
+    return resolve_request(workload, machine, (), {**changes, "images": images})
 
 
 def _machine_of_mode(

@@ -10,7 +10,7 @@ from typing import Any
 from imcsim.inputs import CALIBRATION_IMAGES, composing_data, own_data
 from imcsim.plugins import load_plugins
 from imcsim.resolve import resolve_workload
-from simcore.errors import ConfigError
+from simcore.errors import ConfigError, WorkloadError
 from traces import BASIS_FILE, prepared_networks, read_basis, write_basis
 from workloads import Dataset, Network, accuracy, float_outputs, golden_outputs, lower
 from workloads.basis import BasisFit, BasisOptions
@@ -163,6 +163,11 @@ def fit_workload(
     if out is not None:
         BASIS_FILE.check_place(out)
     network = resolve_workload(workload).network
+    if not network.has_parameters:
+        raise WorkloadError(
+            f"{network.name} is structure only, so it has no weights to fit; give it some, as trace capture "
+            "--tensors writes them beside a trace"
+        )
     from workloads.basis.basis_training import check_trainable, train_fit
     from workloads.basis.fitting import fit_basis  # compiles kernels
 
@@ -174,10 +179,9 @@ def fit_workload(
         trained = train_fit(network, fit, images, training, observe)
         # images that the network itself was trained with are no news
         fit = replace(trained, known=fit.known) if data is None else trained
-    report = FitReport(fit, _evaluated(fit, network))
     if out is not None:
         write_basis(out, fit)
-    return report
+    return FitReport(fit, _evaluated(fit, network))
 
 
 def _fitted_already(workload: str | Path | Network) -> BasisFit | None:

@@ -71,6 +71,8 @@ def resolve_workload(workload: str | Path | Network) -> Trace:
     if isinstance(workload, Network):
         return Trace(workload)
     name, built_in = str(workload), built_in_workloads()
+    if not name.strip():
+        raise UnknownNameError(f"a workload must have a name, got {name!r}; see imcsim list workloads")
     if name in built_in:
         return _trace_of(built_in[name]())
     if (read := _reader(name)) is not None:

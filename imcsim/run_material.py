@@ -70,12 +70,13 @@ class InferenceMaterial:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to bear in mind of the images' accuracy."""
+        """What to bear in mind of the network's numbers and the images' accuracy."""
         images = self.inputs.inputs
         known = 0 if self.inputs.labels is None else self.numbers.known_among(images)
         if not known:
-            return ()
+            return self.numbers.notes
         return (
+            *self.numbers.notes,
             f"the network was made with {known} of the {len(images)} images, which may flatter its "
             "accuracy; bring other images to judge it by",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -129,6 +129,16 @@ def map_workload(
     return request.machine.map(lower(request.network))
 
 
+def _partial_batch(batch: int, images: int) -> Iterator[str]:
+    """Yield that a batch is not full, if so."""
+    if left := images % batch:
+        which = "" if images < batch else "last "
+        yield (
+            f"the {which}batch has {left} of {batch} images, so that figures are not those of whole ones; "
+            f"for these take --images {batch * max(-(-images // batch), 2)}"
+        )
+
+
 @dataclass(eq=False)
 class _Job:
     """One run under way; its summary fills up as it goes, so that an interrupted one can tell what is known.
@@ -186,6 +196,7 @@ class _Job:
         self.request.check_abilities()
         placed = machine.map(self.lowered)
         self.macs = self.summary["macs"] = placed.macs
+        self.summary["notes"] += _partial_batch(placed.batch, config.images)
         material = material_of(self.request, self.lowered)
         if material is not None:
             self.summary["inputs"] = material.inputs.origin

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -18,6 +19,10 @@ from imcsim.catalogue import Description, Section
 
 if TYPE_CHECKING:
     from imcsim.fabric_run import FabricRun
+
+
+#: Columns of a stage's name that is never folded.
+_SHORT_NAME = 16
 
 
 def listing(entries: Mapping[str, Mapping[str, str]]) -> RenderableType:
@@ -83,46 +88,55 @@ def trace_table(info: Mapping[str, Any]) -> RenderableType:
 
 
 def map_table(placed: NetworkMap, machine: str) -> RenderableType:
-    """Return a mapping as a table of stages, with totals."""
-    table = _table(gap=1)  # so that the digits networks fit into 80 columns
-    table.add_column("stage ", no_wrap=True, style="cyan")
-    table.add_column("work")
+    """Return a mapping as a table of stages, with totals, without the columns that are empty for all."""
     kinds = [kind for kind in placed.resources if any(kind in row.resources for row in placed.rows)]
-    for name in ("matrix", "arrays", *map(_plural, kinds), "used", "steps"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(" buffer of", no_wrap=True)
-    for name in ("slots", "bytes"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in placed.rows:
-        sources, slots, sizes = zip(*row.buffers, strict=True) if row.buffers else ((), (), ())
-        table.add_row(
-            f"{row.stage} " if row.copies == 1 else f"{row.stage} x{row.copies} ",
-            row.work.replace(" + ", "\n"),
-            "" if row.rows is None else f"{row.rows}x{row.cols}",
-            f"{row.arrays:,}" if row.arrays else "",
-            *(f"{row.resources[kind]:,}" if kind in row.resources else "" for kind in kinds),
-            _percent(row.utilisation),
-            f"{row.steps:,}",
-            "\n".join(f" {source}" for source in sources),
-            "\n".join(map(_count, slots)),
-            "\n".join(map(_count, sizes)),
-        )
+    lines = [line for row in placed.rows for line in _map_lines(row, kinds)]
     totals = map_totals(placed)
-    table.add_section()
-    table.add_row(
+    total = [
         "total", "", "", f"{totals['arrays']:,}", *(f"{placed.resources[kind]:,}" for kind in kinds),
         _percent(totals["utilisation"]), "", "", "", _count(totals["buffer_bytes"]),
-    )  # fmt: skip
+    ]  # fmt: skip
+    names = ["stage ", "work", "matrix", "arrays", *map(_plural, kinds), "used", "steps", " buffer of"]
+    shown = [place for place in range(len(total)) if any(line[place] for line in lines)]
+    table = _table(gap=1)  # so that the digits networks fit into 80 columns
+    for place in shown:
+        name = [*names, "slots", "bytes"][place]
+        if name in ("stage ", " buffer of"):  # are folded where all is too wide, if long names first
+            short = place == 0 and max(len(line[0]) for line in lines) <= _SHORT_NAME
+            table.add_column(name, overflow="fold", no_wrap=short, style="cyan" if place == 0 else "")
+        else:
+            heading = name.replace("-", "-\n").replace(" ", "\n")
+            table.add_column(heading, justify="left" if name == "work" else "right", no_wrap=True)
+    for cells in lines:
+        table.add_row(*(cells[place] for place in shown))
+    table.add_section()
+    table.add_row(*(total[place] for place in shown))
     head = Text.assemble(
         (placed.network.name, "bold cyan"), " on ", (machine, "bold cyan"), f": {len(placed.rows)} stages"
     )
-    lines = [head]
+    parts: list[RenderableType] = [head]
     taken = [f"{n:,} {kind if n == 1 else _plural(kind)}" for kind, n in placed.resources.items()]
     if words := taken + ([] if placed.interval is None else [_pace(placed.interval)]):
-        lines.append(Text(", ".join(words)))
+        parts.append(Text(", ".join(words)))
     if placed.placement is not None:
-        lines.append(_ways(placed.placement))
-    return Group(*lines, "", table)
+        parts.append(_ways(placed.placement))
+    return Group(*parts, "", table)
+
+
+def _map_lines(row: MapRow, kinds: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the cells of one stage: a line for each kind of work and each buffer."""
+    figures = [
+        f"{row.stage} " if row.copies == 1 else f"{row.stage} x{row.copies} ",
+        "" if row.rows is None else f"{row.rows}x{row.cols}",
+        f"{row.arrays:,}" if row.arrays else "",
+        *(f"{row.resources[kind]:,}" if kind in row.resources else "" for kind in kinds),
+        _percent(row.utilisation),
+        f"{row.steps:,}",
+    ]
+    buffers = [(f" {source}", _count(slots), _count(size)) for source, slots, size in row.buffers]
+    for work, buffer in zip_longest(row.work.split(" + "), buffers):
+        yield [figures[0], work or "", *figures[1:], *(buffer or ("", "", ""))]
+        figures = [""] * len(figures)
 
 
 def _plural(word: str) -> str:

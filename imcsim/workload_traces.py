@@ -25,8 +25,8 @@ def capture_trace(
     images: int | None = None,
     data: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
-) -> None:
-    """Write a workload as a trace, whose runs are those of the workload.
+) -> tuple[str, ...]:
+    """Write a workload as a trace, whose runs are those of the workload, and return what it does not hold.
 
     workload : as for `imcsim.run`
     out : FILE.jsonl, or FILE.jsonl.gz to compress it
@@ -43,7 +43,14 @@ def capture_trace(
     if data is not None and not tensors:
         raise ConfigError("images are written beside weights only; add --tensors, or leave out --data")
     chosen = None if data is None else _first(read_data(data), trace)
+    left_out: tuple[str, ...] = ()
+    if (prepared := trace.prepared) is not None:
+        left_out = (
+            f"{workload} is {prepared.kind}, which a trace does not hold: this one is of its network alone",
+        )
+        trace = replace(trace, network=_noted(trace.network, left_out))
     write_trace(out, trace, tensors=tensors, data=chosen)
+    return left_out
 
 
 def trace_info(path: str | Path) -> dict[str, Any]:
@@ -84,6 +91,19 @@ def trace_info(path: str | Path) -> dict[str, Any]:
         },
         "notes": list(network.notes),
     }
+
+
+def _noted(network: Network, notes: tuple[str, ...]) -> Network:
+    """Return a network with more notes."""
+    parameters = network.load_parameters if network.has_parameters else None
+    return Network(
+        network.name,
+        network.layers.values(),
+        parameters,
+        network.dataset,
+        scales=network.scales,
+        notes=(*network.notes, *notes),
+    )
 
 
 def _first(data: Dataset, trace: Trace) -> Dataset:

@@ -121,7 +121,8 @@ class _Reading:
         if not (1 <= vectors.shape[0] <= MOST_VECTORS and 1 <= vectors.shape[1] <= MOST_LENGTH):
             wanted = f"1 to {MOST_VECTORS} vectors of 1 to {MOST_LENGTH} elements"
             raise self._file.wrong("basis", wanted, f"{vectors.shape}")
-        self._check_bits("basis", vectors, bits)
+        most = 2 ** (bits - 1) - 1
+        self._check_range("basis", vectors, bits, -most, most)  # elements are symmetric
         return SharedBasis(vectors, bits)
 
     def _layer(self, node: MatrixNode, basis: SharedBasis) -> FittedLayer:
@@ -129,15 +130,14 @@ class _Reading:
         slices = node.groups * slices_per_group(node, basis.length)
         shape = (slices, node.cols_per_group, len(basis.vectors))
         values = self._file.array(f"{name}.coefficients", np.int8, shape)
-        self._check_bits(f"{name}.coefficients", values, bits)
+        self._check_range(f"{name}.coefficients", values, bits, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         scales = self._file.array(f"{name}.scales", np.float64, (node.cols,))
         if not (scales >= SMALLEST_SCALE).all():
             raise self._file.wrong(f"{name}.scales", "positive scales of single precision", f"{scales.min()}")
         bias = self._file.array(f"{name}.bias", np.float64, (node.cols,))
         return FittedLayer(Coefficients(values, bits), scales, bias, self._about.errors[name])
 
-    def _check_bits(self, name: str, integers: NDArray[Any], bits: int) -> None:
-        low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    def _check_range(self, name: str, integers: NDArray[Any], bits: int, low: int, high: int) -> None:
         for end in (int(integers.min()), int(integers.max())):
             if not low <= end <= high:
                 raise self._file.wrong(name, f"integers of {bits} bit, {low} to {high}", f"{end}")

@@ -7,6 +7,7 @@ trace as bytes: structure only, no weights, no requests. What else it holds is c
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ class StrictRecord(BaseModel):
 
 
 A = TypeVar("A", bound=StrictRecord)
+
+#: How another form names itself: by what it is.
+_OTHER_FORM = re.compile(rb'"schema":\s*"imcsim\.([a-z]{1,40})/')
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,11 @@ class CheckedArrays:
                 raise FileError(
                     f"{path} is no {form.noun}: it lacks the array {name!r}; write one with {form.command}"
                 )
+        if not form.claims(arrays) and (other := _OTHER_FORM.search(arrays["about"].tobytes())):
+            raise FileError(
+                f"{path} is a {other[1].decode()} and no {form.noun}; {form.command} takes the network that "
+                f"it was made from, or a {form.noun}"
+            )
 
     def about(self, schema: type[A]) -> A:
         """Return what is no array."""

@@ -166,6 +166,23 @@ def test_map_tells_what_a_network_takes_in_the_machines_own_words() -> None:
     assert printed("map", "cifar10-cnn", "--arch", "dataflow")["resources"] == {"cores": 136}
 
 
+@pytest.mark.parametrize("workload", ["digits-resnet", "digits-resnet-basis", "resnet34"])
+@pytest.mark.parametrize("arch", ["basisn", "reprogrammed"])
+def test_map_tells_all_of_it_in_80_columns_and_nothing_that_is_empty(workload: str, arch: str) -> None:
+    lines = lines_of("map", workload, "--arch", arch)
+    assert not [line for line in lines if "…" in line]
+    head = " ".join(lines[lines.index("") + 1 :][:2]).split()
+    assert ("arrays" in head, "used" in head) == (arch != "basisn", arch != "basisn")
+    assert [line.split()[0] for line in lines[-1:]] == ["total"]
+    for row in imcsim.map_workload(workload, arch).rows:
+        for figure in (
+            f"{row.rows}x{row.cols}",
+            f"{row.steps:,}",
+            *map("{:,}".format, row.resources.values()),
+        ):
+            assert row.rows is None or figure in " ".join(lines).split()
+
+
 def test_depths_are_found_only_where_they_can_be_set() -> None:
     assert refusal("map", "digits-mlp", "--arch", "isaac", "--depths", "2") == (
         "depths are found by running with others, but those of isaac follow from the network "

@@ -296,6 +296,40 @@ def test_arch_may_be_given_again_and_again() -> None:
     assert once["machines"] == ["isaac", "dataflow", "pipelayer"]
 
 
+REWRITTEN = ["crossbars=1", "write.pulses=2"]
+
+
+@pytest.mark.parametrize(("asked", "ran"), [(1, 16), (2, 32), (16, 32), (33, 48)])
+def test_batches_are_whole_however_many_images_are_asked_for(asked: int, ran: int) -> None:
+    batched = [*REWRITTEN, "batch=16"]
+    words = [word for setting in batched for word in ("--set", f"reprogrammed:{setting}")]
+    args = ("compare", "digits-mlp", "--arch", "isaac,reprogrammed", *words, "--images", str(asked))
+    found = printed(*args)
+    assert [row["images"] for row in found["rows"]] == [asked, ran]
+    s = run_of("digits-mlp", "reprogrammed", ran, batched)
+    row = found["rows"][1]
+    assert row["fingerprint"] == s["fingerprint"]
+    assert row["energy_j"] == pytest.approx(s["energy_j"]["total"] / ran)
+    assert row["interval_cycles"] == pytest.approx(row["time_s"] * row["clock_hz"])
+    head = command(*args).stdout
+    assert f"reprogrammed in whole batches: {ran} images a run" in head
+    assert "isaac in whole" not in head
+
+
+def test_writing_is_shared_by_the_images_of_a_batch_at_each_value_of_it() -> None:
+    found = imcsim.compare(
+        ["digits-mlp"], ["reprogrammed"], settings={"reprogrammed": REWRITTEN}, over="batch=1,4,24,64"
+    )
+    assert [row.images for row in found.rows] == [2, 8, 48, 128]
+    of_one = run_of("digits-mlp", "reprogrammed", 1, REWRITTEN)
+    write = of_one["programming"]["cycles"]
+    for row in found.rows:
+        assert row.figures is not None
+        assert row.over_value is not None
+        shared = of_one["cycles"] - write + write / int(str(row.over_value))
+        assert row.figures.interval_cycles == pytest.approx(shared, rel=1e-3)
+
+
 TRAINED = ("--arch", "pipelayer", "--set", "pipelayer:mode=training")
 
 

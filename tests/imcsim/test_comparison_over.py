@@ -16,6 +16,7 @@ from matplotlib.image import imread
 import imcsim
 from arch.machines.isaac import Isaac, IsaacConfig
 from imcsim.comparison_over import over_of, value_text
+from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_request import RunRequest
 from imcsim.simulate import simulate_request
@@ -64,6 +65,58 @@ def test_a_parameter_is_set_on_every_machine_that_has_it_and_others_run_once(
     assert any(line.endswith("; tiles is no parameter of dataflow") for line in told)
     one, other = (found.row("digits-mlp", "dataflow", value) for value in (84, 168))
     assert one.figures == other.figures
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "machine"),
+    [
+        ("crossbars", [2, 5], None),
+        ("coefficients.drawn", ["random", "packed"], "basisn"),
+        ("array.rows", [64, 96], None),
+        ("batch", [1, 3], "reprogrammed"),
+        ("overlap", [False, True], "reprogrammed"),
+        ("coefficients.port_bits", [None], "basisn"),
+    ],
+)
+def test_each_value_is_the_comparison_with_that_setting_on_crossbars_that_are_too_few(
+    path: str, values: list[object], machine: str | None
+) -> None:
+    """What is drawn, written anew, or computed in batches is that of single comparisons, too."""
+    machines = ["basisn", "reprogrammed"]
+    few: dict[str, list[Setting]] = {
+        name: [("crossbars", 2)] if path != "crossbars" else [] for name in machines
+    }
+    where = path if machine is None else f"{machine}:{path}"
+    found = imcsim.compare(["digits-resnet"], machines, settings=few, over=(where, values))
+    assert found.same == tuple(name for name in machines if machine not in (None, name))
+    for value in values:
+        changed: dict[str, list[Setting]] = {
+            name: [*few[name], *([] if name in found.same else [(path, value)])] for name in machines
+        }
+        alone = imcsim.compare(["digits-resnet"], machines, settings=changed)
+        for row in alone.rows:
+            at = found.row(row.workload, row.machine, value)
+            assert (at.figures, at.fingerprint, at.images) == (row.figures, row.fingerprint, row.images)
+            assert found.ratios(at) == alone.ratios(row)
+
+
+def test_one_of_several_machines_that_have_a_parameter_is_changed_alone(tmp_path: Path) -> None:
+    words = (
+        "compare",
+        "digits-mlp",
+        "--arch",
+        "reprogrammed,basisn",
+        "--over",
+        "reprogrammed:overlap=true,false",
+    )
+    found = printed(*words, "--out", tmp_path / "out")
+    jsonschema.validate(found, json.loads(SCHEMA.read_text()))
+    assert found["over"] == {"path": "reprogrammed:overlap", "values": [True, False]}
+    rows = list(csv.DictReader((tmp_path / "out" / "comparison.csv").read_text().splitlines()))
+    assert [row["over_value"] for row in rows] == ["true", "true", "false", "false"]
+    assert "over reprogrammed:overlap: true, false" in command(*words).stdout
+    nothing = imcsim.compare(["digits-mlp"], ["basisn"], over="coefficients.port_bits=null")
+    assert [row["over_value"] for row in csv.DictReader(nothing.csv.splitlines())] == ["null"]
 
 
 def test_json_has_the_published_schema_with_and_without_a_parameter() -> None:
@@ -158,8 +211,18 @@ def no_run(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["tiles"], "--over must be path=value,value,..., as in crossbars=8,64, got 'tiles'"),
-        (["=3"], "--over must be path=value,value,..., as in crossbars=8,64, got '=3'"),
+        (
+            ["tiles"],
+            "--over must be path=value,value,..., as in tiles=8,64 or isaac:tiles=8,64, got 'tiles'",
+        ),
+        (["=3"], "--over must be path=value,value,..., as in tiles=8,64 or isaac:tiles=8,64, got '=3'"),
+        (
+            [":tiles=3"],
+            "--over must be path=value,value,..., as in tiles=8,64 or isaac:tiles=8,64, got",
+        ),
+        (["isac:tiles=3"], "--over isac: is for no machine of these; did you mean 'isaac'?"),
+        (["isaac:tilles=3"], "--over isaac:tilles - is unknown: IsaacConfig has no 'tilles'; did you mean"),
+        (["isaac:tiles=3,3"], "--over isaac:tiles - has 3 twice; leave one out"),
         (["tiles="], "--over tiles - has no value; name one or more, as in --over tiles=8,64"),
         (["tiles=3,84,3"], "--over tiles - has 3 twice; leave one out"),
         (["cycle_ns=100,100 ns"], "--over cycle_ns - 100 and 100 ns are the same value; leave one out"),

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 import imcsim
+from simcore import SimError
 from tests.imcsim.command_bench import command, printed, refusal
 from traces import read_basis, write_basis
 from workloads import Dataset, Network, datasets, float_outputs, golden_outputs, lower, networks, quantize
 from workloads.basis import BasisFit
 from workloads.basis.basis_options import TrainingOptions
+
+IN, CHOOSE = "must be in", "choose such"
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +94,94 @@ def test_a_run_directory_of_a_basis_repeats_it(file: Path, tmp_path: Path) -> No
     ("args", "message"),
     [
         (["digits-cn"], "no workload is called 'digits-cn'; did you mean 'digits-cnn'?"),
-        (["digits-cnn", "--bits", "9"], "bits of a basis must be in [2, 8], got 9"),
-        (["digits-cnn", "--vectors", "4"], "nonzeros of a basis must be in [1, 4], got 8"),
-        (["digits-cnn", "--spread", "2"], "spread of a basis must be in [0, 1], got 2.0"),
+        (["digits-cnn", "--bits", "9"], f"bits of a basis (--bits) {IN} [2, 8], got 9; {CHOOSE}"),
+        (["digits-cnn", "--rows", "0"], f"rows of a basis (--rows) {IN} [1, 4096], got 0; {CHOOSE}"),
+        (
+            ["digits-cnn", "--vector-bits", "1"],
+            f"vector bits of a basis (--vector-bits) {IN} [2, 8], got 1; {CHOOSE}",
+        ),
+        (
+            ["digits-cnn", "--vectors", "4"],
+            "nonzeros of a basis (--nonzeros) must be at most its vectors, got 8 of 4; lower --nonzeros, or "
+            "raise --vectors",
+        ),
+        (["digits-cnn", "--spread", "2"], f"spread of a basis (--spread) {IN} [0, 1], got 2.0; {CHOOSE}"),
+        ([""], "a workload must have a name, got ''; see imcsim list workloads"),
         (["digits-cnn", "-o", "a.bin"], "a basis must be called FILE.npz, got a.bin; rename it"),
     ],
 )
 def test_what_cannot_be_is_refused(args: list[str], message: str) -> None:
     assert refusal("fit-basis", *args) == message
+
+
+def test_networks_without_weights_and_files_of_other_kinds_are_refused(file: Path, tmp_path: Path) -> None:
+    assert command("trace", "capture", "digits-cnn", "-o", tmp_path / "bare.jsonl").exit_code == 0
+    assert refusal("fit-basis", tmp_path / "bare.jsonl") == (
+        "digits-cnn is structure only, so it has no weights to fit; give it some, as trace capture --tensors "
+        "writes them beside a trace"
+    )
+    composed = tmp_path / "composed.npz"
+    imcsim.compose_workload("digits-mlp", composed, weights=4, inputs=4)
+    assert refusal("fit-basis", composed) == (
+        f"{composed} is a composition and no basis; imcsim fit-basis takes the network that it was made "
+        "from, or a basis"
+    )
+    assert refusal("compose", file) == (
+        f"{file} is a basis and no composition; imcsim compose takes the network that it was made from, or a "
+        "composition"
+    )
+    np.savez(tmp_path / "images.npz", inputs=np.zeros((1, 1, 8, 8), np.float32))
+    assert refusal("fit-basis", tmp_path / "images.npz") == (
+        f"{tmp_path / 'images.npz'} is no basis: it lacks the array 'about'; write one with imcsim fit-basis"
+    )
+    (tmp_path / "cut.npz").write_bytes(file.read_bytes()[:-99])
+    for words in (("fit-basis",), ("compose",), ("run", "--arch", "basisn")):
+        told = refusal(words[0], tmp_path / "cut.npz", *words[1:])
+        assert told.startswith(f"{tmp_path / 'cut.npz'} is no intact .npz file: ")
+
+
+def test_a_fit_is_written_before_it_is_judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fails(*args: object) -> None:
+        raise SimError("no judge")
+
+    monkeypatch.setattr("imcsim.fitted_workload.own_data", fails)
+    with pytest.raises(SimError, match="no judge"):
+        imcsim.fit_workload("digits-mlp", tmp_path / "mlp.npz", rounds=0)
+    assert read_basis(tmp_path / "mlp.npz").network.name == "digits-mlp"
+
+
+def test_two_fits_of_a_network_are_compared_with_it_by_their_files(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.npz"
+    other.write_bytes(file.read_bytes())
+    found = imcsim.compare([file, "digits-cnn", other], ["dataflow"])
+    assert found.workloads == ("cnn.npz", "digits-cnn", "other.npz")
+    assert len({row.fingerprint for row in found.rows}) == 1
+    assert imcsim.compare([file], ["dataflow"]).workloads == ("digits-cnn",)
+    assert refusal("compare", file, file, "--arch", "dataflow") == (
+        "workload 'cnn.npz' is given twice; leave one out, or give it another name"
+    )
+
+
+def test_a_trace_of_a_fit_tells_that_it_has_no_basis(file: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "cnn.jsonl"
+    result = command("trace", "capture", file, "-o", trace, "--tensors")
+    note = f"{file} is a basis, which a trace does not hold: this one is of its network alone"
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"note: {note}\n")
+    assert note in printed("trace", "info", trace)["notes"]
+    assert note in imcsim.run(trace, "dataflow", values="off").summary["notes"]
+    direct, replay = (imcsim.run(each, "dataflow", images=4) for each in (file, trace))
+    assert np.array_equal(direct.quantised, replay.quantised)  # type: ignore[arg-type]
+
+
+def test_a_run_that_fits_on_the_spot_tells_how_close_and_how_to_keep_it(file: Path) -> None:
+    (note,) = imcsim.run("digits-mlp", "basisn").summary["notes"]
+    error = imcsim.fit_workload("digits-mlp").fit.error
+    assert note == (
+        f"digits-mlp was fitted to a basis for this run, its weights {error:.2%} off; imcsim fit-basis -o "
+        "FILE.npz keeps a fit, and trains it with --train"
+    )
+    assert imcsim.run(file, "basisn").summary["notes"] == []
+    assert imcsim.run("digits-mlp", "basisn", values="off").summary["notes"] == []
 
 
 def test_files_are_shown_as_they_are(file: Path, tmp_path: Path) -> None:

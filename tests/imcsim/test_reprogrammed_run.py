@@ -128,3 +128,19 @@ def test_half_of_one_crossbar_is_refused() -> None:
         "run", "digits-mlp", "--arch", "reprogrammed", "--set", "overlap=true", "--set", "crossbars=1"
     )
     assert "has overlap, but 1 crossbar, of which there is no half; set crossbars to 2 or more" in found
+
+
+NOT_FULL = "images, so that figures are not those of whole ones; for these take --images"
+
+
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        ("1", f"the batch has 1 of 4 {NOT_FULL} 8"),
+        ("9", f"the last batch has 1 of 4 {NOT_FULL} 12"),
+        ("8", None),
+    ],
+)
+def test_a_batch_that_is_not_full_is_told_of(images: str, told: str | None) -> None:
+    s = printed(*RESNET, "--set", "batch=4", "--values", "off", "--images", images)
+    assert [note for note in s["notes"] if "batch" in note] == ([] if told is None else [told])

@@ -96,7 +96,8 @@ def test_images_that_it_was_trained_with_are_remembered(tmp_path: Path) -> None:
         (about(schema="imcsim.basis/2"), "about - schema: "),
         (about(bits=9), "about - bits: "),
         (about(bits=2), r"stem.coefficients must hold integers of 2 bit, -2 to 1, got -"),
-        (about(vector_bits=3), r"basis must hold integers of 3 bit, -4 to 3, got -7"),
+        (about(vector_bits=3), r"basis must hold integers of 3 bit, -3 to 3, got -7"),
+        (lambda a: a["basis"].fill(-8), r"basis must hold integers of 4 bit, -7 to 7, got -8; write it anew"),
         (about(errors={"stem": 0.5}), "about must hold errors of the 7 matrices by name, got others"),
         (
             lambda a: a.update(basis=a["basis"][:, :50]),
@@ -141,7 +142,9 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
 def test_forms_are_told_apart_by_their_schemas(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     write_basis(path, resnet())
-    with pytest.raises(FileError, match=r"about - schema: Input should be 'imcsim.composition/1'"):
+    with pytest.raises(
+        FileError, match=r"a.npz is a basis and no composition; imcsim compose takes the network"
+    ):
         read_composition(path)
     other = changed(tmp_path, about(schema="imcsim.other/1"))
     told = r"is no composition and no basis: its array 'about' names another schema; write one"

@@ -32,17 +32,25 @@ class BasisOptions:
     def __post_init__(self) -> None:
         """Raise ConfigError for what is out of bounds."""
         bounds = {
-            "length": (1, MOST_LENGTH),
-            "vectors": (1, MOST_VECTORS),
-            "vector_bits": (2, 8),
-            "bits": (2, 8),
-            "nonzeros": (1, self.vectors),
-            "spread": (0, 1),
-            "rounds": (0, 1000),
+            "rows": (self.length, 1, MOST_LENGTH),
+            "vectors": (self.vectors, 1, MOST_VECTORS),
+            "vector bits": (self.vector_bits, 2, 8),
+            "bits": (self.bits, 2, 8),
+            "nonzeros": (self.nonzeros, 1, MOST_VECTORS),
+            "spread": (self.spread, 0, 1),
+            "rounds": (self.rounds, 0, 1000),
         }
-        for name, (least, most) in bounds.items():
-            if not least <= (got := getattr(self, name)) <= most:
-                raise ConfigError(f"{name} of a basis must be in [{least}, {most}], got {got}")
+        for name, (got, least, most) in bounds.items():
+            if not least <= got <= most:
+                option = f"--{name.replace(' ', '-')}"
+                raise ConfigError(
+                    f"{name} of a basis ({option}) must be in [{least}, {most}], got {got}; choose such"
+                )
+        if self.nonzeros > self.vectors:
+            raise ConfigError(
+                f"nonzeros of a basis (--nonzeros) must be at most its vectors, got {self.nonzeros} of "
+                f"{self.vectors}; lower --nonzeros, or raise --vectors"
+            )
 
 
 DEFAULTS = BasisOptions()
@@ -69,7 +77,7 @@ class TrainingOptions:
         """Raise ConfigError for what is out of bounds."""
         for name, least in {"rounds": 0, "epochs": 1, "fine_tuning": 0, "contest": 0}.items():
             if not (got := getattr(self, name)) >= least:
-                raise ConfigError(f"{name} of a training must be at least {least}, got {got}")
+                raise ConfigError(f"{name} of a training must be at least {least}, got {got}; raise it")
 
 
 TRAINING_DEFAULTS = TrainingOptions()

@@ -36,8 +36,18 @@ class BasisNumbers(QuantizedNumbers):
                 f"{known.network.name} brings scales for weights, which its factors then cannot join, but "
                 "kernels of a basis have their own scales; fit it with imcsim fit-basis, and run the file"
             )
-        self._fit = fit
+        self._fit, self._fitted_now = fit, fit is not known.prepared
         self.network = fit.quantized(known.calibration, activation_bits)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How close a fit comes that was made now, and how to keep one."""
+        if not self._fitted_now:
+            return ()
+        return (
+            f"{self._fit.network.name} was fitted to a basis for this run, its weights {self._fit.error:.2%} "
+            "off; imcsim fit-basis -o FILE.npz keeps a fit, and trains it with --train",
+        )
 
     def known_among(self, images: Images) -> int:
         """Return how many of some images the basis was trained with."""

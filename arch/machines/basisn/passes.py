@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from arch.machines.basisn.closed_forms import address_bits
 from arch.machines.basisn.configuration import BasisNConfig
-from arch.machines.basisn.plan import BasisNMap, LoadedBasis, SlicedLayer
+from arch.machines.basisn.plan import BasisNMap, LoadedBasis, SlicedLayer, loaded_supports
 from arch.mapping.slots import (
     drawn_supports,
     packed_supports,
     share_slots,
     support_columns,
-    support_words,
 )
 
 Ints = NDArray[np.int64]
@@ -186,7 +185,7 @@ def layer_passes(
     if loaded is not None:
         coefficients = loaded.coefficients[name]
         nonzeros = np.count_nonzero(coefficients.values, axis=2).astype(np.int64)
-        supports = support_words((coefficients.values != 0)[None] if digital else coefficients.planes)
+        supports = loaded_supports(config, coefficients)
     else:
         nonzeros = np.full((slices, kernels), config.nonzeros, np.int64)
         figures = slices, kernels, placed.vectors, config.nonzeros

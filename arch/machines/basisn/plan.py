@@ -10,6 +10,7 @@ from arch.machines.basisn.closed_forms import LayerCounts, layer_counts, packed_
 from arch.machines.basisn.configuration import BasisNConfig
 from arch.mapping.buffered_maps import most_held
 from arch.mapping.map_rows import map_row
+from arch.mapping.slots import Words, share_slots, support_words
 from arch.mapping.stages import Stage, stages_to_map
 from arch.mapping.tiling import tile
 from simcore import MappingError
@@ -65,7 +66,11 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
     layers = {stage.name: sliced(stage.matrix, length) for stage in stages if stage.matrix is not None}
     if loaded is not None:
         check_coefficients(network, layers, loaded)
-    rows = tuple(_row(config, stage, layers.get(stage.name), vectors) for stage in stages)
+    slots = {name: _slots(config, name, layer, vectors, loaded) for name, layer in layers.items()}
+    # drawn at random, supports are known in a run only
+    known = loaded is not None or config.coefficients.drawn == "packed"
+    word = "slot" if known else "least slot"
+    rows = tuple(_row(config, stage, layers, {word: slots.get(stage.name, 0)}) for stage in stages)
     array = config.array
     read = array.product_cycles(config.streaming)
     return BasisNMap(
@@ -82,7 +87,7 @@ def map_network(config: BasisNConfig, network: LoweredNetwork, loaded: LoadedBas
             "tile": sum(_tiles(config, stage.matrix) for stage in stages if stage.matrix is not None),
             "kernel slice": sum(layer.counts.kernel_slices for layer in layers.values()),
             "pixel-slice": sum(layer.counts.passes for layer in layers.values()),
-            "slot": sum(row.resources.get("slot", 0) for row in rows),
+            word: sum(slots.values()),
         },
         peak_macs=float(config.crossbars * array.rows * config.vectors_per_array * config.hertz / read),
     )
@@ -115,12 +120,30 @@ def check_coefficients(
             )
 
 
-def _row(config: BasisNConfig, stage: Stage, layer: SlicedLayer | None, vectors: int) -> MapRow:
-    """Return the figures of one stage; slots are the fewest, those of packed kernels, for a bit plane."""
+def loaded_supports(config: BasisNConfig, coefficients: Coefficients) -> Words:
+    """Return the columns that kernels take, by bit plane if analog: (sets, slices, kernels, words)."""
+    digital = config.variant == "digital"
+    return support_words((coefficients.values != 0)[None] if digital else coefficients.planes)
+
+
+def _slots(
+    config: BasisNConfig, name: str, layer: SlicedLayer, vectors: int, loaded: LoadedBasis | None
+) -> int:
+    """Return the slots of an image in all bit planes: those of loaded coefficients, or of packed kernels."""
+    counts = layer.counts
+    if loaded is not None:
+        slot_of = share_slots(loaded_supports(config, loaded.coefficients[name]), config.capacity)
+        return counts.pixels * int((slot_of.max(axis=-1, initial=-1) + 1).sum())
+    slots = packed_slots(counts.kernels, config.nonzeros, vectors, config.capacity)
+    return counts.passes * slots * (1 if config.variant == "digital" else config.coefficient_bits)
+
+
+def _row(
+    config: BasisNConfig, stage: Stage, layers: Mapping[str, SlicedLayer], slots: Mapping[str, int]
+) -> MapRow:
+    """Return the figures of one stage, with its slots by what they are called."""
     depths = {(stage.name, place): o.firing.pixels for place, o in enumerate(stage.operands)}
     row = map_row(stage, None, 1, depths, config.activation_bits)
-    if layer is None:
+    if stage.name not in layers:
         return row
-    counts = layer.counts
-    slots = packed_slots(counts.kernels, min(config.nonzeros, vectors), vectors, config.capacity)
-    return replace(row, resources={"pixel-slice": counts.passes, "slot": counts.passes * slots})
+    return replace(row, resources={"pixel-slice": layers[stage.name].counts.passes, **slots})

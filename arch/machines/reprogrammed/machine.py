@@ -82,7 +82,7 @@ class Reprogrammed(Machine):
             if computed is None
             else images_of_pixels(computed.maps.outputs, placed.stages[-1].shape),
             macs=chip.macs(),
-            batch=placed.schedule.batch,
+            batch=placed.batch,
             peaks={"buffer": placed.buffer_pixels},
             arrays=computed.maps.array_report() if computed is not None else None,
             programming=self._programming(placed, chip, outcome, images),

@@ -112,6 +112,7 @@ def map_network(config: ReprogrammedConfig, network: LoweredNetwork) -> Reprogra
         tilings=tilings,
         resources=resources,
         peak_macs=config.crossbar_macs * config.crossbars,
+        batch=schedule.batch,
     )
 
 

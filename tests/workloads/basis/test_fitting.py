@@ -124,7 +124,7 @@ def test_vectors_of_integers_are_rounded_to_themselves_whatever_their_scale(
     found = rounded(np.asarray(integers * factor, np.float64), bits).vectors
     assert np.abs(found).max() <= most
     ratios = np.abs(found).max(axis=1) / np.maximum(np.abs(integers).max(axis=1), 1)
-    assert np.allclose(found, integers * ratios[:, None])
+    assert np.allclose(found, integers * ratios[:, None], rtol=1e-6, atol=0)
 
 
 def test_kernels_that_are_as_good_as_none_take_no_coefficients() -> None:
@@ -157,14 +157,14 @@ def test_networks_without_kernels_or_weights_are_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"length": 0}, r"length of a basis must be in \[1, 4096\], got 0"),
-        ({"vectors": 8193}, r"vectors of a basis must be in \[1, 8192\], got 8193"),
-        ({"vector_bits": 9}, r"vector_bits of a basis must be in \[2, 8\], got 9"),
-        ({"bits": 1}, r"bits of a basis must be in \[2, 8\], got 1"),
-        ({"vectors": 4, "nonzeros": 5}, r"nonzeros of a basis must be in \[1, 4\], got 5"),
-        ({"spread": -0.1}, r"spread of a basis must be in \[0, 1\], got -0.1"),
-        ({"spread": float("nan")}, r"spread of a basis must be in \[0, 1\], got nan"),
-        ({"rounds": -1}, r"rounds of a basis must be in \[0, 1000\], got -1"),
+        ({"length": 0}, r"rows of a basis \(--rows\) must be in \[1, 4096\], got 0"),
+        ({"vectors": 8193}, r"vectors of a basis \(--vectors\) must be in \[1, 8192\], got 8193"),
+        ({"vector_bits": 9}, r"vector bits of a basis \(--vector-bits\) must be in \[2, 8\], got 9"),
+        ({"bits": 1}, r"bits of a basis \(--bits\) must be in \[2, 8\], got 1"),
+        ({"vectors": 4, "nonzeros": 5}, r"must be at most its vectors, got 5 of 4"),
+        ({"spread": -0.1}, r"spread of a basis \(--spread\) must be in \[0, 1\], got -0.1"),
+        ({"spread": float("nan")}, r"spread of a basis \(--spread\) must be in \[0, 1\], got nan"),
+        ({"rounds": -1}, r"rounds of a basis \(--rounds\) must be in \[0, 1000\], got -1"),
     ],
 )
 def test_options_out_of_bounds_are_refused(options: dict[str, int], message: str) -> None:
