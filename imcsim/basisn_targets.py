@@ -104,7 +104,7 @@ def _combined(name: str, rows: int, nonzeros: int) -> BasisNMap:
         {
             "array": {"rows": rows, "cols": rows},
             "adc": {"columns_per_adc": 1},
-            "coefficients": {"nonzeros": nonzeros},
+            "coefficients": {"nonzeros": nonzeros, "drawn": "packed"},
         }
     )
     return BasisN(config).map(_network(name))
@@ -130,7 +130,7 @@ def _counts() -> Iterator[Target]:
         for nonzeros, millions in of_nonzeros.items():
             dense = nonzeros == rows
             what = f"million slots {of}, {'dense' if dense else f'{nonzeros} vectors a kernel slice'}"
-            slots_found = found[nonzeros]["slot"] / 1e6
+            slots_found = found[nonzeros]["slot"] // BasisNConfig().coefficient_bits / 1e6  # of one bit plane
             yield printed(
                 f"{id}.slots-{'dense' if dense else nonzeros}", what, millions, slots_found, _DERIVED
             )
