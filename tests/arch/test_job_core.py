@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil, floor
 from typing import Any, Literal
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import MachineRun, StreamerConfig
+from arch.job_core import JobCoreConfig
+from arch.mapping.tiling import Block
 from tests.arch.dataflow_bench import bench, chain, quantized, residual, tangles
 from tests.strategies import NetworkCase, networks
-from workloads import Network, Window, lower
+from workloads import LoweredNetwork, Network, Window, lower
 
 Mode = Literal["sequential", "pipelined"]
 MODES: tuple[Mode, ...] = ("sequential", "pipelined")
@@ -123,6 +126,21 @@ def job_machines(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+def arrays_stream_alike(network: LoweredNetwork, machine: dict[str, Any]) -> bool:
+    """Tell whether all arrays of each layer stream as long as the largest, as they do in lock-step."""
+    placed = bench(network, machine)
+    config = placed.machine.config
+    core, streaming = config.core, config.streaming
+    assert isinstance(core, JobCoreConfig)
+
+    def times(blocks: Sequence[Block]) -> tuple[int, int]:
+        height, width = core.job_bytes(streaming, blocks)
+        return core.streamer.in_cycles(height, width), core.streamer.out_cycles(width)
+
+    tilings = placed.placed.tilings.values()
+    return all(times([block]) == times(t.blocks) for t in tilings for block in t.blocks)
+
+
 @settings(deadline=None, max_examples=100)
 @given(networks(max_images=3), job_machines(), st.integers(1, 3))
 def test_values_are_golden_and_engines_and_details_agree(
@@ -139,9 +157,11 @@ def test_values_are_golden_and_engines_and_details_agree(
     assert run.outputs is not None
     assert np.array_equal(run.outputs, q.expected)
     stock = bench(network, machine).run(images, engine="stock", shuffle=1)
-    group = bench(network, {**machine, "detail": "group"}).run(images)
-    assert run.completed == stock.completed == group.completed
+    assert run.completed == stock.completed
     assert run.outcome.accounts == stock.outcome.accounts
+    if arrays_stream_alike(network, machine):  # others claim their ports at times of their own
+        group = bench(network, {**machine, "detail": "group"}).run(images)
+        assert run.completed == group.completed
 
 
 @settings(deadline=None, max_examples=40)
