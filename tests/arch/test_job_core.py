@@ -159,8 +159,10 @@ def test_values_are_golden_and_engines_and_details_agree(
     stock = bench(network, machine).run(images, engine="stock", shuffle=1)
     assert run.completed == stock.completed
     assert run.outcome.accounts == stock.outcome.accounts
+    group = bench(network, {**machine, "detail": "group"}).run(images, q.values)
+    assert group.outputs is not None
+    assert np.array_equal(group.outputs, q.expected)
     if arrays_stream_alike(network, machine):  # others claim their ports at times of their own
-        group = bench(network, {**machine, "detail": "group"}).run(images)
         assert run.completed == group.completed
 
 
