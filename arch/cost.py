@@ -83,3 +83,11 @@ ROUTER_BIT = Cost(
     "as a stand-in",
 )
 ROUTER_AREA = Cost(0.151, "mm2", "router with 8 ports of 32 bit (Shafiee et al., ISCA 2016), as a stand-in")
+
+#: A multiplication and an addition of 8 bit each.
+DIGITAL_MAC = Cost(
+    0.23, "pJ", "8 bit: product 0.2 pJ, sum 0.03 pJ, at 45 nm (Horowitz, ISSCC 2014), recalled"
+)
+DIGITAL_MAC_AREA = Cost(
+    318e-6, "mm2", "8 bit: product 282 um2, sum 36 um2, at 45 nm (Horowitz, ISSCC 2014), recalled"
+)

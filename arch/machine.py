@@ -34,6 +34,8 @@ class RunOptions:
     arrivals : cycle of the reference clock before which each image is not there; None where all are from the
         start, as `fast_forward` needs it
     seed : of what a machine draws in place of values that it is not given
+    prompt : tokens of each sequence that are given; of those behind them each is the one that the output of
+        the token before scores highest, so that it cannot enter before that is out; None where all are given
     """
 
     engine: EngineName = "lean"
@@ -45,6 +47,7 @@ class RunOptions:
     fast_forward: bool = False
     arrivals: tuple[int, ...] | None = None
     seed: int = 0
+    prompt: int | None = None
 
     def simulation(self, clocks: Sequence[Clock]) -> Simulation:
         """Return a simulation with these clocks, the reference first."""
@@ -153,6 +156,19 @@ class ProgrammingReport:
     energy_j: float
 
 
+@dataclass(frozen=True)
+class CacheTraffic:
+    """What memories of keys and values saw, counted as it happened.
+
+    written, read : bytes; an array of cells that holds them is written, but not read by bytes
+    most_tokens : that one of them held at once
+    """
+
+    written: int
+    read: int
+    most_tokens: int
+
+
 @dataclass(frozen=True, eq=False)
 class MachineRun:
     """What a machine gives back.
@@ -167,6 +183,7 @@ class MachineRun:
     neurons : by layer, on machines whose data decide on time, in a run with values
     programming : None on machines that write nothing while they run, or do not tell
     programming_j : energy of writing what the machine holds once, which is in no other figure [J]
+    cache : None on machines and of networks without attention
     """
 
     outcome: Outcome
@@ -181,6 +198,7 @@ class MachineRun:
     neurons: Mapping[str, NeuronTimes] | None = None
     programming: ProgrammingReport | None = None
     programming_j: float | None = None
+    cache: CacheTraffic | None = None
 
 
 def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:
@@ -275,6 +293,7 @@ class Machine(ABC):
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
     awaits_arrivals : whether it heeds `RunOptions.arrivals`
+    decodes : whether it heeds `RunOptions.prompt`
     reads : forms of prepared networks that it computes on
     """
 
@@ -282,6 +301,7 @@ class Machine(ABC):
     device_values: ClassVar[bool] = False
     skips_periods: ClassVar[bool] = False
     awaits_arrivals: ClassVar[bool] = False
+    decodes: ClassVar[bool] = False
     reads: ClassVar[tuple[type[PreparedNetwork], ...]] = ()
 
     def __init__(self, config: Any, name: str = "") -> None:

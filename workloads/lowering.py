@@ -56,7 +56,14 @@ from workloads.nodes import (
     TableNode,
 )
 from workloads.scales import GivenScales, Quantization
-from workloads.token_nodes import AddEmbeddingNode, LayerNormNode, token_node, vocabulary
+from workloads.token_nodes import (
+    AddEmbeddingNode,
+    LayerNormNode,
+    MixNode,
+    ScoresNode,
+    token_node,
+    vocabulary,
+)
 from workloads.window import Padding, Window
 
 
@@ -93,6 +100,7 @@ def lower(network: Network) -> LoweredNetwork:
     output = holder[tensor[network.output]]
     read = {output, *(source for node in nodes.values() for source in node.inputs)}
     nodes = {name: node for name, node in nodes.items() if name in read}  # joined selections are not
+    _hide_keys(nodes, output)
     lowered = LoweredNetwork(
         network.name,
         network.input,
@@ -103,6 +111,19 @@ def lower(network: Network) -> LoweredNetwork:
     )
     vocabulary(lowered)  # which refuses ids that something else reads
     return lowered
+
+
+def _hide_keys(nodes: dict[str, Node], output: str) -> None:
+    """Let both products of attention leave out what the causal softmax between them hides."""
+    readers = Counter(source for node in nodes.values() for source in node.inputs)
+    for shares in [n for n in nodes.values() if isinstance(n, SoftmaxNode) and n.causal is not None]:
+        source = nodes.get(shares.inputs[0])
+        only = readers[shares.inputs[0]] == 1 and shares.inputs[0] != output
+        if isinstance(source, ScoresNode) and source.heads == shares.groups and only:
+            nodes[source.name] = replace(source, causal=shares.causal)
+        for mix in list(nodes.values()):
+            if isinstance(mix, MixNode) and mix.inputs[0] == shares.name and mix.heads == shares.groups:
+                nodes[mix.name] = replace(mix, causal=shares.causal)
 
 
 def _scales(

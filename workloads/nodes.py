@@ -223,13 +223,18 @@ class SoftmaxNode(Node):
     def visible(self) -> NDArray[np.int64]:
         """How many of a group's channels each pixel sees, (pixels,)."""
         channels, height, width = self.shape
-        if self.causal is None:
-            return np.full(height * width, channels // self.groups)
-        return np.minimum(np.arange(height * width) + self.causal + 1, channels // self.groups)
+        return visible_of(height * width, channels // self.groups, self.causal)
 
     def attributes(self) -> dict[str, Any]:
         """Return groups and the first pixel's last channel, unless it is plain."""
         return {} if self.is_plain else {"groups": self.groups, "causal": self.causal}
+
+
+def visible_of(tokens: int, keys: int, causal: int | None) -> NDArray[np.int64]:
+    """Return how many of the first keys each token sees, (tokens,): s <= t + causal; all where it is None."""
+    if causal is None:
+        return np.full(tokens, keys)
+    return np.minimum(np.arange(tokens) + causal + 1, keys)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simcore.errors import WorkloadError
 from workloads.activation_functions import OPEN
 from workloads.layers import (
@@ -17,7 +20,7 @@ from workloads.layers import (
     Layer,
     LayerNorm,
 )
-from workloads.nodes import LoweredNetwork, Node, Norm, SelectNode
+from workloads.nodes import LoweredNetwork, Node, Norm, SelectNode, visible_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +33,12 @@ class _AttentionNode(TokenNode):
     """A product of two computed tensors for each head.
 
     heads, key_heads : of queries, and of keys and values
+    causal : token t sees keys s <= t + causal, as the softmax between both products has it; None sees all
     """
 
     heads: int
     key_heads: int
+    causal: int | None = None
 
     @property
     def keys(self) -> int:
@@ -51,13 +56,19 @@ class _AttentionNode(TokenNode):
         return self.in_shapes[1][0] // self.key_heads
 
     @property
+    def visible(self) -> NDArray[np.int64]:
+        """Keys that each token sees, (tokens,): the first ones."""
+        return visible_of(self.tokens, self.keys, self.causal)
+
+    @property
     def macs(self) -> int:
-        """One for each feature of each pair of tokens in each head."""
-        return self.heads * self.keys * self.tokens * self.features
+        """One for each feature of each key that a token sees, in each head."""
+        return self.heads * self.features * int(self.visible.sum())
 
     def attributes(self) -> dict[str, Any]:
-        """Return the heads."""
-        return {"heads": self.heads, "key_heads": self.key_heads}
+        """Return the heads, and what hides keys, if anything."""
+        heads = {"heads": self.heads, "key_heads": self.key_heads}
+        return heads if self.causal is None else {**heads, "causal": self.causal}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,11 +69,14 @@ class Pace:
     together : input pixels that arrive in one step
     latency : steps from a firing until its pixel can be read, by the name of the stage
     replication : windows that may fire in one step, by the name of the stage; 1 if left out
+    duration : steps from a firing to the next one of the same replica, by the name of the stage; 1 if left
+        out
     """
 
     latency: Mapping[str, int]
     replication: Mapping[str, int] = field(default_factory=dict)
     together: int = 1
+    duration: Mapping[str, int] = field(default_factory=dict)
 
 
 def least_depths(
@@ -84,7 +87,7 @@ def least_depths(
     source, source_pixels : the network's input and its pixels in one image
     """
     # The second schedule alone would prove nothing: cores may hold fewer pixels than a latency has steps.
-    shortest = replace(pace, latency=dict.fromkeys(pace.latency, 1))
+    shortest = replace(pace, latency=dict.fromkeys(pace.latency, 1), duration={})
     schedules = [_Schedule(stages, source, source_pixels, steps) for steps in (shortest, pace)]
     return {
         (stage.name, place): max(operand.firing.least_depth, *(s.peak(stage, operand) for s in schedules))
@@ -133,19 +136,20 @@ class _Schedule:
         self.fires: dict[str, NDArray[np.int64]] = {}
         for stage in stages:
             due = np.max([self._due(self.readable[o.source], o.firing.need) for o in stage.operands], axis=0)
-            fires = self._fires(due, pace.replication.get(stage.name, 1))
+            duration = pace.duration.get(stage.name, 1)
+            fires = self._fires(due, pace.replication.get(stage.name, 1), duration)
             self.fires[stage.name] = fires
             self.readable[stage.name] = fires[stage.finishing_steps] + pace.latency[stage.name]
-        spans = [int(f[-1] - f[0]) + 1 for f in self.fires.values()]
+        spans = [int(f[-1] - f[0]) + pace.duration.get(name, 1) for name, f in self.fires.items()]
         self.interval = max([-(-source_pixels // pace.together), *spans])
 
     @staticmethod
-    def _fires(due: NDArray[np.int64], replicas: int) -> NDArray[np.int64]:
-        """Return when each step fires: not before it is due, a step behind its replica's last one."""
+    def _fires(due: NDArray[np.int64], replicas: int, duration: int) -> NDArray[np.int64]:
+        """Return when each step fires: not before it is due, `duration` steps behind its replica's last."""
         fires = np.empty_like(due)
         for replica in range(replicas):
             own = due[replica::replicas]
-            steps = np.arange(len(own))
+            steps = np.arange(len(own)) * duration
             fires[replica::replicas] = np.maximum.accumulate(own - steps) + steps
         return np.asarray(np.maximum.accumulate(fires))
 

@@ -71,6 +71,22 @@ def picking(select: SelectNode) -> Firing:
     return Firing(pixels, need, live, reads.astype(np.int64))
 
 
+def attending(visible: NDArray[np.int64], keys: int) -> Firing:
+    """Return the rule of keys, or values, of which each step reads the first ones that its token sees.
+
+    All stay until the last step of the image.
+    """
+    steps = len(visible)
+    return Firing(keys, visible, np.zeros(steps, np.int64), visible)
+
+
+def led_by(tokens: int, pixels: int) -> Firing:
+    """Return the rule of an operand of which step n reads pixel n - tokens, as others stand in front."""
+    steps = np.arange(tokens + pixels, dtype=np.int64)
+    first = np.maximum(steps - tokens, 0)
+    return Firing(pixels, np.maximum(steps + 1 - tokens, 0), first, (steps >= tokens).astype(np.int64))
+
+
 def sliding(window: Window, size: tuple[int, int]) -> Firing:
     """Return the rule of a window that slides over a map of `size` (height, width).
 

@@ -6,6 +6,9 @@ residual's main path, the end of a dense unit), whose core then waits for its wi
 operands' pixels. Batch norms and tables in front of a single reader are done where that reader stores its
 pixels, and a selection of channels where any reader does. The join behind a selection of pixels picks them by
 itself; elsewhere the selection is a stage of its own.
+
+Each product of attention is a stage, too: keys or values stay in its memory while the tokens of an image
+pass, queries or shares, each of which reads those that it sees. A softmax is done on the first one's way out.
 """
 
 from __future__ import annotations
@@ -18,20 +21,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.mapping.adjacent_pixels import AdjacentPixels, widened
-from arch.mapping.firing import Firing, elementwise, picking, sliding
+from arch.mapping.firing import Firing, attending, elementwise, led_by, picking, sliding
 from simcore import MappingError
 from simcore.registry import near_miss
 from workloads import (
+    AddEmbeddingNode,
     AddNode,
     AffineNode,
     AvgPoolNode,
+    ClassTokenNode,
     ConcatNode,
+    LayerNormNode,
     LocalResponseNormNode,
     LoweredNetwork,
     MatrixNode,
     MaxPoolNode,
+    MixNode,
     MulNode,
     Node,
+    ScoresNode,
     SelectNode,
     Shape,
     SoftmaxNode,
@@ -43,7 +51,10 @@ from workloads import (
 Join = AddNode | MulNode | ConcatNode
 
 #: What one pixel makes one of, in place.
-Pointwise = AffineNode | TableNode | SoftmaxNode
+Pointwise = AffineNode | TableNode | SoftmaxNode | LayerNormNode | AddEmbeddingNode
+
+#: Products of two computed tensors.
+Attention = ScoresNode | MixNode
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +85,7 @@ class Stage:
     """One vertex of the pipeline.
 
     head : the node it is named after
-    operands : what it reads; the window's operand first
+    operands : what it reads; the window's operand first, and keys or values before what reads them
     after : nodes done on each pixel on the way out, in order: pointwise ones and joins with other operands
     accumulates : a global pool, whose steps are input pixels
     adjacent : what its arrays hold if a step gives several pixels, None if one
@@ -123,6 +134,11 @@ class Stage:
         return self.adjacent or (self.head if isinstance(self.head, MatrixNode) else None)
 
     @property
+    def attention(self) -> Attention | None:
+        """The product of two computed tensors that it is, None if it is none."""
+        return self.head if isinstance(self.head, Attention) else None
+
+    @property
     def pixels_per_step(self) -> int:
         """Output pixels of a firing, but for the last of a row."""
         return self.adjacent.pixels if self.adjacent is not None else 1
@@ -168,13 +184,14 @@ def with_pixels_per_step(stage: Stage, pixels: int) -> Stage:
     return replace(stage, operands=operands, adjacent=adjacent)
 
 
-def stages_to_map(network: LoweredNetwork, chosen: Iterable[str]) -> list[Stage]:
+def stages_to_map(network: LoweredNetwork, chosen: Iterable[str], *, of_tokens: bool = False) -> list[Stage]:
     """Return the stages of a network, and make sure that it has those that a configuration names.
 
     chosen : layers with weights for which something is set
+    of_tokens : see `stages_of`
     raises : MappingError for a network without layers, or without one of those
     """
-    stages = stages_of(network)
+    stages = stages_of(network, of_tokens=of_tokens)
     if not stages:
         raise MappingError(f"{network.name} has no layers, so there is nothing to map; give it at least one")
     weighted = [stage.name for stage in stages if stage.matrix is not None]
@@ -187,9 +204,10 @@ def stages_to_map(network: LoweredNetwork, chosen: Iterable[str]) -> list[Stage]
     return stages
 
 
-def stages_of(network: LoweredNetwork) -> list[Stage]:
+def stages_of(network: LoweredNetwork, *, of_tokens: bool = False) -> list[Stage]:
     """Return the pipeline's stages in an order in which each comes after those it reads.
 
+    of_tokens : whether the machine has parts for what only transformers have
     raises : MappingError for what no digital unit does
     """
     foreign = [node.name for node in network.nodes if isinstance(node, LocalResponseNormNode)]
@@ -198,7 +216,7 @@ def stages_of(network: LoweredNetwork) -> list[Stage]:
             f"{network.name} has local response norms ({', '.join(foreign)}), which no part of this machine "
             "computes; remove them, or train the network with batch norms in their place"
         )
-    tokens = [node.name for node in network.nodes if _is_of_tokens(node)]
+    tokens = [node.name for node in network.nodes if not of_tokens and _is_of_tokens(node)]
     if tokens:
         shown = ", ".join(tokens[:3]) + (f" and {len(tokens) - 3} more" if len(tokens) > 3 else "")
         raise MappingError(
@@ -250,6 +268,9 @@ class _Staging:
 
     def _add_stage(self, node: Node) -> None:
         operands = [self._operand(name, node) for name in node.inputs]
+        if isinstance(node, Attention):
+            moving, stored = operands
+            operands = [replace(stored, firing=attending(node.visible, node.keys)), moving]
         stage = Stage(node, operands, accumulates=_is_global(node))
         self.stages.append(stage)
         self.sender[node.name] = stage
@@ -330,6 +351,8 @@ def _is_global(node: Node) -> bool:
 
 def _firing(node: Node | None, shape: Shape) -> Firing:
     """Return how a stage headed by `node` reads a tensor; None reads pixel by pixel."""
+    if isinstance(node, ClassTokenNode):
+        return led_by(node.tokens, shape[1] * shape[2])
     takes_each = node is None or _is_global(node)  # a global pool takes each pixel as it comes
     if not takes_each and isinstance(node, (MatrixNode, MaxPoolNode, AvgPoolNode)):
         return sliding(node.window, shape[1:])

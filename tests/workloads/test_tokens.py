@@ -14,6 +14,7 @@ from tests.token_networks import token_networks
 from tests.workloads.network_twins import forward_layers, golden_by_hand
 from workloads import (
     Activation,
+    Add,
     AddEmbedding,
     AddEmbeddingNode,
     Affine,
@@ -27,8 +28,10 @@ from workloads import (
     Layer,
     LayerNorm,
     LayerNormNode,
+    MixNode,
     Network,
     Quantization,
+    ScoresNode,
     Shape,
     Softmax,
     Window,
@@ -39,6 +42,7 @@ from workloads import (
     lower,
     quantize,
 )
+from workloads.zoo.transformers import decoder
 
 POINT = Window.square(1)
 
@@ -66,8 +70,30 @@ def test_codes_are_those_of_a_twin_in_python_integers(case: NetworkCase, weights
 
 @settings(deadline=None, max_examples=60)
 @given(token_networks())
-def test_the_lowered_network_has_the_macs_of_its_layers(case: NetworkCase) -> None:
-    assert lower(case.network).macs == case.network.macs
+def test_the_lowered_network_has_the_macs_of_its_layers_but_for_keys_that_no_token_sees(
+    case: NetworkCase,
+) -> None:
+    hidden = 0
+    for node in lower(case.network).nodes:
+        if isinstance(node, ScoresNode | MixNode) and node.causal is not None:
+            pairs = [(t, s) for t in range(node.tokens) for s in range(node.keys) if s > t + node.causal]
+            hidden += node.heads * node.features * len(pairs)
+    assert lower(case.network).macs == case.network.macs - hidden
+
+
+def test_both_products_leave_out_what_a_causal_softmax_hides_unless_others_read_the_scores() -> None:
+    network = decoder("tiny", tokens=5, blocks=1, features=8, heads=2, vocabulary=11)
+    both = [node for node in lower(network).nodes if isinstance(node, ScoresNode | MixNode)]
+    assert [node.causal for node in both] == [0, 0]
+    assert [node.macs for node in both] == [2 * 4 * (1 + 2 + 3 + 4 + 5)] * 2
+    causal = Softmax(name="shares", inputs=("scores",), groups=1, causal=0)
+    seen = [
+        Input(name="x", shape=(4, 3, 1)),
+        AttentionScores(name="scores", inputs=("x", "x"), heads=1),
+        causal,
+        Add(name="both", inputs=("scores", "shares")),
+    ]
+    assert lower(Network("seen", seen))["scores"].macs == 4 * 3 * 3
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,0 +1,81 @@
+"""What there is to choose about products of two computed tensors: where they run, and what is kept for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from arch.cost import DIGITAL_MAC, DIGITAL_MAC_AREA
+from arch.mapping.stages import Stage
+from simcore import MOST_CYCLES, Config, MappingError, PartConfig, component_part, param
+
+
+class AttentionUnitConfig(PartConfig):
+    """Width, speed and cost of the digital unit beside a memory of keys or values."""
+
+    macs: int = param(
+        256, ge=1, unit="MAC", doc="multipliers that work at once; as many as a column of HERMES, assumed"
+    )
+    pass_cycles: int = param(
+        1, ge=1, le=MOST_CYCLES, unit="cycle", doc="in which each of them does one product, assumed"
+    )
+    mac_energy_pj: float | None = param(
+        None,
+        ge=0,
+        unit="pJ",
+        doc=f"energy of one; null: {DIGITAL_MAC.value:g} at 8 bits, with the square of the bits; "
+        f"{DIGITAL_MAC.source}",
+    )
+    mac_area_mm2: float | None = param(
+        None,
+        ge=0,
+        unit="mm2",
+        doc=f"area of one multiplier; null: {DIGITAL_MAC_AREA.value:g} at 8 bits, with the square of the "
+        f"bits; {DIGITAL_MAC_AREA.source}",
+    )
+
+    def energy_pj(self, bits: int) -> float:
+        """Return the energy of a product of so many bits each [pJ]."""
+        return _at(bits, DIGITAL_MAC.value) if self.mac_energy_pj is None else self.mac_energy_pj
+
+    def area_mm2(self, bits: int) -> float:
+        """Return the area of all multipliers [mm2]."""
+        each = _at(bits, DIGITAL_MAC_AREA.value) if self.mac_area_mm2 is None else self.mac_area_mm2
+        return self.macs * each
+
+    def step_cycles(self, macs: int) -> int:
+        """Return the cycles of so many products of one step."""
+        return -(-macs // self.macs) * self.pass_cycles
+
+
+class AttentionConfig(Config):
+    """Where products of attention run, and how much is kept of what they read again and again."""
+
+    products: Literal["digital", "arrays"] = param(
+        "digital",
+        unit="one of",
+        doc="digital: by multipliers beside the memory that holds keys or values; arrays: by arrays that "
+        "keys and values are written to, token by token; assumed",
+    )
+    cache_tokens: int | None = param(
+        None,
+        ge=1,
+        unit="token",
+        doc="whose keys and values each memory has room for; null: as many as the sequences have",
+    )
+    unit: AttentionUnitConfig = component_part("attention-unit", doc="what multiplies where digital")
+
+    def check(self, stages: Sequence[Stage], network: str) -> None:
+        """Raise MappingError for a sequence that is longer than a memory of keys or values."""
+        room = self.cache_tokens
+        for stage in stages:
+            node = stage.attention
+            if room is not None and node is not None and node.keys > room:
+                raise MappingError(
+                    f"attention.cache_tokens={room} has room for {room} tokens, but {network}.{stage.name} "
+                    f"reads {node.keys}; set it to {node.keys} or more, or shorten the sequence"
+                )
+
+
+def _at(bits: int, of_eight: float) -> float:
+    return of_eight * (bits / 8) ** 2
