@@ -1,4 +1,4 @@
-"""What there is to choose about products of two computed tensors: where they run, and what is kept for them."""
+"""What there is to choose about products of two computed tensors: where they run, what is kept for them."""
 
 from __future__ import annotations
 
