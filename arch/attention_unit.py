@@ -1,4 +1,4 @@
-"""The unit that multiplies computed tensors: a token with the keys, or shares with the values, that it sees."""
+"""The unit that multiplies computed tensors: a token with keys, or shares with values, that it sees."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AttentionUnit(Component):
         """Products of each step of an image."""
         node = self.stage.attention
         assert node is not None
-        return (node.heads * node.features * node.visible).tolist()
+        return [node.heads * node.features * int(seen) for seen in node.visible]
 
     @process
     def serve(self) -> Process:
