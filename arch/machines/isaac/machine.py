@@ -44,7 +44,8 @@ class Isaac(Machine):
     def map(self, network: LoweredNetwork) -> IsaacMap:
         """Give every stage its copies, tiles and buffers.
 
-        raises : MappingError for a network without layers, or one that the chips do not hold
+        raises : MappingError for a network without layers, one that the chips do not hold, or products of
+            attention that they have no part for
         """
         return map_network(self.config, network)
 
@@ -83,4 +84,5 @@ class Isaac(Machine):
                 for port, peak in zip(layer.memory.pixel_in, layer.memory.peaks, strict=True)
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            cache=chips.cache_traffic(),
         )
