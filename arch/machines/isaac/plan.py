@@ -116,9 +116,12 @@ class _Plan:
             self.rule_interval, max((load.steps for load in self.loads.values()), default=0) + 1
         )
         shortest = bisect_left(intervals, True, key=lambda i: self._tiles_of_arrays(self.copies(i)) <= tiles)
+        tried: Mapping[str, int] = {}
         for interval in intervals[shortest:]:  # most often the first: eDRAM rarely needs tiles of its own
-            if (layout := self._layout(self.copies(interval))).tiles <= tiles:
+            copies = self.copies(interval)
+            if copies != tried and (layout := self._layout(copies)).tiles <= tiles:
                 return layout
+            tried = copies
         return least
 
     @property
