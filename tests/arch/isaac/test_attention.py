@@ -3,17 +3,20 @@
 from math import ceil
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import imcsim
 from arch import MachineRun
 from arch.machines.isaac.timing import TileReads
 from simcore import MappingError
+from tests.arch.dataflow_bench import quantized
 from tests.arch.isaac.isaac_bench import Bench, bench, isaac_settings, mlp, starts
 from tests.arch.test_dataflow import same
 from tests.strategies import NetworkCase
-from tests.token_networks import token_networks
+from tests.token_networks import token_inputs, token_networks
 from workloads import (
     AttentionMix,
     AttentionScores,
@@ -27,6 +30,7 @@ from workloads import (
     lower,
 )
 from workloads import networks as built_in
+from workloads.zoo.transformers import decoder
 
 #: Ticks: the digital clock of 1.2 GHz ticks 120 times in a cycle of 100 ns.
 CYCLE = 120
@@ -312,3 +316,42 @@ def test_chips_are_as_many_as_a_network_needs(fidelity: str) -> None:
     assert more.placed.chips == subject.placed.chips + 1
     with pytest.raises(MappingError, match=rf"set chips to {subject.placed.chips} or auto"):
         bench(built_in["bert-tiny"](), {**machine, "chips": 1})
+
+
+# -- values --------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=40)
+@given(token_networks(), isaac_settings())
+def test_outputs_are_those_of_the_golden_reference(case: NetworkCase, machine: dict[str, Any]) -> None:
+    integers = quantized(case, 16, 16)
+    subject = bench(integers.network.lowered, machine)
+    images = len(case.images)
+    run = subject.run(images, integers.values)
+    assert run.outputs is not None
+    assert np.array_equal(run.outputs, integers.expected)
+    reference = subject.run(images)
+    assert run.outcome.accounts == reference.outcome.accounts  # values change no cycle
+    assert run.outcome.energy == reference.outcome.energy
+
+
+@pytest.mark.parametrize("fidelity", ["ideal", "link"])
+def test_a_decoder_computes_its_golden_outputs_on_several_chips(fidelity: str) -> None:
+    network = decoder("small", tokens=32, blocks=2, features=32, heads=4, vocabulary=100)
+    inputs = token_inputs(network, 2, np.random.default_rng(1))
+    integers = quantized(NetworkCase(network, inputs), 16, 16)
+    subject = bench(integers.network.lowered, one_copy(tiles=8, mesh={"fidelity": fidelity}))
+    assert subject.placed.chips > 1
+    run = subject.run(2, integers.values)
+    assert run.outputs is not None
+    assert np.array_equal(run.outputs, integers.expected)
+    assert run.cache is not None
+    seen = 32 * 33 // 2
+    assert run.cache.written == 2 * 2 * 2 * 32 * 32 * 2  # images, blocks, keys and values
+    assert run.cache.read == 2 * 2 * 2 * seen * 32 * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["bert-tiny", "vit-tiny"])
+def test_built_in_transformers_compute_their_golden_outputs(network: str) -> None:
+    assert imcsim.run(network, "isaac", settings=["replication=none"]).summary["outputs_match_golden"]
