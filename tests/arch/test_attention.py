@@ -16,7 +16,7 @@ from imcsim.metrics import fingerprint
 from simcore import MappingError
 from tests.arch.dataflow_bench import Bench, bench, machine_settings, quantized
 from tests.arch.pipeline_recurrence import Recurrence, keys_seen
-from tests.arch.test_fast_forward import insist_on_equal, skipped
+from tests.arch.test_fast_forward import MEMORIES, insist_on_equal, skipped
 from tests.strategies import NetworkCase
 from tests.token_networks import token_networks
 from workloads import (
@@ -390,19 +390,21 @@ def test_wide_tokens_travel_over_any_fabric(fidelity: str, kind: str) -> None:
     machine = {"fabric": {"topology": {"kind": kind}, "fidelity": fidelity, "width_bits": 32}}
     run = bench(network, machine).run(3)
     assert run.macs == 3 * lower(network).macs
-    assert run.cache == bench(network).run(3).cache or run.cache is not None
+    assert run.cache is not None
+    assert (run.cache.written, run.cache.read) == cache_bytes(lower(network), 3)
 
 
 # -- values --------------------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=60)
-@given(token_networks(), machine_settings(), st.integers(2, 8))
+@given(token_networks(), machine_settings(), st.integers(2, 8), st.sampled_from(MEMORIES))
 def test_values_are_those_of_the_golden_reference_on_any_machine(
-    case: NetworkCase, machine: dict[str, Any], bits: int
+    case: NetworkCase, machine: dict[str, Any], bits: int, memory: str
 ) -> None:
     work = quantized(case, 8, bits)
     machine["activation_bits"] = bits
+    machine["core"]["memory"]["kind"] = memory
     subject = bench(work.network.lowered, machine)
     run = subject.run(len(case.images), work.values)
     assert run.outputs is not None
@@ -420,11 +422,19 @@ def test_values_survive_the_fabric(case: NetworkCase, machine: dict[str, Any], f
     assert np.array_equal(run.outputs, work.expected)
 
 
-def test_values_are_computed_without_a_window_register_too() -> None:
-    """Keys stay until the multipliers are done, in memories that drive them directly."""
-    for kind in ("activation-memory", "direct-memory"):
-        subject = bench(small_decoder(), {"core": {"memory": {"kind": kind}}})
-        assert subject.run(2).macs == 2 * subject.placed.network.macs
+def test_keys_without_a_window_register_stay_until_they_are_multiplied() -> None:
+    """Three keys, and room for no more: the next image's come in when the last token's products are done."""
+    product, times = 3 * 20, {}
+    for kind in MEMORIES:
+        machine = {
+            "core": {"memory": {"kind": kind, "column_cycles": 0}},
+            "attention": {"unit": {"macs": 1}},
+            "source": {"pixel_cycles": 1},
+            "buffers": {"depths": {"tokens:scores": 3}, "allow_undersized": True},
+        }
+        times[kind] = np.diff(bench(lone_scores(1, 20, 3), machine).run(4).completed).tolist()
+    assert times["activation-memory"] == [3 * product] * 3
+    assert times["direct-memory"] == [3 * product + 2 * 1 + LINK] * 3
 
 
 # -- refusals ------------------------------------------------------------------------------------------------
