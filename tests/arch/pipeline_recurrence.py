@@ -432,16 +432,31 @@ class Recurrence:
         pixels : that are made of it
         """
         memory: Any = self.config.core.memory
-        slides = isinstance(stage.head, MatrixNode | MaxPoolNode | AvgPoolNode) and not stage.accumulates
-        whole = slides and memory.window == "whole-window"
-        if memory.port_bytes is None:
-            columns = steps[0].width if whole else steps[0].columns
-            return columns * int(1 if memory.column_cycles is None else memory.column_cycles)
+        if memory.port_bytes is not None:
+            return -(-self._read_bytes(stage, steps, pixels) // int(memory.port_bytes))
+        columns = steps[0].width if self._reads_all(stage) else steps[0].columns
+        return columns * int(1 if memory.column_cycles is None else memory.column_cycles)
+
+    def _read_bytes(self, stage: Stage, steps: Sequence[Step], pixels: Sequence[int]) -> int:
+        """Return the bytes of what a step reads, with rows of tables."""
         bits = self.config.activation_bits
         sizes = [ceil(o.shape[0] * self.id_bits.get(o.source, bits) / 8) for o in stage.operands]
-        size = read_bytes(stage, steps, sizes, whole=whole)
-        size += ceil(sum(elements_of_tables(stage, pixel) for pixel in pixels) * bits / 8)
-        return -(-size // int(memory.port_bytes))
+        rows = sum(elements_of_tables(stage, pixel) for pixel in pixels)
+        return read_bytes(stage, steps, sizes, whole=self._reads_all(stage)) + ceil(rows * bits / 8)
+
+    def _reads_all(self, stage: Stage) -> bool:
+        """Whether a stage reads its whole window for each step."""
+        slides = isinstance(stage.head, MatrixNode | MaxPoolNode | AvgPoolNode) and not stage.accumulates
+        return slides and self.config.core.memory.window == "whole-window"
+
+    def image_bytes(self, name: str) -> int:
+        """Return the bytes that a stage reads for an image."""
+        core = self.cores[name]
+        steps = enumerate(zip(*(buffer.steps for buffer in core.buffers), strict=True))
+        return sum(
+            self._read_bytes(core.stage, each, self._pixels_of(core.stage, n, core.pixels))
+            for n, each in steps
+        )
 
     def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:
         """Return the arrays of a matrix, the row blocks that add up, and the blocks side by side."""

@@ -218,7 +218,7 @@ def durations(run: MachineRun, unit: str, state: str) -> list[int]:
     assert activity is not None
     chosen = activity.unit == activity.units.index(unit)
     chosen &= activity.state == activity.states.index(state)
-    return activity.duration[chosen].tolist()
+    return [int(ticks) for ticks in activity.duration[chosen]]
 
 
 # -- what is done, moved and kept ----------------------------------------------------------------------------
