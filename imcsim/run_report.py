@@ -80,6 +80,11 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     if rate is not None:
         rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
         yield "throughput", f"{rate_text} images/s{every}{warmup}"
+    if s["decoding"] is not None:
+        yield from _decoding(s["decoding"])
+    if (cache := s["cache"]) is not None:
+        amounts = f"{cache['written']:,} bytes written, {cache['read']:,} read"
+        yield "cache", f"{amounts}, at most {cache['most_tokens']:,} tokens in a memory"
     yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
     yield "energy", _energy(s)
     if s["programming"] is not None and s["programming"]["rounds"]:
@@ -112,6 +117,19 @@ def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
         for label, gain in (("learned", t["accuracy"]), ("unseen", t["unseen_accuracy"])):
             if gain is not None:
                 yield label, f"{100 * gain['before']:.4g}% right before, {100 * gain['after']:.4g}% after"
+
+
+def _decoding(d: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
+    """Yield how fast tokens came."""
+    first = d["time_to_first_token_s"]
+    yield "first token", f"{_si(first['mean'], 's')} behind a prompt of {d['prompt']}, {_at_most(first)}"
+    if (interval := d["token_interval_s"]) is not None:
+        every = f"{d['generated']} a sequence, one every {_si(interval['mean'], 's')}, {_at_most(interval)}"
+        yield "tokens", every + ("" if d["tokens_per_s"] is None else f"; {d['tokens_per_s']:,.0f} tokens/s")
+
+
+def _at_most(times: dict[str, float]) -> str:
+    return f"p99 {_si(times['p99'], 's')}, at most {_si(times['max'], 's')}"
 
 
 def _written(p: dict[str, Any]) -> str:

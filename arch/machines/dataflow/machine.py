@@ -33,6 +33,7 @@ class Dataflow(Machine):
     device_values = True
     skips_periods = True
     awaits_arrivals = True
+    decodes = True
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -64,6 +65,8 @@ class Dataflow(Machine):
         chip = simulation.build(DataflowChip, PartConfig())
         chip.lay_out(self.config, placed, images)
         chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
+        if options.prompt is not None:
+            chip.source.decode(chip.sink, options.prompt)
         computed = chip.attach(self.config, placed, values) if values is not None else None
         outputs = computed.collect(chip.sink, placed.stages[-1]) if computed is not None else None
         crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
@@ -94,4 +97,5 @@ class Dataflow(Machine):
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            decoded=chip.sink.decoded(None if computed is None else computed.inputs),
         )
