@@ -106,6 +106,7 @@ class Source(Component):
                 if pixel >= known:
                     chosen += 1
                     yield self.token_in.arrived(chosen)
+                    self.token_in.free(chosen)
                 yield put(pixel)
                 if pixel == first:
                     self.accepted.append(engine.now)
