@@ -45,7 +45,8 @@ class Isaac(Machine):
     def map(self, network: LoweredNetwork) -> IsaacMap:
         """Give every stage its copies, tiles and buffers.
 
-        raises : MappingError for a network without layers, or one that the chips do not hold
+        raises : MappingError for a network without layers, one that the chips do not hold, or products of
+            attention that they have no part for
         """
         return map_network(self.config, network)
 
@@ -87,4 +88,5 @@ class Isaac(Machine):
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
             decoded=chips.sink.decoded(None if computed is None else computed.inputs),
+            cache=chips.cache_traffic(),
         )

@@ -48,7 +48,8 @@ class IsaacMap(NetworkMap):
 def map_network(config: IsaacConfig, network: LoweredNetwork) -> IsaacMap:
     """Give every stage its copies, tiles and buffers.
 
-    raises : MappingError for a network without layers, or one that the chips do not hold
+    raises : MappingError for a network without layers, one that the chips do not hold, or products of
+        attention that they have no part for
     """
     return _Plan(config, network).map()
 
@@ -64,7 +65,9 @@ class _Plan:
 
     def __init__(self, config: IsaacConfig, network: LoweredNetwork) -> None:
         self.config, self.network = config, network
-        self.stages = stages_to_map(network, config.layers)
+        self.stages = stages_to_map(network, config.layers, of_tokens=True)
+        config.attention.check(self.stages, network.name)
+        self._check_products()
         matrices = {s.name: s.matrix for s in self.stages if s.matrix is not None}
         array, columns = config.array, config.encoding.columns_per_weight
         self.tilings = {n: tile(matrix, array.rows, array.cols, columns) for n, matrix in matrices.items()}
@@ -75,6 +78,16 @@ class _Plan:
             if s.name in self.tilings
         }
         self.given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
+
+    def _check_products(self) -> None:
+        """Raise MappingError for products of attention on arrays."""
+        products = [stage.name for stage in self.stages if stage.attention is not None]
+        if products and self.config.attention.products == "arrays":
+            raise MappingError(
+                f"attention.products=arrays, but arrays of isaac are not written while it runs, and "
+                f"{self.network.name}.{products[0]} is a product of two computed tensors; set "
+                "attention.products=digital"
+            )
 
     def map(self) -> IsaacMap:
         """Return the mapping with the most copies that the chips hold."""
@@ -129,9 +142,10 @@ class _Plan:
             arrays[name] = -(-load.cores * copies[name] // self.config.arrays_per_tile)
         depths = self._depths(copies, self._places(copies, arrays))
         held = dict.fromkeys(arrays, 0)
+        timing = Timing(self.config, self.stages, self.homes, {})
         for stage in self.stages:
             for number, operand in enumerate(stage.operands):
-                size = operand.shape[0] * self.config.value_bytes
+                size = timing.stored_bytes(operand)
                 held[self.homes[stage.name]] += depths[stage.name, number] * size
         edram = self.config.tile.edram_kib * 1024
         tiles = {home: max(least, -(-held[home] // edram)) for home, least in arrays.items()}
@@ -153,11 +167,13 @@ class _Plan:
         pixels = self.network.input_shape[1] * self.network.input_shape[2]
         interval = max((load.steps_on(copies[name]) for name, load in self.loads.items()), default=1)
         step = self.config.interval
-        incoming = step * self.config.digital_cycles // timing.input_cycles(self.network.input_shape[0])
+        pixel = timing.input_cycles(self.network.input, self.network.input_shape[0])
+        incoming = step * self.config.digital_cycles // pixel
         pace = Pace(
             {s.name: -(-timing.latency_cycles(s) // step) for s in self.stages},
             {s.name: copies.get(s.name) or timing.windows_together(s) for s in self.stages},
             max(1, min(incoming, -(-pixels // interval))),
+            {s.name: timing.duration(s) for s in self.stages},
         )
         return least_depths(self.stages, self.network.input, pixels, pace)
 
@@ -177,7 +193,9 @@ class _Plan:
         steps = max((load.steps_on(layout.copies[name]) for name, load in self.loads.items()), default=0)
         timing = Timing(self.config, self.stages, self.homes, layout.places)
         channels, height, width = self.network.input_shape
-        incoming = timing.in_cycles(height * width * timing.input_cycles(channels))
+        incoming = timing.in_cycles(height * width * timing.input_cycles(self.network.input, channels))
+        attention = [timing.attention(s).of_image for s in self.stages if s.attention is not None]
+        layers = max(steps * self.config.interval, timing.in_cycles(max(attention, default=0)))
         return IsaacMap(
             self.network,
             rows,
@@ -186,7 +204,7 @@ class _Plan:
             layout.copies,
             self.homes,
             layout.places,
-            interval=PredictedInterval(steps, steps * self.config.interval, incoming),
+            interval=PredictedInterval(steps, layers, incoming),
             tilings=self.tilings,
             chips=chips,
             resources={

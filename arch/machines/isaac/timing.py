@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from arch.attention_config import AttentionUnitConfig
+from arch.digital_unit import last_passes, step_passes
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, Site, input_elements
 from arch.machines.isaac.ways import Way, Ways
-from arch.mapping.stages import Join, Stage
-from workloads import AvgPoolNode, MaxPoolNode
+from arch.mapping.stages import Join, Operand, Stage
+from workloads import AvgPoolNode, EmbeddingNode, MaxPoolNode
 
 #: Bytes of a partial sum on its way from tile to tile, assumed.
 SUM_BYTES = 4
@@ -27,6 +29,73 @@ class DigitalUnits(NamedTuple):
     pj: float
 
 
+class TileReads(NamedTuple):
+    """What one tile reads of its eDRAM for the steps of a product of attention.
+
+    Pixels are written to a stage's tiles by turns, so each has a part of the keys that a token sees, and one
+    has the token.
+
+    tile, tiles : which of the stage's tiles
+    visible : keys that each token sees
+    keys : of an image
+    key_bytes, token_bytes : of a key, or value, and of a token, or its shares
+    """
+
+    tile: int
+    tiles: int
+    visible: Sequence[int]
+    keys: int
+    key_bytes: int
+    token_bytes: int
+
+    @classmethod
+    def of(cls, stage: Stage, timing: Timing, tile: int) -> TileReads:
+        """Return what one of a stage's tiles reads."""
+        node, (stored, moving) = stage.attention, stage.operands
+        assert node is not None
+        sizes = timing.stored_bytes(stored), timing.stored_bytes(moving)
+        return cls(tile, len(timing.tiles(stage.name)), node.visible.tolist(), node.keys, *sizes)
+
+    def kept(self, step: int) -> int:
+        """Return the bytes of keys that a step reads; steps are counted over all images."""
+        image, token = divmod(step, len(self.visible))
+        first = image * self.keys
+        lies_here = first + (self.tile - first) % self.tiles
+        return len(range(lies_here, first + self.visible[token], self.tiles)) * self.key_bytes
+
+    def size(self, step: int) -> int:
+        """Return all bytes that a step reads."""
+        return self.kept(step) + (step % self.tiles == self.tile) * self.token_bytes
+
+
+class AttentionTimes(NamedTuple):
+    """Digital cycles of each step of a product of attention, in each of its parts.
+
+    fetch : reading the token and the keys that it sees, in the tile that has most of them
+    product : by the attention units of all tiles
+    finish : by digital units, all passes
+    """
+
+    fetch: list[int]
+    product: list[int]
+    finish: list[int]
+
+    @property
+    def longest(self) -> int:
+        """Of the longest step, in the part that takes longest."""
+        return max(map(max, self))
+
+    @property
+    def before(self) -> int:
+        """Of the step that takes longest until its sums are there."""
+        return max(fetch + product for fetch, product in zip(self.fetch, self.product, strict=True))
+
+    @property
+    def of_image(self) -> int:
+        """From image to image: those of the part that takes longest for all steps."""
+        return max(map(sum, self))
+
+
 @dataclass(frozen=True, eq=False)
 class Timing:
     """Times of one mapping; `cycle` is of arrays, `digital cycle` of all other parts."""
@@ -40,9 +109,9 @@ class Timing:
         """Return the cycles in which so many digital ones are over."""
         return -(-digital // self.config.digital_cycles)
 
-    def input_cycles(self, channels: int) -> int:
-        """Return the digital cycles from one input pixel to the next, by all links of a chip."""
-        size = -(-channels * self.config.value_bytes // self.config.hypertransport.links)
+    def input_cycles(self, source: str, channels: int) -> int:
+        """Return the digital cycles from one pixel of the input to the next, by all links of a chip."""
+        size = -(-self.bytes_of(source, channels) // self.config.hypertransport.links)
         return self.config.hypertransport_cycles(size)
 
     def fetch_cycles(self, sites: Sequence[Site]) -> int:
@@ -53,9 +122,9 @@ class Timing:
         """Return the bytes of those inputs."""
         return input_elements(sites) * self.config.value_bytes
 
-    def write_cycles(self, channels: int) -> int:
-        """Return the digital cycles in which a pixel is written."""
-        return self.config.edram_cycles(channels * self.config.value_bytes)
+    def write_cycles(self, operand: Operand) -> int:
+        """Return the digital cycles in which a pixel of what a stage reads is written."""
+        return self.config.edram_cycles(self.stored_bytes(operand))
 
     def sum_cycles(self, copies: Sequence[Copy]) -> int:
         """Return the cycles in which partial sums go on through the tiles of a copy."""
@@ -86,8 +155,27 @@ class Timing:
         return Ways(self.config)
 
     def pixel_bytes(self, stage: Stage) -> int:
-        """Return the bytes of a pixel."""
-        return stage.shape[0] * self.config.value_bytes
+        """Return the bytes of a pixel that a stage sends."""
+        return self.bytes_of(stage.name, stage.shape[0])
+
+    def stored_bytes(self, operand: Operand) -> int:
+        """Return the bytes of a pixel of what a stage reads, as it lies in eDRAM."""
+        return self.bytes_of(operand.source, operand.shape[0])
+
+    def bytes_of(self, source: str, channels: int) -> int:
+        """Return the bytes of so many channels of what a stage, or the input, sends."""
+        return channels * self._id_bytes.get(source, self.config.value_bytes)
+
+    @cached_property
+    def _id_bytes(self) -> Mapping[str, int]:
+        """Bytes of a token id, for each sender of some: as many as ids take."""
+        entries: dict[str, int] = {}
+        for stage in reversed(self.stages):
+            known = stage.head.entries if isinstance(stage.head, EmbeddingNode) else entries.get(stage.name)
+            if known is not None:
+                source = stage.operands[0].source
+                entries[source] = min(known, entries.get(source, known))
+        return {name: max(1, -(-(known - 1).bit_length() // 8)) for name, known in entries.items()}
 
     def makers(self, stage: Stage) -> list[list[tuple[int, int]]]:
         """Return the tiles that make a pixel and the bytes each makes of it, pixel by pixel in turn.
@@ -115,15 +203,42 @@ class Timing:
 
     def finish_cycles(self, stage: Stage) -> int:
         """Return the digital cycles of a stage's head for one step."""
-        head, passes = stage.head, 1
-        if isinstance(head, MaxPoolNode | AvgPoolNode) and not stage.accumulates:
-            passes = head.window.positions
-        return passes * -(-head.shape[0] // self.units(stage).number)
+        return step_passes(stage) * -(-stage.head.shape[0] // self.units(stage).number)
 
     def windows_together(self, stage: Stage) -> int:
         """Return the windows that a stage without arrays takes while arrays do an operation."""
-        together = self.config.interval * self.config.digital_cycles // self.finish_cycles(stage)
-        return min(max(together, 1), stage.steps)
+        step = self.attention(stage).longest if stage.attention is not None else self.finish_cycles(stage)
+        return min(max(self._operation // step, 1), stage.steps)
+
+    def duration(self, stage: Stage) -> int:
+        """Return the operations of arrays in the longest step of a product of attention; one elsewhere."""
+        if stage.attention is None:
+            return 1
+        return -(-self.attention(stage).longest // self._operation)
+
+    @property
+    def _operation(self) -> int:
+        """Digital cycles of an operation of arrays."""
+        return self.config.interval * self.config.digital_cycles
+
+    def multipliers(self, stage: Stage) -> AttentionUnitConfig:
+        """Return the attention units of all tiles of a stage, which share each token."""
+        unit = self.config.attention.unit
+        return unit.model_copy(update={"macs": unit.macs * len(self.tiles(stage.name))})
+
+    def attention(self, stage: Stage) -> AttentionTimes:
+        """Return how long the steps of a product of attention take, for the first image."""
+        node, tiles, unit = stage.attention, len(self.tiles(stage.name)), self.multipliers(stage)
+        assert node is not None
+        reads = [TileReads.of(stage, self, place) for place in range(tiles)]
+        number, last = self.units(stage).number, last_passes(stage)
+        finish = self.finish_cycles(stage) + sum(-(-channels // number) for channels in last)
+        steps = range(stage.steps)
+        return AttentionTimes(
+            [max(self.config.edram_cycles(read.size(step)) for read in reads) for step in steps],
+            unit.cycles(node),
+            [finish] * stage.steps,
+        )
 
     def latency_cycles(self, stage: Stage) -> int:
         """Return the cycles from a window until its pixel may be read by the farthest reader."""
@@ -131,6 +246,8 @@ class Timing:
         ways = (self.way_cycles(stage, reader) for reader in readers)
         digital = self.finish_cycles(stage) + max(ways, default=0)
         behind = self.in_cycles(digital) + self.config.tile.write_cycles
+        if stage.attention is not None:
+            return self.in_cycles(self.attention(stage).before) + behind
         copies = self.places[stage.name].copies if stage.name in self.places else ()
         if not copies:
             return behind
