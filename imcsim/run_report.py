@@ -121,15 +121,16 @@ def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
 
 def _decoding(d: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
     """Yield how fast tokens came."""
-    first = d["time_to_first_token_s"]
-    yield "first token", f"{_si(first['mean'], 's')} behind a prompt of {d['prompt']}, {_at_most(first)}"
+    yield "first token", f"{_mostly(d['time_to_first_token_s'])} behind a prompt of {d['prompt']}"
     if (interval := d["token_interval_s"]) is not None:
-        every = f"{d['generated']} a sequence, one every {_si(interval['mean'], 's')}, {_at_most(interval)}"
-        yield "tokens", every + ("" if d["tokens_per_s"] is None else f"; {d['tokens_per_s']:,.0f} tokens/s")
+        rate = "" if d["tokens_per_s"] is None else f"; {d['tokens_per_s']:,.0f} tokens/s"
+        yield "tokens", f"{d['generated']} a sequence, one every {_mostly(interval)}{rate}"
 
 
-def _at_most(times: dict[str, float]) -> str:
-    return f"p99 {_si(times['p99'], 's')}, at most {_si(times['max'], 's')}"
+def _mostly(times: Mapping[str, float]) -> str:
+    """Return the mean of some times, and how much longer some of them were, if any."""
+    mean, p99, most = (_si(times[name], "s") for name in ("mean", "p99", "max"))
+    return mean if mean == most else f"{mean} (p99 {p99}, at most {most})"
 
 
 def _written(p: dict[str, Any]) -> str:
