@@ -38,9 +38,11 @@ class Decoded:
 
     out : when the output of each token was there, from the first one's way in on, (tokens,) [s]
     read : for each token of keys and values, (tokens,) [byte]
+    bits : of a key or value
     """
 
     summary: Mapping[str, Any]
+    bits: int
     out: NDArray[np.float64]
     read: NDArray[np.int64]
 
@@ -58,7 +60,7 @@ def decoded(machine: str, prompt: int) -> Decoded:
     size = cache["written"] // sum(prod(node.in_shapes[1]) for node in products)  # of one number
     read = size * np.sum([node.visible * node.in_shapes[1][0] for node in products], axis=0)
     assert read.sum() == cache["read"]  # what the run counted is what the formula says
-    return Decoded(run.summary, np.array(run.summary["decoding"]["out_s"]), read)
+    return Decoded(run.summary, 8 * size, np.array(run.summary["decoding"]["out_s"]), read)
 
 
 def study() -> dict[str, dict[int, Decoded]]:
@@ -95,16 +97,21 @@ def draw(found: Mapping[str, Mapping[int, Decoded]]) -> Figure:
         half = TOKENS // 2
         times.axvline(half - 0.5, color=FAINT, lw=0.6, ls=":")
         times.set_yscale("log")
+        times.set_ylim(0.1, 60)
+        times.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
+        for x, side, text in ((half - 1.5, "right", "prompt"), (half + 0.5, "left", "decoded")):
+            times.text(x, 50, text, ha=side, va="top", size=7, color=FAINT)
         _words(times, "Time from output to output", "µs")
-        _words(growth, "Growth of a decoded token's time", "ns more than the first")
-        _words(reads, "Read from keys and values", "KiB a token")
-        growth.set_ylim(bottom=0)
-        reads.set_ylim(bottom=0)
+        _words(growth, "What the past adds to a decoded token", "ns more than token 1 takes")
+        _words(reads, "Keys and values read, given or decoded", "KiB a token")
         handles = [growth.plot([], [], color=colour, lw=1.4)[0] for colour in MACHINES.values()]
         handles += [growth.plot([], [], color=INK, lw=1.4, ls=ls)[0] for ls in ("--", "-")]
-        names = [*MACHINES, "all tokens are given", f"behind a prompt of {half}, decoded"]
+        bits = [f"{machine}, {runs[1].bits} bit" for machine, runs in found.items()]
+        names = [*bits, "all tokens are given", f"{half} are given, {half} decoded"]
         figure.legend(handles, names, loc="lower left", ncols=4, frameon=False, bbox_to_anchor=(0.05, -0.01))
         figure.text(0.015, 0.93, f"{NETWORK}: {TOKENS} tokens", size=12, weight="bold")
+        growth.set_ylim(bottom=0)
+        reads.set_ylim(bottom=0)
     return figure
 
 

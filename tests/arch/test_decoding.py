@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from arch import Isaac, IsaacConfig, MachineRun, RunOptions
 from simcore import Deadlock
-from tests.arch.dataflow_bench import Bench, bench
+from tests.arch.dataflow_bench import Bench, bench, machine_settings
 from workloads import Conv2d, Input, Network, Window, lower
+from workloads.zoo.transformers import decoder
 
 FEATURES, PIXEL_CYCLES = 3, 150  # slower than the 130 cycles of a product, so that nothing holds prompts up
 TOKEN_WISE = Window.square(1)
@@ -114,6 +115,34 @@ def test_a_shorter_prompt_is_never_faster(machine: str) -> None:
     runs = [simulate(machine, 6, prompt=prompt).completed[0] for prompt in range(1, 7)]
     assert runs == sorted(runs, reverse=True)
     assert runs[0] > runs[-1]
+
+
+@settings(deadline=None, max_examples=25)
+@given(machine_settings(), st.integers(1, 5), st.integers(1, 2))
+def test_no_machine_of_any_buffers_and_speeds_stands_still(
+    machine: dict[str, Any], prompt: int, images: int
+) -> None:
+    network = decoder("small", tokens=5, blocks=1, features=4, heads=2, vocabulary=6)
+    subject = bench(network, machine)
+    runs = [subject.run(images, prompt=prompt, **options) for options in ({}, {"engine": "stock"})]
+    assert (out(runs[0]) == out(runs[1])).all()
+    assert runs[0].outcome.accounts == runs[1].outcome.accounts
+    assert (np.diff(out(runs[0])) > 0).all()
+    whole = subject.run(images)
+    assert all(late >= early for late, early in zip(runs[0].completed, whole.completed, strict=True))
+    assert runs[0].cache is not None
+    assert whole.cache is not None
+    assert (runs[0].cache.written, runs[0].cache.read) == (whole.cache.written, whole.cache.read)
+
+
+@pytest.mark.parametrize("fidelity", ["ideal", "link", "flit"])
+def test_tokens_are_decoded_over_any_fabric(fidelity: str) -> None:
+    network = decoder("small", tokens=5, blocks=1, features=4, heads=2, vocabulary=6)
+    fabric = {"fidelity": fidelity, "topology": {"kind": "mesh"}, "width_bits": 16, "router_cycles": 4}
+    subject = bench(network, {"fabric": fabric})
+    decoded = subject.run(2, prompt=2)
+    assert decoded.completed == subject.run(2, prompt=2, engine="stock", shuffle=5).completed
+    assert decoded.completed[-1] > subject.run(2).completed[-1]
 
 
 def test_a_network_that_looks_ahead_is_a_deadlock_that_names_source_and_sink() -> None:
