@@ -124,7 +124,7 @@ def test_no_machine_of_any_buffers_and_speeds_stands_still(
 ) -> None:
     network = decoder("small", tokens=5, blocks=1, features=4, heads=2, vocabulary=6)
     subject = bench(network, machine)
-    runs = [subject.run(images, prompt=prompt, **options) for options in ({}, {"engine": "stock"})]
+    runs = [subject.run(images, prompt=prompt, engine=engine) for engine in ("lean", "stock")]
     assert (out(runs[0]) == out(runs[1])).all()
     assert runs[0].outcome.accounts == runs[1].outcome.accounts
     assert (np.diff(out(runs[0])) > 0).all()

@@ -13,7 +13,7 @@ from arch import RunOptions, Values
 from arch.machine import machines
 from imcsim.results import Run, read_run
 from tests.imcsim.command_bench import command, printed, refusal
-from workloads import decoded, golden_outputs, lower, quantize
+from workloads import decoded, follows, golden_outputs, lower, quantize
 from workloads.npz import write_npz
 from workloads.zoo.transformers import decoder
 
@@ -95,6 +95,22 @@ def test_ids_behind_the_prompt_are_not_looked_at(machine: str) -> None:
     np.testing.assert_array_equal(given, before)  # whose they are keeps them
 
 
+@pytest.mark.parametrize(("machine", "converter"), [("dataflow", "core.adc.bits=4"), ("isaac", "adc.bits=5")])
+def test_tokens_are_those_that_the_machine_s_own_outputs_choose(machine: str, converter: str) -> None:
+    ideal = imcsim.run(gpt_small(), machine, images=2, prompt=3)
+    real = imcsim.run(gpt_small(), machine, images=2, prompt=3, values="device", settings=[converter])
+    assert ideal.tokens is not None
+    for run in (ideal, real):
+        assert run.tokens is not None
+        assert run.quantised is not None
+        assert run.outputs is not None
+        assert follows(run.tokens, run.quantised, 3)
+        assert follows(run.tokens, run.outputs, 3)
+    assert (real.tokens[:, :3] == ideal.tokens[:, :3]).all()  # type: ignore[index]
+    assert (real.tokens != ideal.tokens).any()  # type: ignore[union-attr]
+    assert not real.summary["outputs_match_golden"]
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_gpt_tiny_decodes_as_many_tokens_as_its_prompt_has(machine: str, tmp_path: Path) -> None:
     run = imcsim.run("gpt-tiny", machine, prompt=32, out=tmp_path / "run")
@@ -140,7 +156,7 @@ def test_times_are_the_same_without_values(machine: str) -> None:
         imcsim.run(gpt_small(), machine, images=2, prompt=3, values=values, record=True)
         for values in ("ideal", "off")
     ]
-    for key in ("cycles", "decoding", "cache", "energy_j", "latency_s", "history"):
+    for key in ("cycles", "decoding", "cache", "latency_s", "history"):
         assert runs[0].summary[key] == runs[1].summary[key]
     assert runs[1].tokens is None
 
