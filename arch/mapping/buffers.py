@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,30 +132,47 @@ def _needed(before: Sequence[Stage], reader: Stage, place: int) -> int:
 
 
 class _Schedule:
-    """When each stage fires for one image, and the interval at which images follow without meeting."""
+    """When each stage fires for an image, if one follows the other at the interval of the slowest stage.
+
+    A stage that is not done with an image when the next one's pixels are there begins it when it is. Only an
+    image behind others shows that, so what is worked out is one of those.
+    """
 
     def __init__(self, stages: Sequence[Stage], source: str, source_pixels: int, pace: Pace) -> None:
         self.readable: dict[str, NDArray[np.int64]] = {source: np.arange(source_pixels) // pace.together}
         self.fires: dict[str, NDArray[np.int64]] = {}
-        spans = []
+        # Pixels are held while the step that reads them last is at it.
+        durations = {stage.name: pace.duration.get(stage.name, 1.0) for stage in stages}
+        self.held = {name: np.ceil(np.maximum(each, 1) - _ROUNDING) for name, each in durations.items()}
+        begins = {stage.name: self._begins(stage, pace) for stage in stages}
+        busy = [int(own[-1]) for replicas in begins.values() for own in replicas]
+        self.interval = max([-(-source_pixels // pace.together), *busy])
         for stage in stages:
             due = np.max([self._due(self.readable[o.source], o.firing.need) for o in stage.operands], axis=0)
-            duration = np.broadcast_to(pace.duration.get(stage.name, 1.0), stage.steps)
-            fires = self._fires(due, pace.replication.get(stage.name, 1), duration)
+            fires = self._fires(due, begins[stage.name])
             self.fires[stage.name] = fires
             self.readable[stage.name] = fires[stage.finishing_steps] + pace.latency[stage.name]
-            spans.append(int(fires[-1] - fires[0]) + ceil(duration[-1]))
-        self.interval = max([-(-source_pixels // pace.together), *spans])
 
     @staticmethod
-    def _fires(due: NDArray[np.int64], replicas: int, duration: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return when each step fires: not before it is due, nor before its replica is done with its last."""
+    def _begins(stage: Stage, pace: Pace) -> list[NDArray[np.int64]]:
+        """Return the steps behind the first firing of each replica before which its others cannot begin.
+
+        The last one is the next image's first.
+        """
+        duration = np.broadcast_to(pace.duration.get(stage.name, 1.0), stage.steps)
+        replicas = min(pace.replication.get(stage.name, 1), stage.steps)
+        sums = [np.append(0, np.cumsum(duration[replica::replicas])) for replica in range(replicas)]
+        return [np.ceil(each - _ROUNDING).astype(np.int64) for each in sums]
+
+    def _fires(self, due: NDArray[np.int64], begins: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Return when each step fires: not before it is due, nor before its replica is done with others."""
         fires = np.empty_like(due)
-        for replica in range(replicas):
-            own = due[replica::replicas]
-            before = np.append(0, np.cumsum(duration[replica::replicas][:-1]))
-            steps = np.ceil(before - _ROUNDING).astype(np.int64)
-            fires[replica::replicas] = np.maximum.accumulate(own - steps) + steps
+        for replica, own in enumerate(begins):
+            behind = own[:-1]
+            first = np.maximum.accumulate(due[replica :: len(begins)] - behind)
+            # The image before, an interval earlier, ends as this one does; no stage is busy for longer.
+            end = first[-1] + own[-1] - self.interval
+            fires[replica :: len(begins)] = np.maximum(first, end) + behind
         return np.asarray(np.maximum.accumulate(fires))
 
     @staticmethod
@@ -171,7 +187,7 @@ class _Schedule:
         shifts = np.arange(images)[:, None] * self.interval
         base = np.arange(images)[:, None] * firing.pixels
         times = (arrivals + shifts).ravel()
-        frees = (fires + 1 + shifts).ravel()
+        frees = np.maximum.accumulate((fires + self.held[stage.name] + shifts).ravel())
         freed = np.append(firing.live[0], (firing.freed + base).ravel())
         gone = freed[np.searchsorted(frees, times, side="right")]
         return int((np.arange(1, len(times) + 1) - gone).max())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from arch.arrays.array_parts import ArrayParts
 from arch.host import Sink, Source, SourceConfig
-from arch.machine import CacheTraffic, Values
+from arch.machine import Values
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.layer import DIGITAL, Layer
@@ -42,8 +42,8 @@ class IsaacChips(Component):
         """Build and wire all layers."""
         self.settings, self.placed = config, placed
         self.timing = Timing(config, placed.stages, placed.homes, placed.places)
-        channels, height, width = placed.network.input_shape
-        incoming = SourceConfig(pixel_cycles=self.timing.input_cycles(placed.network.input, channels))
+        _, height, width = placed.network.input_shape
+        incoming = SourceConfig(pixel_cycles=self.timing.input_cycles(placed.network))
         self.source = self.add(Source, "source", incoming, clock=DIGITAL)
         self.source.images, self.source.pixels = images, height * width
         self.layers: dict[str, Layer] = {}
@@ -158,14 +158,3 @@ class IsaacChips(Component):
     def macs(self) -> int:
         """Return the multiply-accumulates that all arrays and attention units did."""
         return sum(layer.macs() for layer in self.layers.values())
-
-    def cache_traffic(self) -> CacheTraffic | None:
-        """Return what eDRAM saw of keys and values, None if there are none."""
-        seen = [traffic for layer in self.layers.values() if (traffic := layer.cache_traffic()) is not None]
-        if not seen:
-            return None
-        return CacheTraffic(
-            written=sum(traffic.written for traffic in seen),
-            read=sum(traffic.read for traffic in seen),
-            most_tokens=max(traffic.most_tokens for traffic in seen),
-        )

@@ -259,6 +259,11 @@ class IsaacConfig(Config):
         return -(-self.activation_bits // 8)
 
     @property
+    def stored_bits(self) -> int:
+        """Bits that an activation takes in eDRAM."""
+        return 8 * self.value_bytes
+
+    @property
     def digital_hz(self) -> Fraction:
         """Frequency of all digital parts [Hz]."""
         return Fraction(str(self.digital_ghz)) * 10**9

@@ -8,8 +8,7 @@ from math import ceil
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer
 from arch.attention_unit import AttentionUnit
-from arch.digital_unit import DigitalUnit, DigitalUnitConfig
-from arch.machine import CacheTraffic
+from arch.digital_unit import DigitalUnit
 from arch.machines.isaac.arrays import ArrayConverter, IsaacADC, IsaacArrays
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
@@ -18,6 +17,7 @@ from arch.machines.isaac.mesh import Mesh
 from arch.machines.isaac.plan import IsaacMap
 from arch.machines.isaac.tile_parts import InputFetch, KeyFetch, PixelSend, ResultWrite, ShiftAdd
 from arch.machines.isaac.timing import SUM_BYTES, TileReads, Timing
+from arch.mapping.constant_rows import row_elements
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block
 from arch.meter import Meter, meter_of
@@ -65,14 +65,12 @@ class Layer(Component):
             for place, o in enumerate(stage.operands)
         ]
         self.memory = self.add(ActivationMemory, "memory", _LINE_BUFFERS)
-        self.memory.lay_out(stage, buffers, images)
+        self.memory.lay_out(stage, buffers, images, config.stored_bits)
         self.writes = [self._add_writes(place) for place in range(len(buffers))]
         self.attention: AttentionUnit | None = None
-        units = timing.units(stage)
-        each = DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=units.pj, area_mm2=0.0)
-        self.digital = self.add(DigitalUnit, "digital", each, clock=DIGITAL)
+        self.digital = self.add(DigitalUnit, "digital", timing.digital(stage), clock=DIGITAL)
         self.digital.lay_out(stage, None, 1)
-        self.digital.sharing = units.number
+        self.digital.sharing = timing.units(stage).number
         self.copies = placed.copies(stage.name)
         self.fetches: list[dict[int, InputFetch]] = []
         self.key_fetches: dict[int, KeyFetch] = {}
@@ -84,7 +82,8 @@ class Layer(Component):
             # Held on the way to a fetch, there, in input register, arrays and adder, and on the ways behind.
             self.registers = (8 + self._converted_together + self._sum_cycles) * len(self.copies)
         else:
-            ready = 1 + config.digital_cycles // self.digital.finish_cycles  # in a cycle, and one under way
+            # In a cycle, and one under way.
+            ready = 1 + config.digital_cycles // min(self.digital.pixel_cycles)
             self.registers = ready + 2
             if stage.attention is not None:
                 self._add_attention(ready)
@@ -258,16 +257,6 @@ class Layer(Component):
         attention = 0 if self.attention is None else self.attention.macs()
         return attention + sum(part.macs() for arrays in self.arrays for part in arrays)
 
-    def cache_traffic(self) -> CacheTraffic | None:
-        """Return what its eDRAM saw of keys or values, None where it is no product of attention."""
-        if self.attention is None:
-            return None
-        return CacheTraffic(
-            written=sum(write.bytes_written for write in self.writes[0]),
-            read=sum(fetch.kept.count for fetch in self.key_fetches.values()),
-            most_tokens=self.memory.peaks[0],
-        )
-
     def _of_operations(self, each: list[int]) -> int:
         """Return the sum over all operations of what one of each copy makes."""
         return sum(adder.work.count * n for adder, n in zip(self.adders, each, strict=True))
@@ -276,8 +265,10 @@ class Layer(Component):
         """Return the bytes read from and written to the layer's eDRAM."""
         read = sum(fetch.bytes_read for fetches in self.all_fetches for fetch in fetches.values())
         written = sum(write.bytes_written for writes in self.writes for write in writes)
-        return read + self._windows_read() + written
+        return read + self._read_by_digital() + written
 
-    def _windows_read(self) -> int:
-        """Return the bytes that digital units read by themselves, where nothing fetches for them."""
-        return 0 if self.all_fetches else self.memory.actions()["byte read"]
+    def _read_by_digital(self) -> int:
+        """Return the bytes that digital units read: rows of tables, and windows that nothing fetches."""
+        memory = self.memory
+        rows = row_elements(self.stage) * self.settings.value_bytes
+        return memory.read_so_far(rows if self.all_fetches else memory.step_bytes())

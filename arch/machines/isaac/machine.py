@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
+from arch.attention_cache import cache_traffic
 from arch.machine import (
     Machine,
     MachineRun,
@@ -88,5 +89,5 @@ class Isaac(Machine):
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
             decoded=chips.sink.decoded(None if computed is None else computed.inputs),
-            cache=chips.cache_traffic(),
+            cache=cache_traffic(layer.memory for layer in chips.layers.values()),
         )

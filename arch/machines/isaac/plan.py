@@ -13,6 +13,7 @@ from arch.machines.isaac.floor_plan import Copy, Place, laid_out
 from arch.machines.isaac.timing import Timing
 from arch.mapping.balance import Load, at_interval, one_each
 from arch.mapping.buffers import Pace, least_depths
+from arch.mapping.constant_rows import table_elements
 from arch.mapping.layer_graph import homes_of_stages
 from arch.mapping.map_rows import map_row
 from arch.mapping.stages import Stage, stages_to_map
@@ -116,9 +117,12 @@ class _Plan:
             self.rule_interval, max((load.steps for load in self.loads.values()), default=0) + 1
         )
         shortest = bisect_left(intervals, True, key=lambda i: self._tiles_of_arrays(self.copies(i)) <= tiles)
+        tried: Mapping[str, int] = {}
         for interval in intervals[shortest:]:  # most often the first: eDRAM rarely needs tiles of its own
-            if (layout := self._layout(self.copies(interval))).tiles <= tiles:
+            copies = self.copies(interval)
+            if copies != tried and (layout := self._layout(copies)).tiles <= tiles:
                 return layout
+            tried = copies
         return least
 
     @property
@@ -144,6 +148,7 @@ class _Plan:
         held = dict.fromkeys(arrays, 0)
         timing = Timing(self.config, self.stages, self.homes, {})
         for stage in self.stages:
+            held[self.homes[stage.name]] += table_elements(stage) * self.config.value_bytes
             for number, operand in enumerate(stage.operands):
                 size = timing.stored_bytes(operand)
                 held[self.homes[stage.name]] += depths[stage.name, number] * size
@@ -167,13 +172,12 @@ class _Plan:
         pixels = self.network.input_shape[1] * self.network.input_shape[2]
         interval = max((load.steps_on(copies[name]) for name, load in self.loads.items()), default=1)
         step = self.config.interval
-        pixel = timing.input_cycles(self.network.input, self.network.input_shape[0])
-        incoming = step * self.config.digital_cycles // pixel
+        incoming = step * self.config.digital_cycles // timing.input_cycles(self.network)
         pace = Pace(
             {s.name: -(-timing.latency_cycles(s) // step) for s in self.stages},
             {s.name: copies.get(s.name) or timing.windows_together(s) for s in self.stages},
             max(1, min(incoming, -(-pixels // interval))),
-            {s.name: timing.duration(s) for s in self.stages},
+            {s.name: timing.durations(s) for s in self.stages if s.attention is not None},
         )
         return least_depths(self.stages, self.network.input, pixels, pace)
 
@@ -190,12 +194,6 @@ class _Plan:
             )
             for s in self.stages
         )
-        steps = max((load.steps_on(layout.copies[name]) for name, load in self.loads.items()), default=0)
-        timing = Timing(self.config, self.stages, self.homes, layout.places)
-        channels, height, width = self.network.input_shape
-        incoming = timing.in_cycles(height * width * timing.input_cycles(self.network.input, channels))
-        attention = [timing.attention(s).of_image for s in self.stages if s.attention is not None]
-        layers = max(steps * self.config.interval, timing.in_cycles(max(attention, default=0)))
         return IsaacMap(
             self.network,
             rows,
@@ -204,7 +202,7 @@ class _Plan:
             layout.copies,
             self.homes,
             layout.places,
-            interval=PredictedInterval(steps, layers, incoming),
+            interval=self._interval(layout),
             tilings=self.tilings,
             chips=chips,
             resources={
@@ -215,6 +213,19 @@ class _Plan:
             },
             peak_macs=Budgets(self.config).gops / 2 * 1e9 * chips,
         )
+
+    def _interval(self, layout: _Layout) -> PredictedInterval:
+        """Return how far apart images follow, by arrays, products of attention and input."""
+        timing = Timing(self.config, self.stages, self.homes, layout.places)
+        times = [(0, 0)]
+        for name, load in self.loads.items():
+            steps = load.steps_on(layout.copies[name])
+            times.append((steps * self.config.interval, steps))
+        times += [(timing.image_cycles(s), s.steps) for s in self.stages if s.attention is not None]
+        cycles, steps = max(times)
+        _, height, width = self.network.input_shape
+        incoming = timing.in_cycles(height * width * timing.input_cycles(self.network))
+        return PredictedInterval(steps, cycles, incoming)
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,7 +64,6 @@ class KeyFetch(Component):
 
     reads : what lies there
     cycles : digital cycles in which so many bytes are read
-    kept : bytes of keys or values
     """
 
     family = "buffer"
@@ -73,8 +72,7 @@ class KeyFetch(Component):
     window_out = Out(Window, doc="tokens, with the keys that they see")
     edram = Shared(doc="eDRAM and bus of the tile")
     read = Operation(doc="reading what one token needs")
-    kept = Counter(unit="byte", doc="keys or values read")
-    moving = Counter(unit="byte", doc="tokens or shares read")
+    size = Counter(unit="byte", doc="bytes read")
 
     reads: TileReads
     cycles: Callable[[int], int]
@@ -89,15 +87,13 @@ class KeyFetch(Component):
                 yield self.edram.acquire()
                 yield self.read.hold(self.cycles(size))
                 self.edram.release()
-                kept = reads.kept(step)
-                self.kept.add(kept)
-                self.moving.add(size - kept)
+                self.size.add(size)
             yield self.window_out.put(step)
 
     @property
     def bytes_read(self) -> int:
         """Bytes read so far."""
-        return self.kept.count + self.moving.count
+        return self.size.count
 
 
 class ResultWrite(Component):

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from arch.attention_config import AttentionUnitConfig
-from arch.digital_unit import last_passes, step_passes
+from arch.digital_unit import DigitalUnitConfig
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, Site, input_elements
 from arch.machines.isaac.ways import Way, Ways
 from arch.mapping.stages import Join, Operand, Stage
-from workloads import AvgPoolNode, EmbeddingNode, MaxPoolNode
+from workloads import AvgPoolNode, LoweredNetwork, MaxPoolNode
 
 #: Bytes of a partial sum on its way from tile to tile, assumed.
 SUM_BYTES = 4
@@ -68,34 +71,6 @@ class TileReads(NamedTuple):
         return self.kept(step) + (step % self.tiles == self.tile) * self.token_bytes
 
 
-class AttentionTimes(NamedTuple):
-    """Digital cycles of each step of a product of attention, in each of its parts.
-
-    fetch : reading the token and the keys that it sees, in the tile that has most of them
-    product : by the attention units of all tiles
-    finish : by digital units, all passes
-    """
-
-    fetch: list[int]
-    product: list[int]
-    finish: list[int]
-
-    @property
-    def longest(self) -> int:
-        """Of the longest step, in the part that takes longest."""
-        return max(map(max, self))
-
-    @property
-    def before(self) -> int:
-        """Of the step that takes longest until its sums are there."""
-        return max(fetch + product for fetch, product in zip(self.fetch, self.product, strict=True))
-
-    @property
-    def of_image(self) -> int:
-        """From image to image: those of the part that takes longest for all steps."""
-        return max(map(sum, self))
-
-
 @dataclass(frozen=True, eq=False)
 class Timing:
     """Times of one mapping; `cycle` is of arrays, `digital cycle` of all other parts."""
@@ -109,10 +84,12 @@ class Timing:
         """Return the cycles in which so many digital ones are over."""
         return -(-digital // self.config.digital_cycles)
 
-    def input_cycles(self, source: str, channels: int) -> int:
+    def input_cycles(self, network: LoweredNetwork) -> int:
         """Return the digital cycles from one pixel of the input to the next, by all links of a chip."""
-        size = -(-self.bytes_of(source, channels) // self.config.hypertransport.links)
-        return self.config.hypertransport_cycles(size)
+        readers = (o for stage in self.stages for o in stage.operands if o.source == network.input)
+        bits = next((o.id_bits for o in readers if o.id_bits), self.config.stored_bits)
+        size = -(-network.input_shape[0] * bits // 8)
+        return self.config.hypertransport_cycles(-(-size // self.config.hypertransport.links))
 
     def fetch_cycles(self, sites: Sequence[Site]) -> int:
         """Return the digital cycles in which the inputs of a copy's arrays in one tile are read."""
@@ -156,26 +133,11 @@ class Timing:
 
     def pixel_bytes(self, stage: Stage) -> int:
         """Return the bytes of a pixel that a stage sends."""
-        return self.bytes_of(stage.name, stage.shape[0])
+        return -(-stage.pixel_bits(self.config.stored_bits) // 8)
 
     def stored_bytes(self, operand: Operand) -> int:
         """Return the bytes of a pixel of what a stage reads, as it lies in eDRAM."""
-        return self.bytes_of(operand.source, operand.shape[0])
-
-    def bytes_of(self, source: str, channels: int) -> int:
-        """Return the bytes of so many channels of what a stage, or the input, sends."""
-        return channels * self._id_bytes.get(source, self.config.value_bytes)
-
-    @cached_property
-    def _id_bytes(self) -> Mapping[str, int]:
-        """Bytes of a token id, for each sender of some: as many as ids take."""
-        entries: dict[str, int] = {}
-        for stage in reversed(self.stages):
-            known = stage.head.entries if isinstance(stage.head, EmbeddingNode) else entries.get(stage.name)
-            if known is not None:
-                source = stage.operands[0].source
-                entries[source] = min(known, entries.get(source, known))
-        return {name: max(1, -(-(known - 1).bit_length() // 8)) for name, known in entries.items()}
+        return operand.pixel_bytes(self.config.stored_bits)
 
     def makers(self, stage: Stage) -> list[list[tuple[int, int]]]:
         """Return the tiles that make a pixel and the bytes each makes of it, pixel by pixel in turn.
@@ -201,20 +163,23 @@ class Timing:
         """Return the digital cycles of a pixel from one stage to another."""
         return self.way(sender.name, reader).cycles(self.config, self.packet_bytes(sender))
 
+    def digital(self, stage: Stage) -> DigitalUnitConfig:
+        """Return one of the digital units that share a stage's pixels: a value in each of its cycles."""
+        pj = self.units(stage).pj
+        return DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=pj, area_mm2=0.0)
+
     def finish_cycles(self, stage: Stage) -> int:
         """Return the digital cycles of a stage's head for one step."""
-        return step_passes(stage) * -(-stage.head.shape[0] // self.units(stage).number)
+        return self.digital(stage).step_cycles(stage, self.units(stage).number)
 
     def windows_together(self, stage: Stage) -> int:
-        """Return the windows that a stage without arrays takes while arrays do an operation."""
-        step = self.attention(stage).longest if stage.attention is not None else self.finish_cycles(stage)
-        return min(max(self._operation // step, 1), stage.steps)
+        """Return the windows that a stage without arrays takes while arrays do an operation.
 
-    def duration(self, stage: Stage) -> int:
-        """Return the operations of arrays in the longest step of a product of attention; one elsewhere."""
-        if stage.attention is None:
+        A product of attention takes one after the other.
+        """
+        if stage.attention is not None:
             return 1
-        return -(-self.attention(stage).longest // self._operation)
+        return min(max(self._operation // self.finish_cycles(stage), 1), stage.steps)
 
     @property
     def _operation(self) -> int:
@@ -222,23 +187,33 @@ class Timing:
         return self.config.interval * self.config.digital_cycles
 
     def multipliers(self, stage: Stage) -> AttentionUnitConfig:
-        """Return the attention units of all tiles of a stage, which share each token."""
+        """Return the attention units of all tiles of a stage, which share each token, as one."""
         unit = self.config.attention.unit
         return unit.model_copy(update={"macs": unit.macs * len(self.tiles(stage.name))})
 
-    def attention(self, stage: Stage) -> AttentionTimes:
-        """Return how long the steps of a product of attention take, for the first image."""
-        node, tiles, unit = stage.attention, len(self.tiles(stage.name)), self.multipliers(stage)
-        assert node is not None
+    def attention_parts(self, stage: Stage) -> NDArray[np.int64]:
+        """Return the digital cycles of each step of a product of attention in each of its parts, (3, steps).
+
+        They are: reading the token and the keys that it sees, in the tile that has most of them; the product,
+        by the attention units of all tiles; and all passes of the digital units. Of the first image, as which
+        tile has most may differ in others.
+        """
+        assert stage.attention is not None
+        tiles, steps = len(self.tiles(stage.name)), range(stage.steps)
         reads = [TileReads.of(stage, self, place) for place in range(tiles)]
-        number, last = self.units(stage).number, last_passes(stage)
-        finish = self.finish_cycles(stage) + sum(-(-channels // number) for channels in last)
-        steps = range(stage.steps)
-        return AttentionTimes(
-            [max(self.config.edram_cycles(read.size(step)) for read in reads) for step in steps],
-            unit.cycles(node),
-            [finish] * stage.steps,
-        )
+        fetch = [max(self.config.edram_cycles(read.size(step)) for read in reads) for step in steps]
+        finish = self.digital(stage).finish_cycles(stage, self.units(stage).number)
+        product = self.multipliers(stage).cycles(stage.attention)
+        return np.array([fetch, product, np.broadcast_to(finish, stage.steps)])
+
+    def durations(self, stage: Stage) -> NDArray[np.float64]:
+        """Return the operations of arrays from each step of a product of attention to its next, (steps,)."""
+        longest: NDArray[np.int64] = self.attention_parts(stage).max(axis=0)
+        return longest / self._operation
+
+    def image_cycles(self, stage: Stage) -> int:
+        """Return the cycles of a product of attention from image to image: those of its slowest part."""
+        return self.in_cycles(int(self.attention_parts(stage).sum(axis=1).max()))
 
     def latency_cycles(self, stage: Stage) -> int:
         """Return the cycles from a window until its pixel may be read by the farthest reader."""
@@ -247,7 +222,8 @@ class Timing:
         digital = self.finish_cycles(stage) + max(ways, default=0)
         behind = self.in_cycles(digital) + self.config.tile.write_cycles
         if stage.attention is not None:
-            return self.in_cycles(self.attention(stage).before) + behind
+            fetch, product, _ = self.attention_parts(stage)
+            return self.in_cycles(int((fetch + product).max())) + behind
         copies = self.places[stage.name].copies if stage.name in self.places else ()
         if not copies:
             return behind
