@@ -20,6 +20,7 @@ from arch.arrays.cell_charge import drives, row_conductances
 from arch.arrays.charge_meter import ChargeMeter
 from arch.arrays.encoding import Encoding
 from arch.arrays.streaming import Streaming
+from arch.join_values import join_work
 from arch.mapping.adjacent_pixels import AdjacentPixels, step_weights
 from arch.mapping.stages import Join, Stage
 from arch.mapping.tiling import Block
@@ -28,16 +29,9 @@ from arch.pointwise_values import Codes, pixel_work
 from simcore import BrokenLawError
 from simcore.kernels.attention import multiply_keys, weigh_values
 from simcore.kernels.integer_mvm import multiply_block, multiply_channels, multiply_window
-from simcore.kernels.requantize import (
-    clip_codes,
-    join_operand,
-    multiply_operands,
-    requantize_sums,
-    scale_operand,
-)
+from simcore.kernels.requantize import clip_codes, join_operand, requantize_sums
 from simcore.kernels.windows import gather_window, max_window, sum_window
 from workloads import (
-    AddNode,
     AvgPoolNode,
     ClassTokenNode,
     ConcatNode,
@@ -45,17 +39,14 @@ from workloads import (
     MatrixNode,
     MaxPoolNode,
     MixNode,
-    MulNode,
     Node,
     QuantizedAttention,
     QuantizedAvgPool,
     QuantizedClassToken,
     QuantizedEmbedding,
-    QuantizedJoin,
     QuantizedMatrix,
     QuantizedMaxPool,
     QuantizedNetwork,
-    QuantizedProduct,
     ScoresNode,
     SelectNode,
     Window,
@@ -374,12 +365,8 @@ class StageValues:
             none, factor = np.zeros(output.shape[1], self.number), np.full(output.shape[1], p.multiplier)
             ends = (p.output_zero, p.low, p.high)
             return lambda step: requantize_sums(sums, none, factor, *ends, output, step % slots)
-        if isinstance(head, AddNode):
-            return self._adder(head, self.operands, output)
-        if isinstance(head, MulNode):
-            return self._product(head, self.operands, output)
-        if isinstance(head, ConcatNode):
-            return self._concatenator(head, self.operands, output)
+        if isinstance(head, Join):
+            return join_work(head, self.network, self.operands, output)
         return self._taker()
 
     def _taker(self) -> Work:
@@ -460,59 +447,13 @@ class StageValues:
             output = self.output
             if isinstance(node, Join):
                 operands = [output if name == before.name else next(unread) for name in node.inputs]
-            if isinstance(node, AddNode):
-                yield self._adder(node, operands, output)
-            elif isinstance(node, MulNode):
-                yield self._product(node, operands, output)
-            elif isinstance(node, ConcatNode):
-                self.output = np.zeros((self.rows, node.shape[0]), output.dtype)
-                yield self._concatenator(node, operands, self.output)
+                if isinstance(node, ConcatNode):
+                    self.output = np.zeros((self.rows, node.shape[0]), output.dtype)
+                yield join_work(node, self.network, operands, self.output)
             else:
                 work = pixel_work(node, self.network)
                 yield lambda pixel, work=work, output=output: work(output, pixel)  # type: ignore[misc]
             before = node
-
-    def _concatenator(self, node: ConcatNode, operands: Sequence[Codes], output: Codes) -> Work:
-        q = self._quantized(node, QuantizedJoin)
-        widths = [codes.shape[1] for codes in operands]
-        firsts = np.cumsum([0, *widths[:-1]]).tolist()
-        alone = [np.zeros(width, np.float32) for width in widths]
-        zeros, multipliers = q.input_zeros.tolist(), q.multipliers.tolist()
-        parts = list(zip(alone, operands, zeros, multipliers, firsts, strict=True))
-        ends, rows = (q.output_zero, q.low, q.high), self.rows
-
-        def concatenate(pixel: int) -> None:
-            row = pixel % rows
-            for nothing, codes, zero, multiplier, first in parts:
-                join_operand(nothing, codes, row, zero, multiplier, *ends, output, first)
-
-        return concatenate
-
-    def _adder(self, node: AddNode, operands: Sequence[Codes], output: Codes) -> Work:
-        q = self._quantized(node, QuantizedJoin)
-        *others, last = zip(operands, q.input_zeros.tolist(), q.multipliers.tolist(), strict=True)
-        ends = (q.output_zero, q.low, q.high)
-        scaled, rows = np.zeros(output.shape[1], np.float32), self.rows
-
-        def add(pixel: int) -> None:
-            row = pixel % rows
-            first = True
-            for codes, zero, multiplier in others:
-                scale_operand(codes, row, zero, multiplier, first, scaled)
-                first = False
-            codes, zero, multiplier = last
-            join_operand(scaled, codes, row, zero, multiplier, *ends, output, 0)
-
-        return add
-
-    def _product(self, node: MulNode, operands: Sequence[Codes], output: Codes) -> Work:
-        q = self._quantized(node, QuantizedProduct)
-        one, other = operands
-        (one_zero, other_zero), multiplier = q.input_zeros, float(q.multiplier)
-        ends, rows = (q.output_zero, q.low, q.high), self.rows
-        return lambda pixel: multiply_operands(
-            one, other, pixel % rows, one_zero, other_zero, multiplier, *ends, output
-        )
 
     def _quantized(self, node: Node, kind: type[Any]) -> Any:
         quantized = self.network.nodes[node.name]

@@ -1,8 +1,8 @@
-"""What ImageNet networks cost on `dataflow`, 224 x 224, eight bitlines a weight: ResNet-50, and two more.
+"""What ImageNet networks cost on `dataflow`, 224 x 224, eight bitlines a weight: ResNet-50, and three more.
 
 A run is compared with its own multiply-accumulates as float32 matrix products on one thread: a product for
-each layer in the layer's own shape. Times are wall seconds as a run's summary tells them: `wall_s`, which is
-the events alone, and `setup_s`; of a trace, CPU seconds of everything.
+each layer, and for each head of attention, in its own shape. Times are wall seconds as a run's summary tells
+them: `wall_s`, which is the events alone, and `setup_s`; of a trace, CPU seconds of everything.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from arch import Dataflow, DataflowConfig, RunOptions, Values
 from benchmarks.compare import Bench, benches
 from traces import Trace, read_trace, write_trace
-from workloads import LoweredNetwork, MatrixNode, lower, networks, quantize
+from workloads import LoweredNetwork, MatrixNode, MixNode, Node, ScoresNode, lower, networks, quantize
 from workloads.photograph import photo_crops
 
 NAME = "resnet50"
@@ -53,27 +53,39 @@ def _network(name: str = NAME) -> LoweredNetwork:
 
 
 @cache
-def _values() -> Values:
+def _values(name: str) -> Values:
     """Return the quantised network and one image."""
-    network = networks[NAME]()
+    network = networks[name]()
     crops = photo_crops(network.input_shape, 16).inputs
-    quantised = quantize(_network(), network.load_parameters(), crops)
+    quantised = quantize(_network(name), network.load_parameters(), crops)
     return Values(quantised, quantised.input_quantization.quantize(crops[:1]))
 
 
 @cache
 def _operands(name: str) -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
-    """Return windows, weights and room for the products of every group of every layer."""
+    """Return both factors of every product of a network, and room for it."""
     random = np.random.default_rng(0)
     operands = []
     for node in _network(name).nodes:
-        if isinstance(node, MatrixNode):
-            pixels = node.shape[1] * node.shape[2]
-            for _ in range(node.groups):
-                windows = random.random((pixels, node.rows), dtype=np.float32)
-                weights = random.random((node.rows, node.cols_per_group), dtype=np.float32)
-                operands.append((windows, weights, windows @ weights))
+        for pixels, rows, cols in _shapes(node):
+            windows = random.random((pixels, rows), dtype=np.float32)
+            weights = random.random((rows, cols), dtype=np.float32)
+            operands.append((windows, weights, windows @ weights))
     return operands
+
+
+def _shapes(node: Node) -> Iterator[tuple[int, int, int]]:
+    """Yield pixels, rows and columns of the products that a node is, one for each group or head."""
+    match node:
+        case MatrixNode():
+            for _ in range(node.groups):
+                yield node.shape[1] * node.shape[2], node.rows, node.cols_per_group
+        case ScoresNode():
+            for _ in range(node.heads):
+                yield node.tokens, node.features, node.keys
+        case MixNode():
+            for _ in range(node.heads):
+                yield node.tokens, node.keys, node.features
 
 
 def products(name: str = NAME) -> float:
@@ -98,7 +110,7 @@ def simulated(
     core = {"crossbar": {"input_form": "bit-serial"}} if values == "device" else {}
     chosen = {"columns_per_weight": SLICES, "detail": detail, "core": core, "fabric": fabric or {}}
     machine = Dataflow(DataflowConfig.parse(chosen))
-    given = replace(_values(), device=values == "device") if values != "off" else None
+    given = replace(_values(name), device=values == "device") if values != "off" else None
     options = RunOptions(fast_forward=fast_forward)
     return machine.simulate(machine.map(_network(name)), images, given, options).outcome.wall_s
 
@@ -238,6 +250,17 @@ for _bench in (
     ),
 ):
     benches.register(_bench.name)(_bench)
+
+benches.register("vit-tiny")(
+    Bench(
+        "vit-tiny",
+        "ViT-Tiny, every crossbar a process, values ideal, against its MACs in BLAS",
+        "cost",
+        60,
+        lambda: (simulated("array", "vit-tiny", values="ideal"), products("vit-tiny")),
+        rounds=3,
+    )
+)
 
 for _name, _known in (("densenet121", "DenseNet-121"), ("vgg16", "VGG-16")):
     benches.register(f"{_name}-group")(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from arch.mapping.stages import stages_of
 from arch.pixel_memory import memory_of
 from arch.values import StageValues
 from tests.arch.dataflow_bench import Quantized, bench, quantized
+from tests.arch.untimed_stages import UntimedStages
 from tests.strategies import NetworkCase, random_parameters
-from workloads import Conv2d, Input, Linear, Network, Window
+from workloads import AttentionScores, Conv2d, Input, Linear, Network, Window
 
 
 def stage_values(case: Quantized) -> StageValues:
@@ -49,6 +51,25 @@ def test_sums_are_of_32_bits_up_to_the_last_input_that_cannot_overflow_them(
         case = sum_of(inputs + more, *bits)
         assert stage_values(case).sums.dtype == number
         assert_golden(case)
+
+
+def scores_of(features: int) -> Quantized:
+    """Return queries times keys, both one token that is its own, all codes as large as can be."""
+    layers = [
+        Input(name="image", shape=(features, 1, 1)),
+        AttentionScores(name="scores", inputs=("image", "image"), heads=1),
+    ]
+    network = Network("scores", layers, parameters=dict)
+    return quantized(NetworkCase(network, np.ones((1, features, 1, 1), np.float32)))
+
+
+def test_sums_of_attention_are_of_32_bits_where_twice_the_largest_fits() -> None:
+    most = 2**31 // (2 * 256 * 256) - 1
+    for terms, number in ((most, np.int32), (most + 1, np.int64)):
+        case = scores_of(terms)
+        values = UntimedStages(case)
+        assert np.array_equal(values.run(Random(0)), case.expected)
+        assert values.turns["scores"].stored.work.sums.dtype == number
 
 
 @pytest.mark.parametrize(
