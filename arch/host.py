@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from arch.tokens import Pixel, images_of
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.machine import DecodedTokens
+from arch.tokens import Pixel, Token, images_of
 from simcore import (
     MOST_CYCLES,
     BufferIn,
@@ -29,6 +34,13 @@ class SourceConfig(PartConfig):
         unit="cycle",
         doc="time between input pixels; one a step of the first layer, assumed",
     )
+    turn_cycles: int = param(
+        0,
+        ge=0,
+        le=MOST_CYCLES,
+        unit="cycle",
+        doc="from an output to the next token, which it chooses, where tokens are decoded; assumed",
+    )
 
 
 #: Pixels that are put ahead at most; memories look through them when they count what they hold.
@@ -42,6 +54,7 @@ class Source(Component):
     images, pixels : to feed; pixels in one image
     together : pixels that come together each cycle; None is one every `config.pixel_cycles`
     arrivals : tick before which each image is not there; empty where all are from the start
+    prompt : pixels of each image that are known before it begins; None where all are
     begun : images of which a pixel was offered
     accepted : tick in which the first pixel of each image was taken
     """
@@ -57,27 +70,43 @@ class Source(Component):
     pixels: int = 0
     together: int | None = None
     arrivals: Sequence[int] = ()
+    prompt: int | None = None
     begun: int = 0
     accepted: list[int]
+
+    def decode(self, sink: Sink, prompt: int) -> None:
+        """Offer each pixel behind the first `prompt` of an image `turn_cycles` after the output before it."""
+        self.prompt = sink.prompt = prompt
+        self.token_in: Any = self.port(BufferIn(Token, doc="tokens that outputs have chosen"), "token_in")
+        sink.token_out = sink.port(Out(Token, doc="tokens that outputs have chosen"), "token_out")
+        self.connect(sink.token_out, self.token_in, None, self.config.turn_cycles)
 
     @process
     def serve(self) -> Process:
         """Offer a pixel, or several; once they are taken, wait until the next ones are there.
 
-        The wait for an image that has not arrived is charged to `wait-resource:arrival`.
+        The wait for an image that has not arrived is charged to `wait-resource:arrival`, that for a token
+        that an output chooses to `wait-input:token_in`.
         Pixels that come one by one, and for which there is room already, are put ahead: one wake for many.
         """
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
         put, put_at, engine = self.pixel_out.put, self.pixel_out.put_at, self.simulation.engine
         hold, hold_from = self.feed.hold, self.feed.hold_from
         self.accepted = []
+        chosen = 0
         for image in images_of(self):
             if self.arrivals and (early := self.arrivals[image] - engine.now) > 0:
                 yield self.waits_for(engine.timeout(early), "arrival")
             self.begun = image + 1
             first = pixel = image * self.pixels
-            end = first + self.pixels
+            end = known = first + self.pixels
+            if self.prompt is not None:
+                known = first + self.prompt
             while pixel < end:
+                if pixel >= known:
+                    chosen += 1
+                    yield self.token_in.arrived(chosen)
+                    self.token_in.free(chosen)
                 yield put(pixel)
                 if pixel == first:
                     self.accepted.append(engine.now)
@@ -87,7 +116,7 @@ class Source(Component):
                         yield hold(cycles)
                     continue
                 wait = hold(cycles)
-                last = min(pixel + PIXELS_AHEAD, end)
+                last = min(pixel + PIXELS_AHEAD, known)
                 while pixel < last and put_at(pixel, engine.now + wait):
                     wait += hold_from(engine.now + wait, cycles)
                     pixel += 1
@@ -103,7 +132,9 @@ class Sink(Component):
     """Takes output pixels as they come and ends the run with the last expected one.
 
     images, pixels : expected; output pixels of one image
+    prompt : tokens of each image that are given, where its outputs choose the others; None where all are
     completed : tick in which each image's last output pixel was there
+    out : tick in which each output pixel was there, where tokens are decoded
     """
 
     family = "host"
@@ -112,21 +143,43 @@ class Sink(Component):
 
     images: int = 0
     pixels: int = 0
+    prompt: int | None = None
+    token_out: Any = None
     completed: list[int]
+    out: list[int]
 
     @process
     def serve(self) -> Process:
-        """Wait for each image's outputs."""
-        self.completed = []
+        """Wait for each image's outputs; tell the source at once of a token that one of them chooses."""
+        self.completed, self.out = [], []
+        chosen = 0
         self.simulation.expect(self.images, "images", lambda: len(self.completed))
         for image in images_of(self):
-            pixels = (image + 1) * self.pixels
-            yield self.pixel_in.arrived(pixels)
-            self.pixel_in.free(pixels)
+            end = (image + 1) * self.pixels
+            if self.prompt is not None:
+                for place in range(self.pixels):
+                    yield self.pixel_in.arrived(end - self.pixels + place + 1)
+                    self.out.append(self.simulation.engine.now)
+                    if self.prompt <= place + 1 < self.pixels:
+                        yield self.token_out.put(chosen)
+                        chosen += 1
+            yield self.pixel_in.arrived(end)
+            self.pixel_in.free(end)
             self.completed.append(self.simulation.engine.now)
             if image + 1 < self.images:
                 self.simulation.arrived()
         self.simulation.finish()
+
+    def decoded(self, ids: NDArray[np.int32] | None) -> DecodedTokens | None:
+        """Return what came of decoding, None where nothing was.
+
+        ids : of all images' tokens, one after the other; None in a run without values
+        """
+        if self.prompt is None:
+            return None
+        sequences = (self.images, self.pixels)
+        out = np.array(self.out, np.int64).reshape(sequences)
+        return DecodedTokens(self.prompt, out, None if ids is None else ids.reshape(sequences))
 
     def phase(self, items: int) -> tuple[int, ...]:
         """Return how many pixels of the present image have come."""

@@ -23,7 +23,7 @@ from workloads.training import TrainingPlan, TrainingRule
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is simulated; none of it but `arrivals` and `seed` may change what is simulated.
+    """How a run is simulated; none of it but `arrivals`, `seed` and `prompt` may change what is simulated.
 
     engine : `lean`, or `stock` for plain SimPy
     record : keep every interval
@@ -170,6 +170,21 @@ class CacheTraffic:
 
 
 @dataclass(frozen=True, eq=False)
+class DecodedTokens:
+    """What came of decoding.
+
+    prompt : tokens of each sequence that were given
+    out : (images, tokens) int64 tick in which the output of each token was there
+    ids : (images, tokens) int32, those that were given and those that were chosen; None in a run without
+        values
+    """
+
+    prompt: int
+    out: NDArray[np.int64]
+    ids: NDArray[np.int32] | None
+
+
+@dataclass(frozen=True, eq=False)
 class MachineRun:
     """What a machine gives back.
 
@@ -184,6 +199,7 @@ class MachineRun:
     programming : None on machines that write nothing while they run, or do not tell
     programming_j : energy of writing what the machine holds once, which is in no other figure [J]
     cache : None on machines and of networks without attention
+    decoded : None in a run without `RunOptions.prompt`
     """
 
     outcome: Outcome
@@ -199,6 +215,7 @@ class MachineRun:
     programming: ProgrammingReport | None = None
     programming_j: float | None = None
     cache: CacheTraffic | None = None
+    decoded: DecodedTokens | None = None
 
 
 def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:

@@ -28,6 +28,7 @@ class RunValues:
     """Values of all stages, attached one by one in their order.
 
     works : of the stages so far
+    inputs : (images x pixels, channels) codes of the input
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class RunValues:
             windows = {s.name: s.matrix.window for s in stages if s.matrix is not None}
             self._samples = sample_windows(values.network, known, windows)
         images, channels = values.codes.shape[:2]
-        pixels = np.ascontiguousarray(values.codes.reshape(images, channels, -1).transpose(0, 2, 1))
-        self._registers = {source: pixels.reshape(-1, channels)}
+        pixels = values.codes.reshape(images, channels, -1).transpose(0, 2, 1)
+        self.inputs = np.array(pixels, order="C").reshape(-1, channels)  # decoding changes them
+        self._registers = {source: self.inputs}
 
     def attach(
         self,
@@ -138,12 +140,21 @@ class RunValues:
         return load
 
     def collect(self, sink: Sink, last: Stage) -> NDArray[np.int32]:
-        """Let the last stage's pixels be collected; return where, (images x pixels, channels)."""
+        """Let the last stage's pixels be collected; return where, (images x pixels, channels).
+
+        Where tokens are decoded, those behind the prompt are not known before an output chooses them: the
+        place of its largest code, the lowest of equals.
+        """
         result = np.zeros((len(self.values.codes) * last.pixels, last.shape[0]), np.int32)
         register = self._registers[last.name]
+        tokens, prompt, ids = last.pixels, sink.prompt, self.inputs
+        if prompt is not None:
+            ids.reshape(-1, tokens)[:, prompt:] = 0
 
         def collect(pixel: int) -> None:
             result[pixel] = register[pixel % len(register)]
+            if prompt is not None and prompt <= pixel % tokens + 1 < tokens:
+                ids[pixel + 1] = result[pixel].argmax()
 
         sink.pixel_in.store = collect  # type: ignore[attr-defined]
         return result

@@ -91,6 +91,12 @@ def _machine_options(required: bool) -> Callable[[F], F]:
     default=None,  # not given is not the same as not wanted
     help="Skip images once the state repeats; the results are those of the full run.",
 )
+@click.option(
+    "--prompt",
+    type=int,
+    metavar="N",
+    help="Tokens of each sequence that are given; a decoder writes the others.  [default: all]",
+)
 @click.option("--out", metavar="DIR", help="Where to write results; without it nothing is written.")
 @_json_option
 def run_command(workload: str, machine: str | None, as_json: bool, out: str | None, **options: Any) -> None:

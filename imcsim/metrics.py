@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import fmean, median
@@ -60,15 +60,46 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
         interval=None if interval is None else whole(interval / clock.ticks),
         latency={
             "first": latencies[0],
-            "mean": fmean(latencies),
-            "p50": float(np.percentile(latencies, 50)),
-            "p99": float(np.percentile(latencies, 99)),
-            "max": max(latencies),
+            **_spread(latencies),
         },
         throughput=1 / apart if apart else None,
         window=(end - begin) * tick,
         measured=len(completed) / len(run.completed),
     )
+
+
+def decoding_metrics(run: MachineRun, stream: StreamMetrics, warmup: int) -> dict[str, Any] | None:
+    """Return how fast tokens of measured sequences came, as a summary names it; None where none were decoded.
+
+    The first token of a sequence is the one that the output of its prompt chooses, the time to it is that to
+    this output, and intervals are those from output to output from there on. The rate is of all tokens that
+    were decoded, over the window of `stream`.
+    """
+    decoded = run.decoded
+    if decoded is None:
+        return None
+    clock, prompt = run.outcome.reference, decoded.prompt
+    tick = float(clock.period / clock.ticks)
+    out = decoded.out[warmup:]
+    since = (out - np.array(run.accepted[warmup:])[:, None]) * tick
+    intervals = np.diff(out[:, prompt - 1 :]).ravel() * tick
+    return {
+        "prompt": prompt,
+        "generated": out.shape[1] - prompt,
+        "time_to_first_token_s": _spread(since[:, prompt - 1].tolist()),
+        "token_interval_s": _spread(intervals.tolist()) if len(intervals) else None,
+        "tokens_per_s": len(intervals) / stream.window if len(intervals) and stream.window else None,
+        "out_s": since.mean(axis=0).tolist(),
+    }
+
+
+def _spread(times: Sequence[float]) -> dict[str, float]:
+    return {
+        "mean": fmean(times),
+        "p50": float(np.percentile(times, 50)),
+        "p99": float(np.percentile(times, 99)),
+        "max": max(times),
+    }
 
 
 def rates(run: MachineRun, stream: StreamMetrics, macs: int) -> dict[str, Any]:
@@ -148,6 +179,7 @@ def fingerprint(
     seed: int,
     run: MachineRun,
     arrivals: tuple[int, ...] | None = None,
+    prompt: int | None = None,
 ) -> str:
     """Return the digest of what was simulated and of what came out, without any names.
 
@@ -169,6 +201,8 @@ def fingerprint(
         content["weights"] = [array_digest(weights) for weights in run.training.weights]
     if arrivals is not None:
         content["arrivals"] = arrivals
+    if prompt is not None:
+        content["prompt"] = prompt
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

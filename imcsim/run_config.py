@@ -46,6 +46,12 @@ class RunConfig(Config):
     fast_forward: bool = param(
         False, unit="", doc="skip whole periods of the run once its state repeats; only without values"
     )
+    prompt: int | None = param(
+        None,
+        ge=1,
+        unit="token",
+        doc="of each sequence that are given, where its outputs choose the others; null: all",
+    )
     data: str | None = param(
         None, unit="", doc="an .npz file with inputs and labels; null: the workload's own"
     )
@@ -75,6 +81,11 @@ def check_together(config: RunConfig) -> None:
         raise ConfigError(
             "values must be off with fast_forward, as images that are skipped would have none, got "
             f"{config.values}; add --values off"
+        )
+    if config.fast_forward and config.prompt is not None:
+        raise ConfigError(
+            "fast_forward skips sequences, but each of their tokens waits for the one before it, got prompt "
+            f"{config.prompt}; leave out --fast-forward"
         )
 
 

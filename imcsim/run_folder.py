@@ -1,8 +1,8 @@
 """Run directories: results as files, put in place together or not at all, and read back.
 
 `summary.json`, `config.yaml` (repeats the run), `units.csv` (a row a unit, cycles by state), and of runs that
-have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes) and
-`weights.npz` (what was trained, an array `layer.parameter` each).
+have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes, `tokens`
+that were decoded) and `weights.npz` (what was trained, an array `layer.parameter` each).
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class RunFolder(ResultFolder):
         if run.activity is not None:
             save_activity(self.place(ACTIVITY), run.activity)
         if run.outputs is not None and run.quantised is not None:
-            write_npz(self.place(OUTPUTS), {"outputs": run.outputs, "quantised": run.quantised})
+            tokens = {} if run.tokens is None else {"tokens": run.tokens}
+            write_npz(self.place(OUTPUTS), {"outputs": run.outputs, "quantised": run.quantised, **tokens})
         if run.parameters is not None:
             write_parameters(self.place(WEIGHTS), run.parameters)
         self.write_text(SUMMARY, json.dumps(run.summary, indent=2) + "\n")
@@ -102,6 +103,7 @@ def read_folder(folder: Path) -> RunRecord:
         outputs=arrays.get("outputs"),
         quantised=arrays.get("quantised"),
         parameters=_if_there(folder / WEIGHTS, read_parameters),
+        tokens=arrays.get("tokens"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,22 @@ from imcsim.inputs import RunInputs, composing_data, run_inputs
 from imcsim.run_request import RunRequest
 from imcsim.training_run import TrainingMaterial
 from simcore.errors import WorkloadError
-from workloads import LoweredNetwork, Network, accuracy, float_outputs
+from workloads import LoweredNetwork, Network, accuracy, float_outputs, follows
 
 
 @dataclass(frozen=True, eq=False)
 class InferenceMaterial:
-    """What an inference with values computes on."""
+    """What an inference with values computes on.
+
+    ignored_ids : whether the user's sequences hold ids behind the prompt
+    """
 
     network: Network
     lowered: LoweredNetwork
     numbers: Numbers
     values: Values
     inputs: RunInputs
+    ignored_ids: bool
 
     @classmethod
     def of(cls, request: RunRequest, lowered: LoweredNetwork) -> InferenceMaterial:
@@ -62,7 +67,8 @@ class InferenceMaterial:
             calibration=numbers.encode(inputs.calibration),
             seed=config.seed,
         )
-        return cls(network, lowered, numbers, values, inputs)
+        ignored = config.data is not None and config.prompt not in (None, prod(lowered.input_shape))
+        return cls(network, lowered, numbers, values, inputs, ignored)
 
     def real_outputs(self, outputs: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return outputs in real numbers."""
@@ -73,25 +79,35 @@ class InferenceMaterial:
         """What to bear in mind of the network's numbers and the images' accuracy."""
         images = self.inputs.inputs
         known = 0 if self.inputs.labels is None else self.numbers.known_among(images)
+        notes = self.numbers.notes
+        if self.ignored_ids:
+            notes += ("ids of the data behind the prompt serve to set scales, and are ignored otherwise",)
         if not known:
-            return self.numbers.notes
+            return notes
         return (
-            *self.numbers.notes,
+            *notes,
             f"the network was made with {known} of the {len(images)} images, which may flatter its "
             "accuracy; bring other images to judge it by",
         )
 
     def judgement(self, run: MachineRun) -> dict[str, Any]:
         """Return how the machine's outputs compare with the golden reference, and all with the labels."""
-        network, inputs, outputs = self.network, self.inputs, run.outputs
+        network, inputs, outputs, decoded = self.network, self.inputs, run.outputs, run.decoded
         assert outputs is not None
-        golden = self.numbers.golden(inputs.inputs)
-        verdict: dict[str, Any] = {"outputs_match_golden": bool(np.array_equal(outputs, golden))}
+        images = inputs.inputs
+        if decoded is not None and decoded.ids is not None:
+            images = images.copy()
+            images[:, 0, decoded.prompt :, 0] = decoded.ids[:, decoded.prompt :]
+        golden = self.numbers.golden(images)
+        equal = np.array_equal(outputs, golden)
+        if decoded is not None and decoded.ids is not None:
+            equal = equal and follows(decoded.ids, golden, decoded.prompt)
+        verdict: dict[str, Any] = {"outputs_match_golden": equal}
         if inputs.labels is not None:
             verdict["accuracy"] = accuracy(outputs, inputs.labels)
             verdict["golden_accuracy"] = accuracy(golden, inputs.labels)
             if network.has_parameters:  # of a composed one nothing but tables is known
-                floats = float_outputs(self.lowered, network.load_parameters(), inputs.inputs)
+                floats = float_outputs(self.lowered, network.load_parameters(), images)
                 verdict["float_accuracy"] = accuracy(floats, inputs.labels)
         return verdict
 

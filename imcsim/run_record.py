@@ -47,6 +47,8 @@ _FOUND = (
     "clipped_conversions",
     "formulations",
     "training",
+    "decoding",
+    "cache",
     "neuron_cycles",
     "programming",
     "programming_j",
@@ -89,6 +91,7 @@ class RunRecord:
     outputs : (images, channels, height, width) float32, None in a run without values
     quantised : the same as the int32 codes that the machine computed
     parameters : trained weights in real numbers, None in a run that does not train, or not with values
+    tokens : (images, tokens) int32 ids, given and decoded; None in a run without prompt or values
     """
 
     summary: dict[str, Any]
@@ -98,6 +101,7 @@ class RunRecord:
     outputs: NDArray[np.float32] | None = None
     quantised: NDArray[np.int32] | None = None
     parameters: Parameters | None = None
+    tokens: NDArray[np.int32] | None = None
 
 
 def empty_summary(config: RunConfig) -> dict[str, Any]:

@@ -80,6 +80,11 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     if rate is not None:
         rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
         yield "throughput", f"{rate_text} images/s{every}{warmup}"
+    if s["decoding"] is not None:
+        yield from _decoding(s["decoding"])
+    if (cache := s["cache"]) is not None:
+        amounts = f"{cache['written']:,} bytes written, {cache['read']:,} read"
+        yield "cache", f"{amounts}, at most {cache['most_tokens']:,} tokens in a memory"
     yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
     yield "energy", _energy(s)
     if s["programming"] is not None and s["programming"]["rounds"]:
@@ -112,6 +117,20 @@ def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
         for label, gain in (("learned", t["accuracy"]), ("unseen", t["unseen_accuracy"])):
             if gain is not None:
                 yield label, f"{100 * gain['before']:.4g}% right before, {100 * gain['after']:.4g}% after"
+
+
+def _decoding(d: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
+    """Yield how fast tokens came."""
+    yield "first token", f"{_mostly(d['time_to_first_token_s'])} behind a prompt of {d['prompt']}"
+    if (interval := d["token_interval_s"]) is not None:
+        rate = "" if d["tokens_per_s"] is None else f"; {d['tokens_per_s']:,.0f} tokens/s"
+        yield "tokens", f"{d['generated']} a sequence, one every {_mostly(interval)}{rate}"
+
+
+def _mostly(times: Mapping[str, float]) -> str:
+    """Return the mean of some times, and how much longer some of them were, if any."""
+    mean, p99, most = (_si(times[name], "s") for name in ("mean", "p99", "max"))
+    return mean if mean == most else f"{mean} (p99 {p99}, at most {most})"
 
 
 def _written(p: dict[str, Any]) -> str:

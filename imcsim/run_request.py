@@ -76,6 +76,10 @@ class RunRequest:
             raise ConfigError(
                 f"{config.machine_name} cannot skip what repeats, got fast_forward; leave out --fast-forward"
             )
+        if config.prompt is not None and not machine.decodes:
+            raise ConfigError(
+                f"{config.machine_name} takes whole sequences, got prompt {config.prompt}; leave out --prompt"
+            )
         if self.arrivals is not None and not machine.awaits_arrivals:
             raise ConfigError(
                 f"{config.machine_name} has all images from the start, but {self.name} tells when "

@@ -12,7 +12,15 @@ from typing import Any
 from arch.machine import Machine, MachineRun, NetworkMap, RunOptions
 from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
-from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays, whole
+from imcsim.metrics import (
+    decoding_metrics,
+    fingerprint,
+    history_digest,
+    rates,
+    stream_metrics,
+    use_of_arrays,
+    whole,
+)
 from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
@@ -22,7 +30,7 @@ from imcsim.run_request import RunRequest, resolve_request
 from imcsim.training_run import TrainingMaterial, training_summary
 from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
-from workloads import LoweredNetwork, Network, lower
+from workloads import LoweredNetwork, Network, check_decodes, lower
 
 #: Simulates a mapped machine: map, images, values and options.
 Drive = Callable[[NetworkMap, int, Any, RunOptions], MachineRun]
@@ -50,6 +58,7 @@ def run(
     warmup: int | None = None,
     engine: str | None = None,
     fast_forward: bool | None = None,
+    prompt: int | None = None,
     out: str | Path | None = None,
     plugins: Sequence[str | Path] | None = None,
     data: str | Path | None = None,
@@ -71,6 +80,7 @@ def run(
     engine : `lean`, the default, or `stock` for plain SimPy
     fast_forward : skip whole periods of the run once its state repeats, which changes no result; only
         with `values` off
+    prompt : tokens of each sequence that are given; the others a decoder writes itself, one by one
     out : directory to write the results to
     plugins : Python files to import first
     data : .npz file with `inputs` and, optionally, `labels`, see `workloads.read_data`
@@ -87,6 +97,7 @@ def run(
         "warmup": warmup,
         "engine": engine,
         "fast_forward": fast_forward,
+        "prompt": prompt,
         "data": data,
         "plugins": plugins,
     }
@@ -194,6 +205,8 @@ class _Job:
     def _simulated(self) -> Run:
         config, machine = self.request.config, self.request.machine
         self.request.check_abilities()
+        if config.prompt is not None:
+            check_decodes(self.lowered, config.prompt)
         placed = machine.map(self.lowered)
         self.macs = self.summary["macs"] = placed.macs
         self.summary["notes"] += _partial_batch(placed.batch, config.images)
@@ -210,6 +223,7 @@ class _Job:
             fast_forward=config.fast_forward,
             arrivals=self.request.arrivals,
             seed=config.seed,
+            prompt=config.prompt,
         )
         try:
             drive: Drive = machine.simulate if machine.training is None else machine.train
@@ -253,6 +267,7 @@ class _Job:
             outputs,
             machine_run.outputs,
             parameters,
+            None if (decoded := machine_run.decoded) is None else decoded.ids,
         )
 
     def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:
@@ -268,6 +283,7 @@ class _Job:
                 config.seed,
                 machine_run,
                 self.request.arrivals,
+                config.prompt,
             ),
             "history": history_digest(outcome),
             "cycles": outcome.cycles,
@@ -276,6 +292,8 @@ class _Job:
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,
             **achieved,
+            "decoding": decoding_metrics(machine_run, stream, config.warmup),
+            "cache": None if machine_run.cache is None else asdict(machine_run.cache),
             **use_of_arrays(placed, achieved["tops"]),
             "reached": {"cycle": outcome.cycles, "images": config.images},
             "fast_forward": (

@@ -202,3 +202,22 @@ def test_products_of_a_causal_block_take_longer_the_more_a_token_sees(tmp_path: 
     picture = tmp_path / "timeline.png"
     example["save_figure"](example["draw"](run), picture)
     assert picture.stat().st_size > 10_000
+
+
+def test_decoded_tokens_take_the_whole_way_and_longer_the_more_they_read(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "decoding_study.py"))
+    found = study["study"]()
+    tokens = study["TOKENS"]
+    assert list(found) == ["dataflow", "isaac"]
+    for machine, runs in found.items():
+        given, half, alone = (runs[prompt] for prompt in (tokens, tokens // 2, 1))
+        assert (given.read == half.read).all()
+        assert (given.read == given.read[0] * range(1, tokens + 1)).all()
+        prefill, decode = half.intervals[: tokens // 2 - 1], half.intervals[tokens // 2 - 1 :]
+        assert decode.min() > 5 * prefill.max(), machine
+        assert alone.intervals[-1] > alone.intervals[0]
+        assert half.out[tokens // 2 - 1] == given.out[tokens // 2 - 1]
+    assert len(study["table"](found).splitlines()) == 1 + 2 * 3
+    picture = tmp_path / "decoding.png"
+    study["save_figure"](study["draw"](found), picture)
+    assert picture.stat().st_size > 10_000

@@ -2,6 +2,7 @@
 
 from workloads.activation_functions import ActivationFunction, Clip, activations
 from workloads.data import Dataset, accuracy, datasets, read_data
+from workloads.decoding import check_decodes, chosen_ids, decoded, follows
 from workloads.float_reference import float_outputs, float_tensors
 from workloads.integer_reference import golden, golden_outputs
 from workloads.layers import (
@@ -158,9 +159,13 @@ __all__ = [
     "Window",
     "accuracy",
     "activations",
+    "check_decodes",
+    "chosen_ids",
     "datasets",
+    "decoded",
     "float_outputs",
     "float_tensors",
+    "follows",
     "golden",
     "golden_outputs",
     "lower",

@@ -44,6 +44,8 @@ ADDED = {
     "neuron_cycles",
     "programming",
     "programming_j",
+    "decoding",
+    "cache",
 }
 
 
@@ -64,7 +66,7 @@ def test_what_does_not_apply_is_null() -> None:
     assert empty == {
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
-        "training",
+        "training", "decoding", "cache",
         "neuron_cycles", "programming", "programming_j",
     }  # fmt: skip
     assert summary["compile_s"] == 0

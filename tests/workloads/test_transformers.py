@@ -59,8 +59,19 @@ def test_bert_tiny_has_its_published_parameters_and_the_macs_of_its_formula() ->
 
 def test_a_decoder_has_the_macs_of_its_formula() -> None:
     network, t, c = small_decoder(), 32, 64
-    assert network.macs == lower(network).macs == 2 * block_macs(t, c) + t * c * 100
+    assert network.macs == 2 * block_macs(t, c) + t * c * 100
+    hidden = t * (t - 1) // 2  # of t * t pairs of tokens, which machines leave out
+    assert lower(network).macs == network.macs - 2 * 2 * hidden * c
     assert network.parameter_count == (100 + t) * c + 2 * block_parameters(c) + 2 * c + 100 * c
+
+
+def test_gpt_tiny_has_the_parameters_and_the_macs_of_its_formula() -> None:
+    network, t, c, entries = networks["gpt-tiny"](), 64, 128, 2048
+    parameters = (entries + t) * c + 2 * block_parameters(c) + 2 * c + entries * c
+    assert network.parameter_count == parameters == 929_280
+    pairs = t * (t + 1) // 2  # that a causal softmax leaves of t * t
+    assert lower(network).macs == 2 * (t * 12 * c * c + 2 * pairs * c) + t * c * entries == 43_008_000
+    assert network.macs == 2 * block_macs(t, c) + t * c * entries
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -78,7 +89,9 @@ def test_no_token_of_a_decoder_depends_on_later_ones(bits: int) -> None:
         assert (outputs[0][:, :, 20] != outputs[1][:, :, 20]).any()
 
 
-@pytest.mark.parametrize("name", ["bert-tiny", "decoder", pytest.param("vit-tiny", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["bert-tiny", "gpt-tiny", "decoder", pytest.param("vit-tiny", marks=pytest.mark.slow)]
+)
 def test_reals_keep_a_sensible_range_and_integers_follow_them(name: str) -> None:
     network = small_decoder() if name == "decoder" else networks[name]()
     lowered, parameters = lower(network), network.load_parameters()

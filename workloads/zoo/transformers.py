@@ -76,6 +76,12 @@ def bert_tiny() -> Network:
     return SeededNetwork("bert-tiny", layers)
 
 
+@networks.register("gpt-tiny")
+def gpt_tiny() -> Network:
+    """Return a small decoder, GPT-2 in every respect but size: 2 blocks over 64 tokens of 2 048 ids."""
+    return decoder("gpt-tiny", tokens=64, blocks=2, features=128, heads=2, vocabulary=2048)
+
+
 def decoder(name: str, *, tokens: int, blocks: int, features: int, heads: int, vocabulary: int) -> Network:
     """Return a decoder as GPT-2 is built: causal blocks, and the scores of each token's successor."""
     layers: list[Layer] = [

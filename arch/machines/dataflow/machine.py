@@ -34,6 +34,7 @@ class Dataflow(Machine):
     device_values = True
     skips_periods = True
     awaits_arrivals = True
+    decodes = True
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -65,6 +66,8 @@ class Dataflow(Machine):
         chip = simulation.build(DataflowChip, PartConfig())
         chip.lay_out(self.config, placed, images)
         chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
+        if options.prompt is not None:
+            chip.source.decode(chip.sink, options.prompt)
         computed = chip.attach(self.config, placed, values) if values is not None else None
         outputs = computed.collect(chip.sink, placed.stages[-1]) if computed is not None else None
         cores = chip.cores.values()
@@ -96,4 +99,5 @@ class Dataflow(Machine):
             },
             cache=cache_traffic(core.memory for core in cores),
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            decoded=chip.sink.decoded(None if computed is None else computed.inputs),
         )

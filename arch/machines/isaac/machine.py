@@ -31,6 +31,7 @@ class Isaac(Machine):
     config: IsaacConfig
     device_values = True
     awaits_arrivals = True
+    decodes = True
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -61,6 +62,8 @@ class Isaac(Machine):
         chips = simulation.build(IsaacChips, PartConfig())
         chips.lay_out(self.config, placed, images)
         chips.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
+        if options.prompt is not None:
+            chips.source.decode(chips.sink, options.prompt)
         last = placed.stages[-1]
         computed = chips.attach(values) if values is not None else None
         outputs = computed.collect(chips.sink, last) if computed is not None else None
@@ -85,5 +88,6 @@ class Isaac(Machine):
                 for port, peak in zip(layer.memory.pixel_in, layer.memory.peaks, strict=True)
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            decoded=chips.sink.decoded(None if computed is None else computed.inputs),
             cache=cache_traffic(layer.memory for layer in chips.layers.values()),
         )
