@@ -8,7 +8,6 @@ the sum of the largest of each, and cells that are all written at once the large
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -96,21 +95,29 @@ def mean_write_cycles(write: WriteConfig, rows: int, cols: int) -> int:
     return ceil(one_by_one(write, rows, cols) * write.mean_pulses * write.step_cycles)
 
 
-def write_cells(write: WriteConfig, rows: int, cols: int, key: Callable[[], Key]) -> tuple[int, Writes]:
+def write_cells(write: WriteConfig, rows: int, cols: int, key: Key) -> tuple[int, Writes]:
     """Write rows x cols cells of one crossbar; return the cycles, and what it took.
 
-    key : tells the stream that pulses are drawn from, where they are
+    key : of the stream that pulses are drawn from, where they are
     """
     cells = rows * cols
     if write.spread == "fixed":
         return mean_write_cycles(write, rows, cols), Writes(1, cells, cells * write.mean_pulses)
-    pulses, failed = drawn_pulses(write, key(), cells)
+    pulses, failed = drawn_pulses(write, key, cells)
     by_row = pulses.reshape(rows, cols)
     in_turn = {"cell": by_row, "row": by_row.max(axis=1), "crossbar": by_row.max()}[write.parallel]
     return (
         int(in_turn.sum()) * write.step_cycles,
         Writes(1, cells, Fraction(int(pulses.sum())), int(failed.sum())),
     )
+
+
+def pulse_energy(write: PulsesConfig, cell_read_fj: float) -> dict[str, float]:
+    """Return the energy of a pulse, and of reading a cell behind it [J].
+
+    cell_read_fj : of the latter [fJ]
+    """
+    return {"pulse": write.write_pj * 1e-12, "verify": cell_read_fj * 1e-15}
 
 
 def drawn_pulses(write: WriteConfig, key: Key, cells: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -153,3 +160,18 @@ def expected_slowest(write: WriteConfig, cells: int) -> float:
         return float(write.mean_pulses)
     beyond = float(1 - 1 / write.mean_pulses) ** np.arange(write.most_pulses)
     return float((1 - (1 - beyond) ** cells).sum())
+
+
+def expected_cycles(write: WriteConfig, rows: int, cols: int) -> int:
+    """Return the cycles of writing rows x cols cells as they are to be expected, rounded up.
+
+    Exact if all cells take the mean.
+    """
+    if write.spread == "fixed":
+        return mean_write_cycles(write, rows, cols)
+    pulses = {
+        "cell": lambda: rows * cols * expected_pulses(write),
+        "row": lambda: rows * expected_slowest(write, cols),
+        "crossbar": lambda: expected_slowest(write, rows * cols),
+    }[write.parallel]()
+    return ceil(pulses * write.step_cycles)

@@ -89,6 +89,7 @@ class Stage:
     after : nodes done on each pixel on the way out, in order: pointwise ones and joins with other operands
     accumulates : a global pool, whose steps are input pixels
     adjacent : what its arrays hold if a step gives several pixels, None if one
+    written : what its arrays hold of keys or values, written token by token; None if they hold none
     """
 
     head: Node
@@ -96,6 +97,7 @@ class Stage:
     after: list[Node] = field(default_factory=list)
     accumulates: bool = False
     adjacent: AdjacentPixels | None = None
+    written: MatrixNode | None = None
 
     @property
     def name(self) -> str:
@@ -130,7 +132,7 @@ class Stage:
 
     @property
     def matrix(self) -> MatrixNode | None:
-        """What its arrays hold; None if it has none."""
+        """The weights that its arrays hold; None if they hold none."""
         return self.adjacent or (self.head if isinstance(self.head, MatrixNode) else None)
 
     @property
