@@ -15,7 +15,10 @@ class AttentionUnitConfig(PartConfig):
     """Width, speed and cost of the digital unit beside a memory of keys or values."""
 
     macs: int = param(
-        256, ge=1, unit="MAC", doc="multipliers that work at once; as many as a column of HERMES, assumed"
+        256,
+        ge=1,
+        unit="multiplier",
+        doc="multipliers that work at once; as many as a column of HERMES, assumed",
     )
     pass_cycles: int = param(
         1, ge=1, le=MOST_CYCLES, unit="cycle", doc="in which each of them does one product, assumed"

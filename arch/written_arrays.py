@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from arch.activation_memory import ActivationMemory
 from arch.attention_config import TokenWritingConfig
 from arch.cell_writing import Writes, pulse_energy, write_cells
 from arch.crossbar import AnalogCrossbar
@@ -256,6 +257,19 @@ def bank_ports(component: Component, banks: int) -> list[Any]:
     """Return a component's ports to the banks of arrays of a stage."""
     doc = "a bank of arrays, to write or to read it"
     return [component.port(Shared(doc=doc), f"bank[{bank}]") for bank in range(banks)]
+
+
+def connect_written(
+    whole: Component, writer: TokenWriter, arrays: WrittenArrays, memory: ActivationMemory, room: int | None
+) -> None:
+    """Let a writer fill the arrays of a stage, and tell its memory which tokens are there.
+
+    room : tokens that all banks hold; None where more never come
+    """
+    for number, banks in enumerate(zip(arrays.banks, writer.banks, strict=True)):
+        whole.share(list(banks), f"bank[{number}]", rule="oldest")
+    whole.connect(writer.token_out, arrays.token_in, depth=room)
+    whole.connect(writer.written_out, memory.pixel_in[0], depth=None)
 
 
 def programming_report(
