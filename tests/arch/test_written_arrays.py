@@ -113,7 +113,7 @@ def run_written(
 
 
 #: A cell takes two pulses of four cycles, each with a read of one.
-PULSES = {"pulses": 2, "pulse_cycles": 4, "verify_cycles": 1}
+PULSES: dict[str, Any] = {"pulses": 2, "pulse_cycles": 4, "verify_cycles": 1}
 
 
 # -- what lies where -----------------------------------------------------------------------------------------
@@ -366,7 +366,13 @@ def test_any_run_takes_the_cycles_of_its_twin_on_both_engines_and_writes_each_ce
 
 def test_drawn_pulses_depend_on_the_seed_alone_and_the_slowest_array_sets_the_pace() -> None:
     stage = stage_with_arrays(attention(tokens=6, features=4, heads=2))
-    settings_ = {"spread": "geometric", "pulses": 3.0, "shape": (3, 5), "pulse_cycles": 1, "verify_cycles": 0}
+    settings_: dict[str, Any] = {
+        "spread": "geometric",
+        "pulses": 3.0,
+        "shape": (3, 5),
+        "pulse_cycles": 1,
+        "verify_cycles": 0,
+    }
     first, again, other = (run_written(stage, seed=seed, **settings_) for seed in (1, 1, 2))
     assert first.out_at == again.out_at
     assert first.writer.written == again.writer.written
