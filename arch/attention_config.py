@@ -7,7 +7,7 @@ from typing import Literal
 
 from arch.cell_writing import WriteConfig, expected_cycles
 from arch.cost import DIGITAL_MAC, DIGITAL_MAC_AREA
-from arch.mapping.stages import Stage
+from arch.mapping.stages import Attention, Stage
 from simcore import MOST_CYCLES, Config, MappingError, PartConfig, component_part, param
 
 
@@ -47,9 +47,15 @@ class AttentionUnitConfig(PartConfig):
         each = _at(bits, DIGITAL_MAC_AREA.value) if self.mac_area_mm2 is None else self.mac_area_mm2
         return self.macs * each
 
-    def step_cycles(self, macs: int) -> int:
-        """Return the cycles of so many products of one step."""
-        return -(-macs // self.macs) * self.pass_cycles
+    def cycles(self, node: Attention) -> list[int]:
+        """Return the cycles of the products of each token."""
+        return [-(-macs // self.macs) * self.pass_cycles for macs in macs_of_tokens(node)]
+
+
+def macs_of_tokens(node: Attention) -> list[int]:
+    """Return the products of each token: those of keys that it sees, in all heads."""
+    each = node.heads * node.features
+    return [each * seen for seen in node.visible.tolist()]
 
 
 class TokenWritingConfig(WriteConfig):

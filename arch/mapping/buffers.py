@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from numpy.typing import NDArray
 from arch.mapping.stages import Operand, Stage, kernel_height
 from simcore import MappingError
 from simcore.registry import near_miss
+
+#: Sums of fractions of steps are this close to what they are.
+_ROUNDING = 1e-6
 
 _LINES = re.compile(r"lines:(?:(\d+)|K(?:\+(\d+))?)")
 
@@ -69,14 +73,14 @@ class Pace:
     together : input pixels that arrive in one step
     latency : steps from a firing until its pixel can be read, by the name of the stage
     replication : windows that may fire in one step, by the name of the stage; 1 if left out
-    duration : steps from a firing to the next one of the same replica, by the name of the stage; 1 if left
-        out
+    duration : steps from a firing to the next one of the same replica, by the name of the stage: one number,
+        perhaps a fraction, or one a firing; 1 if left out
     """
 
     latency: Mapping[str, int]
     replication: Mapping[str, int] = field(default_factory=dict)
     together: int = 1
-    duration: Mapping[str, int] = field(default_factory=dict)
+    duration: Mapping[str, float | NDArray[np.float64]] = field(default_factory=dict)
 
 
 def least_depths(
@@ -134,22 +138,24 @@ class _Schedule:
     def __init__(self, stages: Sequence[Stage], source: str, source_pixels: int, pace: Pace) -> None:
         self.readable: dict[str, NDArray[np.int64]] = {source: np.arange(source_pixels) // pace.together}
         self.fires: dict[str, NDArray[np.int64]] = {}
+        spans = []
         for stage in stages:
             due = np.max([self._due(self.readable[o.source], o.firing.need) for o in stage.operands], axis=0)
-            duration = pace.duration.get(stage.name, 1)
+            duration = np.broadcast_to(pace.duration.get(stage.name, 1.0), stage.steps)
             fires = self._fires(due, pace.replication.get(stage.name, 1), duration)
             self.fires[stage.name] = fires
             self.readable[stage.name] = fires[stage.finishing_steps] + pace.latency[stage.name]
-        spans = [int(f[-1] - f[0]) + pace.duration.get(name, 1) for name, f in self.fires.items()]
+            spans.append(int(fires[-1] - fires[0]) + ceil(duration[-1]))
         self.interval = max([-(-source_pixels // pace.together), *spans])
 
     @staticmethod
-    def _fires(due: NDArray[np.int64], replicas: int, duration: int) -> NDArray[np.int64]:
-        """Return when each step fires: not before it is due, `duration` steps behind its replica's last."""
+    def _fires(due: NDArray[np.int64], replicas: int, duration: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return when each step fires: not before it is due, nor before its replica is done with its last."""
         fires = np.empty_like(due)
         for replica in range(replicas):
             own = due[replica::replicas]
-            steps = np.arange(len(own)) * duration
+            before = np.append(0, np.cumsum(duration[replica::replicas][:-1]))
+            steps = np.ceil(before - _ROUNDING).astype(np.int64)
             fires[replica::replicas] = np.maximum.accumulate(own - steps) + steps
         return np.asarray(np.maximum.accumulate(fires))
 

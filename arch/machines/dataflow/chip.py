@@ -13,7 +13,6 @@ from arch.host import Sink, Source
 from arch.machine import Values
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap
-from arch.mapping.map_rows import pixel_bytes
 from arch.parts import chosen
 from simcore import Component, PartConfig
 
@@ -36,11 +35,7 @@ class DataflowChip(Component):
         for stage in placed.stages:
             core = self.add(core_kind, f"core[{stage.name}]", config.core, layer=stage.name)
             buffers = [
-                Buffer(
-                    o.source,
-                    placed.depths[stage.name, place],
-                    pixel_bytes(o.shape[0], config.activation_bits),
-                )
+                Buffer(o.source, placed.depths[stage.name, place], o.pixel_bytes(config.activation_bits))
                 for place, o in enumerate(stage.operands)
             ]
             tiling = placed.tilings.get(stage.name)
@@ -53,6 +48,7 @@ class DataflowChip(Component):
                 config.activation_bits,
                 config.encoding,
                 placed.replication.get(stage.name, 1),
+                config.attention,
             )
             self.cores[stage.name] = core
         self.sink = self.add(Sink, "sink", PartConfig())

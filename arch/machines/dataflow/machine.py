@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
+from arch.attention_cache import cache_traffic
 from arch.machine import (
     Machine,
     MachineRun,
@@ -66,10 +67,10 @@ class Dataflow(Machine):
         chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
         computed = chip.attach(self.config, placed, values) if values is not None else None
         outputs = computed.collect(chip.sink, placed.stages[-1]) if computed is not None else None
-        crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
+        cores = chip.cores.values()
 
         def macs() -> int:
-            return sum(crossbar.macs() for crossbar in crossbars)
+            return sum(core.macs() for core in cores)
 
         simulation.laws.append(
             lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, macs())
@@ -90,8 +91,9 @@ class Dataflow(Machine):
             macs=macs(),
             peaks={
                 port.path: peak
-                for core in chip.cores.values()
+                for core in cores
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
+            cache=cache_traffic(core.memory for core in cores),
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
         )

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from arch.digital_unit import step_passes
 from arch.fabric.graphs import AllToAll
 from arch.fabric.interconnect import Interconnect
-from arch.machine import NetworkMap, PredictedInterval
+from arch.machine import NetworkMap
 from arch.machines.dataflow.configuration import DataflowConfig
+from arch.machines.dataflow.timing import Timing
 from arch.mapping.balance import Load, balanced
 from arch.mapping.buffers import (
     BufferRule,
-    Pace,
     buffer_depths,
     chosen_depths,
     edge_name,
@@ -24,7 +23,8 @@ from arch.mapping.layer_graph import graph_of_stages, homes_of_stages
 from arch.mapping.map_rows import map_row
 from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.mapping.stages import Stage, stages_to_map, with_pixels_per_step
-from arch.mapping.tiling import Tiling, tile
+from arch.mapping.tiling import tile
+from simcore import MappingError
 from workloads import LoweredNetwork
 
 
@@ -65,9 +65,11 @@ class DataflowMap(NetworkMap):
 def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     """Give every stage its arrays and buffers.
 
-    raises : MappingError for a network without layers, too few cores, or a buffer that is too small
+    raises : MappingError for a network without layers, too few cores, a buffer that is too small, or a
+        sequence that is too long
     """
-    stages = stages_to_map(network, config.layers)
+    stages = stages_to_map(network, config.layers, of_tokens=True)
+    _check_attention(config, stages, network.name)
     crossbar = config.core.crossbar
     columns = config.encoding.columns_per_weight
     stages = [
@@ -82,16 +84,10 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
     given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
     balance = balanced(config.balance, loads, given)
-    periods = {name: config.core.period(config.streaming, t.blocks) for name, t in tilings.items()}
-    step = max(periods.values(), default=config.core.product_cycles(config.streaming))
+    timing = Timing(config, stages, tilings, balance, pixels)
     placement = _placement(config, stages)
     interconnect = _interconnect(config, placement, stages)
-    hops = _hops(config, interconnect, stages)
-    pace = Pace(
-        {s.name: _latency_steps(config, tilings.get(s.name), step, hops[s.name]) for s in stages},
-        {s.name: balance.copies.get(s.name) or _windows_together(config, s, step) for s in stages},
-        _pixels_together(config, pixels, balance.interval, step),
-    )
+    pace = timing.pace(_hops(config, interconnect, stages))
     least = least_depths(stages, network.input, pixels, pace)
     depths = chosen_depths(
         config.buffers.depths,
@@ -104,13 +100,6 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         map_row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
         for s in stages
     )
-    interval = PredictedInterval(
-        balance.interval,
-        max(
-            (-(-load.steps // balance.copies.get(n, 1)) * periods[n] for n, load in loads.items()), default=0
-        ),
-        _input_cycles(config, pixels),
-    )
     return DataflowMap(
         network,
         rows,
@@ -120,13 +109,24 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         needed_depths(stages),
         least,
         interconnect,
-        interval=interval,
+        interval=timing.interval,
         # Where any core reaches any other, it makes no difference which layer lies where.
         placement=None if isinstance(config.fabric.topology, AllToAll) else placement,
         tilings=tilings,
         resources={"core": sum(row.arrays for row in rows)},
         peak_macs=config.core_macs * sum(row.arrays for row in rows),
     )
+
+
+def _check_attention(config: DataflowConfig, stages: list[Stage], network: str) -> None:
+    """Raise MappingError for products of attention that the machine cannot do."""
+    config.attention.check(stages, network)
+    products = [stage.name for stage in stages if stage.attention is not None]
+    if products and config.attention.products != "digital":
+        raise MappingError(
+            f"attention.products={config.attention.products} is not built on this machine, got "
+            f"{network}.{products[0]}; set it to digital"
+        )
 
 
 def _placement(config: DataflowConfig, stages: list[Stage]) -> Placement:
@@ -156,48 +156,9 @@ def _hops(config: DataflowConfig, interconnect: Interconnect, stages: list[Stage
     """Return the cycles from each stage until its pixel is at its farthest reader, on a fabric at rest."""
     fabric = config.fabric
     hops = dict.fromkeys((s.name for s in stages), fabric.latency_cycles)
-    bits = {s.name: s.shape[0] * config.activation_bits for s in stages}
+    bits = {s.name: s.pixel_bits(config.activation_bits) for s in stages}
     for way in interconnect.keys:
         sender, flits = way[0], fabric.flits(bits[way[0]])
         cycles = fabric.zero_load_cycles(interconnect.length(way), interconnect.routers_on(way), flits)
         hops[sender] = max(hops[sender], cycles)
     return hops
-
-
-def _windows_together(config: DataflowConfig, stage: Stage, step: int) -> int:
-    """Return the windows that a stage without arrays, a pool or a join, takes in a step of so many cycles."""
-    digital = config.core.digital
-    cycles = step_passes(stage) * -(-stage.shape[0] // digital.lanes) * digital.pass_cycles
-    return min(max(step // cycles, 1), stage.steps) if cycles else stage.steps
-
-
-def _pixels_together(config: DataflowConfig, pixels: int, interval: int, step: int) -> int:
-    """Return the input pixels that come in a step, no more than keep the slowest layer busy.
-
-    interval : steps of that layer for an image
-    step : cycles in one
-    """
-    incoming = -(-pixels * step // _input_cycles(config, pixels))
-    return max(1, min(incoming, -(-pixels // max(interval, 1))))
-
-
-def _input_cycles(config: DataflowConfig, pixels: int) -> int:
-    """Return the cycles in which so many input pixels come in."""
-    together = config.input_pixels_per_cycle
-    return pixels * config.source.pixel_cycles if together is None else -(-pixels // together)
-
-
-def _latency_steps(config: DataflowConfig, tiling: Tiling | None, step: int, hops: int) -> int:
-    """Return the steps from a core's firing until its reader may see the pixel, at least.
-
-    step : cycles in one
-    hops : cycles on the way
-    """
-    core = config.core
-    cycles = core.digital.pass_cycles + hops
-    if tiling is None:
-        cycles += core.product_cycles(config.streaming) + core.digital.pool_latency_cycles
-    else:
-        cycles += core.passage(config.streaming, tiling.blocks)
-        cycles += (tiling.row_blocks - 1) * core.partial_sum_cycles
-    return -(-cycles // step)
