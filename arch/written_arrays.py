@@ -7,17 +7,17 @@ there by pulses; from then on it can be multiplied. Tokens stay until the last p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from arch.activation_memory import ActivationMemory
+from arch.activation_memory import ActivationMemory, Entry
 from arch.attention_config import TokenWritingConfig
 from arch.cell_writing import Writes, pulse_energy, write_cells
 from arch.crossbar import AnalogCrossbar
-from arch.machine import CacheTraffic, ProgrammingReport
+from arch.machine import CacheTraffic, ProgrammingReport, Values
 from arch.mapping.stages import Attention, Stage
 from arch.mapping.tiling import Tiling
 from arch.mapping.written_operands import products_of_token, token_parts
@@ -26,6 +26,7 @@ from simcore import (
     BufferIn,
     Component,
     Counter,
+    MappingError,
     Operation,
     Out,
     Outcome,
@@ -49,10 +50,12 @@ class WrittenArrays(AnalogCrossbar):
     banks : each either written or read
     """
 
-    token_in = BufferIn(Pixel, doc="tokens that take a column or row of their bank")
-
     banks: Sequence[Shared] = ()
     stage: Stage
+
+    def build(self) -> None:
+        """Show where tokens take their places."""
+        self.token_in = self.port(BufferIn(Pixel, doc="tokens that take a place in their bank"), "tokens")
 
     def lay_out(self, stage: Stage, tiling: Tiling, banks: int) -> None:
         """Set up the arrays of a stage."""
@@ -75,7 +78,12 @@ class WrittenArrays(AnalogCrossbar):
     @process
     def serve(self) -> Process:
         """Take a token, wait until its bank is not written, multiply in each head, hand the sums on."""
-        get, put, hold, free = self.window_in.get, self.sums_out.put, self.mvm.hold, self.token_in.free
+        get, put, hold, free = (
+            self.window_in.get,
+            self.sums_out.put,
+            self.mvm.hold,
+            self.token_in.connected().free,
+        )
         cycles = self.start_cycles + self.config.product_cycles(self.streaming)
         products, steps, keys = self.products, self.stage.steps, self.attention.keys
         banks = [port.connected() for port in self.banks]
@@ -260,46 +268,81 @@ def bank_ports(component: Component, banks: int) -> list[Any]:
 
 
 def connect_written(
-    whole: Component, writer: TokenWriter, arrays: WrittenArrays, memory: ActivationMemory, room: int | None
+    whole: Component, writer: TokenWriter, arrays: WrittenArrays, memory: ActivationMemory
 ) -> None:
-    """Let a writer fill the arrays of a stage, and tell its memory which tokens are there.
+    """Let a writer, in front of a memory, fill the arrays of a stage, and tell the memory what is there.
 
-    room : tokens that all banks hold; None where more never come
+    The memory's depth is that of all banks. Who waits longer for a bank gets it, a product before a write.
     """
-    for number, banks in enumerate(zip(arrays.banks, writer.banks, strict=True)):
-        whole.share(list(banks), f"bank[{number}]", rule="oldest")
+    for number, ports in enumerate(zip(arrays.banks, writer.banks, strict=True)):
+        whole.share(list(ports), f"bank[{number}]", rule="oldest")
+    _, room, _, in_memory = memory.entries[0]
     whole.connect(writer.token_out, arrays.token_in, depth=room)
-    whole.connect(writer.written_out, memory.pixel_in[0], depth=None)
+    whole.connect(writer.written_out, in_memory, depth=None)
+    registers = writer.writing.registers
+    kept = None if room is None else registers + room
+    memory.entries[0] = Entry(writer.entry, registers, kept, arrays.token_in)
 
 
-def programming_report(
-    writers: Sequence[TokenWriter], meter: WritingMeter, outcome: Outcome
-) -> ProgrammingReport | None:
-    """Return what writing keys and values took in a run; None where no arrays hold them.
+@dataclass(frozen=True, eq=False)
+class Writing:
+    """All that is written token by token on a machine, and what came of it.
 
-    A set is what a bank of a stage holds of an image.
+    pairs : writers, each with its arrays
     """
-    if not writers:
-        return None
-    total = sum((writer.written for writer in writers), Writes())
-    return ProgrammingReport(
-        cycles=-(-meter.written.count // outcome.reference.ticks),
-        sets=sum(len(writer.banks) for writer in writers),
-        rounds=sum(writer.write.count // writer.keys for writer in writers),
-        batch=1,
-        cells=total.cells,
-        pulses=Fraction(total.pulses),
-        failed=total.failed,
-        most_writes=max(writer.most_writes for writer in writers),
-        images_until_worn=min(w.writing.endurance_writes * len(w.banks) for w in writers),
-        energy_j=outcome.energy.by_component.get("programming", 0.0),
-    )
 
+    pairs: Sequence[tuple[TokenWriter, WrittenArrays]]
 
-def cells_traffic(writers: Sequence[TokenWriter], arrays: Sequence[WrittenArrays]) -> CacheTraffic:
-    """Return what arrays of keys and values saw: bytes written; none are read, as they are in cells."""
-    return CacheTraffic(
-        written=sum(writer.write.count * writer.token_bytes for writer in writers),
-        read=0,
-        most_tokens=max((part.token_in.peak for part in arrays), default=0),
-    )
+    def meet(self, meter: WritingMeter, seed: int) -> None:
+        """Let all writers tell a meter, and draw pulses by a seed."""
+        for writer, _ in self.pairs:
+            writer.meter, writer.seed = meter, seed
+
+    def check(self, values: Values) -> None:
+        """Raise MappingError for device values: cells of keys and values are not computed."""
+        if values.device and self.pairs:
+            raise MappingError(
+                f"{self.pairs[0][0].layer}: device values of arrays that are written token by token are not "
+                "computed; set attention.products=digital, or values to ideal"
+            )
+
+    def law(self, images: int) -> tuple[str, int, int]:
+        """Return that each token of each image was written once."""
+        tokens = sum(writer.keys * writer.token_cells for writer, _ in self.pairs)
+        done = sum(writer.written.cells for writer, _ in self.pairs)
+        return "cells written = cells of all keys and values x images", images * tokens, done
+
+    def report(self, outcome: Outcome) -> ProgrammingReport | None:
+        """Return what writing took in a run; None where nothing is written.
+
+        A set is what a bank of a stage holds of an image.
+        """
+        writers = [writer for writer, _ in self.pairs]
+        if not writers:
+            return None
+        total = sum((writer.written for writer in writers), Writes())
+        meter = writers[0].meter
+        assert meter is not None
+        return ProgrammingReport(
+            cycles=-(-meter.written.count // outcome.reference.ticks),
+            sets=sum(len(writer.banks) for writer in writers),
+            rounds=sum(writer.write.count // writer.keys for writer in writers),
+            batch=1,
+            cells=total.cells,
+            pulses=total.pulses,
+            failed=total.failed,
+            most_writes=max(writer.most_writes for writer in writers),
+            images_until_worn=min(w.writing.endurance_writes * len(w.banks) for w in writers),
+            energy_j=outcome.energy.by_component.get("programming", 0.0),
+        )
+
+    @property
+    def traffic(self) -> CacheTraffic | None:
+        """What arrays saw of keys and values: bytes written; none are read, as they are in cells."""
+        if not self.pairs:
+            return None
+        return CacheTraffic(
+            written=sum(writer.write.count * writer.token_bytes for writer, _ in self.pairs),
+            read=0,
+            most_tokens=max(arrays.token_in.peak for _, arrays in self.pairs),
+        )

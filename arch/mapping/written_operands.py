@@ -38,7 +38,7 @@ def with_arrays(stage: Stage) -> Stage:
     stored, *moving = stage.operands
     firing = stored.firing
     unread = Firing(firing.pixels, firing.need, firing.live, np.ones_like(firing.columns))
-    return replace(stage, written=written, operands=[replace(stored, firing=unread), *moving])
+    return replace(stage, written=written, operands=[replace(stored, firing=unread, in_cells=True), *moving])
 
 
 def products_of_token(stage: Stage) -> int:

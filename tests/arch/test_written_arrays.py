@@ -86,7 +86,9 @@ def run_written(
 
     def build(top: Component) -> None:
         memory = top.add(ActivationMemory, "memory", ActivationMemoryConfig(column_cycles=read))
-        memory.lay_out(stage, [Buffer("keys", None, 0), Buffer("queries", None, 1)], images)
+        memory.lay_out(
+            stage, [Buffer("keys", config.banks * node.keys, 0), Buffer("queries", None, 1)], images
+        )
         crossbar = AnalogCrossbarConfig(rows=shape[0], cols=shape[1], mvm_cycles=product)
         arrays = top.add(WrittenArrays, "arrays", crossbar)
         arrays.lay_out(stage, tiling, config.banks)
@@ -94,11 +96,12 @@ def run_written(
         writer.lay_out(stage, tiling, config, crossbar.cell_energy_fj, 8)
         writer.seed = seed
         writer.meter = top.add(WritingMeter, "meter", PartConfig())
-        connect_written(top, writer, arrays, memory, config.banks * node.keys)
+        connect_written(top, writer, arrays, memory)
         stored, moving = (top.add(Pixels, name, PartConfig()) for name in ("stored", "moving"))
         stored.items, moving.items = images * node.keys, images * node.tokens
         stored.cycles, moving.cycles = ((cycles,) for cycles in cycles_between)
-        top.connect(stored.token_out, writer.entry, depth=config.registers)
+        entry = memory.entries[0]
+        top.connect(stored.token_out, entry.port, entry.depth)
         top.connect(moving.token_out, memory.pixel_in[1], depth=None)
         top.connect(memory.window_out, arrays.window_in)
         drain = top.add(SumsDrain, "drain", PartConfig())
