@@ -201,11 +201,11 @@ class TokenWriter(Component):
             self._drawn += drawn
         return cycles
 
-    def phase(self, items: int) -> tuple[int, ...] | None:
-        """Return the token of the present image, and its bank; what is drawn does not repeat."""
-        if self.writing.spread != "fixed":
-            return None
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return the token of the present image, and its bank; or its number, by which pulses are drawn."""
         count = self.write.count
+        if self.writing.spread != "fixed":
+            return (count,)
         return count - items * self.keys, count // self.keys % len(self.banks)
 
     @cached_property

@@ -27,7 +27,7 @@ from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.mapping.stages import Stage, stages_to_map, with_pixels_per_step
 from arch.mapping.tiling import tile
 from arch.mapping.written_operands import products_of_token, with_arrays
-from simcore import MappingError, components
+from simcore import ConfigError, MappingError, components
 from workloads import LoweredNetwork
 
 
@@ -88,8 +88,7 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     written = {s.name: s.written for s in stages if s.written is not None}
     banks = dict.fromkeys(written, config.attention.writing.banks)
     for name, cells in written.items():
-        bitlines = config.token_encoding.columns_per_weight
-        tilings[name] = tile(cells, crossbar.rows, crossbar.cols, bitlines)
+        tilings[name] = tile(cells, crossbar.rows, crossbar.cols, config.token_encoding.columns_per_weight)
     pixels = network.input_shape[1] * network.input_shape[2]
     loads = {
         s.name: Load(
@@ -158,6 +157,13 @@ def _check_attention(config: DataflowConfig, stages: list[Stage], network: str) 
                 f"attention.products=arrays: {network}.{products[0]} lies in arrays that are written token "
                 f"by token, which no {kind} does; set {part}.kind={needed.kind}, or products=digital"
             )
+    try:
+        _ = config.token_encoding
+    except ConfigError as error:
+        raise MappingError(
+            f"attention.products=arrays: keys and values of {config.activation_bits} bit do not lie in cells "
+            f"as weights of {config.weight_bits} do: {error}"
+        ) from None
 
 
 def _places_in_cells(config: DataflowConfig, stages: list[Stage]) -> dict[tuple[str, int], int]:

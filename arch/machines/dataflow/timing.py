@@ -69,13 +69,19 @@ class Timing:
     def image_cycles(self, stage: Stage) -> int:
         """Return the cycles of a stage's parts for an image, of the slowest at each step.
 
-        Of what is written the longer of writing and multiplying counts, or with one bank both.
+        Of what is written the longer of writing and multiplying counts, or with one bank both. Writes that
+        take longer than products wait for those that come before the last key, as behind a causal mask.
         """
         multiplying = int(self._busy[stage.name].sum())
-        writing = stage.operands[0].firing.pixels * self.write_cycles.get(stage.name, 0)
-        return (
-            multiplying + writing if self.config.attention.writing.banks == 1 else max(multiplying, writing)
-        )
+        if stage.written is None:
+            return multiplying
+        stored, write = stage.operands[0].firing, self.write_cycles[stage.name]
+        writing = stored.pixels * write
+        if self.config.attention.writing.banks == 1:
+            return multiplying + writing
+        _, products, _ = self._parts(stage)
+        between = int(products[stored.need < stored.pixels - 1].sum()) if write > products[0] else 0
+        return max(multiplying, writing + between)
 
     @cached_property
     def write_cycles(self) -> dict[str, int]:
