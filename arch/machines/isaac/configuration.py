@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from arch.arrays.encoding import Encoding, Signs
 from arch.arrays.streaming import Form, Streaming
+from arch.attention_config import AttentionConfig
 from arch.converters import ADCConfig, Range
 from arch.core import Detail
 from arch.crossbar import AnalogCrossbarConfig
@@ -215,6 +216,12 @@ class IsaacConfig(Config):
     tile: TileConfig = param(TileConfig(), unit="", doc="the tiles")
     mesh: MeshConfig = param(MeshConfig(), unit="", doc="links and routers of a chip")
     hypertransport: HyperTransportConfig = param(HyperTransportConfig(), unit="", doc="links of a chip")
+    attention: AttentionConfig = param(
+        AttentionConfig(),
+        unit="",
+        doc="products of two computed tensors; ISAAC as published has no unit for them, ours are in tiles "
+        "that hold keys or values",
+    )
 
     @property
     def encoding(self) -> Encoding:
@@ -250,6 +257,11 @@ class IsaacConfig(Config):
     def value_bytes(self) -> int:
         """Bytes of an activation in eDRAM."""
         return -(-self.activation_bits // 8)
+
+    @property
+    def stored_bits(self) -> int:
+        """Bits that an activation takes in eDRAM."""
+        return 8 * self.value_bytes
 
     @property
     def digital_hz(self) -> Fraction:

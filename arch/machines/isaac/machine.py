@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
+from arch.attention_cache import cache_traffic
 from arch.machine import (
     Machine,
     MachineRun,
@@ -44,7 +45,8 @@ class Isaac(Machine):
     def map(self, network: LoweredNetwork) -> IsaacMap:
         """Give every stage its copies, tiles and buffers.
 
-        raises : MappingError for a network without layers, or one that the chips do not hold
+        raises : MappingError for a network without layers, one that the chips do not hold, or products of
+            attention that they have no part for
         """
         return map_network(self.config, network)
 
@@ -83,4 +85,5 @@ class Isaac(Machine):
                 for port, peak in zip(layer.memory.pixel_in, layer.memory.peaks, strict=True)
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            cache=cache_traffic(layer.memory for layer in chips.layers.values()),
         )
