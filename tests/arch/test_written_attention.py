@@ -13,6 +13,7 @@ from arch import Dataflow, DataflowConfig, Values
 from simcore import MappingError
 from tests.arch.attention_networks import attention
 from tests.arch.dataflow_bench import bench, machine_settings, quantized
+from tests.arch.test_fabric_runs import BUSY, TIMED, fabrics_drawn
 from tests.strategies import NetworkCase, random_parameters
 from tests.token_networks import token_networks
 from workloads import Network, lower
@@ -129,6 +130,31 @@ def test_values_are_those_of_the_integer_reference(case: NetworkCase, data: st.D
     writing = {"banks": data.draw(st.integers(1, 2)), "pulse_cycles": data.draw(st.integers(1, 300))}
     machine = bench(case.network, {**data.draw(machine_settings()), **in_arrays(writing)})
     run = machine.run(len(case.images), ideal.values)
+    assert run.outputs is not None
+    assert np.array_equal(run.outputs, ideal.expected)
+
+
+@settings(deadline=None, max_examples=15)
+@given(token_networks(), st.sampled_from(TIMED).flatmap(fabrics_drawn), st.integers(1, 2))
+def test_keys_that_come_over_a_fabric_are_those_that_are_multiplied(
+    case: NetworkCase, fabric: dict[str, Any], banks: int
+) -> None:
+    ideal = quantized(case)
+    run = bench(case.network, {**BUSY, **in_arrays({"banks": banks}), "fabric": fabric}).run(
+        len(case.images), ideal.values
+    )
+    assert run.outputs is not None
+    assert np.array_equal(run.outputs, ideal.expected)
+
+
+@settings(deadline=None, max_examples=15)
+@given(token_networks(), st.integers(1, 2), st.integers(1, 40))
+def test_a_memory_that_drives_the_wordlines_itself_keeps_tokens_through_their_products(
+    case: NetworkCase, banks: int, write: int
+) -> None:
+    ideal = quantized(case)
+    settings_ = in_arrays({"banks": banks, "pulse_cycles": write}, core={"memory": {"kind": "direct-memory"}})
+    run = bench(case.network, settings_).run(len(case.images), ideal.values)
     assert run.outputs is not None
     assert np.array_equal(run.outputs, ideal.expected)
 
