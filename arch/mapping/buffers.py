@@ -136,43 +136,60 @@ def _needed(before: Sequence[Stage], reader: Stage, place: int) -> int:
 
 
 class _Schedule:
-    """When each stage fires for one image, and the interval at which images follow without meeting."""
+    """When each stage fires for an image, if one follows the other at the interval of the slowest stage.
+
+    A stage that is not done with an image when the next one's pixels are there begins it when it is. Only an
+    image behind others shows that, so what is worked out is one of those.
+    """
 
     def __init__(self, stages: Sequence[Stage], source: str, source_pixels: int, pace: Pace) -> None:
         self.readable: dict[str, NDArray[np.int64]] = {source: np.arange(source_pixels) // pace.together}
         self.fires: dict[str, NDArray[np.int64]] = {}
-        spans = []
+        # Pixels are held while the step that reads them last is at it.
+        durations = {stage.name: pace.duration.get(stage.name, 1.0) for stage in stages}
+        self.held = {name: np.ceil(np.maximum(each, 1) - _ROUNDING) for name, each in durations.items()}
+        begins = {stage.name: self._begins(stage, pace) for stage in stages}
+        busy = [int(own[-1]) for replicas in begins.values() for own in replicas]
+        busy += [ceil(s.operands[0].firing.pixels * pace.writing.get(s.name, 0) - _ROUNDING) for s in stages]
+        self.interval = max([-(-source_pixels // pace.together), *busy])
         for stage in stages:
             there = [self.readable[operand.source] for operand in stage.operands]
             if stage.name in pace.writing:
                 there[0] = self._written(there[0], pace.writing[stage.name])
-                spans.append(ceil(len(there[0]) * pace.writing[stage.name]))
             due = np.max(
                 [self._due(t, o.firing.need) for t, o in zip(there, stage.operands, strict=True)], axis=0
             )
-            duration = np.broadcast_to(pace.duration.get(stage.name, 1.0), stage.steps)
-            fires = self._fires(due, pace.replication.get(stage.name, 1), duration)
+            fires = self._fires(due, begins[stage.name])
             self.fires[stage.name] = fires
             self.readable[stage.name] = fires[stage.finishing_steps] + pace.latency[stage.name]
-            spans.append(int(fires[-1] - fires[0]) + ceil(duration[-1]))
-        self.interval = max([-(-source_pixels // pace.together), *spans])
 
     @staticmethod
-    def _fires(due: NDArray[np.int64], replicas: int, duration: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return when each step fires: not before it is due, nor before its replica is done with its last."""
+    def _begins(stage: Stage, pace: Pace) -> list[NDArray[np.int64]]:
+        """Return the steps behind the first firing of each replica before which its others cannot begin.
+
+        The last one is the next image's first.
+        """
+        duration = np.broadcast_to(pace.duration.get(stage.name, 1.0), stage.steps)
+        replicas = min(pace.replication.get(stage.name, 1), stage.steps)
+        sums = [np.append(0, np.cumsum(duration[replica::replicas])) for replica in range(replicas)]
+        return [np.ceil(each - _ROUNDING).astype(np.int64) for each in sums]
+
+    def _fires(self, due: NDArray[np.int64], begins: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Return when each step fires: not before it is due, nor before its replica is done with others."""
         fires = np.empty_like(due)
-        for replica in range(replicas):
-            own = due[replica::replicas]
-            before = np.append(0, np.cumsum(duration[replica::replicas][:-1]))
-            steps = np.ceil(before - _ROUNDING).astype(np.int64)
-            fires[replica::replicas] = np.maximum.accumulate(own - steps) + steps
+        for replica, own in enumerate(begins):
+            behind = own[:-1]
+            first = np.maximum.accumulate(due[replica :: len(begins)] - behind)
+            # The image before, an interval earlier, ends as this one does; no stage is busy for longer.
+            end = first[-1] + own[-1] - self.interval
+            fires[replica :: len(begins)] = np.maximum(first, end) + behind
         return np.asarray(np.maximum.accumulate(fires))
 
-    @staticmethod
-    def _written(readable: NDArray[np.int64], each: float) -> NDArray[np.int64]:
+    def _written(self, readable: NDArray[np.int64], each: float) -> NDArray[np.int64]:
         """Return when pixels are in cells, to which they are written one behind the other."""
         before = np.ceil(np.arange(len(readable) + 1) * each - _ROUNDING).astype(np.int64)
-        return np.asarray(np.maximum.accumulate(readable - before[:-1]) + before[1:])
+        first = np.maximum.accumulate(readable - before[:-1])
+        return np.asarray(np.maximum(first, first[-1] + before[-1] - self.interval) + before[1:])
 
     @staticmethod
     def _due(readable: NDArray[np.int64], need: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -186,7 +203,7 @@ class _Schedule:
         shifts = np.arange(images)[:, None] * self.interval
         base = np.arange(images)[:, None] * firing.pixels
         times = (arrivals + shifts).ravel()
-        frees = (fires + 1 + shifts).ravel()
+        frees = np.maximum.accumulate((fires + self.held[stage.name] + shifts).ravel())
         freed = np.append(firing.live[0], (firing.freed + base).ravel())
         gone = freed[np.searchsorted(frees, times, side="right")]
         return int((np.arange(1, len(times) + 1) - gone).max())
