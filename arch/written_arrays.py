@@ -75,6 +75,11 @@ class WrittenArrays(AnalogCrossbar):
         assert node is not None
         return node
 
+    @property
+    def product_cycles(self) -> int:
+        """Cycles of its clock for one product."""
+        return self.config.product_cycles(self.streaming)
+
     @process
     def serve(self) -> Process:
         """Take a token, wait until its bank is not written, multiply in each head, hand the sums on."""
@@ -84,7 +89,7 @@ class WrittenArrays(AnalogCrossbar):
             self.mvm.hold,
             self.token_in.connected().free,
         )
-        cycles = self.start_cycles + self.config.product_cycles(self.streaming)
+        cycles = self.product_cycles
         products, steps, keys = self.products, self.stage.steps, self.attention.keys
         banks = [port.connected() for port in self.banks]
         while True:

@@ -64,3 +64,20 @@ def token_parts(stage: Stage, tiling: Tiling) -> list[tuple[int, int]]:
         elif block.matrix_rows[0] == 0:  # the first row
             parts.append((heads, block.cols // heads * columns))
     return parts
+
+
+def cycles_of_image(stage: Stage, multiplying: int, write: int, product: int, banks: int) -> int:
+    """Return the cycles from image to image of a stage whose keys or values are written to banks of arrays.
+
+    Writing and multiplying go on at once, in different banks, and with one bank one behind the other. Writes
+    that take longer than products wait for those that come before the last key, as behind a causal mask.
+
+    multiplying : cycles of all tokens of an image, in the slowest part
+    write, product : cycles of one token, to write it and to multiply it
+    """
+    stored = stage.operands[0].firing
+    writing = stored.pixels * write
+    if banks == 1:
+        return multiplying + writing
+    between = np.count_nonzero(stored.need < stored.pixels - 1) if write > product else 0
+    return max(multiplying, writing + int(between) * product)

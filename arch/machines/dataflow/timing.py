@@ -15,7 +15,7 @@ from arch.mapping.balance import Balance
 from arch.mapping.buffers import Pace
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Tiling
-from arch.mapping.written_operands import token_parts
+from arch.mapping.written_operands import cycles_of_image, token_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,21 +67,13 @@ class Timing:
         return stage.attention is not None or int(self._busy[stage.name].max()) > self.step
 
     def image_cycles(self, stage: Stage) -> int:
-        """Return the cycles of a stage's parts for an image, of the slowest at each step.
-
-        Of what is written the longer of writing and multiplying counts, or with one bank both. Writes that
-        take longer than products wait for those that come before the last key, as behind a causal mask.
-        """
+        """Return the cycles of a stage's parts for an image, of the slowest at each step; and of writing."""
         multiplying = int(self._busy[stage.name].sum())
         if stage.written is None:
             return multiplying
-        stored, write = stage.operands[0].firing, self.write_cycles[stage.name]
-        writing = stored.pixels * write
-        if self.config.attention.writing.banks == 1:
-            return multiplying + writing
         _, products, _ = self._parts(stage)
-        between = int(products[stored.need < stored.pixels - 1].sum()) if write > products[0] else 0
-        return max(multiplying, writing + between)
+        write, banks = self.write_cycles[stage.name], self.config.attention.writing.banks
+        return cycles_of_image(stage, multiplying, write, int(products[0]), banks)
 
     @cached_property
     def write_cycles(self) -> dict[str, int]:
