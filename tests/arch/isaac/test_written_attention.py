@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import Values
-from simcore import MappingError
+from arch.machines.isaac.arrays import IsaacArrays
+from simcore import MappingError, components
 from tests.arch.attention_networks import attention
 from tests.arch.dataflow_bench import quantized
 from tests.arch.isaac.isaac_bench import bench, isaac_settings
@@ -100,7 +101,7 @@ def test_any_run_keeps_its_laws_and_gives_the_values_of_the_integer_reference(
     assert run.cache.most_tokens <= banks * max(node.keys for node in nodes)
 
 
-def test_device_values_and_other_arrays_are_refused() -> None:
+def test_device_values_are_refused() -> None:
     rng = np.random.default_rng(0)
     sketch = attention(tokens=4)
     parameters = random_parameters(sketch, rng)
@@ -111,5 +112,14 @@ def test_device_values_and_other_arrays_are_refused() -> None:
     values = Values(ideal.network, ideal.values.codes, device=True)
     with pytest.raises(MappingError, match=r"scores: device values of arrays.*attention\.products=digital"):
         bench(network, in_arrays()).run(1, values)
-    with pytest.raises(MappingError, match=r"which no analog-crossbar does; set array\.kind=isaac-array"):
-        bench(network, in_arrays(array={"kind": "analog-crossbar"}))
+
+
+def test_arrays_of_another_kind_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(components, "_entries", dict(components.items()))
+
+    @components.register("own-array")
+    class OwnArrays(IsaacArrays):
+        """Arrays with a process of their own, which written ones do not have."""
+
+    with pytest.raises(MappingError, match=r"which no own-array does; set array\.kind=isaac-array"):
+        bench(attention(tokens=4), in_arrays(array={"kind": "own-array"}))
