@@ -189,3 +189,16 @@ def test_a_study_of_bases_has_a_row_for_every_number(capsys: pytest.CaptureFixtu
     assert [row[0] for row in table] == [1, 8]
     assert table[1][1] < table[0][1]
     assert table[1][2] > 90
+
+
+def test_products_of_a_causal_block_take_longer_the_more_a_token_sees(tmp_path: Path) -> None:
+    example = runpy.run_path(str(EXAMPLES / "transformer_timeline.py"))
+    run = example["block"](multipliers=32)
+    activity = run.recorded
+    products = activity.unit == activity.units.index("core[block1-scores].attention")
+    products &= activity.state == activity.states.index("busy:product")
+    # 64 features of each key that is seen, for 32 multipliers
+    assert activity.duration[products].tolist() == [2 * seen for seen in range(1, 17)] * 2
+    picture = tmp_path / "timeline.png"
+    example["save_figure"](example["draw"](run), picture)
+    assert picture.stat().st_size > 10_000

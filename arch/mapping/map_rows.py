@@ -9,10 +9,10 @@ from arch.mapping.stages import Stage
 from arch.mapping.tiling import Tiling
 from workloads import AddEmbeddingNode, ClassTokenNode, LayerNormNode, Node
 
-#: Nodes whose names are two words.
+#: What nodes are called whose names are two words, or too long.
 _WORDS: Mapping[type[Node], str] = {
     LayerNormNode: "layer norm",
-    AddEmbeddingNode: "add embedding",
+    AddEmbeddingNode: "add rows",
     ClassTokenNode: "class token",
 }
 

@@ -161,6 +161,7 @@ def machine_settings(draw: st.DrawFn, rules: Sequence[str] = RULES) -> dict[str,
     return {
         "detail": draw(st.sampled_from(("array", "group"))),
         "core": core,
+        "attention": {"unit": {"macs": draw(st.integers(1, 12)), "pass_cycles": draw(st.integers(1, 3))}},
         "buffers": {"rule": draw(st.sampled_from(rules))},
         "fabric": {"latency_cycles": draw(st.integers(0, 30) | st.just(300))},
         "source": {"pixel_cycles": draw(st.integers(1, 25))},

@@ -24,7 +24,23 @@ from typing import Any
 
 from arch.machines.dataflow import DataflowConfig, DataflowMap
 from arch.mapping.stages import Stage
-from workloads import AddNode, AvgPoolNode, MatrixNode, MaxPoolNode, MulNode, Node, SelectNode, SoftmaxNode
+from workloads import (
+    AddEmbeddingNode,
+    AddNode,
+    AvgPoolNode,
+    ClassTokenNode,
+    EmbeddingNode,
+    LayerNormNode,
+    LoweredNetwork,
+    MatrixNode,
+    MaxPoolNode,
+    MixNode,
+    MulNode,
+    Node,
+    ScoresNode,
+    SelectNode,
+    SoftmaxNode,
+)
 
 
 class Stuck(Exception):  # noqa: N818  -- what happened, not an error
@@ -192,22 +208,62 @@ def reads_of(config: DataflowConfig) -> int:
     return phases_of(config) * ceil(crossbar.rows / (crossbar.active_rows or crossbar.rows))
 
 
-def read_bytes(stage: Stage, steps: Sequence[Step], bits: int, *, whole: bool) -> int:
-    """Return the bytes of what a step reads, as each operand sees it: new columns or all, pixels of skips."""
+def read_bytes(stage: Stage, steps: Sequence[Step], sizes: Sequence[int], *, whole: bool) -> int:
+    """Return the bytes of what a step reads, as each operand sees it: new columns or all, pixels of skips.
+
+    sizes : bytes of a pixel of each operand
+    """
     head, height = stage.head, 1
     if isinstance(head, MatrixNode | MaxPoolNode | AvgPoolNode) and not stage.accumulates:
         height = head.window.kernel[0]
-    window, *skips = (ceil(operand.shape[0] * bits / 8) for operand in stage.operands)
+    window, *skips = sizes
     columns = steps[0].width if whole else steps[0].columns
     pixels = zip(steps[1:], skips, strict=True)
     return columns * height * window + sum(len(step.reads) * size for step, size in pixels)
 
 
+def elements_of_tables(stage: Stage, pixel: int) -> int:
+    """Return the elements of rows of tables that are read for a pixel: of ids, positions, tokens in front."""
+    elements = 0
+    for node in (stage.head, *stage.after):
+        in_front = isinstance(node, ClassTokenNode) and pixel < node.tokens
+        if in_front or isinstance(node, EmbeddingNode | AddEmbeddingNode):
+            elements += node.shape[0]
+    return elements
+
+
+def id_bits(network: LoweredNetwork) -> dict[str, int]:
+    """Return the bits of each tensor of token ids, the input's and those of what picks from it."""
+    entries = [node.entries for node in network.nodes if isinstance(node, EmbeddingNode)]
+    if not entries:
+        return {}
+    bits = max(1, len(f"{min(entries) - 1:b}"))
+    found = {network.input: bits}
+    for node in network.nodes:
+        if isinstance(node, SelectNode) and node.inputs[0] in found:
+            found[node.name] = bits
+    return found
+
+
 def passes_of(node: Node) -> int:
     """Return how often a digital unit passes over what a node gives, one for each pixel it takes to it."""
-    if isinstance(node, SoftmaxNode):
+    if isinstance(node, SoftmaxNode | LayerNormNode):
         return 3
     return len(node.inputs) - 1 if isinstance(node, AddNode | MulNode) else 1
+
+
+def keys_seen(causal: int | None, keys: int, token: int) -> int:
+    """Return how many keys a token sees, counted one by one."""
+    return sum(causal is None or key <= token + causal for key in range(keys))
+
+
+def passed_over(node: Node, pixel: int) -> int:
+    """Return the channels of a pixel that one pass goes over: of scores and shares, those of keys it sees."""
+    if isinstance(node, ScoresNode):
+        return node.heads * keys_seen(node.causal, node.shape[0] // node.heads, pixel)
+    if isinstance(node, SoftmaxNode):
+        return node.groups * keys_seen(node.causal, node.shape[0] // node.groups, pixel)
+    return node.shape[0]
 
 
 class Recurrence:
@@ -223,6 +279,7 @@ class Recurrence:
         self.images = images
         self.latency = config.fabric.latency_cycles
         self.input = placed.network.input
+        self.id_bits = id_bits(placed.network)
         self.pixels = placed.network.input_shape[1] * placed.network.input_shape[2]
         self.cores = {stage.name: self._core(stage, placed) for stage in placed.stages}
         self.readers: dict[str, list[Buffer]] = {name: [] for name in (self.input, *self.cores)}
@@ -263,6 +320,10 @@ class Recurrence:
                 reads = [[n] for n in range(height * width)]
                 if operand.picked is not None:
                     reads = picked_pixels(operand.picked)
+                elif isinstance(head, ClassTokenNode):
+                    reads = [[]] * head.tokens + reads
+                elif isinstance(head, ScoresNode | MixNode) and place == 0:
+                    reads = self._keys_read(head, height * width)
                 steps = steps_that_read(in_steps(reads, stage.shape[2], together), height * width)
             depth = placed.depths[stage.name, place]
             buffers.append(Buffer(operand.source, depth, height * width, steps))
@@ -273,18 +334,22 @@ class Recurrence:
         if isinstance(head, MatrixNode):
             arrays, row_blocks, column_blocks = self._arrays(head)
             hops = row_blocks - 1
+        if isinstance(head, ScoresNode | MixNode):
+            arrays = [[Unit(self._multiplying(head))]]
         passes = passes_of(head)
         if isinstance(head, MaxPoolNode | AvgPoolNode) and not stage.accumulates:
             passes = head.window.positions
-        last_passes = [(n.shape[0], passes_of(n)) for n in stage.after]
         if isinstance(head, AddNode | MulNode):
             passes = 1 + passes_of(head)
 
         def pass_cycles(channels: int) -> int:
             return ceil(ceil(channels / column_blocks) / config.digital.lanes) * config.digital.pass_cycles
 
+        def pixel_cycles(pixel: int) -> int:
+            behind = sum(passes_of(node) * pass_cycles(passed_over(node, pixel)) for node in stage.after)
+            return passes * pass_cycles(passed_over(head, pixel)) + behind
+
         step_cycles = passes * pass_cycles(head.shape[0])
-        last_cycles = sum(times * pass_cycles(channels) for channels, times in last_passes)
         steps_per_pixel = len(first) if stage.accumulates else 1
         pixels: list[range] | None = None
         if together > 1:
@@ -296,18 +361,53 @@ class Recurrence:
             ]
 
         def digital(n: int) -> int:
-            return step_cycles if (n + 1) % steps_per_pixel else step_cycles + last_cycles
+            pixel, unfinished = divmod(n + 1, steps_per_pixel)
+            if unfinished:
+                return step_cycles
+            # Pixels of one step take the same time: nothing hides keys from what arrays give.
+            return pixel_cycles(0 if together > 1 else (pixel - 1) % stage.pixels)
 
         for array in arrays:
             array[-1].slots, array[-1].latency = hops + 1, hops * config.partial_sum_cycles
         return Core(
             stage,
             buffers,
-            Unit(lambda n: self._read_cycles(stage, [b.steps[n % len(first)] for b in buffers])),
+            Unit(
+                lambda n: self._read_cycles(
+                    stage, [b.steps[n % len(first)] for b in buffers], self._pixels_of(stage, n, pixels)
+                )
+            ),
             arrays,
             Unit(digital),
             pixels,
         )
+
+    @staticmethod
+    def _pixels_of(stage: Stage, n: int, pixels: list[range] | None) -> Sequence[int]:
+        """Return the pixels of its image that are made of a window."""
+        if pixels is not None:
+            return pixels[n % len(pixels)]
+        steps = len(stage.operands[0].firing.need)
+        return [n % steps] if not stage.accumulates else [0] * ((n + 1) % steps == 0)
+
+    @staticmethod
+    def _keys_read(head: ScoresNode | MixNode, keys: int) -> list[list[int]]:
+        """Return the keys, or values, that each token reads."""
+        tokens = head.shape[1] * head.shape[2]
+        return [list(range(keys_seen(head.causal, keys, token))) for token in range(tokens)]
+
+    def _multiplying(self, head: ScoresNode | MixNode) -> Callable[[int], int]:
+        """Return what tells for how long the multipliers are busy with a token."""
+        unit = self.config.attention.unit
+        channels, height, width = head.in_shapes[1]
+        products = head.heads * channels // head.key_heads
+        tokens = head.shape[1] * head.shape[2]
+
+        def busy(n: int) -> int:
+            seen = keys_seen(head.causal, height * width, n % tokens)
+            return ceil(seen * products / unit.macs) * unit.pass_cycles
+
+        return busy
 
     def _hop(self, sender: str) -> int:
         """Return how long a pixel of a stage, or of the input, takes to the memories that hold it."""
@@ -326,15 +426,37 @@ class Recurrence:
         chosen = own.pixels_per_step if own is not None else None
         return min(chosen or self.config.mapping.pixels_per_step, head.shape[2])
 
-    def _read_cycles(self, stage: Stage, steps: Sequence[Step]) -> int:
-        """Return how long the memory reads for one step, as each operand sees it."""
+    def _read_cycles(self, stage: Stage, steps: Sequence[Step], pixels: Sequence[int]) -> int:
+        """Return how long the memory reads for one step, as each operand sees it.
+
+        pixels : that are made of it
+        """
         memory: Any = self.config.core.memory
-        whole = memory.window == "whole-window"
-        if memory.port_bytes is None:
-            columns = steps[0].width if whole else steps[0].columns
-            return columns * int(1 if memory.column_cycles is None else memory.column_cycles)
-        size = read_bytes(stage, steps, self.config.activation_bits, whole=whole)
-        return -(-size // int(memory.port_bytes))
+        if memory.port_bytes is not None:
+            return -(-self._read_bytes(stage, steps, pixels) // int(memory.port_bytes))
+        columns = steps[0].width if self._reads_all(stage) else steps[0].columns
+        return columns * int(1 if memory.column_cycles is None else memory.column_cycles)
+
+    def _read_bytes(self, stage: Stage, steps: Sequence[Step], pixels: Sequence[int]) -> int:
+        """Return the bytes of what a step reads, with rows of tables."""
+        bits = self.config.activation_bits
+        sizes = [ceil(o.shape[0] * self.id_bits.get(o.source, bits) / 8) for o in stage.operands]
+        rows = sum(elements_of_tables(stage, pixel) for pixel in pixels)
+        return read_bytes(stage, steps, sizes, whole=self._reads_all(stage)) + ceil(rows * bits / 8)
+
+    def _reads_all(self, stage: Stage) -> bool:
+        """Whether a stage reads its whole window for each step."""
+        slides = isinstance(stage.head, MatrixNode | MaxPoolNode | AvgPoolNode) and not stage.accumulates
+        return slides and self.config.core.memory.window == "whole-window"
+
+    def image_bytes(self, name: str) -> int:
+        """Return the bytes that a stage reads for an image."""
+        core = self.cores[name]
+        steps = enumerate(zip(*(buffer.steps for buffer in core.buffers), strict=True))
+        return sum(
+            self._read_bytes(core.stage, each, self._pixels_of(core.stage, n, core.pixels))
+            for n, each in steps
+        )
 
     def _arrays(self, head: MatrixNode) -> tuple[list[list[Unit]], int, int]:
         """Return the arrays of a matrix, the row blocks that add up, and the blocks side by side."""

@@ -24,8 +24,9 @@ from tests.arch.dataflow_bench import (
     quantized,
     residual,
 )
-from tests.arch.pipeline_recurrence import Recurrence, phases_of, read_bytes, reads_of
+from tests.arch.pipeline_recurrence import Recurrence, phases_of, reads_of
 from tests.strategies import NetworkCase, networks, random_parameters
+from tests.token_networks import token_networks
 from workloads import (
     Activation,
     BatchNorm,
@@ -310,7 +311,7 @@ def test_read_traffic_is_the_new_columns_or_whole_windows(stride: int, windows: 
 
 
 @settings(deadline=None, max_examples=60)
-@given(networks(), machine_settings(), st.integers(1, 3))
+@given(networks() | token_networks(), machine_settings(), st.integers(1, 3))
 def test_bytes_read_are_those_of_every_step_by_the_twin(
     case: NetworkCase, machine: dict[str, Any], images: int
 ) -> None:
@@ -318,11 +319,9 @@ def test_bytes_read_are_those_of_every_step_by_the_twin(
     if subject is None:
         return
     actions = subject.run(images).outcome.energy.actions
-    whole = machine["core"]["memory"]["window"] == "whole-window"
     expected = Recurrence(subject.machine.config, subject.placed, images)
     for stage in subject.placed.stages:
-        steps = zip(*(buffer.steps for buffer in expected.cores[stage.name].buffers), strict=True)
-        read = sum(read_bytes(stage, each, 8, whole=whole) for each in steps)
+        read = expected.image_bytes(stage.name)
         assert actions[f"core[{stage.name}].memory"]["byte read"] == images * read
 
 
