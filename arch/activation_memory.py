@@ -112,6 +112,19 @@ class Buffer:
     pixel_bytes: int
 
 
+class Entry(NamedTuple):
+    """Where an operand's pixels come in.
+
+    port, depth : by which they do, and slots [pixel] there; None is unbounded
+    kept : pixels that are kept from then on, until they are freed at the port `freed`
+    """
+
+    port: Any
+    depth: int | None
+    kept: int | None
+    freed: Any
+
+
 class _Operand(NamedTuple):
     """One operand's channel and firing rule; see `arch.mapping.firing.Firing`."""
 
@@ -137,6 +150,7 @@ class ActivationMemory(Component):
     tables; or, with one port for all, ceil(bytes of the step / `port_bytes`).
 
     stage, buffers, images, bits : what it works for, and bits of an activation; set when the core is built
+    entries : where the pixels of each operand come in: here, unless something stands in front
     capture : copies a step's window into its register, None in a run without values
     """
 
@@ -151,6 +165,7 @@ class ActivationMemory(Component):
     buffers: list[Buffer]
     images: int
     bits: int
+    entries: list[Entry]
     capture: Callable[[int, int, int], None] | None = None
 
     def lay_out(self, stage: Stage, buffers: list[Buffer], images: int, bits: int = 8) -> None:
@@ -159,6 +174,9 @@ class ActivationMemory(Component):
         self.pixel_in: list[Any] = [
             self.port(BufferIn(Pixel, doc=f"pixels of {b.source}"), f"pixel_in[{i}]")
             for i, b in enumerate(buffers)
+        ]
+        self.entries = [
+            Entry(port, b.depth, b.depth, port) for port, b in zip(self.pixel_in, buffers, strict=True)
         ]
 
     @property

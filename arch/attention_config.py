@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from arch.cell_writing import WriteConfig, expected_cycles
 from arch.cost import DIGITAL_MAC, DIGITAL_MAC_AREA
 from arch.mapping.stages import Attention, Stage
 from simcore import MOST_CYCLES, Config, MappingError, PartConfig, component_part, param
@@ -57,6 +58,41 @@ def macs_of_tokens(node: Attention) -> list[int]:
     return [each * seen for seen in node.visible.tolist()]
 
 
+class TokenWritingConfig(WriteConfig):
+    """How arrays are written token by token."""
+
+    verify: bool = param(
+        True, unit="", doc="whether a read behind each pulse tells if the cell is there; assumed"
+    )
+    banks: int = param(
+        2,
+        ge=1,
+        le=64,
+        unit="bank",
+        doc="sets of arrays, which images take in turn: the next one's tokens are written to another set "
+        "while this one's are multiplied; assumed",
+    )
+    registers: int = param(
+        2,
+        ge=1,
+        le=1_000_000,
+        unit="token",
+        doc="that wait beside the arrays, the one that is being written among them; assumed",
+    )
+
+    @property
+    def step_cycles(self) -> int:
+        """Cycles of a pulse and the read behind it, if there is one."""
+        return self.pulse_cycles + (self.verify_cycles if self.verify else 0)
+
+    def token_cycles(self, parts: Iterable[tuple[int, int]]) -> int:
+        """Return the cycles of a token's write as they are to be expected: of the array that takes longest.
+
+        parts : wordlines of each array, and cells on each, that it takes
+        """
+        return max(expected_cycles(self, rows, cols) for rows, cols in parts)
+
+
 class AttentionConfig(Config):
     """Where products of attention run, and how much is kept of what they read again and again."""
 
@@ -73,6 +109,9 @@ class AttentionConfig(Config):
         doc="whose keys and values each memory has room for; null: as many as the sequences have",
     )
     unit: AttentionUnitConfig = component_part("attention-unit", doc="what multiplies where digital")
+    writing: TokenWritingConfig = param(
+        TokenWritingConfig(), unit="", doc="how keys and values get into cells where arrays multiply"
+    )
 
     def check(self, stages: Sequence[Stage], network: str) -> None:
         """Raise MappingError for a sequence that is longer than a memory of keys or values."""

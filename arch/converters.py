@@ -134,9 +134,9 @@ class ADC(Component):
 
     @property
     def reads(self) -> int:
-        """Reads of one product, each to be converted."""
+        """Reads of one window, each to be converted."""
         crossbar = self.crossbar
-        return crossbar.config.reads(crossbar.streaming) if crossbar is not None else 1
+        return crossbar.products * crossbar.config.reads(crossbar.streaming) if crossbar is not None else 1
 
     @property
     def converters(self) -> int:

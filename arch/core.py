@@ -21,7 +21,9 @@ from arch.links import Links, LinksConfig
 from arch.mapping.adjacent_pixels import AdjacentPixels
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block, Tiling
+from arch.mapping.written_operands import products_of_token
 from arch.parts import chosen
+from arch.written_arrays import TokenWriter, WrittenArrays, connect_written
 from simcore import MOST_CYCLES, Component, MappingError, PartConfig, component_part, components, param
 
 Detail = Literal["array", "group"]
@@ -54,8 +56,9 @@ class CoreConfig(PartConfig):
     ) -> list[NDArray[np.int64]]:
         """Return the cycles for which each digital part is busy with each step of an image.
 
-        They are, in the order in which a token passes them, memory and multipliers of a product of attention,
-        and the digital unit. What another memory reads is left out, as it hides in the arrays' time.
+        They are, in the order in which a token passes them, memory and multipliers, or written arrays, of a
+        product of attention, and the digital unit. What another memory reads is left out, as it hides in the
+        arrays' time.
 
         bits : of one activation
         units : digital ones that share a pixel
@@ -67,7 +70,11 @@ class CoreConfig(PartConfig):
         if stage.attention is None:
             return [finish]
         read = self.memory.step_cycles(stage, [o.pixel_bytes(bits) for o in stage.operands], bits)
-        return [read, np.array(attention.unit.cycles(stage.attention)), finish]
+        multiply = np.array(attention.unit.cycles(stage.attention))
+        if stage.written is not None:
+            product = self.product_cycles(self.crossbar.streaming(bits))
+            multiply = np.full(stage.steps, products_of_token(stage) * product)
+        return [read, multiply, finish]
 
     def period(self, streaming: Streaming, blocks: Sequence[Block]) -> int:
         """Return the cycles from one product to the next, of arrays with these blocks in lock-step."""
@@ -86,13 +93,15 @@ class Core(Component):
     column blocks are concatenated; the digital units of the last row finish the pixel and send it to all
     readers, each of which takes it when it has room. A stage without arrays (a pool, a join) has the memory
     and digital unit only, and is at home in the core that feeds it. A product of attention has multipliers
-    between these two, for which keys or values stay in the memory.
+    between these two, for which keys or values stay in the memory; or else arrays that these are written to,
+    all of which are one process, whatever the detail.
 
     Replicas hold the same weights and take windows in turn: window k goes to replica k mod r, and sums are
     collected in the same order. They share memory and digital unit, which stand for one in each of them.
 
     replicas : the arrays of each, in lock-step; none where the stage has no weights
-    attention : what multiplies two computed tensors, None where the stage is no such product
+    attention : what multiplies two computed tensors, None where the stage is no such product or arrays do it
+    written : what writes such a stage's arrays, and the arrays; None where it has none
     more_registers : windows that each array holds beside those of every core, in a kind with more units
     encoding, streaming : how weights lie in their cells, and how windows reach them
     registers : windows that may be between the memory and the end of the digital unit at once
@@ -105,6 +114,7 @@ class Core(Component):
     crossbars: list[AnalogCrossbar]
     replicas: list[list[AnalogCrossbar]]
     attention: AttentionUnit | None
+    written: tuple[TokenWriter, WrittenArrays] | None
     encoding: Encoding
     streaming: Streaming
     digital: DigitalUnit
@@ -134,13 +144,15 @@ class Core(Component):
         self.encoding, self.streaming = encoding, config.crossbar.streaming(bits)
         self.memory = self.add(chosen(config.memory, ActivationMemory), "memory", config.memory)
         self.memory.lay_out(stage, buffers, images, bits)
-        self.crossbars, self.replicas, self.attention = [], [], None
+        self.crossbars, self.replicas, self.attention, self.written = [], [], None, None
         self.digital = self.add(chosen(config.digital, DigitalUnit), "digital", config.digital)
         self.digital.lay_out(stage, tiling, replicas)
         self.links = self.add(chosen(config.links, Links), "links", config.links)
         self.links.pixel_bits = stage.pixel_bits(bits)
         self.links.sent = lambda: self.digital.pixels
-        if stage.attention is not None:
+        if stage.written is not None and tiling is not None:
+            self._add_written(attention or AttentionConfig(), stage, tiling, bits)
+        elif stage.attention is not None:
             self._add_attention(attention or AttentionConfig(), stage, bits)
         elif tiling is None:
             self._connect_windows([[self.digital.sums_in]])
@@ -166,6 +178,21 @@ class Core(Component):
         self.attention = unit
         self.connect(unit.sums_out, self.digital.sums_in)
         self._connect_windows([[unit.window_in]])
+
+    def _add_written(self, config: AttentionConfig, stage: Stage, tiling: Tiling, bits: int) -> None:
+        """Add arrays of keys or values, and what writes each token to them."""
+        writing, crossbar = config.writing, self.config.crossbar
+        arrays = self.add(WrittenArrays, "crossbar", crossbar)
+        arrays.encoding, arrays.streaming = self.encoding, self.streaming
+        arrays.lay_out(stage, tiling, writing.banks)
+        self.crossbars, self.replicas = [arrays], [[arrays]]
+        self.digital.cores *= writing.banks
+        writer = self.add(TokenWriter, "writer", PartConfig())
+        writer.lay_out(stage, tiling, writing, crossbar.cell_energy_fj, bits)
+        self.written = writer, arrays
+        connect_written(self, writer, arrays, self.memory)
+        self._connect_sums([[self._add_converters("adc", arrays)]], tiling)
+        self._connect_windows([[arrays.window_in]])
 
     def _connect_windows(self, readers: list[list[Any]]) -> None:
         """Let replicas take windows in turn, and tell a memory that waits for it what is done."""
@@ -234,14 +261,19 @@ class Core(Component):
         crossbar = self.add(kind, f"{prefix}crossbar{name}", config.crossbar)
         crossbar.blocks, crossbar.encoding, crossbar.streaming = blocks, self.encoding, self.streaming
         self.crossbars.append(crossbar)
-        adc: Any = self.add(chosen(config.adc, ADC), f"{prefix}adc{name}", config.adc)
+        return crossbar.window_in, self._add_converters(f"{prefix}adc{name}", crossbar)
+
+    def _add_converters(self, name: str, crossbar: AnalogCrossbar) -> Any:
+        """Add the converters of an array, or of all in lock-step; return the port of their sums."""
+        config = self.config
+        adc: Any = self.add(chosen(config.adc, ADC), name, config.adc)
         adc.crossbar = crossbar
         if not adc.units:  # converts while the array reads
-            return crossbar.window_in, crossbar.sums_out
+            return crossbar.sums_out
         if missing := [name for name in ("sums_in", "sums_out") if not hasattr(adc, name)]:
             raise MappingError(
                 f"{config.adc.kind} has a process of its own, but no port {' and no port '.join(missing)}; "
                 f"declare sums_in and sums_out in {type(adc).__name__}, or leave the process out"
             )
         self.connect(crossbar.sums_out, adc.sums_in)
-        return crossbar.window_in, adc.sums_out
+        return adc.sums_out

@@ -137,6 +137,7 @@ class AnalogCrossbar(Component):
     blocks : the weights that its arrays hold
     encoding, streaming : how they lie in cells, and how windows reach the wordlines
     start_cycles : ahead of each product, where its core takes some
+    products : of one window, one behind the other
     multiply : computes the values of one window's products, on the first array of a replica for all of them;
         None on the others, and in a run without values
     dropped : tells the multiply-accumulates of its first products that belong to no pixel, as some at the end
@@ -157,6 +158,7 @@ class AnalogCrossbar(Component):
     encoding: Encoding = Encoding("signed", 8)
     streaming: Streaming = Streaming(8, form="pulse-width")
     start_cycles: int = 0
+    products: int = 1
     multiply: Callable[[int], None] | None = None
     dropped: Callable[[int], int] | None = None
     charge: Callable[[], int] | None = None

@@ -66,15 +66,17 @@ class RunValues:
         blocks, copies : what the arrays of one copy hold, and copies
         raises : MappingError for weights that the cells cannot hold
         """
-        carried = [isinstance(port.channel, CarriedBuffer) for port in memory.pixel_in]
         memories = [
-            self.memory(o, b.depth, lambda channel=port.channel: channel.freed, under_way=on_its_way)  # type: ignore[misc]
-            for o, b, port, on_its_way in zip(
-                stage.operands, memory.buffers, memory.pixel_in, carried, strict=True
+            self.memory(
+                operand,
+                entry.kept,
+                lambda port=entry.freed: port.channel.freed,  # type: ignore[misc]
+                under_way=isinstance(entry.port.channel, CarriedBuffer),
             )
+            for operand, entry in zip(stage.operands, memory.entries, strict=True)
         ]
-        for port, pixels in zip(memory.pixel_in, memories, strict=True):
-            port.channel.store = pixels.store
+        for entry, pixels in zip(memory.entries, memories, strict=True):
+            entry.port.channel.store = pixels.store
         work = self.add(stage, memories, slots, blocks, copies)
         memory.capture = work.capture
         digital.finish = work.finish

@@ -11,7 +11,7 @@ Source: replication rule and ladder of the pipelined dataflow machine (Dazzi et 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -119,15 +119,22 @@ def within_budget(loads: Mapping[str, Load], cores: int, given: Mapping[str, int
     return at_interval(loads, intervals[place], given)
 
 
-def balanced(config: BalanceConfig, loads: Mapping[str, Load], given: Mapping[str, int]) -> Balance:
+def balanced(
+    config: BalanceConfig,
+    loads: Mapping[str, Load],
+    given: Mapping[str, int],
+    alone: Collection[str] = (),
+) -> Balance:
     """Return the copies of all layers.
 
     given : copies that a user gave some of them
+    alone : layers that cannot have more than one
     raises : MappingError, with numbers that would work, if cores are too few or given copies too slow
     """
-    best = None if config.cores is None else within_budget(loads, config.cores, given)
+    copies = {**dict.fromkeys(alone, 1), **given}
+    best = None if config.cores is None else within_budget(loads, config.cores, copies)
     if config.interval is not None:
-        found = at_interval(loads, config.interval, given)
+        found = at_interval(loads, config.interval, copies)
         _insist_on_interval(found, config.interval, given)
         if best is not None and found.interval < best.interval:  # faster than the cores allow
             raise MappingError(
@@ -136,7 +143,7 @@ def balanced(config: BalanceConfig, loads: Mapping[str, Load], given: Mapping[st
                 f"{best.interval} or more"
             )
         return found
-    return best if best is not None and config.strategy == "budget" else one_each(loads, given)
+    return best if best is not None and config.strategy == "budget" else one_each(loads, copies)
 
 
 def _insist_on_interval(found: Balance, interval: int, given: Mapping[str, int]) -> None:

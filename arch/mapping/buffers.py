@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,12 +75,15 @@ class Pace:
     replication : windows that may fire in one step, by the name of the stage; 1 if left out
     duration : steps from a firing to the next one of the same replica, by the name of the stage: one number,
         perhaps a fraction, or one a firing; 1 if left out
+    writing : steps in which a pixel of its first operand is written to cells, one behind the other, by the
+        name of the stage; none if left out
     """
 
     latency: Mapping[str, int]
     replication: Mapping[str, int] = field(default_factory=dict)
     together: int = 1
     duration: Mapping[str, float | NDArray[np.float64]] = field(default_factory=dict)
+    writing: Mapping[str, float] = field(default_factory=dict)
 
 
 def least_depths(
@@ -90,7 +94,7 @@ def least_depths(
     source, source_pixels : the network's input and its pixels in one image
     """
     # The second schedule alone would prove nothing: cores may hold fewer pixels than a latency has steps.
-    shortest = replace(pace, latency=dict.fromkeys(pace.latency, 1), duration={})
+    shortest = replace(pace, latency=dict.fromkeys(pace.latency, 1), duration={}, writing={})
     schedules = [_Schedule(stages, source, source_pixels, steps) for steps in (shortest, pace)]
     return {
         (stage.name, place): max(operand.firing.least_depth, *(s.peak(stage, operand) for s in schedules))
@@ -146,9 +150,15 @@ class _Schedule:
         self.held = {name: np.ceil(np.maximum(each, 1) - _ROUNDING) for name, each in durations.items()}
         begins = {stage.name: self._begins(stage, pace) for stage in stages}
         busy = [int(own[-1]) for replicas in begins.values() for own in replicas]
+        busy += [ceil(s.operands[0].firing.pixels * pace.writing.get(s.name, 0) - _ROUNDING) for s in stages]
         self.interval = max([-(-source_pixels // pace.together), *busy])
         for stage in stages:
-            due = np.max([self._due(self.readable[o.source], o.firing.need) for o in stage.operands], axis=0)
+            there = [self.readable[operand.source] for operand in stage.operands]
+            if stage.name in pace.writing:
+                there[0] = self._written(there[0], pace.writing[stage.name])
+            due = np.max(
+                [self._due(t, o.firing.need) for t, o in zip(there, stage.operands, strict=True)], axis=0
+            )
             fires = self._fires(due, begins[stage.name])
             self.fires[stage.name] = fires
             self.readable[stage.name] = fires[stage.finishing_steps] + pace.latency[stage.name]
@@ -174,6 +184,12 @@ class _Schedule:
             end = first[-1] + own[-1] - self.interval
             fires[replica :: len(begins)] = np.maximum(first, end) + behind
         return np.asarray(np.maximum.accumulate(fires))
+
+    def _written(self, readable: NDArray[np.int64], each: float) -> NDArray[np.int64]:
+        """Return when pixels are in cells, to which they are written one behind the other."""
+        before = np.ceil(np.arange(len(readable) + 1) * each - _ROUNDING).astype(np.int64)
+        first = np.maximum.accumulate(readable - before[:-1])
+        return np.asarray(np.maximum(first, first[-1] + before[-1] - self.interval) + before[1:])
 
     @staticmethod
     def _due(readable: NDArray[np.int64], need: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -93,7 +93,7 @@ def homes_of_stages(stages: Sequence[Stage]) -> dict[str, str]:
     cores: list[str] = []
     for stage in stages:
         feeders = [home[o.source] for o in stage.operands if o.source in home]
-        if isinstance(stage.head, MatrixNode) or not feeders:
+        if isinstance(stage.head, MatrixNode) or stage.written is not None or not feeders:
             cores.append(stage.name)
             home[stage.name] = stage.name
         else:

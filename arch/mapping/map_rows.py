@@ -29,12 +29,14 @@ def map_row(
     depths: Mapping[tuple[str, int], int | None],
     bits: int,
     resources: Mapping[str, int] | None = None,
+    banks: int = 1,
 ) -> MapRow:
     """Return the mapping's figures of one stage.
 
     resources : what it takes besides arrays, as `MapRow` has it
+    banks : of arrays that are written token by token, which images take in turn
     """
-    matrix = stage.matrix
+    matrix = stage.matrix or stage.written
     buffers = []
     for place, operand in enumerate(stage.operands):
         depth = depths[stage.name, place]
@@ -47,7 +49,7 @@ def map_row(
         rows=matrix.rows if matrix is not None else None,
         cols=matrix.cols_per_group if matrix is not None else None,
         copies=copies,
-        arrays=len(tiling.blocks) * copies if tiling else 0,
+        arrays=len(tiling.blocks) * copies * banks if tiling else 0,
         utilisation=tiling.utilisation if tiling else None,
         steps=stage.steps,
         pixels_per_step=stage.pixels_per_step,

@@ -69,6 +69,7 @@ class Operand:
     before : nodes done on each pixel as it is stored: a selection of its channels, then pointwise ones
     picked : the selection that says which of its pixels each step picks, None where it reads them by the head
     id_bits : of a token id, if these are ids; None for activations
+    in_cells : whether its pixels lie in arrays, and take no memory
     """
 
     source: str
@@ -77,10 +78,11 @@ class Operand:
     before: tuple[Node, ...] = ()
     picked: SelectNode | None = None
     id_bits: int | None = None
+    in_cells: bool = False
 
     def pixel_bytes(self, bits: int) -> int:
-        """Return the bytes of a stored pixel, of activations of so many bits, or of ids."""
-        return -(-self.shape[0] * (self.id_bits or bits) // 8)
+        """Return the bytes of memory that a stored pixel takes, of activations of so many bits, or of ids."""
+        return 0 if self.in_cells else -(-self.shape[0] * (self.id_bits or bits) // 8)
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -97,6 +99,7 @@ class Stage:
     after : nodes done on each pixel on the way out, in order: pointwise ones and joins with other operands
     accumulates : a global pool, whose steps are input pixels
     adjacent : what its arrays hold if a step gives several pixels, None if one
+    written : what its arrays hold of keys or values, written token by token; None if they hold none
     """
 
     head: Node
@@ -104,6 +107,7 @@ class Stage:
     after: list[Node] = field(default_factory=list)
     accumulates: bool = False
     adjacent: AdjacentPixels | None = None
+    written: MatrixNode | None = None
 
     @property
     def name(self) -> str:
@@ -143,7 +147,7 @@ class Stage:
 
     @property
     def matrix(self) -> MatrixNode | None:
-        """What its arrays hold; None if it has none."""
+        """The weights that its arrays hold; None if they hold none."""
         return self.adjacent or (self.head if isinstance(self.head, MatrixNode) else None)
 
     @property

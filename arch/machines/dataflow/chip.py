@@ -14,6 +14,7 @@ from arch.machine import Values
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap
 from arch.parts import chosen
+from arch.written_arrays import Writing, WritingMeter
 from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed
@@ -23,8 +24,11 @@ if TYPE_CHECKING:  # its kernels load when values are computed
 class DataflowChip(Component):
     """The chip: one core a stage, a source in front and a sink behind."""
 
-    def lay_out(self, config: DataflowConfig, placed: DataflowMap, images: int) -> None:
-        """Build and wire all cores."""
+    def lay_out(self, config: DataflowConfig, placed: DataflowMap, images: int, seed: int = 0) -> None:
+        """Build and wire all cores.
+
+        seed : of pulses that are drawn
+        """
         network = placed.network
         self.source = self.add(chosen(config.source, Source), "source", config.source)
         self.source.images = images
@@ -46,11 +50,14 @@ class DataflowChip(Component):
                 images,
                 config.detail,
                 config.activation_bits,
-                config.encoding,
+                config.encoding if stage.written is None else config.token_encoding,
                 placed.replication.get(stage.name, 1),
                 config.attention,
             )
             self.cores[stage.name] = core
+        self.writing = Writing([core.written for core in self.cores.values() if core.written is not None])
+        if self.writing.pairs:
+            self.writing.meet(self.add(WritingMeter, "writing", PartConfig()), seed)
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images = images
         last = placed.stages[-1]
@@ -63,17 +70,18 @@ class DataflowChip(Component):
         carried: dict[str, list[tuple[str, Any, int | None]]] = {}
         for stage in placed.stages:
             memory = self.cores[stage.name].memory
-            for port, buffer in zip(memory.pixel_in, memory.buffers, strict=True):
+            for entry, buffer in zip(memory.entries, memory.buffers, strict=True):
+                port, depth = entry.port, entry.depth
                 sender, key = buffer.source, (buffer.source, stage.name)
                 if key not in interconnect.keys:
-                    self._link(sender, port, buffer.depth, fabric.latency_cycles)
+                    self._link(sender, port, depth, fabric.latency_cycles)
                 elif fabric.timed:
-                    carried.setdefault(sender, []).append((stage.name, port, buffer.depth))
+                    carried.setdefault(sender, []).append((stage.name, port, depth))
                 else:
                     flits = fabric.flits(self.cores[sender].links.pixel_bits)
                     links, routers = interconnect.length(key), interconnect.routers_on(key)
                     cycles = fabric.zero_load_cycles(links, routers, flits)
-                    self._link(sender, port, buffer.depth, cycles)
+                    self._link(sender, port, depth, cycles)
         self._link(placed.stages[-1].name, self.sink.pixel_in, None, fabric.latency_cycles)
         self.entries: dict[str, StageEntry] = {}
         if carried:
@@ -114,8 +122,9 @@ class DataflowChip(Component):
     def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> RunValues:
         """Give every part its values, and return them.
 
-        raises : MappingError for weights that the cells cannot hold
+        raises : MappingError for weights that the cells cannot hold, and for device values of what is written
         """
+        self.writing.check(values)
         from arch.run_values import RunValues
 
         parts = ArrayParts(config.encoding, config.core.crossbar, config.core.adc, values.seed)
@@ -125,7 +134,7 @@ class DataflowChip(Component):
             tiling = placed.tilings.get(stage.name)
             blocks, copies = tiling.blocks if tiling else (), placed.replication.get(stage.name, 1)
             work = run.attach(stage, core.memory, core.digital, core.registers, blocks, copies)
-            for number, replica in enumerate(core.replicas):
+            for number, replica in enumerate(core.replicas if stage.written is None else ()):
                 held = [block for crossbar in replica for block in crossbar.blocks]
                 meter = work.meter(number, held, config.encoding, config.streaming)
                 replica[0].multiply = meter.ahead_of(work.multiplier(number, held))

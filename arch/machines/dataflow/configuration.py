@@ -134,6 +134,17 @@ class DataflowConfig(Config):
         )
 
     @property
+    def token_encoding(self) -> Encoding:
+        """How cells hold keys and values, which have the bits of activations.
+
+        raises : ConfigError for a number of bitlines that fits weights only
+        """
+        crossbar = self.core.crossbar
+        return Encoding.chosen(
+            self.activation_bits, crossbar.encoding, crossbar.cell_bits, self.columns_per_weight
+        )
+
+    @property
     def streaming(self) -> Streaming:
         """How windows reach the wordlines."""
         return self.core.crossbar.streaming(self.activation_bits)

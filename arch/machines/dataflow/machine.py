@@ -64,7 +64,7 @@ class Dataflow(Machine):
         hertz = Fraction(str(self.config.clock_ghz)) * 10**9
         simulation = options.simulation([clock("core", hertz)])
         chip = simulation.build(DataflowChip, PartConfig())
-        chip.lay_out(self.config, placed, images)
+        chip.lay_out(self.config, placed, images, options.seed)
         chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
         if options.prompt is not None:
             chip.source.decode(chip.sink, options.prompt)
@@ -78,6 +78,8 @@ class Dataflow(Machine):
         simulation.laws.append(
             lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, macs())
         )
+        if chip.writing.pairs:
+            simulation.laws.append(lambda: chip.writing.law(images))
         if options.fast_forward:
             simulation.fast_forward(chip.begun, chip.end_after)
         if options.built is not None:
@@ -97,7 +99,8 @@ class Dataflow(Machine):
                 for core in cores
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
-            cache=cache_traffic(core.memory for core in cores),
+            programming=chip.writing.report(outcome),
+            cache=chip.writing.traffic or cache_traffic(core.memory for core in cores),
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
             decoded=chip.sink.decoded(None if computed is None else computed.inputs),
         )

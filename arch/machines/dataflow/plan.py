@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from arch.core import Core
+from arch.crossbar import AnalogCrossbar
 from arch.fabric.graphs import AllToAll
 from arch.fabric.interconnect import Interconnect
 from arch.machine import NetworkMap
@@ -24,7 +26,8 @@ from arch.mapping.map_rows import map_row
 from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.mapping.stages import Stage, stages_to_map, with_pixels_per_step
 from arch.mapping.tiling import tile
-from simcore import MappingError
+from arch.mapping.written_operands import products_of_token, with_arrays
+from simcore import ConfigError, MappingError, components
 from workloads import LoweredNetwork
 
 
@@ -75,15 +78,28 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     stages = [
         s if s.matrix is None else with_pixels_per_step(s, config.pixels_per_step(s.name)) for s in stages
     ]
+    if config.attention.products == "arrays":
+        stages = [s if s.attention is None else with_arrays(s) for s in stages]
     matrices = {s.name: s.matrix for s in stages if s.matrix is not None}
     tilings = {
         name: tile(matrix, crossbar.rows, crossbar.cols, columns, config.row_split(name))
         for name, matrix in matrices.items()
     }
+    written = {s.name: s.written for s in stages if s.written is not None}
+    banks = dict.fromkeys(written, config.attention.writing.banks)
+    for name, cells in written.items():
+        tilings[name] = tile(cells, crossbar.rows, crossbar.cols, config.token_encoding.columns_per_weight)
     pixels = network.input_shape[1] * network.input_shape[2]
-    loads = {s.name: Load(s.steps, len(tilings[s.name].blocks)) for s in stages if s.name in tilings}
+    loads = {
+        s.name: Load(
+            s.steps if s.written is None else s.steps * products_of_token(s),
+            len(tilings[s.name].blocks) * banks.get(s.name, 1),
+        )
+        for s in stages
+        if s.name in tilings
+    }
     given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
-    balance = balanced(config.balance, loads, given)
+    balance = balanced(config.balance, loads, given, alone=written)
     timing = Timing(config, stages, tilings, balance, pixels)
     placement = _placement(config, stages)
     interconnect = _interconnect(config, placement, stages)
@@ -96,8 +112,16 @@ def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
         least,
         allow_undersized=config.buffers.allow_undersized,
     )
+    depths |= _places_in_cells(config, stages)
     rows = tuple(
-        map_row(s, tilings.get(s.name), balance.copies.get(s.name, 1), depths, config.activation_bits)
+        map_row(
+            s,
+            tilings.get(s.name),
+            balance.copies.get(s.name, 1),
+            depths,
+            config.activation_bits,
+            banks=banks.get(s.name, 1),
+        )
         for s in stages
     )
     return DataflowMap(
@@ -122,11 +146,43 @@ def _check_attention(config: DataflowConfig, stages: list[Stage], network: str) 
     """Raise MappingError for products of attention that the machine cannot do."""
     config.attention.check(stages, network)
     products = [stage.name for stage in stages if stage.attention is not None]
-    if products and config.attention.products != "digital":
+    if not products or config.attention.products == "digital":
+        return
+    for part, kind, needed in (
+        ("core", config.core.kind, Core),
+        ("core.crossbar", config.core.crossbar.kind, AnalogCrossbar),
+    ):
+        if components[kind] is not needed:
+            raise MappingError(
+                f"attention.products=arrays: {network}.{products[0]} lies in arrays that are written token "
+                f"by token, which no {kind} does; set {part}.kind={needed.kind}, or products=digital"
+            )
+    try:
+        _ = config.token_encoding
+    except ConfigError as error:
         raise MappingError(
-            f"attention.products={config.attention.products} is not built on this machine, got "
-            f"{network}.{products[0]}; set it to digital"
-        )
+            f"attention.products=arrays: keys and values of {config.activation_bits} bit do not lie in cells "
+            f"as weights of {config.weight_bits} do: {error}"
+        ) from None
+
+
+def _places_in_cells(config: DataflowConfig, stages: list[Stage]) -> dict[tuple[str, int], int]:
+    """Return the tokens that the arrays of each stage hold that are written to, of all banks.
+
+    raises : MappingError if a user has given one of them a depth
+    """
+    writing, places = config.attention.writing, {}
+    for stage in stages:
+        stored = stage.operands[0]
+        if not stored.in_cells:
+            continue
+        if (edge := edge_name(stage, stored)) in config.buffers.depths:
+            raise MappingError(
+                f"buffers.depths.{edge}: these pixels lie in arrays, which have room for "
+                f"{stored.firing.pixels} a bank; leave it out, and set attention.writing.banks"
+            )
+        places[stage.name, 0] = writing.banks * stored.firing.pixels
+    return places
 
 
 def _placement(config: DataflowConfig, stages: list[Stage]) -> Placement:

@@ -15,6 +15,7 @@ from arch.mapping.balance import Balance
 from arch.mapping.buffers import Pace
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Tiling
+from arch.mapping.written_operands import cycles_of_image, token_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,23 @@ class Timing:
         return stage.attention is not None or int(self._busy[stage.name].max()) > self.step
 
     def image_cycles(self, stage: Stage) -> int:
-        """Return the cycles of a stage's digital parts for an image, of the slowest at each step."""
-        return int(self._busy[stage.name].sum())
+        """Return the cycles of a stage's parts for an image, of the slowest at each step; and of writing."""
+        multiplying = int(self._busy[stage.name].sum())
+        if stage.written is None:
+            return multiplying
+        _, products, _ = self._parts(stage)
+        write, banks = self.write_cycles[stage.name], self.config.attention.writing.banks
+        return cycles_of_image(stage, multiplying, write, int(products[0]), banks)
+
+    @cached_property
+    def write_cycles(self) -> dict[str, int]:
+        """Cycles in which a token is written to cells, by the stages that have keys or values there."""
+        writing = self.config.attention.writing
+        return {
+            stage.name: writing.token_cycles(token_parts(stage, self.tilings[stage.name]))
+            for stage in self.stages
+            if stage.written is not None
+        }
 
     @cached_property
     def _busy(self) -> dict[str, NDArray[np.int64]]:
@@ -92,6 +108,7 @@ class Timing:
             {stage.name: self._windows_together(stage) for stage in self.stages},
             self._pixels_together(),
             {stage.name: self._duration(stage) for stage in self.stages if self.is_paced_by_digital(stage)},
+            {name: cycles / self.step for name, cycles in self.write_cycles.items()},
         )
 
     def _duration(self, stage: Stage) -> NDArray[np.float64]:
@@ -122,6 +139,7 @@ class Timing:
         core, tiling = self.config.core, self.tilings.get(stage.name)
         if stage.attention is not None:
             cycles = sum(int(part.max()) for part in self._parts(stage))
+            cycles += (tiling.row_blocks - 1) * core.partial_sum_cycles if tiling is not None else 0
         elif tiling is None:
             product = core.product_cycles(self.config.streaming)
             cycles = core.digital.pass_cycles + product + core.digital.pool_latency_cycles

@@ -8,7 +8,13 @@ from arch.converters import ADC
 from arch.crossbar import AnalogCrossbar
 from arch.machines.isaac.configuration import IsaacADCConfig, IsaacArrayConfig
 from arch.tokens import Sums, Window
+from arch.written_arrays import WrittenArrays
 from simcore import Component, In, Operation, Out, Process, components, process
+
+
+def cycle_energy(config: IsaacArrayConfig) -> float:
+    """Return the energy of a cycle of an array [J]."""
+    return config.rows * config.cols * config.cell_energy_fj * 1e-15
 
 
 @components.register("isaac-array")
@@ -51,11 +57,47 @@ class IsaacArrays(AnalogCrossbar):
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a cycle of an array [J]."""
-        config = self.config
-        return {"array cycle": config.rows * config.cols * config.cell_energy_fj * 1e-15}
+        return {"array cycle": cycle_energy(self.config)}
 
     def area(self) -> float:
         """Return nothing: arrays are there whether a layer lies on them or not."""
+        return 0.0
+
+
+class IsaacWrittenArrays(WrittenArrays):
+    """Arrays of keys or values of a stage, with their converters, which one process drives.
+
+    Timing: an operation takes as long as that of other arrays, and begins as soon as its bank is free.
+    Energy: of all cells of a bank for each cycle, used or not. Their area is the chip's.
+
+    digital_cycles : of its clock, in one cycle
+    """
+
+    Config = IsaacArrayConfig
+    config: IsaacArrayConfig
+
+    digital_cycles: int = 1
+
+    @property
+    def product_cycles(self) -> int:
+        """Cycles of its clock for one operation."""
+        return super().product_cycles * self.digital_cycles
+
+    @property
+    def array_cycles(self) -> int:
+        """Cycles that arrays were busy, each counted: those of one bank at a time."""
+        return self.mvm.count * super().product_cycles * len(self.blocks)
+
+    def actions(self) -> dict[str, int]:
+        """Add cycles of arrays."""
+        return {"mvm": self.mvm.count, "array cycle": self.array_cycles}
+
+    def action_energy(self) -> dict[str, float]:
+        """Return the energy of a cycle of an array [J]."""
+        return {"array cycle": cycle_energy(self.config)}
+
+    def area(self) -> float:
+        """Return nothing: arrays are there whether keys lie on them or not."""
         return 0.0
 
 
@@ -93,7 +135,7 @@ class IsaacADC(ADC):
     Config = IsaacADCConfig
     config: IsaacADCConfig
 
-    arrays: Sequence[IsaacArrays] = ()
+    arrays: Sequence[IsaacArrays | IsaacWrittenArrays] = ()
 
     def actions(self) -> dict[str, int]:
         """Add conversions."""

@@ -18,6 +18,7 @@ from arch.machines.isaac.table import IMA, TILE
 from arch.machines.isaac.tile_parts import Tile
 from arch.machines.isaac.timing import Timing
 from arch.meter import Meter, meter_of
+from arch.written_arrays import Writing, WritingMeter
 from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed
@@ -38,8 +39,11 @@ FAMILIES = {
 class IsaacChips(Component):
     """As many chips as there are, as one pipeline of layers."""
 
-    def lay_out(self, config: IsaacConfig, placed: IsaacMap, images: int) -> None:
-        """Build and wire all layers."""
+    def lay_out(self, config: IsaacConfig, placed: IsaacMap, images: int, seed: int = 0) -> None:
+        """Build and wire all layers.
+
+        seed : of pulses that are drawn
+        """
         self.settings, self.placed = config, placed
         self.timing = Timing(config, placed.stages, placed.homes, placed.places)
         _, height, width = placed.network.input_shape
@@ -52,6 +56,10 @@ class IsaacChips(Component):
                 Layer, f"layer[{stage.name}]", PartConfig(), layer=stage.name
             )
             layer.lay_out(config, placed, self.timing, stage, images)
+        layers = self.layers.values()
+        self.writing = Writing([layer.written for layer in layers if layer.written is not None])
+        if self.writing.pairs:
+            self.writing.meet(self.add(WritingMeter, "writing", PartConfig()), seed)
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images, self.sink.pixels = images, placed.stages[-1].pixels
         self.mesh = self.add(Mesh, "mesh", PartConfig(), clock=DIGITAL)
@@ -89,11 +97,11 @@ class IsaacChips(Component):
         self.departures[sender] = departure
         ends = []
         for place, (reader, number) in enumerate(operands):
-            port, depth = reader.memory.pixel_in[number], reader.memory.buffers[number].depth
+            port, depth, _, _ = reader.memory.entries[number]
             ends.append(self.carry(out, port, depth, departure, place))
             writes = reader.writes[number]
             tiles = self.timing.tiles(reader.stage.name)
-            landing = Landing(self.simulation.engine, tiles, writes, behind, reader.memory.clock.ticks)
+            landing = Landing(self.simulation.engine, tiles, writes, behind, port.owner.clock.ticks)
             departure.add(landing)
         departure.connect(ends)
 
@@ -133,7 +141,11 @@ class IsaacChips(Component):
         links.watts, links.mm2 = budgets.links.mw * chips / 1e3, budgets.links.mm2 * chips
 
     def attach(self, values: Values) -> RunValues:
-        """Give every part its values, and return them."""
+        """Give every part its values, and return them.
+
+        raises : MappingError for weights that the cells cannot hold, and for device values of what is written
+        """
+        self.writing.check(values)
         from arch.run_values import RunValues
 
         config, placed = self.settings, self.placed
@@ -143,7 +155,7 @@ class IsaacChips(Component):
             blocks = placed.tilings[name].blocks if layer.copies else ()
             copies = len(layer.copies) or 1
             work = run.attach(layer.stage, layer.memory, layer.digital, layer.registers, blocks, copies)
-            for number, adder in enumerate(layer.adders):
+            for number, adder in enumerate(layer.adders if layer.copies else ()):
                 adder.multiply = work.multiplier(number, blocks)
             if name in self.departures:
                 departure = self.departures[name]
@@ -152,7 +164,7 @@ class IsaacChips(Component):
 
     def pixels_carried(self) -> tuple[int, int]:
         """Return the pixels that set out for readers, and those that came to them."""
-        buffers = [p.channel for layer in self.layers.values() for p in layer.memory.pixel_in]
+        buffers = [p.channel for layer in self.layers.values() for p, *_ in layer.memory.entries]
         return sum(buffer.sent for buffer in buffers), sum(buffer.landed for buffer in buffers)
 
     def macs(self) -> int:

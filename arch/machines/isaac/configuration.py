@@ -229,6 +229,11 @@ class IsaacConfig(Config):
         return Encoding.chosen(self.weight_bits, self.array.encoding, self.array.cell_bits, None)
 
     @property
+    def token_encoding(self) -> Encoding:
+        """How cells hold keys and values, which have the bits of activations."""
+        return Encoding.chosen(self.activation_bits, self.array.encoding, self.array.cell_bits, None)
+
+    @property
     def streaming(self) -> Streaming:
         """How windows reach the wordlines."""
         return self.array.streaming(self.activation_bits)

@@ -9,7 +9,7 @@ from math import ceil
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer
 from arch.attention_unit import AttentionUnit
 from arch.digital_unit import DigitalUnit
-from arch.machines.isaac.arrays import ArrayConverter, IsaacADC, IsaacArrays
+from arch.machines.isaac.arrays import ArrayConverter, IsaacADC, IsaacArrays, IsaacWrittenArrays
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Site
@@ -19,9 +19,10 @@ from arch.machines.isaac.tile_parts import InputFetch, KeyFetch, PixelSend, Resu
 from arch.machines.isaac.timing import SUM_BYTES, TileReads, Timing
 from arch.mapping.constant_rows import row_elements
 from arch.mapping.stages import Stage
-from arch.mapping.tiling import Block
+from arch.mapping.tiling import Block, Tiling
 from arch.meter import Meter, meter_of
 from arch.parts import chosen
+from arch.written_arrays import TokenWriter, connect_written
 from simcore import Component, PartConfig
 
 #: Windows are picked in no time: reading them is what `InputFetch` does.
@@ -49,6 +50,7 @@ class Layer(Component):
     arrays : of each copy
     converters : of each copy, where each array is a process; otherwise they are in that of their arrays
     writes : into its buffers, for each operand one a tile
+    written : what writes keys or values to arrays, and these, of all banks; None where there are none
     send : where its pixels set out, None if no layer reads them
     registers : windows that may be between memory and the end of the digital unit
     """
@@ -68,19 +70,24 @@ class Layer(Component):
         self.memory.lay_out(stage, buffers, images, config.stored_bits)
         self.writes = [self._add_writes(place) for place in range(len(buffers))]
         self.attention: AttentionUnit | None = None
+        self.written: tuple[TokenWriter, IsaacWrittenArrays] | None = None
+        self.banks = timing.written_banks(stage)
         self.digital = self.add(DigitalUnit, "digital", timing.digital(stage), clock=DIGITAL)
         self.digital.lay_out(stage, None, 1)
         self.digital.sharing = timing.units(stage).number
         self.copies = placed.copies(stage.name)
         self.fetches: list[dict[int, InputFetch]] = []
         self.key_fetches: dict[int, KeyFetch] = {}
-        self.arrays: list[list[IsaacArrays]] = []
+        self.arrays: list[list[IsaacArrays | IsaacWrittenArrays]] = []
         self.converters: list[list[ArrayConverter]] = []
         self.adders: list[ShiftAdd] = []
-        if self.copies:
-            self._add_copies()
+        if self.copies or self.banks:
+            if self.copies:
+                self._add_copies()
+            else:
+                self._add_banks(placed.tilings[stage.name])
             # Held on the way to a fetch, there, in input register, arrays and adder, and on the ways behind.
-            self.registers = (8 + self._converted_together + self._sum_cycles) * len(self.copies)
+            self.registers = (8 + self._converted_together + self._sum_cycles) * max(len(self.copies), 1)
         else:
             # In a cycle, and one under way.
             ready = 1 + config.digital_cycles // min(self.digital.pixel_cycles)
@@ -104,7 +111,7 @@ class Layer(Component):
     @property
     def _sum_cycles(self) -> int:
         """Cycles in which partial sums go on from tile to tile."""
-        return self.timing.sum_cycles(self.copies)
+        return self.timing.sum_cycles(self.copies or self.banks)
 
     def add_send(self) -> PixelSend:
         """Add the place where pixels set out for other layers."""
@@ -116,7 +123,7 @@ class Layer(Component):
     def send_sums(self, mesh: Mesh) -> None:
         """Let partial sums go from tile to tile over a mesh."""
         hops = self._sum_cycles * self.settings.digital_cycles
-        for copy, adder in zip(self.copies, self.adders, strict=True):
+        for copy, adder in zip(self.copies or self.banks[:1], self.adders, strict=True):
             if copy.hops:
                 sums = [
                     [mesh.choice(*hop, 0, columns * SUM_BYTES) for hop, columns in level.items()]
@@ -149,7 +156,7 @@ class Layer(Component):
         for tile in self.timing.tiles(self.stage.name):
             write = self.add(ResultWrite, f"write[{place}].tile[{tile}]", PartConfig(), clock=DIGITAL)
             write.cycles = self.timing.write_cycles(operand)
-            write.size = self.timing.stored_bytes(operand)
+            write.size = self.timing.arriving_bytes(operand)
             writes.append(write)
         return writes
 
@@ -175,9 +182,39 @@ class Layer(Component):
         else:
             self.collect([[adder.sums_out] for adder in self.adders], self.digital.sums_in, **way)
 
+    def _add_banks(self, tiling: Tiling) -> None:
+        """Add arrays of keys or values, what writes each token to them, and what reads tokens for them.
+
+        A token goes to the registers of all banks. Partial sums of all take the first one's ways.
+        """
+        settings, timing, stage, cycle = self.settings, self.timing, self.stage, self.settings.digital_cycles
+        writing, ima = settings.attention.writing, settings.ima
+        arrays = self.add(IsaacWrittenArrays, "arrays", settings.array, clock=DIGITAL)
+        arrays.digital_cycles = cycle
+        arrays.encoding, arrays.streaming = settings.token_encoding, settings.streaming
+        arrays.lay_out(stage, tiling, writing.banks)
+        writer = self.add(TokenWriter, "writer", PartConfig(), clock=DIGITAL)
+        writer.lay_out(stage, tiling, writing, settings.array.cell_energy_fj, settings.activation_bits)
+        self.written = writer, arrays
+        connect_written(self, writer, arrays, self.memory)
+        fetches: dict[int, InputFetch] = {}
+        for tile, sites in Copy(tuple(site for bank in self.banks for site in bank.sites)).by_tile.items():
+            fetch = fetches[tile] = self.add(InputFetch, f"fetch[{tile}]", PartConfig(), clock=DIGITAL)
+            fetch.size = timing.token_bytes(stage, sites)
+            fetch.cycles, fetch.stage = settings.edram_cycles(fetch.size), cycle
+            self.connect(self.memory.window_out, fetch.window_in)
+        self.gather([fetch.window_out for fetch in fetches.values()], arrays.window_in)
+        adder = self.add(ShiftAdd, "arrays.shift-add", PartConfig(), clock=DIGITAL)
+        adder.cycles = ima.shift_add_cycles * cycle
+        self.connect(arrays.sums_out, adder.sums_in, self._converted_together, ima.adc_cycles * cycle)
+        behind = self._sum_cycles
+        self.connect(adder.sums_out, self.digital.sums_in, 1 + behind, behind * cycle)
+        self.fetches, self.arrays, self.adders = [fetches], [[arrays]], [adder]
+
     def _add_copy(self, name: str, copy: Copy) -> None:
         """Add a copy's arrays, what reads their inputs in each tile, and what ends an operation."""
-        fetches, arrays, converters = {}, [], []
+        fetches, converters = {}, []
+        arrays: list[IsaacArrays | IsaacWrittenArrays] = []
         for tile, sites in copy.by_tile.items():
             fetch = self.add(InputFetch, f"{name}.fetch[{tile}]", PartConfig(), clock=DIGITAL)
             fetch.cycles = self.timing.fetch_cycles(sites)
@@ -228,7 +265,7 @@ class Layer(Component):
         digital, size = self.digital, self.timing.pixel_bytes(self.stage)
         self._meter("edram", "buffer", self._bytes_moved)
         self._meter("bus", "bus", self._bytes_moved)
-        if not self.copies:
+        if not self.arrays:
             return
         array = self.settings.array
         adc = self.add(chosen(self.settings.adc, IsaacADC), "adc", self.settings.adc)
@@ -239,7 +276,9 @@ class Layer(Component):
         self._meter("input-register", "register", lambda: self.array_cycles)
         self._meter("output-register", "register", lambda: self.array_cycles)
         self._meter("tile-register", "register", lambda: digital.pixels * size)
-        additions = [copy.additions("ima") for copy in self.copies]
+        additions = [copy.additions("ima") for copy in self.copies or self.banks[:1]]
+        if self.written is not None:  # in each product of a token
+            additions = [each * self.written[1].products for each in additions]
         self._meter("tile-adder", "digital", partial(self._of_operations, additions))
 
     def _meter(self, row: str, family: str, counted: Callable[[], int]) -> None:

@@ -60,7 +60,7 @@ class Isaac(Machine):
             [clock(ARRAYS, 1 / self.config.cycle), clock(DIGITAL, self.config.digital_hz)]
         )
         chips = simulation.build(IsaacChips, PartConfig())
-        chips.lay_out(self.config, placed, images)
+        chips.lay_out(self.config, placed, images, options.seed)
         chips.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
         if options.prompt is not None:
             chips.source.decode(chips.sink, options.prompt)
@@ -73,6 +73,8 @@ class Isaac(Machine):
         simulation.laws.append(lambda: ("pixels landed = pixels that set out", *chips.pixels_carried()))
         mesh = chips.mesh
         simulation.laws.append(lambda: ("flits out of the mesh = flits into it", *mesh.flits_in_and_out()))
+        if chips.writing.pairs:
+            simulation.laws.append(lambda: chips.writing.law(images))
         if options.built is not None:
             options.built()
         outcome = simulation.run()
@@ -89,5 +91,6 @@ class Isaac(Machine):
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
             decoded=chips.sink.decoded(None if computed is None else computed.inputs),
-            cache=cache_traffic(layer.memory for layer in chips.layers.values()),
+            programming=chips.writing.report(outcome),
+            cache=chips.writing.traffic or cache_traffic(layer.memory for layer in chips.layers.values()),
         )

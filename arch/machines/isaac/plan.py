@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from arch.machine import NetworkMap, PredictedInterval
+from arch.machines.isaac.arrays import IsaacArrays
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, laid_out
@@ -18,7 +19,8 @@ from arch.mapping.layer_graph import homes_of_stages
 from arch.mapping.map_rows import map_row
 from arch.mapping.stages import Stage, stages_to_map
 from arch.mapping.tiling import tile
-from simcore import MappingError
+from arch.mapping.written_operands import with_arrays
+from simcore import MappingError, components
 from workloads import LoweredNetwork
 
 
@@ -42,7 +44,7 @@ class IsaacMap(NetworkMap):
         return self.places[self.homes[stage]].tiles
 
     def copies(self, stage: str) -> tuple[Copy, ...]:
-        """Return the copies of a stage's arrays."""
+        """Return the copies of a stage's arrays, which take windows in turn."""
         return self.places[stage].copies if stage in self.replication else ()
 
 
@@ -68,26 +70,32 @@ class _Plan:
         self.config, self.network = config, network
         self.stages = stages_to_map(network, config.layers, of_tokens=True)
         config.attention.check(self.stages, network.name)
-        self._check_products()
-        matrices = {s.name: s.matrix for s in self.stages if s.matrix is not None}
+        if config.attention.products == "arrays":
+            self._check_arrays()
+            self.stages = [s if s.attention is None else with_arrays(s) for s in self.stages]
+        weighted = {s.name: s for s in self.stages if s.matrix is not None}
+        written = {s.name: s for s in self.stages if s.written is not None}
+        matrices = {name: s.matrix for name, s in weighted.items() if s.matrix is not None}
         array, columns = config.array, config.encoding.columns_per_weight
         self.tilings = {n: tile(matrix, array.rows, array.cols, columns) for n, matrix in matrices.items()}
+        self.loads = {name: Load(s.steps, len(self.tilings[name].blocks)) for name, s in weighted.items()}
+        columns = config.token_encoding.columns_per_weight
+        for name, s in written.items():
+            assert s.written is not None
+            self.tilings[name] = tile(s.written, array.rows, array.cols, columns)
+        self.banks = dict.fromkeys(written, config.attention.writing.banks)
         self.homes = homes_of_stages(self.stages)
-        self.loads = {
-            s.name: Load(s.steps, len(self.tilings[s.name].blocks))
-            for s in self.stages
-            if s.name in self.tilings
-        }
         self.given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
 
-    def _check_products(self) -> None:
-        """Raise MappingError for products of attention on arrays."""
+    def _check_arrays(self) -> None:
+        """Raise MappingError for arrays that are not written token by token."""
         products = [stage.name for stage in self.stages if stage.attention is not None]
-        if products and self.config.attention.products == "arrays":
+        kind = self.config.array.kind
+        if products and components[kind] is not IsaacArrays:
             raise MappingError(
-                f"attention.products=arrays, but arrays of isaac are not written while it runs, and "
-                f"{self.network.name}.{products[0]} is a product of two computed tensors; set "
-                "attention.products=digital"
+                f"attention.products=arrays: {self.network.name}.{products[0]} lies in arrays that are "
+                f"written token by token, which no {kind} does; set array.kind={IsaacArrays.kind}, or "
+                "products=digital"
             )
 
     def map(self) -> IsaacMap:
@@ -137,13 +145,18 @@ class _Plan:
     def _tiles_of_arrays(self, copies: Mapping[str, int]) -> int:
         """Return the tiles that arrays need, those of each layer in tiles of their own."""
         each = self.config.arrays_per_tile
-        return sum(-(-load.cores * copies[name] // each) for name, load in self.loads.items())
+        return sum(-(-arrays // each) for arrays in self._arrays(copies).values())
+
+    def _arrays(self, copies: Mapping[str, int]) -> dict[str, int]:
+        """Return the arrays of each layer: of all copies, or of all banks of what is written."""
+        weights = {name: load.cores * copies[name] for name, load in self.loads.items()}
+        return weights | {name: len(self.tilings[name].blocks) * n for name, n in self.banks.items()}
 
     def _layout(self, copies: Mapping[str, int]) -> _Layout:
         """Return places and depths with so many copies of each layer."""
         arrays = dict.fromkeys(self.homes.values(), 1)
-        for name, load in self.loads.items():
-            arrays[name] = -(-load.cores * copies[name] // self.config.arrays_per_tile)
+        for name, number in self._arrays(copies).items():
+            arrays[name] = -(-number // self.config.arrays_per_tile)
         depths = self._depths(copies, self._places(copies, arrays))
         held = dict.fromkeys(arrays, 0)
         timing = Timing(self.config, self.stages, self.homes, {})
@@ -161,7 +174,8 @@ class _Plan:
         places, first = {}, 0
         for home, count in tiles.items():
             blocks = self.tilings[home].blocks if home in self.tilings else ()
-            placed = laid_out(self.config, blocks, copies[home], first) if blocks else ()
+            number = self.banks.get(home) or copies.get(home, 0)
+            placed = laid_out(self.config, blocks, number, first) if blocks else ()
             places[home] = Place(range(first, first + count), placed)
             first += count
         return places
@@ -178,8 +192,13 @@ class _Plan:
             {s.name: copies.get(s.name) or timing.windows_together(s) for s in self.stages},
             max(1, min(incoming, -(-pixels // interval))),
             {s.name: timing.durations(s) for s in self.stages if s.attention is not None},
+            timing.writing,
         )
-        return least_depths(self.stages, self.network.input, pixels, pace)
+        depths = least_depths(self.stages, self.network.input, pixels, pace)
+        for stage in self.stages:
+            if stage.written is not None:
+                depths[stage.name, 0] = self.banks[stage.name] * stage.operands[0].firing.pixels
+        return depths
 
     def _mapped(self, chips: int, layout: _Layout) -> IsaacMap:
         bits = self.config.activation_bits
@@ -191,6 +210,7 @@ class _Plan:
                 layout.depths,
                 bits,
                 {"tile": len(layout.places[s.name].tiles)} if s.name in layout.places else {},
+                self.banks.get(s.name, 1),
             )
             for s in self.stages
         )
@@ -215,7 +235,7 @@ class _Plan:
         )
 
     def _interval(self, layout: _Layout) -> PredictedInterval:
-        """Return how far apart images follow, by arrays, products of attention and input."""
+        """Return how far apart images follow, by arrays, products of attention, writes of keys, and input."""
         timing = Timing(self.config, self.stages, self.homes, layout.places)
         times = [(0, 0)]
         for name, load in self.loads.items():

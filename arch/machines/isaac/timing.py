@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, Site, input_elements
 from arch.machines.isaac.ways import Way, Ways
 from arch.mapping.stages import Join, Operand, Stage
+from arch.mapping.tiling import tile
+from arch.mapping.written_operands import cycles_of_image, products_of_token, token_parts
 from workloads import AvgPoolNode, LoweredNetwork, MaxPoolNode
 
 #: Bytes of a partial sum on its way from tile to tile, assumed.
@@ -91,6 +93,21 @@ class Timing:
         size = -(-network.input_shape[0] * bits // 8)
         return self.config.hypertransport_cycles(-(-size // self.config.hypertransport.links))
 
+    def written_banks(self, stage: Stage) -> tuple[Copy, ...]:
+        """Return where the banks of a stage's keys or values lie; none where it has none in arrays."""
+        return self.places[stage.name].copies if stage.written is not None else ()
+
+    def write_cycles_of_token(self, stage: Stage) -> int:
+        """Return the digital cycles in which a token of a stage is written to its arrays."""
+        assert stage.written is not None
+        array, columns = self.config.array, self.config.token_encoding.columns_per_weight
+        parts = token_parts(stage, tile(stage.written, array.rows, array.cols, columns))
+        return self.config.attention.writing.token_cycles(parts)
+
+    def token_bytes(self, stage: Stage, sites: Sequence[Site]) -> int:
+        """Return the bytes that written arrays in one tile take of a token, for all its products."""
+        return products_of_token(stage) * self.input_bytes(sites)
+
     def fetch_cycles(self, sites: Sequence[Site]) -> int:
         """Return the digital cycles in which the inputs of a copy's arrays in one tile are read."""
         return self.config.edram_cycles(self.input_bytes(sites))
@@ -101,7 +118,11 @@ class Timing:
 
     def write_cycles(self, operand: Operand) -> int:
         """Return the digital cycles in which a pixel of what a stage reads is written."""
-        return self.config.edram_cycles(self.stored_bytes(operand))
+        return self.config.edram_cycles(self.arriving_bytes(operand))
+
+    def arriving_bytes(self, operand: Operand) -> int:
+        """Return the bytes that are written of a pixel as it comes, on its way to cells or not."""
+        return self.stored_bytes(replace(operand, in_cells=False))
 
     def sum_cycles(self, copies: Sequence[Copy]) -> int:
         """Return the cycles in which partial sums go on through the tiles of a copy."""
@@ -146,6 +167,8 @@ class Timing:
         """
         copies = self.places[stage.name].copies if stage.name in self.places else ()
         size = self.pixel_bytes(stage)
+        if stage.written is not None:  # images take banks in turn
+            return [_shares(size, bank.outputs) for bank in copies for _ in range(stage.pixels)]
         if not copies:
             return [[(tile, size)] for tile in self.tiles(stage.name)]
         return [_shares(size, copy.outputs) for copy in copies]
@@ -199,10 +222,16 @@ class Timing:
         tile has most may differ in others.
         """
         assert stage.attention is not None
+        finish = self.digital(stage).finish_cycles(stage, self.units(stage).number)
+        if stage.written is not None:
+            sites = Copy(tuple(site for bank in self.written_banks(stage) for site in bank.sites)).by_tile
+            size = max(self.token_bytes(stage, part) for part in sites.values())
+            operations = products_of_token(stage) * self._operation
+            each = (self.config.edram_cycles(size), operations, finish)
+            return np.array([np.broadcast_to(part, stage.steps) for part in each])
         tiles, steps = len(self.tiles(stage.name)), range(stage.steps)
         reads = [TileReads.of(stage, self, place) for place in range(tiles)]
         fetch = [max(self.config.edram_cycles(read.size(step)) for read in reads) for step in steps]
-        finish = self.digital(stage).finish_cycles(stage, self.units(stage).number)
         product = self.multipliers(stage).cycles(stage.attention)
         return np.array([fetch, product, np.broadcast_to(finish, stage.steps)])
 
@@ -212,8 +241,19 @@ class Timing:
         return longest / self._operation
 
     def image_cycles(self, stage: Stage) -> int:
-        """Return the cycles of a product of attention from image to image: those of its slowest part."""
-        return self.in_cycles(int(self.attention_parts(stage).sum(axis=1).max()))
+        """Return the cycles of a product of attention from image to image: of its slowest part, or writes."""
+        parts = self.attention_parts(stage)
+        cycles = int(parts.sum(axis=1).max())
+        if stage.written is not None:
+            write, banks = self.write_cycles_of_token(stage), self.config.attention.writing.banks
+            cycles = cycles_of_image(stage, cycles, write, int(parts[1, 0]), banks)
+        return self.in_cycles(cycles)
+
+    @property
+    def writing(self) -> dict[str, float]:
+        """Operations of arrays in which a token is written, of each stage that has keys or values in some."""
+        stages = (stage for stage in self.stages if stage.written is not None)
+        return {stage.name: self.write_cycles_of_token(stage) / self._operation for stage in stages}
 
     def latency_cycles(self, stage: Stage) -> int:
         """Return the cycles from a window until its pixel may be read by the farthest reader."""
@@ -223,6 +263,9 @@ class Timing:
         behind = self.in_cycles(digital) + self.config.tile.write_cycles
         if stage.attention is not None:
             fetch, product, _ = self.attention_parts(stage)
+            if stage.written is not None:
+                ima, banks = self.config.ima, self.written_banks(stage)
+                behind += ima.adc_cycles + ima.shift_add_cycles + self.sum_cycles(banks)
             return self.in_cycles(int((fetch + product).max())) + behind
         copies = self.places[stage.name].copies if stage.name in self.places else ()
         if not copies:
@@ -236,7 +279,7 @@ class Timing:
 def _shares(size: int, outputs: Mapping[int, int]) -> list[tuple[int, int]]:
     """Return the bytes of a pixel that each tile sends: as many as it has of the columns."""
     columns, before, shares = sum(outputs.values()), 0, []
-    for tile, count in outputs.items():
+    for number, count in outputs.items():
         sent, before = size * before // columns, before + count
-        shares.append((tile, size * before // columns - sent))
-    return [(tile, share) for tile, share in shares if share]
+        shares.append((number, size * before // columns - sent))
+    return [(number, share) for number, share in shares if share]

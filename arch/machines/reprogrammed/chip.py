@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from arch.arrays.array_parts import ArrayParts
+from arch.cell_writing import Writes, pulse_energy
 from arch.machine import Values
 from arch.machines.reprogrammed.arrays import Job, RewritableArrays, Stay
 from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 from arch.machines.reprogrammed.parts import Finisher, Sequencer
 from arch.machines.reprogrammed.plan import ReprogrammedMap
 from arch.machines.reprogrammed.schedule import Turn, Visit
-from arch.machines.reprogrammed.writing import WriteLedger, Writes, pulse_energy
+from arch.machines.reprogrammed.writing import WriteLedger
 from arch.mapping.buffered_maps import input_bytes
 from arch.mapping.tiling import Block
 from arch.meter import Meter, meter_of
@@ -49,7 +50,7 @@ class Programming(Component):
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a pulse, and of the read behind it [J]."""
-        return pulse_energy(self.settings)
+        return pulse_energy(self.settings.write, self.settings.array.cell_energy_fj)
 
 
 class ReprogrammedChip(Component):

@@ -16,15 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from arch.cell_writing import mean_write_cycles
 from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 
 
 def write_cycles(config: ReprogrammedConfig) -> int:
     """Return W: the cycles of writing a crossbar whose cells all take the mean of pulses, rounded up."""
-    array, write = config.array, config.write
-    one_by_one = {"cell": array.rows * array.cols, "row": array.rows, "crossbar": 1}[write.parallel]
-    cycles = one_by_one * write.mean_pulses * write.step_cycles
-    return -(-cycles.numerator // cycles.denominator)
+    array = config.array
+    return mean_write_cycles(config.write, array.rows, array.cols)
 
 
 def published_compute_cycles(layers: Iterable[tuple[int, int]], crossbars: int, product: int) -> int:

@@ -2,67 +2,24 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Literal, Self
 
 from pydantic import model_validator
 
 from arch.arrays.encoding import Encoding
 from arch.arrays.streaming import Streaming
+from arch.cell_writing import WriteConfig
 from arch.core import Detail
-from arch.resistive_costs import PULSE, VERIFY
 from arch.resistive_parts import (
     MapBufferConfig,
     OutputUnitConfig,
-    PulsesConfig,
     ResistiveArrayConfig,
     SweepingADCConfig,
 )
-from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
+from simcore import Config, ConfigError, component_part, param
 
 #: When a new set of tiles begins.
 TileOrder = Literal["layer", "greedy", "optimal"]
-
-
-class WriteConfig(PulsesConfig):
-    """Write-verify, while the run goes on."""
-
-    pulse_cycles: int = param(
-        int(PULSE.value), ge=1, le=MOST_CYCLES, unit="cycle", doc=f"of one pulse; {PULSE.source} at 1 GHz"
-    )
-    verify_cycles: int = param(
-        int(VERIFY.value), ge=0, le=MOST_CYCLES, unit="cycle", doc=f"of the read behind it; {VERIFY.source}"
-    )
-    parallel: Literal["cell", "row", "crossbar"] = param(
-        "cell",
-        unit="one of",
-        doc="cells of a crossbar that take pulses together; crossbars of a set always do; assumed",
-    )
-    spread: Literal["fixed", "geometric"] = param(
-        "fixed",
-        unit="one of",
-        doc="fixed: every cell takes the mean; geometric: a pulse succeeds with probability 1/pulses, and "
-        "cells that are written together wait for the slowest",
-    )
-    most_pulses: int = param(
-        64, ge=1, le=4096, unit="pulse", doc="after which a cell is given up, with spread geometric; assumed"
-    )
-    endurance_writes: int = param(
-        10_000_000,
-        ge=1,
-        unit="op",
-        doc="times that a cell can be written, each with all its pulses; 10^6 to 10^9, assumed",
-    )
-
-    @property
-    def mean_pulses(self) -> Fraction:
-        """Pulses that a cell takes on average, exactly."""
-        return Fraction(str(self.pulses))
-
-    @property
-    def step_cycles(self) -> int:
-        """Cycles of a pulse and the read behind it."""
-        return self.pulse_cycles + self.verify_cycles
 
 
 class BufferConfig(MapBufferConfig):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
+from arch.cell_writing import pulse_energy
 from arch.machine import (
     Machine,
     MachineRun,
@@ -19,7 +20,7 @@ from arch.machine import (
 from arch.machines.reprogrammed.chip import ReprogrammedChip
 from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 from arch.machines.reprogrammed.plan import ReprogrammedMap, map_network
-from arch.machines.reprogrammed.writing import WriteLedger, pulse_energy
+from arch.machines.reprogrammed.writing import WriteLedger
 from simcore import Outcome, PartConfig, clock
 from workloads import LoweredNetwork
 
@@ -112,7 +113,8 @@ class Reprogrammed(Machine):
         ledger = WriteLedger(self.config, seed)
         for layer in placed.layers:
             ledger.write(layer.name, layer.blocks, 0)
-        return float(ledger.total.pulses) * sum(pulse_energy(self.config).values())
+        energy = pulse_energy(self.config.write, self.config.array.cell_energy_fj)
+        return float(ledger.total.pulses) * sum(energy.values())
 
 
 def crossbar_writes(placed: ReprogrammedMap, images: int) -> int:

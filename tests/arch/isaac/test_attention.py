@@ -291,12 +291,6 @@ def test_units_have_an_area_in_each_tile() -> None:
         assert areas[0] - areas[1] == pytest.approx(len(tiles_of(subject, "scores")) * each)
 
 
-def test_arrays_for_products_are_refused() -> None:
-    with pytest.raises(MappingError, match=r"attention\.products=arrays.*attention\.scores.*digital"):
-        bench(attention(4, 4), {"attention": {"products": "arrays"}})
-    bench(mlp(4, 4), {"attention": {"products": "arrays"}})
-
-
 def test_sequences_beyond_the_cache_are_refused() -> None:
     machine = {"attention": {"cache_tokens": 8}}
     bench(attention(8, 4), machine)

@@ -10,16 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import ReprogrammedConfig
-from arch.machines.reprogrammed.closed_forms import write_cycles
-from arch.machines.reprogrammed.configuration import WriteConfig
-from arch.machines.reprogrammed.writing import (
-    WriteLedger,
+from arch.cell_writing import (
+    WriteConfig,
     chance_of_failure,
     drawn_pulses,
     expected_pulses,
     expected_slowest,
-    expected_write_cycles,
 )
+from arch.machines.reprogrammed.closed_forms import write_cycles
+from arch.machines.reprogrammed.writing import WriteLedger, expected_write_cycles
 from arch.mapping.tiling import Block, tile
 from simcore.noise import stream_key
 from workloads import Input, Linear, MatrixNode, Network, lower
