@@ -32,6 +32,7 @@ from arch.job_core import (
 from arch.links import Links, LinksConfig
 from arch.machine import (
     ArrayReport,
+    ImageStream,
     Machine,
     MachineRun,
     MapRow,
@@ -41,6 +42,7 @@ from arch.machine import (
     Preset,
     ProgrammingReport,
     RunOptions,
+    SharedMap,
     Values,
     register_machine,
 )
@@ -90,6 +92,7 @@ __all__ = [
     "Hypercube",
     "IRDropConfig",
     "Image",
+    "ImageStream",
     "Isaac",
     "IsaacADC",
     "IsaacArrays",
@@ -134,6 +137,7 @@ __all__ = [
     "RunOptions",
     "SharedADC",
     "SharedADCConfig",
+    "SharedMap",
     "Sink",
     "Source",
     "SourceConfig",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from arch.tokens import Pixel, images_of
 from simcore import (
@@ -13,6 +14,7 @@ from simcore import (
     Out,
     PartConfig,
     Process,
+    Shared,
     components,
     param,
     process,
@@ -42,6 +44,7 @@ class Source(Component):
     images, pixels : to feed; pixels in one image
     together : pixels that come together each cycle; None is one every `config.pixel_cycles`
     arrivals : tick before which each image is not there; empty where all are from the start
+    link : what networks that share the machine take turns on for each pixel; None of one alone
     begun : images of which a pixel was offered
     accepted : tick in which the first pixel of each image was taken
     """
@@ -57,8 +60,15 @@ class Source(Component):
     pixels: int = 0
     together: int | None = None
     arrivals: Sequence[int] = ()
+    link: Any = None
     begun: int = 0
     accepted: list[int]
+
+    def share_link(self) -> Shared:
+        """Return the port to a link that pixels of several networks come by."""
+        port: Shared = self.port(Shared(doc="the host's link"), "link")
+        self.link = port
+        return port
 
     @process
     def serve(self) -> Process:
@@ -66,10 +76,11 @@ class Source(Component):
 
         The wait for an image that has not arrived is charged to `wait-resource:arrival`.
         Pixels that come one by one, and for which there is room already, are put ahead: one wake for many.
+        Of several networks the next pixels come once it is their turn on the link, which waits for no buffer.
         """
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
         put, put_at, engine = self.pixel_out.put, self.pixel_out.put_at, self.simulation.engine
-        hold, hold_from = self.feed.hold, self.feed.hold_from
+        hold, hold_from, link = self.feed.hold, self.feed.hold_from, self.link
         self.accepted = []
         for image in images_of(self):
             if self.arrivals and (early := self.arrivals[image] - engine.now) > 0:
@@ -82,9 +93,15 @@ class Source(Component):
                 if pixel == first:
                     self.accepted.append(engine.now)
                 pixel += 1
+                if pixel % together:
+                    continue
+                if link is not None:
+                    yield link.acquire()
+                    yield hold(cycles)
+                    link.release()
+                    continue
                 if together > 1:
-                    if pixel % together == 0:
-                        yield hold(cycles)
+                    yield hold(cycles)
                     continue
                 wait = hold(cycles)
                 last = min(pixel + PIXELS_AHEAD, end)
@@ -118,6 +135,8 @@ class Sink(Component):
     def serve(self) -> Process:
         """Wait for each image's outputs."""
         self.completed = []
+        if not self.images:  # of a network at rest beside others
+            return
         self.simulation.expect(self.images, "images", lambda: len(self.completed))
         for image in images_of(self):
             pixels = (image + 1) * self.pixels

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.mapping.layer_graph import in_network
 from arch.mapping.placement import Placement
 from arch.mapping.tiling import Tiling
 from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
@@ -77,6 +78,20 @@ class Values:
     device: bool = False
     calibration: NDArray[np.int32] | None = None
     seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStream:
+    """What one of several networks that share a machine is fed.
+
+    images : 0 leaves its part of the machine at rest
+    values : None in a run without values
+    arrivals : see `RunOptions`
+    """
+
+    images: int
+    values: Values | None = None
+    arrivals: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,6 +283,7 @@ class NetworkMap:
         {"chip": 5, "tile": 840}
     peak_macs : multiply-accumulates a second of all arrays of the chips, if they were full and never at rest
     batch : images that are computed together, so that only whole batches tell what one costs
+    name : that it goes by among networks that share the machine, "" of one alone
     """
 
     network: LoweredNetwork
@@ -279,11 +295,30 @@ class NetworkMap:
     resources: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     peak_macs: float | None = field(default=None, kw_only=True)
     batch: int = field(default=1, kw_only=True)
+    name: str = field(default="", kw_only=True)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one image."""
         return self.network.macs
+
+    def full_name(self, stage: str) -> str:
+        """Return what a stage is called among those of all networks."""
+        return in_network(self.name, stage)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedMap:
+    """Networks placed on one machine together.
+
+    networks : by the names that they go by, in their order: whoever is named first, results are the same
+    chips, resources, peak_macs : of all; see `NetworkMap`
+    """
+
+    networks: Mapping[str, NetworkMap]
+    chips: int
+    resources: Mapping[str, int]
+    peak_macs: float | None
 
 
 class Machine(ABC):
@@ -294,6 +329,7 @@ class Machine(ABC):
     skips_periods : whether it can `RunOptions.fast_forward`
     awaits_arrivals : whether it heeds `RunOptions.arrivals`
     decodes : whether it heeds `RunOptions.prompt`
+    shares : whether several networks can be on it at a time
     reads : forms of prepared networks that it computes on
     """
 
@@ -302,6 +338,7 @@ class Machine(ABC):
     skips_periods: ClassVar[bool] = False
     awaits_arrivals: ClassVar[bool] = False
     decodes: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
     reads: ClassVar[tuple[type[PreparedNetwork], ...]] = ()
 
     def __init__(self, config: Any, name: str = "") -> None:
@@ -317,6 +354,22 @@ class Machine(ABC):
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
     ) -> MachineRun:
         """Build the mapped machine, feed it `images` and run it to the end."""
+
+    def map_together(self, networks: Mapping[str, LoweredNetwork]) -> SharedMap:
+        """Place networks beside one another, by their names; only for machines that `shares`.
+
+        raises : MappingError with what each takes, what there is, and what would fit
+        """
+        raise NotImplementedError(f"{self.name} takes one network at a time")
+
+    def simulate_together(
+        self, placed: SharedMap, streams: Mapping[str, ImageStream], options: RunOptions
+    ) -> dict[str, MachineRun]:
+        """Build the machine with all networks on it, and feed each its stream; arrivals are those of streams.
+
+        returns : what each gave back, all with the outcome of the whole
+        """
+        raise NotImplementedError(f"{self.name} takes one network at a time")
 
     @property
     def training(self) -> TrainingRule | None:

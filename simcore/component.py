@@ -61,7 +61,7 @@ class Builder(Protocol):
         """Say that one of the expected outputs has arrived, but not the last one."""
 
     def finish(self) -> None:
-        """Say that every expected output has arrived."""
+        """Say that every output that the component expects has arrived."""
 
 
 class ComponentRegistry(Registry[type["Component"]]):

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
 from arch.machine import (
+    ImageStream,
     Machine,
     MachineRun,
     NetworkMap,
     RunOptions,
+    SharedMap,
     Values,
     images_of_pixels,
     register_machine,
 )
-from arch.machines.dataflow.chip import DataflowChip
+from arch.machines.dataflow.chip import DataflowChip, SharedDataflow
 from arch.machines.dataflow.configuration import DataflowConfig
-from arch.machines.dataflow.plan import DataflowMap, map_network
-from simcore import PartConfig, clock
+from arch.machines.dataflow.plan import DataflowMap, map_network, map_networks
+from simcore import Outcome, PartConfig, Simulation, clock
 from workloads import LoweredNetwork
 
 
@@ -33,6 +36,7 @@ class Dataflow(Machine):
     device_values = True
     skips_periods = True
     awaits_arrivals = True
+    shares = True
 
     @property
     def bits(self) -> tuple[int, int]:
@@ -54,31 +58,91 @@ class Dataflow(Machine):
         """
         return map_network(self.config, network)
 
+    def map_together(self, networks: Mapping[str, LoweredNetwork]) -> SharedMap:
+        """Place networks beside one another.
+
+        raises : as with `map`, with what each network takes
+        """
+        maps = map_networks(self.config, dict(sorted(networks.items())))
+        cores = sum(placed.resources["core"] for placed in maps.values())
+        return SharedMap(maps, 1, {"core": cores}, self.config.core_macs * cores)
+
     def simulate(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
     ) -> MachineRun:
         """Build the chip, stream `images` through it and collect what comes out."""
-        assert isinstance(placed, DataflowMap)
+        stream = ImageStream(images, values, options.arrivals)
+        return self._simulated({placed.name: placed}, {placed.name: stream}, options)[placed.name]
+
+    def simulate_together(
+        self, placed: SharedMap, streams: Mapping[str, ImageStream], options: RunOptions
+    ) -> dict[str, MachineRun]:
+        """Build the chip with all networks on it, stream the images of each and collect what comes out."""
+        return self._simulated(placed.networks, streams, options)
+
+    def _simulated(
+        self, maps: Mapping[str, NetworkMap], streams: Mapping[str, ImageStream], options: RunOptions
+    ) -> dict[str, MachineRun]:
         hertz = Fraction(str(self.config.clock_ghz)) * 10**9
         simulation = options.simulation([clock("core", hertz)])
-        chip = simulation.build(DataflowChip, PartConfig())
-        chip.lay_out(self.config, placed, images)
-        chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
-        computed = chip.attach(self.config, placed, values) if values is not None else None
-        outputs = computed.collect(chip.sink, placed.stages[-1]) if computed is not None else None
-        crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
-
-        def macs() -> int:
-            return sum(crossbar.macs() for crossbar in crossbars)
-
-        simulation.laws.append(
-            lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, macs())
-        )
+        placed = {name: m for name, m in maps.items() if isinstance(m, DataflowMap)}
+        chips = self._built(simulation, placed, {name: streams[name].images for name in placed})
+        pipelines = {
+            name: _Pipeline(self.config, chip, placed[name], streams[name], simulation)
+            for name, chip in chips.items()
+        }
         if options.fast_forward:
+            (chip,) = chips.values()
             simulation.fast_forward(chip.begun, chip.end_after)
         if options.built is not None:
             options.built()
         outcome = simulation.run()
+        return {name: pipeline.run(outcome) for name, pipeline in pipelines.items()}
+
+    def _built(
+        self, simulation: Simulation, maps: Mapping[str, DataflowMap], images: Mapping[str, int]
+    ) -> Mapping[str, DataflowChip]:
+        """Build the pipeline of each network; that of a single one is the whole chip."""
+        if len(maps) > 1:
+            shared = simulation.build(SharedDataflow, PartConfig())
+            shared.lay_out(self.config, maps, images)
+            return shared.chips
+        ((name, placed),) = maps.items()
+        chip = simulation.build(DataflowChip, PartConfig())
+        chip.lay_out(self.config, placed, images[name])
+        return {name: chip}
+
+
+class _Pipeline:
+    """One network's pipeline of cores in a run: what it is fed, and what comes of it."""
+
+    def __init__(
+        self,
+        config: DataflowConfig,
+        chip: DataflowChip,
+        placed: DataflowMap,
+        stream: ImageStream,
+        simulation: Simulation,
+    ) -> None:
+        self.chip, self.placed = chip, placed
+        chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in stream.arrivals or ()]
+        values = stream.values
+        self.computed = chip.attach(config, placed, values) if values is not None else None
+        last = placed.stages[-1]
+        self.outputs = self.computed.collect(chip.sink, last) if self.computed is not None else None
+        done = placed.network.macs * stream.images
+        simulation.laws.append(
+            lambda: (f"MACs done = MACs of {chip.path or 'the network'} x images", done, self.macs)
+        )
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates that the arrays did so far."""
+        return sum(crossbar.macs() for crossbar in self.chip.crossbars)
+
+    def run(self, outcome: Outcome) -> MachineRun:
+        """Return what came of a run that is over."""
+        chip, computed, outputs = self.chip, self.computed, self.outputs
         accepted, completed = chip.source.accepted, chip.sink.completed
         if outcome.fast_forward is not None:
             accepted, completed = map(outcome.fast_forward.unrolled, (accepted, completed))
@@ -86,8 +150,8 @@ class Dataflow(Machine):
             outcome=outcome,
             accepted=accepted,
             completed=completed,
-            outputs=None if outputs is None else images_of_pixels(outputs, placed.stages[-1].shape),
-            macs=macs(),
+            outputs=None if outputs is None else images_of_pixels(outputs, self.placed.stages[-1].shape),
+            macs=self.macs,
             peaks={
                 port.path: peak
                 for core in chip.cores.values()
