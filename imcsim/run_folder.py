@@ -1,8 +1,9 @@
 """Run directories: results as files, put in place together or not at all, and read back.
 
 `summary.json`, `config.yaml` (repeats the run), `units.csv` (a row a unit, cycles by state), and of runs that
-have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes) and
-`weights.npz` (what was trained, an array `layer.parameter` each).
+have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes; where
+networks shared the machine, `NAME.outputs` and `NAME.quantised` of each) and `weights.npz` (what was trained,
+an array `layer.parameter` each).
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from imcsim.result_folder import ResultFolder
 from imcsim.run_config import config_text, read_run_file
-from imcsim.run_record import SUMMARY_SCHEMA, RunRecord, UnitTimes, empty_summary
+from imcsim.run_record import SUMMARY_SCHEMA, NetworkOutputs, RunRecord, UnitTimes, empty_summary
 from simcore.activity import CATEGORIES, category
 from simcore.errors import FileError
 from traces import load_activity, save_activity
@@ -64,8 +67,8 @@ class RunFolder(ResultFolder):
             self.write_text(UNITS, _units_text(run.units))
         if run.activity is not None:
             save_activity(self.place(ACTIVITY), run.activity)
-        if run.outputs is not None and run.quantised is not None:
-            write_npz(self.place(OUTPUTS), {"outputs": run.outputs, "quantised": run.quantised})
+        if arrays := _outputs(run):
+            write_npz(self.place(OUTPUTS), arrays)
         if run.parameters is not None:
             write_parameters(self.place(WEIGHTS), run.parameters)
         self.write_text(SUMMARY, json.dumps(run.summary, indent=2) + "\n")
@@ -102,7 +105,22 @@ def read_folder(folder: Path) -> RunRecord:
         outputs=arrays.get("outputs"),
         quantised=arrays.get("quantised"),
         parameters=_if_there(folder / WEIGHTS, read_parameters),
+        networks={
+            name: NetworkOutputs(arrays[f"{name}.outputs"], arrays[f"{name}.quantised"])
+            for name in config.networks
+            if arrays
+        },
     )
+
+
+def _outputs(run: RunRecord) -> dict[str, NDArray[Any]]:
+    """Return what `outputs.npz` holds; of several networks each has its own, behind its name."""
+    arrays: dict[str, NDArray[Any]] = {}
+    if run.outputs is not None and run.quantised is not None:
+        arrays |= {"outputs": run.outputs, "quantised": run.quantised}
+    for name, own in run.networks.items():
+        arrays |= {f"{name}.outputs": own.outputs, f"{name}.quantised": own.quantised}
+    return arrays
 
 
 def _summary(folder: Path) -> dict[str, Any]:

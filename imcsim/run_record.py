@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -50,6 +50,7 @@ _FOUND = (
     "neuron_cycles",
     "programming",
     "programming_j",
+    "networks",
     "units",
     "fast_forward",
     "reached",
@@ -79,6 +80,14 @@ class UnitTimes:
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkOutputs:
+    """What one of several networks that shared a machine computed; as in `RunRecord`."""
+
+    outputs: NDArray[np.float32]
+    quantised: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
 class RunRecord:
     """One simulated run.
 
@@ -89,6 +98,8 @@ class RunRecord:
     outputs : (images, channels, height, width) float32, None in a run without values
     quantised : the same as the int32 codes that the machine computed
     parameters : trained weights in real numbers, None in a run that does not train, or not with values
+    networks : outputs of each network, where several shared the machine in a run with values; those above
+        are None then
     """
 
     summary: dict[str, Any]
@@ -98,6 +109,7 @@ class RunRecord:
     outputs: NDArray[np.float32] | None = None
     quantised: NDArray[np.int32] | None = None
     parameters: Parameters | None = None
+    networks: Mapping[str, NetworkOutputs] = field(default_factory=dict)
 
 
 def empty_summary(config: RunConfig) -> dict[str, Any]:

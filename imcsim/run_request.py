@@ -95,14 +95,14 @@ class RunRequest:
 
 def resolve_request(
     workload: str | Path | Network,
-    arch: str | Path | Machine | None,
+    arch: str | Path | Machine | ResolvedMachine | None,
     settings: Sequence[Setting] = (),
     changes: Mapping[str, Any] | None = None,
 ) -> RunRequest:
     """Load plugins, then turn names and files into what they stand for.
 
     workload : a registered name, a file, a Network, or a run's `config.yaml`
-    arch : a registered name, a file or a Machine; None takes the machine of a `config.yaml`
+    arch : a registered name, a file or a Machine, resolved or not; None takes the machine of a `config.yaml`
     settings : of the machine, over everything else
     changes : of the run, by the names of `RunConfig`; None stands for not given
     raises : SimError
@@ -116,10 +116,12 @@ def resolve_request(
     load_plugins(config.plugins)
     source = workload if file is None else config.workload
     trace = resolve_workload(source)
-    if arch is not None:
+    if isinstance(arch, ResolvedMachine):
+        resolved = arch
+    elif arch is not None:
         resolved = resolve_machine(arch, settings)
     elif file is not None:
-        resolved = _machine_of_run(file, settings)
+        resolved = machine_of_run(file, settings)
     else:
         raise ConfigError(
             "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
@@ -183,7 +185,8 @@ def _arrivals(trace: Trace, config: RunConfig) -> tuple[int, ...] | None:
     return arrivals
 
 
-def _machine_of_run(file: RunFile, settings: Sequence[Setting]) -> ResolvedMachine:
+def machine_of_run(file: RunFile, settings: Sequence[Setting] = ()) -> ResolvedMachine:
+    """Return the machine of a run's `config.yaml`."""
     name = file.config.machine_name or file.machine.extends
     return machine_of_file(file.machine, name, settings)
 

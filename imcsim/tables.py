@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.machine import MapRow, NetworkMap, PredictedInterval, SharedMap
 from arch.mapping.placement import Placement
 from imcsim.catalogue import Description, Section
 
@@ -112,15 +112,36 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     table.add_section()
     table.add_row(*(total[place] for place in shown))
     head = Text.assemble(
-        (placed.network.name, "bold cyan"), " on ", (machine, "bold cyan"), f": {len(placed.rows)} stages"
+        (placed.name or placed.network.name, "bold cyan"),
+        " on ",
+        (machine, "bold cyan"),
+        f": {len(placed.rows)} stages",
     )
     parts: list[RenderableType] = [head]
-    taken = [f"{n:,} {kind if n == 1 else _plural(kind)}" for kind, n in placed.resources.items()]
-    if words := taken + ([] if placed.interval is None else [_pace(placed.interval)]):
+    if words := _taken(placed.resources) + ([] if placed.interval is None else [_pace(placed.interval)]):
         parts.append(Text(", ".join(words)))
     if placed.placement is not None:
         parts.append(_ways(placed.placement))
     return Group(*parts, "", table)
+
+
+def shared_map_table(placed: SharedMap, machine: str) -> RenderableType:
+    """Return the mappings of networks that share a machine, one below the other, and what all take."""
+    taken = _taken(placed.resources)
+    parts: list[RenderableType] = []
+    for own in placed.networks.values():
+        parts += [map_table(own, machine), ""]
+    return Group(*parts, Text(f"{' and '.join(placed.networks)} take {', '.join(taken)} together"))
+
+
+def shared_map_json(placed: SharedMap, workload: str, machine: str) -> dict[str, Any]:
+    """Return the mappings of networks that share a machine in JSON's types."""
+    return {
+        "workload": workload,
+        "machine": machine,
+        "networks": [map_json(own, name, machine) for name, own in placed.networks.items()],
+        "resources": _resources_json(placed.resources),
+    }
 
 
 def _map_lines(row: MapRow, kinds: Sequence[str]) -> Iterator[list[str]]:
@@ -137,6 +158,10 @@ def _map_lines(row: MapRow, kinds: Sequence[str]) -> Iterator[list[str]]:
     for work, buffer in zip_longest(row.work.split(" + "), buffers):
         yield [figures[0], work or "", *figures[1:], *(buffer or ("", "", ""))]
         figures = [""] * len(figures)
+
+
+def _taken(resources: Mapping[str, int]) -> list[str]:
+    return [f"{n:,} {kind if n == 1 else _plural(kind)}" for kind, n in resources.items()]
 
 
 def _plural(word: str) -> str:
