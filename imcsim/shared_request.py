@@ -37,9 +37,17 @@ class SharedRequest:
 
 def is_shared(workload: Workload | Sequence[Workload]) -> bool:
     """Tell whether a workload stands for several: a list of them, or the `config.yaml` of such a run."""
-    if not isinstance(workload, str | Path | Network):
-        return len(workload) != 1
-    return is_run_file(workload) and bool(read_run_file(str(workload), {}).config.networks)
+    single = _single(workload)
+    if single is None:
+        return True
+    return is_run_file(single) and bool(read_run_file(str(single), {}).config.networks)
+
+
+def _single(workload: Workload | Sequence[Workload]) -> Workload | None:
+    """Return the only workload, None if there are several, or none."""
+    if isinstance(workload, str | Path | Network):
+        return workload
+    return workload[0] if len(workload) == 1 else None
 
 
 def alone(
@@ -49,7 +57,8 @@ def alone(
 
     raises : ConfigError for several values of a setting
     """
-    single = workload if isinstance(workload, str | Path | Network) else workload[0]
+    single = _single(workload)
+    assert single is not None
     (own,) = _for_each(changes, 1)
     return single, {**changes, **dict.fromkeys(OWN), **own}
 
@@ -67,13 +76,14 @@ def resolve_shared(
     """
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     file: RunFile | None = None
-    if isinstance(workload, str | Path | Network):
+    if (single := _single(workload)) is not None:
         common = {name: value for name, value in given.items() if name not in OWN}
-        file = read_run_file(str(workload), common)
+        file = read_run_file(str(single), common)
         named = file.config.networks
         workloads: Sequence[Workload] = [own.workload for own in named.values()]
         written = [{name: getattr(own, name) for name in OWN} for own in named.values()]
     else:
+        assert not isinstance(workload, str | Path | Network)
         workloads = list(workload)
         written = [{} for _ in workloads]
     if not workloads:
