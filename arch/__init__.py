@@ -56,6 +56,16 @@ from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.numbers import KnownNetwork, Numbers
+from arch.request_queue import (
+    PriorityQueue,
+    PriorityQueueConfig,
+    QueueConfig,
+    RequestArrivals,
+    RequestQueue,
+    RoundRobinQueue,
+    ShortestFirstQueue,
+)
+from arch.requests import Arrivals, ClosedArrivals, Head, LoadReport, RequestTimes, TimedArrivals
 from arch.resistive_parts import SweepingADC
 from arch.tokens import Image, Pixel, Sums, Token, Window
 
@@ -69,11 +79,13 @@ __all__ = [
     "AnalogCrossbar",
     "AnalogCrossbarConfig",
     "ArrayReport",
+    "Arrivals",
     "Balance",
     "BalanceConfig",
     "Bus",
     "CAMConfig",
     "Chain",
+    "ClosedArrivals",
     "ColumnADC",
     "ConcentratedMesh",
     "Core",
@@ -87,6 +99,7 @@ __all__ = [
     "EdgeList",
     "Entry",
     "HTree",
+    "Head",
     "Hypercube",
     "IRDropConfig",
     "Image",
@@ -102,6 +115,7 @@ __all__ = [
     "Links",
     "LinksConfig",
     "Load",
+    "LoadReport",
     "Machine",
     "MachineRun",
     "MapRow",
@@ -121,7 +135,10 @@ __all__ = [
     "Preset",
     "PriorityEncoder",
     "PriorityEncoderConfig",
+    "PriorityQueue",
+    "PriorityQueueConfig",
     "ProgrammingReport",
+    "QueueConfig",
     "RRAMConfig",
     "Rapidnn",
     "RapidnnConfig",
@@ -129,11 +146,16 @@ __all__ = [
     "ReadoutConfig",
     "Reprogrammed",
     "ReprogrammedConfig",
+    "RequestArrivals",
+    "RequestQueue",
+    "RequestTimes",
     "RewritableArrays",
     "Ring",
+    "RoundRobinQueue",
     "RunOptions",
     "SharedADC",
     "SharedADCConfig",
+    "ShortestFirstQueue",
     "Sink",
     "Source",
     "SourceConfig",
@@ -147,6 +169,7 @@ __all__ = [
     "StreamerConfig",
     "Sums",
     "SweepingADC",
+    "TimedArrivals",
     "Token",
     "Topology",
     "Torus",

@@ -46,6 +46,12 @@ class RunConfig(Config):
     fast_forward: bool = param(
         False, unit="", doc="skip whole periods of the run once its state repeats; only without values"
     )
+    arrivals: str | None = param(
+        None,
+        unit="",
+        doc="how requests arrive: closed:K, fixed:R, poisson:R (R a second) or a .csv file; null: all are "
+        "there from the start",
+    )
     data: str | None = param(
         None, unit="", doc="an .npz file with inputs and labels; null: the workload's own"
     )

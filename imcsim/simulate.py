@@ -50,6 +50,7 @@ def run(
     warmup: int | None = None,
     engine: str | None = None,
     fast_forward: bool | None = None,
+    arrivals: str | None = None,
     out: str | Path | None = None,
     plugins: Sequence[str | Path] | None = None,
     data: str | Path | None = None,
@@ -71,6 +72,8 @@ def run(
     engine : `lean`, the default, or `stock` for plain SimPy
     fast_forward : skip whole periods of the run once its state repeats, which changes no result; only
         with `values` off
+    arrivals : how requests arrive over time: `closed:K`, `fixed:R` or `poisson:R` with R requests a second,
+        or a .csv file with a column `cycle` or `time_s`; all are there from the start if left out
     out : directory to write the results to
     plugins : Python files to import first
     data : .npz file with `inputs` and, optionally, `labels`, see `workloads.read_data`
@@ -87,6 +90,7 @@ def run(
         "warmup": warmup,
         "engine": engine,
         "fast_forward": fast_forward,
+        "arrivals": arrivals,
         "data": data,
         "plugins": plugins,
     }
@@ -164,7 +168,11 @@ class _Job:
         network = self.request.network
         self.summary |= {
             "workload": self.request.name,
-            "notes": [*network.notes, *([] if self.request.has_values else [NO_WEIGHTS])],
+            "notes": [
+                *network.notes,
+                *([] if self.request.has_values else [NO_WEIGHTS]),
+                *self.request.notes,
+            ],
             "macs": self.lowered.macs,
         }
         self.macs = self.lowered.macs

@@ -15,6 +15,8 @@ from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap
 from arch.mapping.map_rows import pixel_bytes
 from arch.parts import chosen
+from arch.request_queue import RequestQueue, queue_on
+from arch.requests import Arrivals
 from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed
@@ -22,7 +24,12 @@ if TYPE_CHECKING:  # its kernels load when values are computed
 
 
 class DataflowChip(Component):
-    """The chip: one core a stage, a source in front and a sink behind."""
+    """The chip: one core a stage, a source in front and a sink behind.
+
+    queue : of requests, where they arrive over time
+    """
+
+    queue: RequestQueue | None = None
 
     def lay_out(self, config: DataflowConfig, placed: DataflowMap, images: int) -> None:
         """Build and wire all cores."""
@@ -95,15 +102,25 @@ class DataflowChip(Component):
         entry.connect([self.carry(out, port, depth, entry, i) for i, (_, port, depth) in enumerate(readers)])
         return entry
 
+    def queue_up(self, config: DataflowConfig, placed: DataflowMap, arrivals: Arrivals, images: int) -> None:
+        """Let images wait for their turn, as requests that arrive over time."""
+        self.queue = queue_on(self, config.queue)
+        assert placed.interval is not None
+        name, work = placed.network.name, placed.interval.cycles
+        self.queue.admit(name, work, arrivals, images, self.source, self.sink)
+
     def begun(self) -> int:
         """Return how many images some part works for already, or waits for."""
         memories = (core.memory for core in self.cores.values())
         read = max(memory.read.count // memory.stage.steps for memory in memories)
-        return max(self.source.begun, 1 + read, 1 + len(self.sink.completed))
+        arrived = 0 if self.queue is None else self.queue.begun()
+        return max(arrived, self.source.begun, 1 + read, 1 + len(self.sink.completed))
 
     def end_after(self, images: int) -> None:
         """Let the run be over after so many images, no fewer than have begun."""
         self.source.images = self.sink.images = images
+        if self.queue is not None:
+            self.queue.end_after(images)
         for core in self.cores.values():
             core.memory.images = images
 

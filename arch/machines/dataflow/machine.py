@@ -39,6 +39,11 @@ class Dataflow(Machine):
         """Bits of a weight and of an activation."""
         return self.config.weight_bits, self.config.activation_bits
 
+    @property
+    def reference_hz(self) -> Fraction:
+        """Frequency of the one clock [Hz]."""
+        return Fraction(str(self.config.clock_ghz)) * 10**9
+
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words."""
         core = self.config.core
@@ -59,11 +64,11 @@ class Dataflow(Machine):
     ) -> MachineRun:
         """Build the chip, stream `images` through it and collect what comes out."""
         assert isinstance(placed, DataflowMap)
-        hertz = Fraction(str(self.config.clock_ghz)) * 10**9
-        simulation = options.simulation([clock("core", hertz)])
+        simulation = options.simulation([clock("core", self.reference_hz)])
         chip = simulation.build(DataflowChip, PartConfig())
         chip.lay_out(self.config, placed, images)
-        chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
+        if options.arrivals is not None:
+            chip.queue_up(self.config, placed, options.arrivals, images)
         computed = chip.attach(self.config, placed, values) if values is not None else None
         outputs = computed.collect(chip.sink, placed.stages[-1]) if computed is not None else None
         crossbars = [crossbar for core in chip.cores.values() for crossbar in core.crossbars]
@@ -94,4 +99,5 @@ class Dataflow(Machine):
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            load=None if chip.queue is None else chip.queue.report(),
         )

@@ -18,6 +18,8 @@ from arch.machines.isaac.table import IMA, TILE
 from arch.machines.isaac.tile_parts import Tile
 from arch.machines.isaac.timing import Timing
 from arch.meter import Meter, meter_of
+from arch.request_queue import RequestQueue, queue_on
+from arch.requests import Arrivals
 from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed
@@ -36,7 +38,12 @@ FAMILIES = {
 
 
 class IsaacChips(Component):
-    """As many chips as there are, as one pipeline of layers."""
+    """As many chips as there are, as one pipeline of layers.
+
+    queue : of requests, where they arrive over time
+    """
+
+    queue: RequestQueue | None = None
 
     def lay_out(self, config: IsaacConfig, placed: IsaacMap, images: int) -> None:
         """Build and wire all layers."""
@@ -131,6 +138,13 @@ class IsaacChips(Component):
         links.counted = lambda: mesh.bytes_between + sum(link.size.count for link in mesh.between_chips)
         links.charge("byte", 0.0)  # its power does not follow what it does
         links.watts, links.mm2 = budgets.links.mw * chips / 1e3, budgets.links.mm2 * chips
+
+    def queue_up(self, arrivals: Arrivals, images: int) -> None:
+        """Let images wait for their turn, as requests that arrive over time."""
+        self.queue = queue_on(self, self.settings.queue)
+        assert self.placed.interval is not None
+        name, work = self.placed.network.name, self.placed.interval.cycles
+        self.queue.admit(name, work, arrivals, images, self.source, self.sink)
 
     def attach(self, values: Values) -> RunValues:
         """Give every part its values, and return them."""

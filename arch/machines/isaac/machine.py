@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
 from arch.machine import (
@@ -36,6 +38,11 @@ class Isaac(Machine):
         """Bits of a weight and of an activation."""
         return self.config.weight_bits, self.config.activation_bits
 
+    @property
+    def reference_hz(self) -> Fraction:
+        """Frequency of the arrays' clock [Hz]."""
+        return 1 / self.config.cycle
+
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words."""
         config = self.config
@@ -54,11 +61,12 @@ class Isaac(Machine):
         """Build the chips, stream `images` through them and collect what comes out."""
         assert isinstance(placed, IsaacMap)
         simulation = options.simulation(
-            [clock(ARRAYS, 1 / self.config.cycle), clock(DIGITAL, self.config.digital_hz)]
+            [clock(ARRAYS, self.reference_hz), clock(DIGITAL, self.config.digital_hz)]
         )
         chips = simulation.build(IsaacChips, PartConfig())
         chips.lay_out(self.config, placed, images)
-        chips.source.arrivals = [cycle * simulation.reference.ticks for cycle in options.arrivals or ()]
+        if options.arrivals is not None:
+            chips.queue_up(options.arrivals, images)
         last = placed.stages[-1]
         computed = chips.attach(values) if values is not None else None
         outputs = computed.collect(chips.sink, last) if computed is not None else None
@@ -83,4 +91,5 @@ class Isaac(Machine):
                 for port, peak in zip(layer.memory.pixel_in, layer.memory.peaks, strict=True)
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            load=None if chips.queue is None else chips.queue.report(),
         )
