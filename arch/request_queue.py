@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from arch.host import Sink, Source
 
 
-@components.register("arrivals")
 class RequestArrivals(Component):
     """Lets requests of one network arrive, at their times or when others are done.
 
@@ -189,7 +188,7 @@ class PriorityQueueConfig(QueueConfig):
     """Which networks go before others."""
 
     priorities: dict[str, int] = param(
-        {}, unit="", doc="of networks, by name: smaller goes first; 0 for those not named"
+        {}, ge=0, le=1000, unit="", doc="of networks, by name: smaller goes first; 0 for those not named"
     )
 
 
