@@ -2,7 +2,8 @@
 
 `summary.json`, `config.yaml` (repeats the run), `units.csv` (a row a unit, cycles by state), and of runs that
 have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes) and
-`weights.npz` (what was trained, an array `layer.parameter` each).
+`weights.npz` (what was trained, an array `layer.parameter` each); `requests.csv` (a row a request: when it
+arrived, was let in and was done, in cycles) of those with arrivals.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from imcsim.load_summary import read_requests, requests_text
 from imcsim.result_folder import ResultFolder
 from imcsim.run_config import config_text, read_run_file
 from imcsim.run_record import SUMMARY_SCHEMA, RunRecord, UnitTimes, empty_summary
@@ -23,13 +25,14 @@ from traces import load_activity, save_activity
 from workloads.npz import read_npz, write_npz
 from workloads.zoo.catalogue import read_parameters, write_parameters
 
-SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS = (
+SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS = (
     "summary.json",
     "config.yaml",
     "units.csv",
     "activity.npz",
     "outputs.npz",
     "weights.npz",
+    "requests.csv",
 )
 #: What exporters add; it belongs to the run and goes with it.
 EXPORTED = (
@@ -46,7 +49,7 @@ _COLUMNS = ("path", "kind", "family", "layer")
 class RunFolder(ResultFolder):
     """A directory claimed for a run's files before it starts."""
 
-    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, *EXPORTED)
+    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS, *EXPORTED)
 
     def holds_result(self) -> bool:
         """Tell whether an earlier run lies here."""
@@ -62,6 +65,8 @@ class RunFolder(ResultFolder):
         self.write_text(CONFIG, config_text(run.config))
         if run.units:
             self.write_text(UNITS, _units_text(run.units))
+        if run.requests:
+            self.write_text(REQUESTS, requests_text(run.requests))
         if run.activity is not None:
             save_activity(self.place(ACTIVITY), run.activity)
         if run.outputs is not None and run.quantised is not None:
@@ -102,6 +107,8 @@ def read_folder(folder: Path) -> RunRecord:
         outputs=arrays.get("outputs"),
         quantised=arrays.get("quantised"),
         parameters=_if_there(folder / WEIGHTS, read_parameters),
+        requests=_if_there(folder / REQUESTS, lambda path: read_requests(path, summary["load"]["requests"]))
+        or (),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imcsim.load_summary import RequestRow
 from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
 from simcore import Activity, Clock, Outcome
@@ -28,6 +29,7 @@ _FOUND = (
     "time_s",
     "initiation_interval_cycles",
     "latency_s",
+    "load",
     "throughput_per_s",
     "macs",
     "tops",
@@ -89,6 +91,7 @@ class RunRecord:
     outputs : (images, channels, height, width) float32, None in a run without values
     quantised : the same as the int32 codes that the machine computed
     parameters : trained weights in real numbers, None in a run that does not train, or not with values
+    requests : in the order of their arrivals; none where all images are there from the start
     """
 
     summary: dict[str, Any]
@@ -98,6 +101,7 @@ class RunRecord:
     outputs: NDArray[np.float32] | None = None
     quantised: NDArray[np.int32] | None = None
     parameters: Parameters | None = None
+    requests: tuple[RequestRow, ...] = ()
 
 
 def empty_summary(config: RunConfig) -> dict[str, Any]:

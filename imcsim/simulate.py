@@ -12,6 +12,7 @@ from typing import Any
 from arch.machine import Machine, MachineRun, NetworkMap, RunOptions
 from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
+from imcsim.load_summary import load_summary, request_rows
 from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays, whole
 from imcsim.resolve import Setting
 from imcsim.results import Run
@@ -261,6 +262,7 @@ class _Job:
             outputs,
             machine_run.outputs,
             parameters,
+            request_rows(machine_run),
         )
 
     def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:
@@ -283,6 +285,7 @@ class _Job:
             "time_s": outcome.seconds,
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,
+            "load": load_summary(machine_run, config.arrivals or "trace", config.warmup),
             **achieved,
             **use_of_arrays(placed, achieved["tops"]),
             "reached": {"cycle": outcome.cycles, "images": config.images},
