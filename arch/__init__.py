@@ -58,6 +58,16 @@ from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.numbers import KnownNetwork, Numbers
+from arch.request_queue import (
+    PriorityQueue,
+    PriorityQueueConfig,
+    QueueConfig,
+    RequestArrivals,
+    RequestQueue,
+    RoundRobinQueue,
+    ShortestFirstQueue,
+)
+from arch.requests import Arrivals, ClosedArrivals, Head, LoadReport, RequestTimes, TimedArrivals
 from arch.resistive_parts import SweepingADC
 from arch.tokens import Image, Pixel, Sums, Token, Window
 
@@ -71,11 +81,13 @@ __all__ = [
     "AnalogCrossbar",
     "AnalogCrossbarConfig",
     "ArrayReport",
+    "Arrivals",
     "Balance",
     "BalanceConfig",
     "Bus",
     "CAMConfig",
     "Chain",
+    "ClosedArrivals",
     "ColumnADC",
     "ConcentratedMesh",
     "Core",
@@ -89,6 +101,7 @@ __all__ = [
     "EdgeList",
     "Entry",
     "HTree",
+    "Head",
     "Hypercube",
     "IRDropConfig",
     "Image",
@@ -105,6 +118,7 @@ __all__ = [
     "Links",
     "LinksConfig",
     "Load",
+    "LoadReport",
     "Machine",
     "MachineRun",
     "MapRow",
@@ -124,7 +138,10 @@ __all__ = [
     "Preset",
     "PriorityEncoder",
     "PriorityEncoderConfig",
+    "PriorityQueue",
+    "PriorityQueueConfig",
     "ProgrammingReport",
+    "QueueConfig",
     "RRAMConfig",
     "Rapidnn",
     "RapidnnConfig",
@@ -132,12 +149,17 @@ __all__ = [
     "ReadoutConfig",
     "Reprogrammed",
     "ReprogrammedConfig",
+    "RequestArrivals",
+    "RequestQueue",
+    "RequestTimes",
     "RewritableArrays",
     "Ring",
+    "RoundRobinQueue",
     "RunOptions",
     "SharedADC",
     "SharedADCConfig",
     "SharedMap",
+    "ShortestFirstQueue",
     "Sink",
     "Source",
     "SourceConfig",
@@ -151,6 +173,7 @@ __all__ = [
     "StreamerConfig",
     "Sums",
     "SweepingADC",
+    "TimedArrivals",
     "Token",
     "Topology",
     "Torus",

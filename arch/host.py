@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arch.tokens import Pixel, images_of
 from simcore import (
@@ -19,6 +18,9 @@ from simcore import (
     param,
     process,
 )
+
+if TYPE_CHECKING:
+    from arch.request_line import Line
 
 
 class SourceConfig(PartConfig):
@@ -43,9 +45,9 @@ class Source(Component):
 
     images, pixels : to feed; pixels in one image
     together : pixels that come together each cycle; None is one every `config.pixel_cycles`
-    arrivals : tick before which each image is not there; empty where all are from the start
+    requests : the line in which images wait until they may come in; None where all are there from the start
     link : what networks that share the machine take turns on for each pixel; None of one alone
-    begun : images of which a pixel was offered
+    begun : images of which a pixel was offered, or that are waited for
     accepted : tick in which the first pixel of each image was taken
     """
 
@@ -59,7 +61,7 @@ class Source(Component):
     images: int = 0
     pixels: int = 0
     together: int | None = None
-    arrivals: Sequence[int] = ()
+    requests: Line | None = None
     link: Any = None
     begun: int = 0
     accepted: list[int]
@@ -74,7 +76,8 @@ class Source(Component):
     def serve(self) -> Process:
         """Offer a pixel, or several; once they are taken, wait until the next ones are there.
 
-        The wait for an image that has not arrived is charged to `wait-resource:arrival`.
+        The wait for an image that has not arrived is charged to `wait-resource:arrival`, that for one which
+        the queue does not let in yet to `wait-resource:service`.
         Pixels that come one by one, and for which there is room already, are put ahead: one wake for many.
         Of several networks the next pixels come once it is their turn on the link, which waits for no buffer.
         """
@@ -83,9 +86,9 @@ class Source(Component):
         hold, hold_from, link = self.feed.hold, self.feed.hold_from, self.link
         self.accepted = []
         for image in images_of(self):
-            if self.arrivals and (early := self.arrivals[image] - engine.now) > 0:
-                yield self.waits_for(engine.timeout(early), "arrival")
             self.begun = image + 1
+            if self.requests is not None:
+                yield self.requests.next()
             first = pixel = image * self.pixels
             end = first + self.pixels
             while pixel < end:
@@ -120,6 +123,7 @@ class Sink(Component):
     """Takes output pixels as they come and ends the run with the last expected one.
 
     images, pixels : expected; output pixels of one image
+    requests : the line that images came from, if they waited for one
     completed : tick in which each image's last output pixel was there
     """
 
@@ -129,6 +133,7 @@ class Sink(Component):
 
     images: int = 0
     pixels: int = 0
+    requests: Line | None = None
     completed: list[int]
 
     @process
@@ -143,6 +148,8 @@ class Sink(Component):
             yield self.pixel_in.arrived(pixels)
             self.pixel_in.free(pixels)
             self.completed.append(self.simulation.engine.now)
+            if self.requests is not None:
+                self.requests.complete()
             if image + 1 < self.images:
                 self.simulation.arrived()
         self.simulation.finish()

@@ -15,6 +15,7 @@ from arch.mapping.layer_graph import in_network
 from arch.mapping.placement import Placement
 from arch.mapping.tiling import Tiling
 from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
+from arch.requests import Arrivals, LoadReport
 from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
@@ -32,8 +33,7 @@ class RunOptions:
     observe : called now and then with the progress
     built : called once when all is built, before cycle 0
     fast_forward : skip whole periods of a run without values once its state repeats
-    arrivals : cycle of the reference clock before which each image is not there; None where all are from the
-        start, as `fast_forward` needs it
+    arrivals : how requests arrive, one for each image; None where all are there from the start
     seed : of what a machine draws in place of values that it is not given
     prompt : tokens of each sequence that are given; of those behind them each is the one that the output of
         the token before scores highest, so that it cannot enter before that is out; None where all are given
@@ -46,7 +46,7 @@ class RunOptions:
     observe: Callable[[Progress], None] | None = None
     built: Callable[[], None] | None = None
     fast_forward: bool = False
-    arrivals: tuple[int, ...] | None = None
+    arrivals: Arrivals | None = None
     seed: int = 0
     prompt: int | None = None
 
@@ -91,7 +91,7 @@ class ImageStream:
 
     images: int
     values: Values | None = None
-    arrivals: tuple[int, ...] | None = None
+    arrivals: Arrivals | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +199,7 @@ class MachineRun:
     programming : None on machines that write nothing while they run, or do not tell
     programming_j : energy of writing what the machine holds once, which is in no other figure [J]
     cache : None on machines and of networks without attention
+    load : None in a run whose images are all there from the start
     """
 
     outcome: Outcome
@@ -214,6 +215,7 @@ class MachineRun:
     programming: ProgrammingReport | None = None
     programming_j: float | None = None
     cache: CacheTraffic | None = None
+    load: LoadReport | None = None
 
 
 def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:
@@ -327,7 +329,7 @@ class Machine(ABC):
     name : as registered, or the preset's
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
-    awaits_arrivals : whether it heeds `RunOptions.arrivals`
+    awaits_arrivals : whether it heeds `RunOptions.arrivals`; it then has a part `queue` and a `reference_hz`
     decodes : whether it heeds `RunOptions.prompt`
     shares : whether several networks can be on it at a time
     reads : forms of prepared networks that it computes on
@@ -408,6 +410,11 @@ class Machine(ABC):
         if "chips" not in type(self.config).model_fields:
             return self
         return type(self)(self.config.model_copy(update={"chips": 1}), self.name)
+
+    @property
+    def reference_hz(self) -> Fraction:
+        """Frequency of the reference clock, which arrivals are counted in [Hz]."""
+        raise NotImplementedError(f"{self.name} does not tell its reference clock")
 
     @property
     @abstractmethod

@@ -112,6 +112,13 @@ def _each(context: click.Context, option: click.Parameter, given: tuple[Any, ...
     default=None,  # not given is not the same as not wanted
     help="Skip images once the state repeats; the results are those of the full run.",
 )
+@click.option(
+    "--arrivals",
+    multiple=True,
+    callback=_each,
+    metavar="closed:K|fixed:R|poisson:R|FILE",
+    help="How requests arrive: K at a time, R a second, or as a .csv file says.  [default: all at the start]",
+)
 @click.option("--out", metavar="DIR", help="Where to write results; without it nothing is written.")
 @_json_option
 def run_command(

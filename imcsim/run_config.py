@@ -33,6 +33,7 @@ class NetworkConfig(Config):
     workload: str = param(unit="", doc="name of a workload, or a file that holds one")
     images: int = param(1, ge=1, unit="image", doc="how many to run, the first of the data")
     warmup: int = param(0, ge=0, unit="image", doc="first images that metrics leave out")
+    arrivals: str | None = param(None, unit="", doc="how its requests arrive, as in the whole run")
     data: str | None = param(
         None, unit="", doc="an .npz file with inputs and labels; null: the workload's own"
     )
@@ -57,6 +58,12 @@ class RunConfig(Config):
     fast_forward: bool = param(
         False, unit="", doc="skip whole periods of the run once its state repeats; only without values"
     )
+    arrivals: str | None = param(
+        None,
+        unit="",
+        doc="how requests arrive: closed:K, fixed:R, poisson:R (R a second) or a .csv file; null: all are "
+        "there from the start",
+    )
     data: str | None = param(
         None, unit="", doc="an .npz file with inputs and labels; null: the workload's own"
     )
@@ -65,7 +72,7 @@ class RunConfig(Config):
         {},
         unit="",
         doc="those that share the machine, by the names that reports call them; where there are any, "
-        "`workload` names all, `images` are theirs together, and `warmup` and `data` say nothing",
+        "`workload` names all, `images` are theirs together, and `warmup`, `arrivals` and `data` say nothing",
     )
     machine_name: str = param("", unit="", doc="what reports call the machine")
     machine: dict[str, Any] = param(

@@ -3,7 +3,8 @@
 `summary.json`, `config.yaml` (repeats the run), `units.csv` (a row a unit, cycles by state), and of runs that
 have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes; where
 networks shared the machine, `NAME.outputs` and `NAME.quantised` of each) and `weights.npz` (what was trained,
-an array `layer.parameter` each).
+an array `layer.parameter` each); `requests.csv` (a row a request: when it arrived, was let in and was done,
+in cycles) of those with arrivals.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from imcsim.load_summary import read_requests, requests_text
 from imcsim.result_folder import ResultFolder
 from imcsim.run_config import config_text, read_run_file
 from imcsim.run_record import SUMMARY_SCHEMA, NetworkOutputs, RunRecord, UnitTimes, empty_summary
@@ -26,13 +28,14 @@ from traces import load_activity, save_activity
 from workloads.npz import read_npz, write_npz
 from workloads.zoo.catalogue import read_parameters, write_parameters
 
-SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS = (
+SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS = (
     "summary.json",
     "config.yaml",
     "units.csv",
     "activity.npz",
     "outputs.npz",
     "weights.npz",
+    "requests.csv",
 )
 #: What exporters add; it belongs to the run and goes with it.
 EXPORTED = (
@@ -49,7 +52,7 @@ _COLUMNS = ("path", "kind", "family", "layer")
 class RunFolder(ResultFolder):
     """A directory claimed for a run's files before it starts."""
 
-    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, *EXPORTED)
+    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS, *EXPORTED)
 
     def holds_result(self) -> bool:
         """Tell whether an earlier run lies here."""
@@ -65,6 +68,8 @@ class RunFolder(ResultFolder):
         self.write_text(CONFIG, config_text(run.config))
         if run.units:
             self.write_text(UNITS, _units_text(run.units))
+        if run.requests:
+            self.write_text(REQUESTS, requests_text(run.requests))
         if run.activity is not None:
             save_activity(self.place(ACTIVITY), run.activity)
         if arrays := _outputs(run):
@@ -110,6 +115,8 @@ def read_folder(folder: Path) -> RunRecord:
             for name in config.networks
             if arrays
         },
+        requests=_if_there(folder / REQUESTS, lambda path: read_requests(path, summary["load"]["requests"]))
+        or (),
     )
 
 

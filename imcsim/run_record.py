@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imcsim.load_summary import RequestRow
 from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
 from simcore import Activity, Clock, Outcome
@@ -28,6 +29,7 @@ _FOUND = (
     "time_s",
     "initiation_interval_cycles",
     "latency_s",
+    "load",
     "throughput_per_s",
     "macs",
     "tops",
@@ -100,6 +102,7 @@ class RunRecord:
     parameters : trained weights in real numbers, None in a run that does not train, or not with values
     networks : outputs of each network, where several shared the machine in a run with values; those above
         are None then
+    requests : in the order of their arrivals; none where all images are there from the start
     """
 
     summary: dict[str, Any]
@@ -110,6 +113,7 @@ class RunRecord:
     quantised: NDArray[np.int32] | None = None
     parameters: Parameters | None = None
     networks: Mapping[str, NetworkOutputs] = field(default_factory=dict)
+    requests: tuple[RequestRow, ...] = ()
 
 
 def empty_summary(config: RunConfig) -> dict[str, Any]:

@@ -76,10 +76,12 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     yield "time", f"{s['cycles']:,} cycles, {_si(s['time_s'], 's')} at {_si(s['clock_hz'], 'Hz')}"
     if s["networks"] is not None:
         yield from network_lines(s["networks"])
-        yield "compute", ", ".join(_rates(s))
     else:
         yield from _stream(s)
-        yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
+    if s["load"] is not None:
+        yield from _load(s["load"])
+    each = "" if s["macs"] is None else f"{s['macs']:,} MACs an image; "
+    yield "compute", each + ", ".join(_rates(s))
     yield "energy", _energy(s)
     if s["programming"] is not None and s["programming"]["rounds"]:
         yield "written", _written(s["programming"])
@@ -113,8 +115,32 @@ def _stream(s: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
     rate = s["throughput_per_s"]
     warmup = f", {s['warmup']} of {s['images']} images left out" if s["warmup"] else ""
     if rate is not None:
-        rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
-        yield "throughput", f"{rate_text} images/s{every}{warmup}"
+        yield "throughput", f"{_rate(rate)} images/s{every}{warmup}"
+
+
+def _load(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how requests came, how long they took from their arrival, and how long they waited."""
+    rates = (("offered", load["offered_per_s"]), ("completed", load["completed_per_s"]))
+    words = [f"{_rate(rate)} requests/s {what}" for what, rate in rates if rate is not None]
+    used = load["utilisation"]
+    words += [f"{load['in_system_mean']:.3g} in the system", f"{used['unit']} busy {used['share']:.1%}"]
+    yield "load", f"{load['arrivals']}: {', '.join(words)}"
+    yield "from arrival", _spread(load["latency_s"])
+    yield "of it waiting", _spread(load["queueing_s"])
+    for queue in load["queues"]:
+        yield (
+            "queue",
+            f"{queue['name']}: {queue['mean_length']:.3g} waiting on average, {queue['most']:,} at most",
+        )
+
+
+def _spread(seconds: Mapping[str, float]) -> str:
+    names = {"mean": "mean", "p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "at most"}
+    return ", ".join(f"{word} {_si(seconds[name], 's')}" for name, word in names.items())
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
 
 
 def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:

@@ -18,7 +18,7 @@ _SHOWN = 3
 def network_lines(networks: list[dict[str, Any]]) -> Iterator[tuple[str, RenderableType]]:
     """Yield the name of each network, and its figures."""
     for network in networks:
-        yield network["name"], Group(*_figures(network))
+        yield network["workload"], Group(*_figures(network))
 
 
 def _figures(n: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from arch.machine import Machine, machines
+from arch.requests import TimedArrivals
+from imcsim.arrivals import read_arrival_file
 from imcsim.resolve import Setting, is_run_file, resolve_machine
 from imcsim.run_config import NetworkConfig, RunConfig, RunFile, read_run_file
 from imcsim.run_request import RunRequest, machine_of_run, resolve_request
-from simcore import ConfigError
+from simcore import ConfigError, FileError
 from workloads import Network
 
 Workload = str | Path | Network
 
 #: Settings that each network may have for itself.
-OWN = ("images", "warmup", "data")
+OWN = ("images", "warmup", "arrivals", "data")
 #: Words between networks in the name of the whole.
 JOINT = "+"
 
@@ -98,13 +100,15 @@ def resolve_shared(
     resolved = resolve_machine(arch, settings) if arch is not None else None
     if resolved is None and file is not None:
         resolved = machine_of_run(file, settings)
-    requests = [
-        resolve_request(source, resolved, (), {**common, **mine})
-        for source, mine in zip(workloads, own, strict=True)
-    ]
-    named_requests = dict(zip(_names(requests), requests, strict=True))
-    _check(requests)
-    return SharedRequest(_whole(named_requests), requests[0].machine, named_requests)
+    requests: dict[str, RunRequest] = {}
+    for source, mine in zip(workloads, own, strict=True):
+        request = resolve_request(source, resolved, (), {**common, **mine}, list(requests))
+        requests[request.name] = request
+    _check(list(requests.values()))
+    _check_files(requests)
+    if any(request.arrivals is not None for request in requests.values()):
+        requests = {name: _queued(request) for name, request in requests.items()}
+    return SharedRequest(_whole(requests), next(iter(requests.values())).machine, requests)
 
 
 def _common(file: RunFile | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,16 +136,6 @@ def _for_each(given: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     return each
 
 
-def _names(requests: Sequence[RunRequest]) -> list[str]:
-    """Return what reports call the networks: those that are called alike are numbered; points part paths."""
-    names: list[str] = []
-    for request in requests:
-        plain = request.name.replace(".", "-")
-        choices = (plain, *(f"{plain}-{number}" for number in range(2, len(requests) + 2)))
-        names.append(next(name for name in choices if name not in names))
-    return names
-
-
 def _check(requests: Sequence[RunRequest]) -> None:
     """Raise ConfigError for what networks cannot do together."""
     config, machine = requests[0].config, requests[0].machine
@@ -167,6 +161,25 @@ def _check(requests: Sequence[RunRequest]) -> None:
         request.check_abilities()
 
 
+def _check_files(requests: Mapping[str, RunRequest]) -> None:
+    """Raise FileError for a file of arrivals that asks for a network that is not there."""
+    texts = {request.config.arrivals for request in requests.values()}
+    for text in sorted(text for text in texts if text is not None and text.endswith(".csv")):
+        for asked in read_arrival_file(text).requests:
+            if asked.workload is not None and asked.workload not in requests:
+                raise FileError(
+                    f"{text}:{asked.line} - asks for {asked.workload!r}, but the machine is shared by "
+                    f"{', '.join(requests)}; name one of these"
+                )
+
+
+def _queued(request: RunRequest) -> RunRequest:
+    """Return a request whose images wait in the queue with those of others, where all are there at once."""
+    if request.arrivals is not None:
+        return request
+    return replace(request, arrivals=TimedArrivals((0,) * request.config.images))
+
+
 def _whole(requests: Mapping[str, RunRequest]) -> RunConfig:
     """Return the configuration of the whole."""
     networks = {
@@ -179,6 +192,7 @@ def _whole(requests: Mapping[str, RunRequest]) -> RunConfig:
             "workload": JOINT.join(requests),
             "images": sum(r.config.images for r in requests.values()),
             "warmup": 0,
+            "arrivals": None,
             "data": None,
             "networks": networks,
         }

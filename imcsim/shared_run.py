@@ -10,13 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 from arch.machine import ImageStream, MachineRun, NetworkMap, RunOptions, SharedMap
+from arch.requests import LoadReport
 from imcsim.job import NO_WEIGHTS, Job
+from imcsim.load_summary import load_summary, request_rows
 from imcsim.metrics import StreamMetrics, array_digest, history_digest, stream_metrics, whole
 from imcsim.results import Run
 from imcsim.run_material import InferenceMaterial, material_of
 from imcsim.run_record import NetworkOutputs, unit_times
 from imcsim.run_request import RunRequest
-from imcsim.shared_request import SharedRequest
+from imcsim.shared_request import JOINT, SharedRequest
 from imcsim.slowdown import slowdown, slowdown_json
 from simcore import Progress
 from simcore.clocks import next_edge
@@ -40,7 +42,7 @@ class SharedJob(Job):
         self.summary["notes"] = [
             f"{name}: {note}"
             for name, own in request.requests.items()
-            for note in (*own.network.notes, *([] if own.has_values else [NO_WEIGHTS]))
+            for note in (*own.network.notes, *([] if own.has_values else [NO_WEIGHTS]), *own.notes)
         ]
 
     def simulated(self) -> Run:
@@ -79,7 +81,14 @@ class SharedJob(Job):
             if (codes := runs[name].outputs) is not None
         }
         outcome = next(iter(runs.values())).outcome
-        return Run(self.summary, self.config, unit_times(outcome), outcome.activity, networks=outputs)
+        return Run(
+            self.summary,
+            self.config,
+            unit_times(outcome),
+            outcome.activity,
+            networks=outputs,
+            requests=request_rows(_all_loads(runs)),
+        )
 
     def _alone(self, placed: SharedMap, streams: Mapping[str, ImageStream], name: str) -> MachineRun:
         """Return what a network does in its place with all others at rest; values would change no time."""
@@ -87,6 +96,12 @@ class SharedJob(Job):
         own = replace(streams[name], values=None)
         options = replace(self.options, engine=self.config.engine, seed=self.config.seed, record=False)
         return self.request.machine.simulate_together(placed, {**at_rest, name: own}, options)[name]
+
+    @property
+    def _arrivals(self) -> str:
+        """How requests arrive, in words."""
+        texts = [own.config.arrivals or "trace" for own in self.request.requests.values()]
+        return JOINT.join(dict.fromkeys(texts))
 
     def _fill(
         self,
@@ -126,6 +141,7 @@ class SharedJob(Job):
             "peak_tops": peak,
             "utilisation": tops / peak if peak and tops is not None else None,
             "outputs_match_golden": None if None in matches else all(matches),
+            "load": load_summary(_all_loads(runs), self._arrivals, 0),
             "networks": networks,
             "reached": {"cycle": outcome.cycles, "images": self.config.images},
             "buffer_peaks": {path: peak for run in runs.values() for path, peak in run.peaks.items()},
@@ -152,8 +168,7 @@ def _figures(
     cycles = {which: whole(r.completed[-1] / ticks) for which, r in (("together", run), ("alone", alone))}
     arrays = run.arrays
     return {
-        "name": name,
-        "workload": request.name,
+        "workload": name,
         "images": config.images,
         "warmup": config.warmup,
         "completed": len(run.completed),
@@ -174,15 +189,42 @@ def _figures(
                 for layer, (method, reason) in arrays.formulations.items()
             }
         ),
-        "alone": {"cycles": cycles["alone"], **_times(undisturbed)},
+        "load": _load(name, request, run),
+        "alone": {
+            "cycles": cycles["alone"],
+            **_times(undisturbed),
+            "load": _load(name, request, alone),
+        },
         **slowdown_json(slowdown(name, list(runs), run, alone), run, stream, undisturbed, cycles["alone"]),
     }
 
 
 def _stream(run: MachineRun, warmup: int) -> StreamMetrics:
     """Return times and rates of a network, whose run is over with its own last output."""
+    return stream_metrics(_until_own_end(run), warmup)
+
+
+def _until_own_end(run: MachineRun) -> MachineRun:
     end = next_edge(run.completed[-1], run.outcome.reference.ticks)
-    return stream_metrics(replace(run, outcome=replace(run.outcome, makespan=end)), warmup)
+    return replace(run, outcome=replace(run.outcome, makespan=end))
+
+
+def _load(name: str, request: RunRequest, run: MachineRun) -> dict[str, Any] | None:
+    """Return what a network's requests add up to, with the unit of its own that is busy most."""
+    own = _until_own_end(run)
+    accounts = tuple(a for a in run.outcome.accounts if a.path.startswith(f"{name}."))
+    own = replace(own, outcome=replace(own.outcome, accounts=accounts))
+    return load_summary(own, request.config.arrivals or "trace", request.config.warmup)
+
+
+def _all_loads(runs: Mapping[str, MachineRun]) -> MachineRun:
+    """Return the run with the requests of all networks."""
+    loads = [run.load for run in runs.values() if run.load is not None]
+    first = next(iter(runs.values()))
+    if not loads:
+        return first
+    lines = tuple(line for load in loads for line in load.lines)
+    return replace(first, load=LoadReport(lines, sum(load.in_system for load in loads)))
 
 
 def _times(stream: StreamMetrics) -> dict[str, Any]:
@@ -203,7 +245,7 @@ def shared_fingerprint(
         {
             "graph": lowered[name].canonical(),
             "completed": run.completed,
-            "arrivals": request.requests[name].arrivals,
+            "arrivals": None if (own := request.requests[name].arrivals) is None else own.canonical,
             "outputs": None if run.outputs is None else array_digest(run.outputs),
         }
         for name, run in sorted(runs.items())

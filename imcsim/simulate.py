@@ -12,6 +12,7 @@ from typing import Any
 from arch.machine import Machine, MachineRun, NetworkMap, RunOptions
 from imcsim.deadlock_fix import with_fix
 from imcsim.job import NO_WEIGHTS, Job
+from imcsim.load_summary import load_summary, request_rows
 from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays, whole
 from imcsim.resolve import Setting
 from imcsim.results import Run
@@ -49,6 +50,7 @@ def run(
     warmup: int | Sequence[int] | None = None,
     engine: str | None = None,
     fast_forward: bool | None = None,
+    arrivals: str | Sequence[str] | None = None,
     out: str | Path | None = None,
     plugins: Sequence[str | Path] | None = None,
     data: str | Path | Sequence[str | Path] | None = None,
@@ -62,8 +64,8 @@ def run(
         Network, or the `config.yaml` of an earlier run, which needs no `arch`; a list of several workloads
         has them share the machine
     arch : a registered name, a YAML file, or a Machine
-    images : how many, the first of the data; 1 unless a `config.yaml` or a trace says otherwise; as `warmup`
-        and `data`, of several workloads one value for all or a list with one for each
+    images : how many, the first of the data; 1 unless a `config.yaml` or a trace says otherwise; as `warmup`,
+        `arrivals` and `data`, of several workloads one value for all or a list with one for each
     values : `ideal`, the default, computes them in exact integers; `device` what arrays of real cells, wires
         and converters return; `off`, the default where weights are unknown, leaves them out
     settings : parameters of the machine, as "core.adc.bits=6" or as path and value
@@ -72,6 +74,8 @@ def run(
     engine : `lean`, the default, or `stock` for plain SimPy
     fast_forward : skip whole periods of the run once its state repeats, which changes no result; only
         with `values` off
+    arrivals : how requests arrive over time: `closed:K`, `fixed:R` or `poisson:R` with R requests a second,
+        or a .csv file with a column `cycle` or `time_s`; all are there from the start if left out
     out : directory to write the results to
     plugins : Python files to import first
     data : .npz file with `inputs` and, optionally, `labels`, see `workloads.read_data`
@@ -88,6 +92,7 @@ def run(
         "warmup": warmup,
         "engine": engine,
         "fast_forward": fast_forward,
+        "arrivals": arrivals,
         "data": data,
         "plugins": plugins,
     }
@@ -163,7 +168,11 @@ class _Job(Job):
         self.lowered = lower(request.network)
         self.summary |= {
             "workload": request.name,
-            "notes": [*request.network.notes, *([] if request.has_values else [NO_WEIGHTS])],
+            "notes": [
+                *request.network.notes,
+                *([] if request.has_values else [NO_WEIGHTS]),
+                *request.notes,
+            ],
             "macs": self.lowered.macs,
         }
         self.macs = self.lowered.macs
@@ -222,6 +231,7 @@ class _Job(Job):
             outputs,
             machine_run.outputs,
             parameters,
+            requests=request_rows(machine_run),
         )
 
     def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:
@@ -244,6 +254,7 @@ class _Job(Job):
             "time_s": outcome.seconds,
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,
+            "load": load_summary(machine_run, config.arrivals or "trace", config.warmup),
             **achieved,
             **use_of_arrays(placed, achieved["tops"]),
             "reached": {"cycle": outcome.cycles, "images": config.images},

@@ -21,6 +21,9 @@ from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap
 from arch.mapping.map_rows import pixel_bytes
 from arch.parts import chosen
+from arch.request_line import Line
+from arch.request_queue import RequestQueue
+from arch.requests import Arrivals
 from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed
@@ -28,7 +31,12 @@ if TYPE_CHECKING:  # its kernels load when values are computed
 
 
 class DataflowChip(Component):
-    """The chip: one core a stage, a source in front and a sink behind."""
+    """The chip: one core a stage, a source in front and a sink behind.
+
+    queue : of requests, where they arrive over time
+    """
+
+    queue: RequestQueue | None = None
 
     def lay_out(
         self, config: DataflowConfig, placed: DataflowMap, images: int, fabric: Network | None = None
@@ -113,15 +121,25 @@ class DataflowChip(Component):
         """The arrays of all cores."""
         return [crossbar for core in self.cores.values() for crossbar in core.crossbars]
 
+    def queue_up(self, queue: RequestQueue, placed: DataflowMap, arrivals: Arrivals, images: int) -> Line:
+        """Let images wait for their turn in a queue's new line, as requests that arrive over time."""
+        self.queue = queue
+        assert placed.interval is not None
+        name, work = placed.name or placed.network.name, placed.interval.cycles
+        return queue.admit(name, work, arrivals, images, self.source, self.sink)
+
     def begun(self) -> int:
         """Return how many images some part works for already, or waits for."""
         memories = (core.memory for core in self.cores.values())
         read = max(memory.read.count // memory.stage.steps for memory in memories)
-        return max(self.source.begun, 1 + read, 1 + len(self.sink.completed))
+        arrived = 0 if self.queue is None else self.queue.begun()
+        return max(arrived, self.source.begun, 1 + read, 1 + len(self.sink.completed))
 
     def end_after(self, images: int) -> None:
         """Let the run be over after so many images, no fewer than have begun."""
         self.source.images = self.sink.images = images
+        if self.queue is not None:
+            self.queue.end_after(images)
         for core in self.cores.values():
             core.memory.images = images
 

@@ -21,7 +21,9 @@ from arch.machine import (
 from arch.machines.dataflow.chip import DataflowChip, SharedDataflow
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap, map_network, map_networks
-from simcore import Outcome, PartConfig, Simulation, clock
+from arch.request_line import Line
+from arch.request_queue import RequestQueue, queue_on
+from simcore import Component, Outcome, PartConfig, Simulation, clock
 from workloads import LoweredNetwork
 
 
@@ -42,6 +44,11 @@ class Dataflow(Machine):
     def bits(self) -> tuple[int, int]:
         """Bits of a weight and of an activation."""
         return self.config.weight_bits, self.config.activation_bits
+
+    @property
+    def reference_hz(self) -> Fraction:
+        """Frequency of the one clock [Hz]."""
+        return Fraction(str(self.config.clock_ghz)) * 10**9
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words."""
@@ -83,12 +90,14 @@ class Dataflow(Machine):
     def _simulated(
         self, maps: Mapping[str, NetworkMap], streams: Mapping[str, ImageStream], options: RunOptions
     ) -> dict[str, MachineRun]:
-        hertz = Fraction(str(self.config.clock_ghz)) * 10**9
-        simulation = options.simulation([clock("core", hertz)])
+        simulation = options.simulation([clock("core", self.reference_hz)])
         placed = {name: m for name, m in maps.items() if isinstance(m, DataflowMap)}
-        chips = self._built(simulation, placed, {name: streams[name].images for name in placed})
+        whole, chips = self._built(simulation, placed, {name: streams[name].images for name in placed})
+        queue = None
+        if any(stream.arrivals is not None for stream in streams.values()):
+            queue = queue_on(whole, self.config.queue)
         pipelines = {
-            name: _Pipeline(self.config, chip, placed[name], streams[name], simulation)
+            name: _Pipeline(self.config, chip, placed[name], streams[name], queue, simulation)
             for name, chip in chips.items()
         }
         if options.fast_forward:
@@ -101,16 +110,16 @@ class Dataflow(Machine):
 
     def _built(
         self, simulation: Simulation, maps: Mapping[str, DataflowMap], images: Mapping[str, int]
-    ) -> Mapping[str, DataflowChip]:
-        """Build the pipeline of each network; that of a single one is the whole chip."""
+    ) -> tuple[Component, Mapping[str, DataflowChip]]:
+        """Build the pipelines and return them behind the whole; that of a single network is the whole."""
         if len(maps) > 1:
             shared = simulation.build(SharedDataflow, PartConfig())
             shared.lay_out(self.config, maps, images)
-            return shared.chips
+            return shared, shared.chips
         ((name, placed),) = maps.items()
         chip = simulation.build(DataflowChip, PartConfig())
         chip.lay_out(self.config, placed, images[name])
-        return {name: chip}
+        return chip, {name: chip}
 
 
 class _Pipeline:
@@ -122,10 +131,13 @@ class _Pipeline:
         chip: DataflowChip,
         placed: DataflowMap,
         stream: ImageStream,
+        queue: RequestQueue | None,
         simulation: Simulation,
     ) -> None:
         self.chip, self.placed = chip, placed
-        chip.source.arrivals = [cycle * simulation.reference.ticks for cycle in stream.arrivals or ()]
+        self.line: Line | None = None
+        if queue is not None and stream.arrivals is not None:
+            self.line = chip.queue_up(queue, placed, stream.arrivals, stream.images)
         values = stream.values
         self.computed = chip.attach(config, placed, values) if values is not None else None
         last = placed.stages[-1]
@@ -158,4 +170,5 @@ class _Pipeline:
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            load=None if self.line is None else self.line.report(),
         )

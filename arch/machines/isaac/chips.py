@@ -19,6 +19,9 @@ from arch.machines.isaac.table import IMA, TILE
 from arch.machines.isaac.tile_parts import Tile
 from arch.machines.isaac.timing import Timing
 from arch.meter import Meter, meter_of
+from arch.request_line import Line
+from arch.request_queue import RequestQueue
+from arch.requests import Arrivals
 from simcore import Component, PartConfig
 
 if TYPE_CHECKING:  # its kernels load when values are computed
@@ -119,6 +122,13 @@ class IsaacChips(Component):
                     users.setdefault(tile, []).append(write.edram)
         for tile, ports in sorted(users.items()):
             self.add(Tile, f"tile[{tile}]", PartConfig()).share(ports, "edram")
+
+    def queue_up(self, queue: RequestQueue, arrivals: Arrivals, images: int) -> Line:
+        """Let images wait for their turn in a queue's new line, as requests that arrive over time."""
+        placed = self.placed
+        assert placed.interval is not None
+        name, work = placed.name or placed.network.name, placed.interval.cycles
+        return queue.admit(name, work, arrivals, images, self.source, self.sink)
 
     def attach(self, values: Values) -> RunValues:
         """Give every part its values, and return them."""

@@ -14,6 +14,7 @@ from arch.converters import ADCConfig, Range
 from arch.core import Detail
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.isaac.table import CYCLE_NS, DIGITAL_GHZ, HYPERTRANSPORT, IMA, TILE
+from arch.request_queue import QueueConfig
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 _TABLE = "power over actions of a busy cycle (Shafiee et al., ISCA 2016)"
@@ -215,6 +216,7 @@ class IsaacConfig(Config):
     tile: TileConfig = param(TileConfig(), unit="", doc="the tiles")
     mesh: MeshConfig = param(MeshConfig(), unit="", doc="links and routers of a chip")
     hypertransport: HyperTransportConfig = param(HyperTransportConfig(), unit="", doc="links of a chip")
+    queue: QueueConfig = component_part("queue", doc="where requests wait, in runs with arrivals")
 
     @property
     def encoding(self) -> Encoding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
@@ -21,7 +22,9 @@ from arch.machines.isaac.chips import IsaacChips, SharedIsaac
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.layer import ARRAYS, DIGITAL
 from arch.machines.isaac.plan import IsaacMap, map_network, map_networks
-from simcore import Outcome, PartConfig, Simulation, clock
+from arch.request_line import Line
+from arch.request_queue import RequestQueue, queue_on
+from simcore import Component, Outcome, PartConfig, Simulation, clock
 from workloads import LoweredNetwork
 
 
@@ -40,6 +43,11 @@ class Isaac(Machine):
     def bits(self) -> tuple[int, int]:
         """Bits of a weight and of an activation."""
         return self.config.weight_bits, self.config.activation_bits
+
+    @property
+    def reference_hz(self) -> Fraction:
+        """Frequency of the arrays' clock [Hz]."""
+        return 1 / self.config.cycle
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words."""
@@ -82,12 +90,16 @@ class Isaac(Machine):
         self, maps: Mapping[str, NetworkMap], streams: Mapping[str, ImageStream], options: RunOptions
     ) -> dict[str, MachineRun]:
         simulation = options.simulation(
-            [clock(ARRAYS, 1 / self.config.cycle), clock(DIGITAL, self.config.digital_hz)]
+            [clock(ARRAYS, self.reference_hz), clock(DIGITAL, self.config.digital_hz)]
         )
         placed = {name: m for name, m in maps.items() if isinstance(m, IsaacMap)}
-        chips = self._built(simulation, placed, {name: streams[name].images for name in placed})
+        whole, chips = self._built(simulation, placed, {name: streams[name].images for name in placed})
+        queue = None
+        if any(stream.arrivals is not None for stream in streams.values()):
+            queue = queue_on(whole, self.config.queue)
         pipelines = {
-            name: _Pipeline(own, placed[name], streams[name], simulation) for name, own in chips.items()
+            name: _Pipeline(own, placed[name], streams[name], queue, simulation)
+            for name, own in chips.items()
         }
         mesh = next(iter(chips.values())).mesh
         simulation.laws.append(lambda: ("flits out of the mesh = flits into it", *mesh.flits_in_and_out()))
@@ -98,26 +110,33 @@ class Isaac(Machine):
 
     def _built(
         self, simulation: Simulation, maps: Mapping[str, IsaacMap], images: Mapping[str, int]
-    ) -> Mapping[str, IsaacChips]:
-        """Build the pipeline of each network; that of a single one has the chips to itself."""
+    ) -> tuple[Component, Mapping[str, IsaacChips]]:
+        """Build the pipelines and return them behind the whole; that of a single network is the whole."""
         if len(maps) > 1:
             shared = simulation.build(SharedIsaac, PartConfig())
             shared.lay_out(self.config, maps, images)
-            return shared.chips
+            return shared, shared.chips
         ((name, placed),) = maps.items()
         chips = simulation.build(IsaacChips, PartConfig())
         chips.lay_out(self.config, placed, images[name])
-        return {name: chips}
+        return chips, {name: chips}
 
 
 class _Pipeline:
     """One network's layers in a run: what they are fed, and what comes of it."""
 
     def __init__(
-        self, chips: IsaacChips, placed: IsaacMap, stream: ImageStream, simulation: Simulation
+        self,
+        chips: IsaacChips,
+        placed: IsaacMap,
+        stream: ImageStream,
+        queue: RequestQueue | None,
+        simulation: Simulation,
     ) -> None:
         self.chips, self.last = chips, placed.stages[-1]
-        chips.source.arrivals = [cycle * simulation.reference.ticks for cycle in stream.arrivals or ()]
+        self.line: Line | None = None
+        if queue is not None and stream.arrivals is not None:
+            self.line = chips.queue_up(queue, stream.arrivals, stream.images)
         self.computed = chips.attach(stream.values) if stream.values is not None else None
         self.outputs = self.computed.collect(chips.sink, self.last) if self.computed is not None else None
         done, whose = placed.network.macs * stream.images, chips.path or "the network"
@@ -139,4 +158,5 @@ class _Pipeline:
                 for port, peak in zip(layer.memory.pixel_in, layer.memory.peaks, strict=True)
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
+            load=None if self.line is None else self.line.report(),
         )
