@@ -37,12 +37,15 @@ def _figures(n: Mapping[str, Any]) -> Iterator[RenderableType]:
     if slower["interval"] is not None:
         key = "initiation_interval_cycles"
         rows.append(("cycles from image to image", _count(n[key]), _count(alone[key]), slower["interval"]))
+    if n["load"] is not None:
+        waits = (format_si(load["latency_s"]["mean"], "s") for load in (n["load"], alone["load"]))
+        rows.append(("mean time from arrival", *waits, slower["from_arrival"]))
     for what, together, before, ratio in rows:
         table.add_row(what, together, before, "" if ratio is None else f"x {ratio:.3f}")
     yield table
     causes = n["causes"]
     if causes["source"]:
-        terms = (f"{cycles:+,.4g} {state}" for state, cycles in _sorted(causes["source"]))
+        terms = (f"{_signed(cycles)} {state}" for state, cycles in _sorted(causes["source"]))
         yield Text(f"later by {_count(causes['late_cycles'])} cycles: {', '.join(terms)}")
     for what, waits in (("waits longer", causes["waits"]), ("taken by others", causes["links"])):
         if waits:
@@ -62,6 +65,10 @@ def _judged(n: Mapping[str, Any]) -> str:
         "equal the golden reference" if n["outputs_match_golden"] else "differ from the golden reference"
     )
     return f"{words}, outputs {verdict}"
+
+
+def _signed(cycles: float) -> str:
+    return ("+" if cycles > 0 else "") + _count(cycles)
 
 
 def _count(cycles: float) -> str:

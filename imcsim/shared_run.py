@@ -167,6 +167,9 @@ def _figures(
     ticks = run.outcome.reference.ticks
     cycles = {which: whole(r.completed[-1] / ticks) for which, r in (("together", run), ("alone", alone))}
     arrays = run.arrays
+    loads = {which: _load(name, request, r) for which, r in (("together", run), ("alone", alone))}
+    told = slowdown_json(slowdown(name, list(runs), run, alone), run, stream, undisturbed, cycles["alone"])
+    told["slowdown"]["from_arrival"] = _from_arrival(loads["together"], loads["alone"])
     return {
         "workload": name,
         "images": config.images,
@@ -189,13 +192,13 @@ def _figures(
                 for layer, (method, reason) in arrays.formulations.items()
             }
         ),
-        "load": _load(name, request, run),
+        "load": loads["together"],
         "alone": {
             "cycles": cycles["alone"],
             **_times(undisturbed),
-            "load": _load(name, request, alone),
+            "load": loads["alone"],
         },
-        **slowdown_json(slowdown(name, list(runs), run, alone), run, stream, undisturbed, cycles["alone"]),
+        **told,
     }
 
 
@@ -215,6 +218,13 @@ def _load(name: str, request: RunRequest, run: MachineRun) -> dict[str, Any] | N
     accounts = tuple(a for a in run.outcome.accounts if a.path.startswith(f"{name}."))
     own = replace(own, outcome=replace(own.outcome, accounts=accounts))
     return load_summary(own, request.config.arrivals or "trace", request.config.warmup)
+
+
+def _from_arrival(load: dict[str, Any] | None, alone: dict[str, Any] | None) -> float | None:
+    """Return how many times as long requests take from their arrival; None where all were there at once."""
+    if load is None or alone is None or not alone["latency_s"]["mean"]:
+        return None
+    return float(load["latency_s"]["mean"] / alone["latency_s"]["mean"])
 
 
 def _all_loads(runs: Mapping[str, MachineRun]) -> MachineRun:

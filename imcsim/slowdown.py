@@ -9,7 +9,7 @@ alone, and which links are taken by others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,7 @@ def slowdown(name: str, names: Sequence[str], run: MachineRun, alone: MachineRun
         run.completed[-1] - alone.completed[-1],
         {state: ticks for state, ticks in causes.items() if ticks},
         _waits(name, names, run, alone),
-        _links(names, run, alone),
+        _links(name, names, run, alone),
     )
 
 
@@ -85,26 +85,33 @@ def source_times(name: str, run: MachineRun) -> dict[str, int]:
 
 
 def _waits(name: str, names: Sequence[str], run: MachineRun, alone: MachineRun) -> list[Waiting]:
-    before = {account.path: account for account in alone.outcome.accounts}
     found = []
-    for account in run.outcome.accounts:
-        if _owner(account, names) == name or (_owner(account, names) is None and _busy(before[account.path])):
-            for state, ticks in account.ticks.items():
-                longer = ticks - before[account.path].ticks.get(state, 0)
-                if category(state) in _WAITS and longer > 0:
-                    found.append(Waiting(account.path, state, longer))
+    for account, before in _used(name, names, run, alone):
+        for state, ticks in account.ticks.items():
+            longer = ticks - before.ticks.get(state, 0)
+            if category(state) in _WAITS and longer > 0:
+                found.append(Waiting(account.path, state, longer))
     return sorted(found, key=lambda w: (-w.ticks, w.unit))[:_MOST]
 
 
-def _links(names: Sequence[str], run: MachineRun, alone: MachineRun) -> list[Waiting]:
-    before = {account.path: account for account in alone.outcome.accounts}
+def _links(name: str, names: Sequence[str], run: MachineRun, alone: MachineRun) -> list[Waiting]:
     found = []
-    for account in run.outcome.accounts:
-        if _owner(account, names) is None and account.family == "link":
-            own = _busy(before[account.path])
-            if own and (others := _busy(account) - own) > 0:
-                found.append(Waiting(account.path, "busy", others))
+    for account, before in _used(name, names, run, alone):
+        others = _busy(account) - _busy(before)
+        if account.family == "link" and _owner(account, names) is None and others > 0:
+            found.append(Waiting(account.path, "busy", others))
     return sorted(found, key=lambda w: (-w.ticks, w.unit))[:_MOST]
+
+
+def _used(
+    name: str, names: Sequence[str], run: MachineRun, alone: MachineRun
+) -> Iterator[tuple[Account, Account]]:
+    """Yield the accounts, in both runs, of a network's units and of those of all that work for it alone."""
+    before = {account.path: account for account in alone.outcome.accounts}
+    for account in run.outcome.accounts:
+        owner, own = _owner(account, names), before.get(account.path)
+        if own is not None and (owner == name or (owner is None and _busy(own))):
+            yield account, own
 
 
 def _owner(account: Account, names: Sequence[str]) -> str | None:
