@@ -22,10 +22,12 @@ SMALL = {
 }
 #: A link from each core to one bus and back, a bit wide: packets of all layers wait for one another.
 BUS = {"fidelity": "link", "width_bits": 1, "topology": {"kind": "bus"}}
+#: Arrays and a host that are faster than that bus.
+FAST = {"core": {"crossbar": {"mvm_cycles": 8}}, "source": {"pixel_cycles": 8}}
 FLIT = {"fidelity": "flit", "width_bits": 4, "topology": {"kind": "mesh"}}
 MACHINES: dict[str, Machine] = {
     "dataflow": Dataflow(DataflowConfig()),
-    "bus": Dataflow(DataflowConfig.parse({"fabric": BUS, "source": {"pixel_cycles": 20}})),
+    "bus": Dataflow(DataflowConfig.parse({"fabric": BUS, **FAST})),
     "flit": Dataflow(DataflowConfig.parse({"fabric": FLIT, "detail": "group"})),
     "isaac": Isaac(IsaacConfig()),
     "isaac-mesh": Isaac(IsaacConfig.parse({"mesh": {"fidelity": "link", "link_bits": 1}})),
@@ -104,9 +106,8 @@ def test_a_narrow_fabric_holds_both_up_and_its_links_carry_what_both_send() -> N
     alone = {name: together(machine, SMALL, {**dict.fromkeys(SMALL, 0), name: 4})[name] for name in SMALL}
 
     def flits(run: MachineRun) -> int:
-        return sum(
-            c.get("flit", 0) for path, c in run.outcome.energy.actions.items() if "fabric.link" in path
-        )
+        actions = run.outcome.energy.actions
+        return sum(counts.get("flit", 0) for path, counts in actions.items() if "fabric.link" in path)
 
     assert flits(runs["chain"]) == sum(flits(run) for run in alone.values()) > 0
     assert all(runs[name].completed[-1] > alone[name].completed[-1] for name in SMALL)
