@@ -386,6 +386,53 @@ def fabric_command(graph: str, load: str, out: str | None, as_json: bool, **opti
         click.echo(path)
 
 
+@main.command("load")
+@click.argument("workload")
+@_machine_options(required=True)
+@click.option(
+    "--arrivals", default="poisson", show_default=True, metavar="poisson|fixed", help="How requests arrive."
+)
+@click.option(
+    "--load",
+    default="0.1:0.9:0.1",
+    show_default=True,
+    metavar="SHARE",
+    help="Offered, of what the machine can do: one number, several with commas, or FIRST:LAST:STEP.",
+)
+@click.option(
+    "--images", type=int, default=1000, show_default=True, metavar="N", help="Requests at each load."
+)
+@click.option("--warmup", type=int, metavar="N", help="First requests that are left out.  [default: a tenth]")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the arrivals.")
+@click.option("--out", metavar="FILE.png|svg|DIR", help="Where to draw latency over load.")
+@_json_option
+def load_command(
+    workload: str, machine: str, load: str, out: str | None, as_json: bool, **options: Any
+) -> None:
+    """Measure latency and throughput of WORKLOAD on a machine over the load that it is offered.
+
+    WORKLOAD is as for `imcsim run`. What the machine can do is measured first, as it always has requests.
+    """
+    from imcsim.load_run import measure_load
+    from imcsim.progress_line import ProgressLine
+
+    line = ProgressLine(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
+    try:
+        run = measure_load(workload, machine, load, observe=line, **options)
+    finally:
+        if line is not None:
+            line.clear()
+    written = run.save(out) if out is not None else []
+    if as_json:
+        _print_json(run.summary)
+        return
+    from imcsim.tables import load_table
+
+    _print(load_table(run))
+    for path in written:
+        click.echo(path)
+
+
 @main.command("compose")
 @click.argument("workload")
 @click.option("-o", "--out", metavar="FILE.npz", help="Where to write the composition.")

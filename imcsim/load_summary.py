@@ -77,7 +77,7 @@ def load_summary(run: MachineRun, arrivals: str, warmup: int) -> dict[str, Any] 
 
 
 def measured(load: LoadReport, warmup: int) -> tuple[Ticks, Ticks, Ticks]:
-    """Return ticks of arrival, start and completion of requests but the first `warmup` of each network."""
+    """Return ticks of arrival, start and completion, without the first `warmup` requests of each network."""
 
     def column(times: Callable[[RequestTimes], Sequence[int]]) -> Ticks:
         return np.concatenate([np.array(times(line)[warmup:], np.int64) for line in load.lines])

@@ -16,9 +16,11 @@ from rich.text import Text
 from arch.machine import MapRow, NetworkMap, PredictedInterval, SharedMap
 from arch.mapping.placement import Placement
 from imcsim.catalogue import Description, Section
+from simcore.units import format_si
 
 if TYPE_CHECKING:
     from imcsim.fabric_run import FabricRun
+    from imcsim.load_run import LoadRun
 
 
 #: Columns of a stage's name that is never folded.
@@ -236,6 +238,33 @@ def fabric_table(run: FabricRun) -> RenderableType:
     size = f"{config.packet_flits} flit{'s' if config.packet_flits > 1 else ''}"
     zero = f"packets of {size}; {run.zero_load_latency:.4g} cycles without contention"
     return Group(head, Text(zero), "", table)
+
+
+def load_table(run: LoadRun) -> RenderableType:
+    """Return what a machine did at each load."""
+    table = _table()
+    for name in ("load", "completed/s", "mean", "p50", "p99", "theory", "in system"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for point in run.points:
+        found, latency = point.summary["load"], point.summary["load"]["latency_s"]
+        shown = [format_si(latency[name], "s") if point.stable else "" for name in ("mean", "p50", "p99")]
+        table.add_row(
+            f"{point.load:g}",
+            "" if found["completed_per_s"] is None else f"{found['completed_per_s']:,.0f}",
+            *shown,
+            format_si(run.reference(point.load), "s") if point.load < 1 else "",
+            f"{found['in_system_mean']:.3g}" if point.stable else "",
+            "" if point.stable else "unstable",
+        )
+    head = Text.assemble(
+        (run.workload, "bold cyan"), " on ", (run.machine, "bold cyan"), f": {run.arrivals} arrivals"
+    )
+    saturated = (
+        f"{float(run.saturated):,.0f} requests/s at most, one every {float(run.interval):,.6g} cycles; "
+        f"{format_si(run.alone, 's')} without load"
+    )
+    return Group(head, Text(saturated), "", table)
 
 
 def map_totals(placed: NetworkMap) -> dict[str, Any]:

@@ -44,6 +44,8 @@ ADDED = {
     "neuron_cycles",
     "programming",
     "programming_j",
+    "load",
+    "networks",
 }
 
 
@@ -65,7 +67,7 @@ def test_what_does_not_apply_is_null() -> None:
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
         "training",
-        "neuron_cycles", "programming", "programming_j",
+        "neuron_cycles", "programming", "programming_j", "load", "networks",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 
