@@ -189,3 +189,23 @@ def test_a_study_of_bases_has_a_row_for_every_number(capsys: pytest.CaptureFixtu
     assert [row[0] for row in table] == [1, 8]
     assert table[1][1] < table[0][1]
     assert table[1][2] > 90
+
+
+def test_networks_meet_at_the_host_and_on_a_bus_but_not_on_a_mesh(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "sharing_study.py"))
+    cases = {name: case for name, case in study["CASES"].items() if case.arch == "dataflow"}
+    full = {name: study["shared"](case) for name, case in cases.items()}
+    late = {name: study["causes"](networks["digits-cnn"]) for name, networks in full.items()}
+    assert late["dataflow, as it is"]["wait-resource"] > 0.9
+    assert late["dataflow, narrow bus"]["blocked-output"] > 1
+    assert abs(sum(late["dataflow, narrow mesh"].values())) < 0.01
+    assert full["dataflow, narrow mesh"]["digits-cnn"]["causes"]["links"] == []
+    slower = study["slowdowns"](cases["dataflow, as it is"], full["dataflow, as it is"], study["LOADS"])
+    assert slower == sorted(slower)
+    # The host gives each half of its time, whatever more the other asks for.
+    assert slower[2] == slower[-1] < 2
+    found = dict.fromkeys(cases, slower)
+    picture = tmp_path / "sharing.png"
+    study["save_figure"](study["draw"](found | {"isaac, host at 20 MB/s a link": slower}, full), picture)
+    assert picture.stat().st_size > 10_000
+    assert len(study["cause_table"](full).splitlines()) == 1 + 2 * len(full)

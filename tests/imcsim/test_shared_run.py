@@ -49,6 +49,19 @@ def test_both_networks_compute_what_their_references_do(arch: str) -> None:
     assert own + shared == pytest.approx(s["energy_j"]["total"], rel=1e-12)
 
 
+def test_cells_of_one_network_are_as_noisy_as_if_it_were_alone() -> None:
+    noisy = ["core.crossbar.device.kind=pcm"]
+    options: dict[str, Any] = {"images": 2, "values": "device", "settings": noisy, "record": False}
+    run = imcsim.run(["digits-mlp", "digits-cnn"], "dataflow", **options)
+    for network in run.summary["networks"]:
+        name = network["workload"]
+        single = imcsim.run(name, "dataflow", **options)
+        np.testing.assert_array_equal(run.networks[name].quantised, single.quantised)
+        for key in ("conversions", "clipped_conversions", "formulations"):
+            assert network[key] == single.summary[key]
+        assert network["conversions"] > 0
+
+
 def machine(kind: str) -> Machine:
     if kind == "isaac":
         return Isaac(IsaacConfig.parse({"hypertransport": {"gb_per_s": 0.01}, "mesh": {"fidelity": "link"}}))
