@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from imcsim.fabric_run import FabricRun, run_fabric
     from imcsim.fitted_workload import FitReport, fit_workload
     from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
+    from imcsim.load_figures import RequestRow
     from imcsim.load_run import LoadRun, measure_load
-    from imcsim.load_summary import RequestRow
     from imcsim.map_picture import plot_map
     from imcsim.placement_picture import plot_placement
     from imcsim.results import Run, read_run
@@ -38,7 +38,7 @@ _HOMES = {
     "InterruptedRun": "imcsim.simulate",
     "LeastDepths": "imcsim.least_depths",
     "LoadRun": "imcsim.load_run",
-    "RequestRow": "imcsim.load_summary",
+    "RequestRow": "imcsim.load_figures",
     "Run": "imcsim.results",
     "UnitTimes": "imcsim.run_record",
     "capture_trace": "imcsim.workload_traces",

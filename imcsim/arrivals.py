@@ -24,7 +24,7 @@ _LARGEST_FILE = 1 << 28
 _MOST_IN_SYSTEM = 10**6
 
 #: Logarithms are rounded correctly to so many digits, so that every platform has the same.
-_DIGITS = Context(prec=40)
+_DIGITS = Context(prec=30)
 #: Gaps of a Poisson process count in such parts of their mean, so that their sums are exact.
 _GAP_BITS = 64
 _PARTS = Decimal(1 << _GAP_BITS)
@@ -155,7 +155,7 @@ def poisson_cycles(
     seed, network : of the run, and whose requests they are among several
 
     A gap is -ln(u) of its mean, where u is (0, 1] in steps of 2**-64 from the run's stream; it is rounded
-    correctly to 40 digits, then down to 2**-64 of the mean. Sums are exact, and rounded down to cycles.
+    correctly to 30 digits, then down to 2**-64 of the mean. Sums are exact, and rounded down to cycles.
     """
     words = words_reference(stream_key(seed, *filter(None, ("arrivals", network))), np.arange(requests))
     passed, cycles = 0, []

@@ -192,7 +192,7 @@ def measure_load(
     if arrivals not in get_args(Pattern):
         known = " or ".join(get_args(Pattern))
         raise ConfigError(
-            f"--arrivals must be {known}, got {arrivals!r}; at one rate, it is for `imcsim run`"
+            f"--arrivals must be {known}, got {arrivals!r}; for others take `imcsim run --arrivals`"
         )
     pattern: Pattern = "fixed" if arrivals == "fixed" else "poisson"
     loads = read_loads(load) if isinstance(load, str) else [load] if isinstance(load, int | float) else load

@@ -18,7 +18,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from imcsim.load_summary import read_requests, requests_text
+from imcsim.load_figures import read_requests, requests_text
 from imcsim.result_folder import ResultFolder
 from imcsim.run_config import config_text, read_run_file
 from imcsim.run_record import SUMMARY_SCHEMA, NetworkOutputs, RunRecord, UnitTimes, empty_summary

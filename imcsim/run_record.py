@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imcsim.load_summary import RequestRow
+from imcsim.load_figures import RequestRow
 from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
 from simcore import Activity, Clock, Outcome

@@ -220,10 +220,13 @@ def _arrivals(
                 "--fast-forward"
             )
         if not machine.awaits_arrivals:
-            able = [name for name, preset in machines.items().items() if preset.machine.awaits_arrivals]
+            able: dict[type[Machine], str] = {}  # by one name each
+            for known, preset in machines.items().items():
+                if preset.machine.awaits_arrivals:
+                    able.setdefault(preset.machine, known)
             raise ConfigError(
                 f"{config.machine_name} has all images from the start, got --arrivals {asked.text}; machines "
-                f"that let requests wait are {', '.join(able)}"
+                f"that let requests wait are {' and '.join(sorted(able.values()))}"
             )
         for request in () if asked.file is None else asked.file.requests:
             if request.workload not in (None, name):

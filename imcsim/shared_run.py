@@ -12,7 +12,7 @@ from typing import Any
 from arch.machine import ImageStream, MachineRun, NetworkMap, RunOptions, SharedMap
 from arch.requests import LoadReport
 from imcsim.job import NO_WEIGHTS, Job
-from imcsim.load_summary import load_summary, request_rows
+from imcsim.load_figures import load_summary, request_rows
 from imcsim.metrics import StreamMetrics, array_digest, history_digest, stream_metrics, whole
 from imcsim.results import Run
 from imcsim.run_material import InferenceMaterial, material_of

@@ -12,7 +12,7 @@ from typing import Any
 from arch.machine import Machine, MachineRun, NetworkMap, RunOptions
 from imcsim.deadlock_fix import with_fix
 from imcsim.job import NO_WEIGHTS, Job
-from imcsim.load_summary import load_summary, request_rows
+from imcsim.load_figures import load_summary, request_rows
 from imcsim.metrics import fingerprint, history_digest, rates, stream_metrics, use_of_arrays, whole
 from imcsim.resolve import Setting
 from imcsim.results import Run

@@ -24,6 +24,7 @@ CONTRACT = {
     "units", "events", "wall_s", "setup_s", "compile_s", "peak_rss_mb",
 }  # fmt: skip
 ADDED = {
+    "load",
     "history",
     "training",
     "inputs",
@@ -44,7 +45,6 @@ ADDED = {
     "neuron_cycles",
     "programming",
     "programming_j",
-    "load",
     "networks",
 }
 
