@@ -9,6 +9,8 @@ from arch.arrays.device import DeviceModel, check_device, device_part, devices
 from arch.arrays.device_config import DeviceConfig, PCMConfig, RRAMConfig
 from arch.arrays.ir_drop import IRDropConfig
 from arch.arrays.readout import Readout, ReadoutConfig
+from arch.attention_config import AttentionConfig, AttentionUnitConfig
+from arch.attention_unit import AttentionUnit
 from arch.cam import CAM, CAMConfig, Entry, Key, Match, PriorityEncoder, PriorityEncoderConfig, WritableCAM
 from arch.converters import ADC, ADCConfig, ColumnADC, SharedADC, SharedADCConfig
 from arch.core import Core, CoreConfig
@@ -32,6 +34,7 @@ from arch.job_core import (
 from arch.links import Links, LinksConfig
 from arch.machine import (
     ArrayReport,
+    CacheTraffic,
     ImageStream,
     Machine,
     MachineRun,
@@ -82,10 +85,14 @@ __all__ = [
     "AnalogCrossbarConfig",
     "ArrayReport",
     "Arrivals",
+    "AttentionConfig",
+    "AttentionUnit",
+    "AttentionUnitConfig",
     "Balance",
     "BalanceConfig",
     "Bus",
     "CAMConfig",
+    "CacheTraffic",
     "Chain",
     "ClosedArrivals",
     "ColumnADC",

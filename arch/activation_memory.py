@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from arch.cost import BUFFER_AREA, BUFFER_BYTE
-from arch.mapping.stages import Stage, kernel_height
+from arch.mapping.constant_rows import row_elements, table_elements
+from arch.mapping.stages import Stage, kernel_height, window_of
 from arch.tokens import Pixel, Token, Window, images_of
 from simcore import (
     MOST_CYCLES,
@@ -70,6 +71,33 @@ class ActivationMemoryConfig(PartConfig):
             )
         return self
 
+    def step_columns(self, stage: Stage) -> NDArray[np.int64]:
+        """Return the columns of its window that each step of an image reads."""
+        columns = stage.operands[0].firing.columns
+        if self.window == "new-columns" or window_of(stage) is None:
+            return columns
+        # The first step holds none of its columns yet, whatever the window keeps.
+        return np.full_like(columns, columns[0])
+
+    def step_bytes(self, stage: Stage, pixel_bytes: Sequence[int], bits: int) -> NDArray[np.int64]:
+        """Return the bytes that each step of an image reads: its columns, pixels of its skips, and rows.
+
+        pixel_bytes : of each operand
+        bits : of an activation
+        """
+        window, *skips = pixel_bytes
+        read = self.step_columns(stage) * kernel_height(stage) * window
+        read += -(-row_elements(stage) * bits // 8)
+        for operand, skip in zip(stage.operands[1:], skips, strict=True):
+            read += operand.firing.columns * skip
+        return read
+
+    def step_cycles(self, stage: Stage, pixel_bytes: Sequence[int], bits: int) -> NDArray[np.int64]:
+        """Return the cycles for which each step of an image reads; see `step_bytes`."""
+        if self.port_bytes is not None:
+            return -(-self.step_bytes(stage, pixel_bytes, bits) // self.port_bytes)
+        return self.step_columns(stage) * (1 if self.column_cycles is None else self.column_cycles)
+
 
 @dataclass(frozen=True)
 class Buffer:
@@ -102,10 +130,13 @@ class ActivationMemory(Component):
     2020). It reads its window, or the columns of it that are new, frees the pixels that no later step needs,
     and hands the window on; the next window is read while the arrays multiply this one.
 
-    Timing: `column_cycles` for each column, while ports of their own read the pixels of skips; or, with one
-    port for all, ceil(bytes of the step / `port_bytes`).
+    Of a product of attention the columns are keys, or values, that the token sees: they stay until the last
+    token of their image has read them. Rows of tables, as of an embedding, are read beside a step's pixels.
 
-    stage, buffers, images : what it works for, set when the core is built
+    Timing: `column_cycles` for each column, while ports of their own read the pixels of skips and rows of
+    tables; or, with one port for all, ceil(bytes of the step / `port_bytes`).
+
+    stage, buffers, images, bits : what it works for, and bits of an activation; set when the core is built
     capture : copies a step's window into its register, None in a run without values
     """
 
@@ -119,11 +150,12 @@ class ActivationMemory(Component):
     stage: Stage
     buffers: list[Buffer]
     images: int
+    bits: int
     capture: Callable[[int, int, int], None] | None = None
 
-    def lay_out(self, stage: Stage, buffers: list[Buffer], images: int) -> None:
+    def lay_out(self, stage: Stage, buffers: list[Buffer], images: int, bits: int = 8) -> None:
         """Set up one buffer, and its port `pixel_in[i]`, for each operand of the stage."""
-        self.stage, self.buffers, self.images = stage, buffers, images
+        self.stage, self.buffers, self.images, self.bits = stage, buffers, images, bits
         self.pixel_in: list[Any] = [
             self.port(BufferIn(Pixel, doc=f"pixels of {b.source}"), f"pixel_in[{i}]")
             for i, b in enumerate(buffers)
@@ -134,29 +166,13 @@ class ActivationMemory(Component):
         """Windows that are held ready for each replica's arrays."""
         return 1
 
-    def step_columns(self) -> NDArray[np.int64]:
-        """Return the columns of its window that each step of an image reads."""
-        first = self.stage.operands[0]
-        columns = first.firing.columns
-        if self.config.window == "new-columns" or first.picked is not None:
-            return columns
-        # The first step holds none of its columns yet, whatever the window keeps.
-        return np.full_like(columns, columns[0])
-
     def step_bytes(self) -> NDArray[np.int64]:
-        """Return the bytes that each step of an image reads: its columns, and the pixels of its skips."""
-        window, *skips = self.buffers
-        read = self.step_columns() * kernel_height(self.stage) * window.pixel_bytes
-        for operand, skip in zip(self.stage.operands[1:], skips, strict=True):
-            read += operand.firing.columns * skip.pixel_bytes
-        return read
+        """Return the bytes that each step of an image reads."""
+        return self.config.step_bytes(self.stage, [b.pixel_bytes for b in self.buffers], self.bits)
 
     def step_cycles(self) -> NDArray[np.int64]:
         """Return the cycles for which each step of an image reads."""
-        config = self.config
-        if config.port_bytes is not None:
-            return -(-self.step_bytes() // config.port_bytes)
-        return self.step_columns() * (1 if config.column_cycles is None else config.column_cycles)
+        return self.config.step_cycles(self.stage, [b.pixel_bytes for b in self.buffers], self.bits)
 
     @process
     def assemble(self) -> Process:
@@ -210,12 +226,22 @@ class ActivationMemory(Component):
         """Most pixels held in each buffer at the end of any cycle."""
         return [port.peak for port in self.pixel_in]
 
+    def bytes_written(self, place: int) -> int:
+        """Return the bytes of all pixels of an operand that have arrived."""
+        return int(self.pixel_in[place].sent * self.buffers[place].pixel_bytes)
+
+    def read_so_far(self, sizes: NDArray[np.int64]) -> int:
+        """Return the sum of what steps have read.
+
+        sizes : (steps,) that each step of an image reads
+        """
+        images, steps = divmod(self.read.count, self.stage.steps)
+        return images * int(sizes.sum()) + int(sizes[:steps].sum())
+
     def actions(self) -> dict[str, int]:
         """Add bytes written, as pixels arrive, and read, as windows are assembled."""
-        written = sum(p.sent * b.pixel_bytes for p, b in zip(self.pixel_in, self.buffers, strict=True))
-        images, steps = divmod(self.read.count, self.stage.steps)
-        sizes = self.step_bytes()
-        read = images * int(sizes.sum()) + int(sizes[:steps].sum())
+        written = sum(map(self.bytes_written, range(len(self.buffers))))
+        read = self.read_so_far(self.step_bytes())
         return {**super().actions(), "byte written": written, "byte read": read}
 
     def action_energy(self) -> dict[str, float]:
@@ -224,9 +250,10 @@ class ActivationMemory(Component):
         return {"byte written": byte, "byte read": byte}
 
     def area(self) -> float:
-        """Return the area of all slots [mm2]; an unbounded buffer counts what it held at most."""
+        """Return the area of all slots and tables [mm2]; an unbounded buffer counts what it held at most."""
         sizes = zip(self.buffers, self.peaks, strict=True)
         held = sum((peak if b.depth is None else b.depth) * b.pixel_bytes for b, peak in sizes)
+        held += -(-table_elements(self.stage) * self.bits // 8)
         return held / 1024 * self.config.area_mm2_per_kib
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from arch.cost import DIGITAL_MAC, DIGITAL_MAC_AREA
-from arch.mapping.stages import Stage
+from arch.mapping.stages import Attention, Stage
 from simcore import MOST_CYCLES, Config, MappingError, PartConfig, component_part, param
 
 
@@ -14,7 +14,10 @@ class AttentionUnitConfig(PartConfig):
     """Width, speed and cost of the digital unit beside a memory of keys or values."""
 
     macs: int = param(
-        256, ge=1, unit="MAC", doc="multipliers that work at once; as many as a column of HERMES, assumed"
+        256,
+        ge=1,
+        unit="multiplier",
+        doc="multipliers that work at once; as many as a column of HERMES, assumed",
     )
     pass_cycles: int = param(
         1, ge=1, le=MOST_CYCLES, unit="cycle", doc="in which each of them does one product, assumed"
@@ -43,9 +46,15 @@ class AttentionUnitConfig(PartConfig):
         each = _at(bits, DIGITAL_MAC_AREA.value) if self.mac_area_mm2 is None else self.mac_area_mm2
         return self.macs * each
 
-    def step_cycles(self, macs: int) -> int:
-        """Return the cycles of so many products of one step."""
-        return -(-macs // self.macs) * self.pass_cycles
+    def cycles(self, node: Attention) -> list[int]:
+        """Return the cycles of the products of each token."""
+        return [-(-macs // self.macs) * self.pass_cycles for macs in macs_of_tokens(node)]
+
+
+def macs_of_tokens(node: Attention) -> list[int]:
+    """Return the products of each token: those of keys that it sees, in all heads."""
+    each = node.heads * node.features
+    return [each * seen for seen in node.visible.tolist()]
 
 
 class AttentionConfig(Config):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from arch.attention_config import AttentionUnitConfig
+from arch.attention_config import AttentionUnitConfig, macs_of_tokens
 from arch.mapping.stages import Stage
 from arch.tokens import Sums, Window
 from simcore import Component, In, Operation, Out, Process, components, process
@@ -38,14 +38,14 @@ class AttentionUnit(Component):
     @property
     def step_macs(self) -> list[int]:
         """Products of each step of an image."""
-        node = self.stage.attention
-        assert node is not None
-        return [node.heads * node.features * int(seen) for seen in node.visible]
+        assert self.stage.attention is not None
+        return macs_of_tokens(self.stage.attention)
 
     @process
     def serve(self) -> Process:
         """Take a token, multiply, hand the sums on."""
-        cycles = [self.config.step_cycles(macs) for macs in self.step_macs]
+        assert self.stage.attention is not None
+        cycles = self.config.cycles(self.stage.attention)
         relay = self.relay(self.product, self.window_in, self.sums_out)
         step = yield relay.get()
         while True:

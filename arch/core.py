@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer, DirectMemory
 from arch.arrays.encoding import Encoding
 from arch.arrays.streaming import Streaming
+from arch.attention_config import AttentionConfig
+from arch.attention_unit import AttentionUnit
 from arch.converters import ADC, ADCConfig
 from arch.crossbar import AnalogCrossbar, AnalogCrossbarConfig
 from arch.digital_unit import DigitalUnit, DigitalUnitConfig
@@ -44,6 +49,26 @@ class CoreConfig(PartConfig):
         """Return the cycles for which an array is busy with one product."""
         return self.crossbar.product_cycles(streaming)
 
+    def digital_cycles(
+        self, stage: Stage, bits: int, units: int, attention: AttentionConfig
+    ) -> list[NDArray[np.int64]]:
+        """Return the cycles for which each digital part is busy with each step of an image.
+
+        They are, in the order in which a token passes them, memory and multipliers of a product of attention,
+        and the digital unit. What another memory reads is left out, as it hides in the arrays' time.
+
+        bits : of one activation
+        units : digital ones that share a pixel
+        """
+        finish = np.zeros(stage.steps, np.int64)
+        if stage.accumulates:
+            finish[: -stage.pixels] = self.digital.step_cycles(stage, units)
+        np.add.at(finish, stage.finishing_steps, self.digital.finish_cycles(stage, units))
+        if stage.attention is None:
+            return [finish]
+        read = self.memory.step_cycles(stage, [o.pixel_bytes(bits) for o in stage.operands], bits)
+        return [read, np.array(attention.unit.cycles(stage.attention)), finish]
+
     def period(self, streaming: Streaming, blocks: Sequence[Block]) -> int:
         """Return the cycles from one product to the next, of arrays with these blocks in lock-step."""
         return self.product_cycles(streaming)
@@ -60,12 +85,14 @@ class Core(Component):
     A window goes to all arrays at once. Row blocks add up along a chain of partial sums, a register a hop;
     column blocks are concatenated; the digital units of the last row finish the pixel and send it to all
     readers, each of which takes it when it has room. A stage without arrays (a pool, a join) has the memory
-    and digital unit only, and is at home in the core that feeds it.
+    and digital unit only, and is at home in the core that feeds it. A product of attention has multipliers
+    between these two, for which keys or values stay in the memory.
 
     Replicas hold the same weights and take windows in turn: window k goes to replica k mod r, and sums are
     collected in the same order. They share memory and digital unit, which stand for one in each of them.
 
     replicas : the arrays of each, in lock-step; none where the stage has no weights
+    attention : what multiplies two computed tensors, None where the stage is no such product
     more_registers : windows that each array holds beside those of every core, in a kind with more units
     encoding, streaming : how weights lie in their cells, and how windows reach them
     registers : windows that may be between the memory and the end of the digital unit at once
@@ -77,6 +104,7 @@ class Core(Component):
     memory: ActivationMemory
     crossbars: list[AnalogCrossbar]
     replicas: list[list[AnalogCrossbar]]
+    attention: AttentionUnit | None
     encoding: Encoding
     streaming: Streaming
     digital: DigitalUnit
@@ -94,23 +122,27 @@ class Core(Component):
         bits: int,
         encoding: Encoding,
         replicas: int = 1,
+        attention: AttentionConfig | None = None,
     ) -> None:
         """Build the parts for a stage.
 
         detail : `array` makes every array a process of its own, `group` drives those of a replica by one
         bits : of one activation
+        attention : of products of two computed tensors; as by default if left out
         """
         config = self.config
         self.encoding, self.streaming = encoding, config.crossbar.streaming(bits)
         self.memory = self.add(chosen(config.memory, ActivationMemory), "memory", config.memory)
-        self.memory.lay_out(stage, buffers, images)
-        self.crossbars, self.replicas = [], []
+        self.memory.lay_out(stage, buffers, images, bits)
+        self.crossbars, self.replicas, self.attention = [], [], None
         self.digital = self.add(chosen(config.digital, DigitalUnit), "digital", config.digital)
         self.digital.lay_out(stage, tiling, replicas)
         self.links = self.add(chosen(config.links, Links), "links", config.links)
-        self.links.pixel_bits = stage.shape[0] * bits
+        self.links.pixel_bits = stage.pixel_bits(bits)
         self.links.sent = lambda: self.digital.pixels
-        if tiling is None:
+        if stage.attention is not None:
+            self._add_attention(attention or AttentionConfig(), stage, bits)
+        elif tiling is None:
             self._connect_windows([[self.digital.sums_in]])
         else:
             prefixes = [f"replica[{j}]." for j in range(replicas)] if replicas > 1 else [""]
@@ -121,6 +153,19 @@ class Core(Component):
             self._connect_windows([[enters for enters, _ in replica] for replica in ends])
         # One in each unit and register on the way, and one a hop of partial sums.
         self.registers = (8 + self.more_registers + (tiling.row_blocks if tiling else 0)) * replicas
+
+    def macs(self) -> int:
+        """Return the multiply-accumulates done by arrays, or by multipliers."""
+        arrays = sum(crossbar.macs() for crossbar in self.crossbars)
+        return arrays if self.attention is None else arrays + self.attention.macs()
+
+    def _add_attention(self, config: AttentionConfig, stage: Stage, bits: int) -> None:
+        """Add what multiplies each token with what it sees of the memory."""
+        unit = self.add(chosen(config.unit, AttentionUnit), "attention", config.unit)
+        unit.lay_out(stage, bits)
+        self.attention = unit
+        self.connect(unit.sums_out, self.digital.sums_in)
+        self._connect_windows([[unit.window_in]])
 
     def _connect_windows(self, readers: list[list[Any]]) -> None:
         """Let replicas take windows in turn, and tell a memory that waits for it what is done."""
@@ -133,7 +178,9 @@ class Core(Component):
         if not isinstance(memory, DirectMemory):
             return
         # Arrays of a replica are in lock-step, so the first tells for all.
-        done = [arrays[0].sums_out for arrays in self.replicas]
+        done: list[Any] = [arrays[0].sums_out for arrays in self.replicas]
+        if self.attention is not None:
+            done.append(self.attention.sums_out)
         if not done:
             # A pool takes no time of its own, so any number of its windows may share a step.
             self.connect(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from arch.cost import COLUMN_FINISH, DIGITAL_AREA
 from arch.mapping.adjacent_pixels import AdjacentPixels
@@ -21,10 +21,23 @@ from simcore import (
     param,
     process,
 )
-from workloads import AddNode, AvgPoolNode, MaxPoolNode, MulNode, Node, SoftmaxNode
+from workloads import (
+    AddNode,
+    AvgPoolNode,
+    LayerNormNode,
+    MaxPoolNode,
+    MulNode,
+    Node,
+    ScoresNode,
+    SoftmaxNode,
+)
 
 #: Passes of a softmax over a pixel's channels: exponentials, their sum, the share of each; assumed.
 SOFTMAX_PASSES = 3
+
+#: Passes of a layer norm: sums of codes and of their squares, differences over the root, gain and offset;
+#: assumed.
+LAYER_NORM_PASSES = 3
 
 
 class DigitalUnitConfig(PartConfig):
@@ -54,6 +67,21 @@ class DigitalUnitConfig(PartConfig):
         DIGITAL_AREA.value, ge=0, unit="mm2", doc=f"area of a core's unit; {DIGITAL_AREA.source}"
     )
 
+    def cycles_of_pass(self, channels: int, units: int = 1) -> int:
+        """Return the cycles of one pass over so many channels of a pixel, which units share."""
+        return -(-channels // (units * self.lanes)) * self.pass_cycles
+
+    def step_cycles(self, stage: Stage, units: int = 1) -> int:
+        """Return the cycles of a step that completes no pixel."""
+        return step_passes(stage) * self.cycles_of_pass(stage.head.shape[0], units)
+
+    def finish_cycles(self, stage: Stage, units: int = 1) -> list[int]:
+        """Return the cycles of the step that completes each pixel of an image; one if all are alike."""
+        return [
+            sum(self.cycles_of_pass(channels, units) for channels in passes_of_pixel(stage, pixel))
+            for pixel in unlike_pixels(stage)
+        ]
+
 
 def step_passes(stage: Stage) -> int:
     """Return the passes over its head's channels that a stage takes in every step."""
@@ -63,10 +91,12 @@ def step_passes(stage: Stage) -> int:
     return _passes(head)
 
 
-def last_passes(stage: Stage) -> list[int]:
+def last_passes(stage: Stage, pixel: int = -1) -> list[int]:
     """Return the channels of each further pass in a step that completes a pixel.
 
     There is one for each operand that a sum adds or a product takes; other nodes pass by themselves.
+
+    pixel : of an image; the last one, for which no pass has fewer channels than for others, if left out
     """
     head = stage.head
     passes: list[int] = []
@@ -75,13 +105,37 @@ def last_passes(stage: Stage) -> list[int]:
     before = head
     for node in stage.after:
         further = sum(name != before.name for name in node.inputs)
-        passes += node.shape[:1] * (further if isinstance(node, (AddNode, MulNode)) else _passes(node))
+        times = further if isinstance(node, (AddNode, MulNode)) else _passes(node)
+        passes += [channels_of(node, pixel)] * times
         before = node
     return passes
 
 
+def passes_of_pixel(stage: Stage, pixel: int = -1) -> list[int]:
+    """Return the channels of each pass of a step that completes a pixel; see `last_passes`."""
+    return [channels_of(stage.head, pixel)] * step_passes(stage) + last_passes(stage, pixel)
+
+
+def channels_of(node: Node, pixel: int = -1) -> int:
+    """Return the channels of one pass of a node: all, or those of keys that the token sees in its heads."""
+    if isinstance(node, ScoresNode):
+        return node.heads * int(node.visible[pixel])
+    if isinstance(node, SoftmaxNode):
+        return node.groups * int(node.visible[pixel])
+    return node.shape[0]
+
+
+def unlike_pixels(stage: Stage) -> Sequence[int]:
+    """Return the pixels of an image if some passes have fewer channels for some of them, or else one."""
+    nodes = (stage.head, *stage.after)
+    unlike = any(isinstance(node, (ScoresNode, SoftmaxNode)) and node.causal is not None for node in nodes)
+    return range(stage.pixels) if unlike else (-1,)
+
+
 def _passes(node: Node) -> int:
     """Return the passes that a node takes for a pixel of one operand."""
+    if isinstance(node, LayerNormNode):
+        return LAYER_NORM_PASSES
     return SOFTMAX_PASSES if isinstance(node, SoftmaxNode) else 1
 
 
@@ -91,10 +145,11 @@ class DigitalUnit(Component):
 
     Timing: each pass takes ceil(channels / lanes) x `pass_cycles`; a stage on several column blocks or with
     replicas has as many units, which share the channels of each pixel. A pool passes once for each pixel of
-    its window, a sum or a product once for each further operand, a softmax three times, a concatenation over
-    all its channels; a selection passes once where it is a stage of its own, and not where its readers pick.
-    What stands behind a global pool passes once an image. The sums of several pixels are there at once, and
-    its lanes finish and send one pixel after the other.
+    its window, a sum or a product once for each further operand, a softmax or a layer norm three times, a
+    concatenation over all its channels; a selection passes once where it is a stage of its own, and not where
+    its readers pick. Of scores, and the softmax behind them, only those of keys that a token sees are passed
+    over. What stands behind a global pool passes once an image. The sums of several pixels are there at once,
+    and its lanes finish and send one pixel after the other.
 
     stage, cores, sharing : what it works for; cores of the stage (0 without arrays), units that share its
         channels
@@ -137,51 +192,52 @@ class DigitalUnit(Component):
         """Passes over the head's channels in every step."""
         return step_passes(self.stage)
 
-    def pass_cycles(self, channels: int) -> int:
-        """Return the cycles of one pass over so many channels of a pixel."""
-        return -(-channels // (self.sharing * self.config.lanes)) * self.config.pass_cycles
-
     @property
     def step_cycles(self) -> int:
         """Cycles of a step that completes no pixel."""
-        return self.passes * self.pass_cycles(self.stage.head.shape[0])
+        return self.config.step_cycles(self.stage, self.sharing)
 
     @property
     def finish_cycles(self) -> int:
-        """Cycles of a step that completes a pixel."""
-        return self.step_cycles + sum(map(self.pass_cycles, last_passes(self.stage)))
+        """Cycles of a step that completes a pixel, the longest."""
+        return self.pixel_cycles[-1]
+
+    @property
+    def pixel_cycles(self) -> list[int]:
+        """Cycles of the step that completes each pixel of an image; one if all are alike."""
+        return self.config.finish_cycles(self.stage, self.sharing)
 
     @process
     def serve(self) -> Process:
         """Take sums, pass over their channels, hand the pixel on; a global pool hands on one an image."""
-        step_cycles, finish_cycles, finish = self.step_cycles, self.finish_cycles, self.finish
+        step_cycles, pixel_cycles, finish = self.step_cycles, self.pixel_cycles, self.finish
         if self.stage.adjacent is not None:
             yield from self._serve_several(self.stage.adjacent)
             return
-        steps_per_pixel = self.stage.steps_per_pixel
+        steps_per_pixel, alike = self.stage.steps_per_pixel, len(pixel_cycles)
         relay = self.relay(self.work, self.sums_in, self.pixel_out)
         step = yield relay.get()
         while True:
             if finish is not None:
                 finish(step)
             if steps_per_pixel == 1:
-                step = yield relay.next(finish_cycles, step)
+                step = yield relay.next(pixel_cycles[step % alike], step)
                 continue
             pixels, unfinished = divmod(step + 1, steps_per_pixel)
             if unfinished:
                 step = yield relay.swallow(step_cycles)
             else:
-                step = yield relay.next(finish_cycles, pixels - 1)
+                step = yield relay.next(pixel_cycles[(pixels - 1) % alike], pixels - 1)
 
     def _serve_several(self, adjacent: AdjacentPixels) -> Process:
         """Take the sums of several pixels, pass over the channels of one after the other, hand each on."""
-        cycles, finish = self.finish_cycles, self.finish
+        cycles, finish = self.pixel_cycles, self.finish
         while True:
             step = yield self.sums_in.get()
             if finish is not None:
                 finish(step)
             for pixel in adjacent.pixels_of(step):
-                yield self.work.hold(cycles)
+                yield self.work.hold(cycles[pixel % len(cycles)])
                 yield self.pixel_out.put(pixel)
 
     def phase(self, items: int) -> tuple[int, ...]:
@@ -191,8 +247,12 @@ class DigitalUnit(Component):
 
     def actions(self) -> dict[str, int]:
         """Add channel passes."""
-        passes = self.work.count * self.passes * self.stage.head.shape[0]
-        return {**super().actions(), "channel pass": passes + self.pixels * sum(last_passes(self.stage))}
+        stage = self.stage
+        sizes = [sum(passes_of_pixel(stage, pixel)) for pixel in unlike_pixels(stage)]
+        rounds, further = divmod(self.pixels, len(sizes))
+        unfinished = self.work.count - self.pixels
+        channels = rounds * sum(sizes) + sum(sizes[:further]) + unfinished * self.passes * stage.head.shape[0]
+        return {**super().actions(), "channel pass": channels}
 
     def action_energy(self) -> dict[str, float]:
         """Return the energy of a channel pass [J]."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arch.mapping.stages import Operand
+from arch.pointwise_values import Codes, PixelWork
 from workloads import QuantizedNetwork, QuantizedSelect, SelectNode
-
-Codes = NDArray[Any]
 
 
 class ChannelChoice:
@@ -40,7 +37,7 @@ class PixelMemory:
     source : (rows, channels), the sender's output register, where pixel k lies in row k mod rows
     codes : (size, channels) of the same integers
     data, width : the same as bytes, and those of a row
-    before : pointwise work done on a pixel as it is stored, given its row
+    before : pointwise work done on a pixel as it is stored
     choice : of the sender's channels that are stored, None for all
     """
 
@@ -57,7 +54,7 @@ class PixelMemory:
         self.choice = choice
         self.codes: Codes = np.full((self.size, channels), 0 if choice is None else choice.fill, source.dtype)
         self._pixels = source
-        self.before: list[Callable[[Codes, int], None]] = []
+        self.before: list[PixelWork] = []
         self._bounded = depth is not None
         self._freed = freed
         self.data = self.codes.data.cast("B")  # bytes are copied faster through it than through numpy
@@ -76,7 +73,7 @@ class PixelMemory:
             to, start = row * width, pixel % self._sent * width
             self.data[to : to + width] = self._source[start : start + width]
         for work in self.before:
-            work(self.codes, row)
+            work(self.codes, pixel)
 
     def _grow(self, pixel: int) -> None:
         """Double an unbounded memory, keeping every pixel before `pixel` that may still be read."""

@@ -23,37 +23,42 @@ from arch.arrays.streaming import Streaming
 from arch.mapping.adjacent_pixels import AdjacentPixels, step_weights
 from arch.mapping.stages import Join, Stage
 from arch.mapping.tiling import Block
-from arch.pixel_memory import Codes, PixelMemory, PixelRegister
+from arch.pixel_memory import PixelMemory, PixelRegister
+from arch.pointwise_values import Codes, pixel_work
 from simcore import BrokenLawError
+from simcore.kernels.attention import multiply_keys, weigh_values
 from simcore.kernels.integer_mvm import multiply_block, multiply_channels, multiply_window
 from simcore.kernels.requantize import (
-    apply_affine,
     clip_codes,
     join_operand,
     multiply_operands,
     requantize_sums,
     scale_operand,
 )
-from simcore.kernels.softmax import share_channels
 from simcore.kernels.windows import gather_window, max_window, sum_window
 from workloads import (
     AddNode,
     AvgPoolNode,
+    ClassTokenNode,
     ConcatNode,
+    EmbeddingNode,
     MatrixNode,
     MaxPoolNode,
+    MixNode,
     MulNode,
     Node,
-    QuantizedAffine,
+    QuantizedAttention,
     QuantizedAvgPool,
+    QuantizedClassToken,
+    QuantizedEmbedding,
     QuantizedJoin,
     QuantizedMatrix,
     QuantizedMaxPool,
     QuantizedNetwork,
     QuantizedProduct,
-    QuantizedSoftmax,
-    QuantizedTable,
+    ScoresNode,
     SelectNode,
+    Window,
 )
 
 Work = Callable[[int], None]
@@ -65,7 +70,7 @@ class StageValues:
 
     memories : one for each operand
     slots, rows : registers for windows, and rows of those for pixels, of which a window may give several
-    windows : (slots, elements) inputs of a matrix's windows, code - zero point
+    windows : (slots, elements) inputs of a matrix's windows, or of tokens that attend, code - zero point
     output : (rows, channels) uint8 or uint16, where finished pixel k lies in row k mod rows
     products_of_steps : (slots, columns), sums of a window's products, where those of step k lie in row k mod
         slots; where a step is a pixel these are also its `sums`
@@ -96,7 +101,7 @@ class StageValues:
         self._captured = self._finished = 0
         self.number: type[np.signedinteger[Any]] = np.int64 if any_arrays else self._sum_type()
         channels = stage.head.shape[0]
-        code_type = np.uint8 if network.activation_bits <= 8 else np.uint16
+        code_type = np.uint8 if network.tensors[stage.name].bits <= 8 else np.uint16
         self.output: Codes = np.zeros((self.rows, channels), code_type)
         self.sums: NDArray[Any] = np.zeros((self.rows, channels), self.number)
         self.products_of_steps = self.sums
@@ -106,10 +111,14 @@ class StageValues:
         ]
         self.operands: list[Codes] = [register.codes for register in registers]
         for memory, operand in zip(memories, stage.operands, strict=True):
-            memory.before = [self._pointwise(n) for n in operand.before if not isinstance(n, SelectNode)]
+            memory.before = [pixel_work(n, network) for n in operand.before if not isinstance(n, SelectNode)]
         self._takes: list[Take] = [register.take for register in registers]
         if not stage.accumulates and isinstance(stage.head, (MatrixNode, MaxPoolNode, AvgPoolNode)):
             self._takes[0] = self._reader(stage.matrix or stage.head)
+        if stage.attention is not None:
+            self._takes = self._attending(stage.attention)
+        if isinstance(stage.head, ClassTokenNode):
+            self._takes = [self._behind(self._takes[0], stage.head.tokens)]
         if stage.adjacent is not None:
             self.products_of_steps = np.zeros((slots, stage.adjacent.cols), self.number)
             self._takes[1:] = [self._each_pixel(take, stage.adjacent) for take in self._takes[1:]]
@@ -121,6 +130,9 @@ class StageValues:
         head = self.stage.head
         if isinstance(head, MaxPoolNode):
             return np.int32
+        if isinstance(head, ScoresNode | MixNode):
+            terms = head.features if isinstance(head, ScoresNode) else head.keys
+            return np.int32 if 2 * terms * 4**self.network.activation_bits < 2**31 else np.int64
         if not isinstance(head, MatrixNode):
             return np.int64
         matrix = self._quantized(head, QuantizedMatrix)
@@ -254,7 +266,7 @@ class StageValues:
             pixels, unfinished = divmod(step + 1, self.stage.steps_per_pixel)
             if not unfinished:
                 for work in self._after:
-                    work((pixels - 1) % self.slots)
+                    work(pixels - 1)
 
     def _finish_several(self, step: int, adjacent: AdjacentPixels) -> None:
         """Do the same for each pixel of a step."""
@@ -264,35 +276,58 @@ class StageValues:
             self.sums[row] = sums[:, place].ravel()
             self._finish_head(pixel)
             for work in self._after:
-                work(row)
+                work(pixel)
 
     # -- what a step reads -----------------------------------------------------------------------------------
 
     def _reader(self, head: MatrixNode | MaxPoolNode | AvgPoolNode) -> Take:
         """Return what takes a step's window from the first memory."""
-        memory, window, sums = self.memories[0], head.window, self.sums
-        geometry = np.array(
-            [
-                *window.kernel,
-                *window.dilation,
-                *window.stride,
-                *window.padding[:2],
-                *head.in_shapes[0][1:],
-                head.shape[2],
-            ]
-        )
+        memory, sums = self.memories[0], self.sums
+        geometry = _geometry(head.window, head.in_shapes[0][1:], head.shape[2])
         if isinstance(head, MaxPoolNode):
             return lambda slot, image, step: max_window(memory.codes, geometry, image, step, sums, slot)
         if isinstance(head, AvgPoolNode):
             zero = self._quantized(head, QuantizedAvgPool).input_zero
             return lambda slot, image, step: sum_window(memory.codes, geometry, image, step, zero, sums, slot)
         zero = self._quantized(head, QuantizedMatrix).input_zero
+        return self._window_reader(memory, geometry, head.window.positions, zero)
+
+    def _window_reader(self, memory: PixelMemory, geometry: Codes, positions: int, zero: int) -> Take:
+        """Return what lays a step's window out, zero point off."""
         number = np.int16 if self.network.activation_bits <= 15 else np.int32
-        elements = window.positions * memory.codes.shape[1]
+        elements = positions * memory.codes.shape[1]
         self.windows = windows = np.zeros((self.slots, elements), number)
         return lambda slot, image, step: gather_window(
             memory.codes, geometry, image, step, zero, windows, slot
         )
+
+    def _attending(self, node: ScoresNode | MixNode) -> list[Take]:
+        """Return what takes a token, and multiplies it by what it sees in the other memory.
+
+        That is done as the memory is read: no register holds all keys.
+        """
+        stored, moving = self.memories
+        zero, stored_zero = self._quantized(node, QuantizedAttention).input_zeros
+        _, *size = node.in_shapes[0]
+        take_token = self._window_reader(moving, _geometry(Window.square(1), size, size[1]), 1, zero)
+        multiply = multiply_keys if isinstance(node, ScoresNode) else weigh_values
+        windows, sums, keys, visible = self.windows, self.sums, node.keys, node.visible.tolist()
+        heads = (node.heads, node.key_heads)
+
+        def attend(slot: int, image: int, step: int) -> None:
+            seen = (image * keys, visible[step], stored_zero)
+            multiply(windows, stored.codes, *seen, *heads, sums, slot)
+
+        return [take_token, attend]
+
+    def _behind(self, take: Take, tokens: int) -> Take:
+        """Return what takes pixels in the steps behind the first ones of an image."""
+
+        def take_others(slot: int, image: int, step: int) -> None:
+            if step >= tokens:
+                take(slot, image, step - tokens)
+
+        return take_others
 
     def _each_pixel(self, take: Take, adjacent: AdjacentPixels) -> Take:
         """Return what takes the pixels of a step one by one from a memory."""
@@ -334,28 +369,53 @@ class StageValues:
                 output,
                 step % slots,
             )
+        if isinstance(head, ScoresNode | MixNode):
+            p = self._quantized(head, QuantizedAttention)
+            none, factor = np.zeros(output.shape[1], self.number), np.full(output.shape[1], p.multiplier)
+            ends = (p.output_zero, p.low, p.high)
+            return lambda step: requantize_sums(sums, none, factor, *ends, output, step % slots)
         if isinstance(head, AddNode):
-            add = self._adder(head, self.operands, output)
-            return lambda step: add(step % slots)
+            return self._adder(head, self.operands, output)
         if isinstance(head, MulNode):
-            multiply = self._product(head, self.operands, output)
-            return lambda step: multiply(step % slots)
+            return self._product(head, self.operands, output)
         if isinstance(head, ConcatNode):
-            concatenate = self._concatenator(head, self.operands, output)
-            return lambda step: concatenate(step % slots)
-        if isinstance(head, SelectNode):
-            return self._taker(lambda codes, row: None)
-        return self._taker(self._pointwise(head))
+            return self._concatenator(head, self.operands, output)
+        return self._taker()
 
-    def _taker(self, work: Callable[[Codes, int], None]) -> Work:
-        """Return the work of a stage that passes its one operand on, and does `work` on it."""
-        output, slots = self.output, self.slots
+    def _taker(self) -> Work:
+        """Return the work of a stage that makes each pixel of one pixel of its operand."""
+        head, output, slots, pixels = self.stage.head, self.output, self.slots, self.operands[0]
+        if isinstance(head, EmbeddingNode):
+            table = self._quantized(head, QuantizedEmbedding).table.astype(output.dtype)
+            return lambda step: output.__setitem__(step % slots, table[pixels[step % slots, 0]])
+        if isinstance(head, ClassTokenNode):
+            return self._class_token(head)
+        if isinstance(head, SelectNode):
+            return lambda step: output.__setitem__(step % slots, pixels[step % slots])
+        work = pixel_work(head, self.network)
 
         def take_and_work(step: int) -> None:
-            output[step % slots] = self.operands[0][step % slots]
-            work(output, step % slots)
+            output[step % slots] = pixels[step % slots]
+            work(output, step)
 
         return take_and_work
+
+    def _class_token(self, head: ClassTokenNode) -> Work:
+        """Return the work of a stage that puts tokens in front of each image's own."""
+        q = self._quantized(head, QuantizedClassToken)
+        output, slots, steps, pixels = self.output, self.slots, self.stage.steps, self.operands[0]
+        tokens = q.tokens.T.astype(output.dtype)
+        nothing, multiplier = np.zeros(output.shape[1], np.float32), float(q.multiplier)
+        ends = (q.output_zero, q.low, q.high)
+
+        def pass_on(step: int) -> None:
+            row, token = step % slots, step % steps
+            if token < len(tokens):
+                output[row] = tokens[token]
+            else:
+                join_operand(nothing, pixels, row, q.input_zero, multiplier, *ends, output, 0)
+
+        return pass_on
 
     def _accumulator(self) -> Work:
         """Return the work of a global pool, which takes a pixel a step and finishes with the last."""
@@ -408,8 +468,8 @@ class StageValues:
                 self.output = np.zeros((self.rows, node.shape[0]), output.dtype)
                 yield self._concatenator(node, operands, self.output)
             else:
-                work = self._pointwise(node)
-                yield lambda row, work=work, output=output: work(output, row)  # type: ignore[misc]
+                work = pixel_work(node, self.network)
+                yield lambda pixel, work=work, output=output: work(output, pixel)  # type: ignore[misc]
             before = node
 
     def _concatenator(self, node: ConcatNode, operands: Sequence[Codes], output: Codes) -> Work:
@@ -419,9 +479,10 @@ class StageValues:
         alone = [np.zeros(width, np.float32) for width in widths]
         zeros, multipliers = q.input_zeros.tolist(), q.multipliers.tolist()
         parts = list(zip(alone, operands, zeros, multipliers, firsts, strict=True))
-        ends = (q.output_zero, q.low, q.high)
+        ends, rows = (q.output_zero, q.low, q.high), self.rows
 
-        def concatenate(row: int) -> None:
+        def concatenate(pixel: int) -> None:
+            row = pixel % rows
             for nothing, codes, zero, multiplier, first in parts:
                 join_operand(nothing, codes, row, zero, multiplier, *ends, output, first)
 
@@ -431,9 +492,10 @@ class StageValues:
         q = self._quantized(node, QuantizedJoin)
         *others, last = zip(operands, q.input_zeros.tolist(), q.multipliers.tolist(), strict=True)
         ends = (q.output_zero, q.low, q.high)
-        scaled = np.zeros(output.shape[1], np.float32)
+        scaled, rows = np.zeros(output.shape[1], np.float32), self.rows
 
-        def add(row: int) -> None:
+        def add(pixel: int) -> None:
+            row = pixel % rows
             first = True
             for codes, zero, multiplier in others:
                 scale_operand(codes, row, zero, multiplier, first, scaled)
@@ -447,27 +509,19 @@ class StageValues:
         q = self._quantized(node, QuantizedProduct)
         one, other = operands
         (one_zero, other_zero), multiplier = q.input_zeros, float(q.multiplier)
-        ends = (q.output_zero, q.low, q.high)
-        return lambda row: multiply_operands(one, other, row, one_zero, other_zero, multiplier, *ends, output)
-
-    def _pointwise(self, node: Node) -> Callable[[Codes, int], None]:
-        """Return the work of a pointwise node, in place on one row of codes."""
-        q: Any = self.network.nodes[node.name]
-        if isinstance(q, QuantizedTable):
-            table = q.table
-
-            def look_up(codes: Codes, row: int) -> None:
-                codes[row] = table[codes[row]]
-
-            return look_up
-        if isinstance(q, QuantizedSoftmax):
-            shares = (q.table, q.steps, q.output_zero, q.low, q.high)
-            return lambda codes, row: share_channels(codes, row, *shares)
-        affine = self._quantized(node, QuantizedAffine)
-        a = (affine.input_zero, affine.multiplier, affine.offset, affine.output_zero, affine.low, affine.high)
-        return lambda codes, row: apply_affine(codes, row, *a)
+        ends, rows = (q.output_zero, q.low, q.high), self.rows
+        return lambda pixel: multiply_operands(
+            one, other, pixel % rows, one_zero, other_zero, multiplier, *ends, output
+        )
 
     def _quantized(self, node: Node, kind: type[Any]) -> Any:
         quantized = self.network.nodes[node.name]
         assert isinstance(quantized, kind)
         return quantized
+
+
+def _geometry(window: Window, size: Sequence[int], across: int) -> Codes:
+    """Return how kernels know a window on a map (height, width), of which so many lie side by side."""
+    return np.array(
+        [*window.kernel, *window.dilation, *window.stride, *window.padding[:2], *size, across], np.int64
+    )

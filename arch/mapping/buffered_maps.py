@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from arch.digital_unit import last_passes, step_passes
+from arch.digital_unit import passes_of_pixel, step_passes, unlike_pixels
 from arch.mapping.map_rows import pixel_bytes
 from arch.mapping.stages import Stage, kernel_height
 from workloads import LoweredNetwork
@@ -29,15 +29,12 @@ def passes_of_step(stage: Stage) -> list[int]:
     return [stage.head.shape[0]] * step_passes(stage)
 
 
-def passes_of_pixel(stage: Stage) -> list[int]:
-    """Return the channels of each pass of a step that finishes a pixel."""
-    return [*passes_of_step(stage), *last_passes(stage)]
-
-
 def image_passes(stage: Stage) -> int:
     """Return the channels that a stage passes over for an image."""
     unfinished = stage.steps - stage.pixels if stage.accumulates else 0
-    return unfinished * sum(passes_of_step(stage)) + stage.pixels * sum(passes_of_pixel(stage))
+    unlike = unlike_pixels(stage)
+    finished = stage.pixels // len(unlike) * sum(sum(passes_of_pixel(stage, pixel)) for pixel in unlike)
+    return unfinished * sum(passes_of_step(stage)) + finished
 
 
 def moved_bytes(stage: Stage, bits: int) -> int:
@@ -50,7 +47,7 @@ def moved_bytes(stage: Stage, bits: int) -> int:
     for place, operand in enumerate(stage.operands):
         if place or stage.matrix is None:
             column = 1 if place else kernel_height(stage)
-            moved += int(operand.firing.columns.sum()) * column * pixel_bytes(operand.shape[0], bits)
+            moved += int(operand.firing.columns.sum()) * column * operand.pixel_bytes(bits)
     return moved
 
 

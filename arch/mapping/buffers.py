@@ -22,6 +22,9 @@ from arch.mapping.stages import Operand, Stage, kernel_height
 from simcore import MappingError
 from simcore.registry import near_miss
 
+#: Sums of fractions of steps are this close to what they are.
+_ROUNDING = 1e-6
+
 _LINES = re.compile(r"lines:(?:(\d+)|K(?:\+(\d+))?)")
 
 
@@ -69,14 +72,14 @@ class Pace:
     together : input pixels that arrive in one step
     latency : steps from a firing until its pixel can be read, by the name of the stage
     replication : windows that may fire in one step, by the name of the stage; 1 if left out
-    duration : steps from a firing to the next one of the same replica, by the name of the stage; 1 if left
-        out
+    duration : steps from a firing to the next one of the same replica, by the name of the stage: one number,
+        perhaps a fraction, or one a firing; 1 if left out
     """
 
     latency: Mapping[str, int]
     replication: Mapping[str, int] = field(default_factory=dict)
     together: int = 1
-    duration: Mapping[str, int] = field(default_factory=dict)
+    duration: Mapping[str, float | NDArray[np.float64]] = field(default_factory=dict)
 
 
 def least_depths(
@@ -129,28 +132,47 @@ def _needed(before: Sequence[Stage], reader: Stage, place: int) -> int:
 
 
 class _Schedule:
-    """When each stage fires for one image, and the interval at which images follow without meeting."""
+    """When each stage fires for an image, if one follows the other at the interval of the slowest stage.
+
+    A stage that is not done with an image when the next one's pixels are there begins it when it is. Only an
+    image behind others shows that, so what is worked out is one of those.
+    """
 
     def __init__(self, stages: Sequence[Stage], source: str, source_pixels: int, pace: Pace) -> None:
         self.readable: dict[str, NDArray[np.int64]] = {source: np.arange(source_pixels) // pace.together}
         self.fires: dict[str, NDArray[np.int64]] = {}
+        # Pixels are held while the step that reads them last is at it.
+        durations = {stage.name: pace.duration.get(stage.name, 1.0) for stage in stages}
+        self.held = {name: np.ceil(np.maximum(each, 1) - _ROUNDING) for name, each in durations.items()}
+        begins = {stage.name: self._begins(stage, pace) for stage in stages}
+        busy = [int(own[-1]) for replicas in begins.values() for own in replicas]
+        self.interval = max([-(-source_pixels // pace.together), *busy])
         for stage in stages:
             due = np.max([self._due(self.readable[o.source], o.firing.need) for o in stage.operands], axis=0)
-            duration = pace.duration.get(stage.name, 1)
-            fires = self._fires(due, pace.replication.get(stage.name, 1), duration)
+            fires = self._fires(due, begins[stage.name])
             self.fires[stage.name] = fires
             self.readable[stage.name] = fires[stage.finishing_steps] + pace.latency[stage.name]
-        spans = [int(f[-1] - f[0]) + pace.duration.get(name, 1) for name, f in self.fires.items()]
-        self.interval = max([-(-source_pixels // pace.together), *spans])
 
     @staticmethod
-    def _fires(due: NDArray[np.int64], replicas: int, duration: int) -> NDArray[np.int64]:
-        """Return when each step fires: not before it is due, `duration` steps behind its replica's last."""
+    def _begins(stage: Stage, pace: Pace) -> list[NDArray[np.int64]]:
+        """Return the steps behind the first firing of each replica before which its others cannot begin.
+
+        The last one is the next image's first.
+        """
+        duration = np.broadcast_to(pace.duration.get(stage.name, 1.0), stage.steps)
+        replicas = min(pace.replication.get(stage.name, 1), stage.steps)
+        sums = [np.append(0, np.cumsum(duration[replica::replicas])) for replica in range(replicas)]
+        return [np.ceil(each - _ROUNDING).astype(np.int64) for each in sums]
+
+    def _fires(self, due: NDArray[np.int64], begins: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Return when each step fires: not before it is due, nor before its replica is done with others."""
         fires = np.empty_like(due)
-        for replica in range(replicas):
-            own = due[replica::replicas]
-            steps = np.arange(len(own)) * duration
-            fires[replica::replicas] = np.maximum.accumulate(own - steps) + steps
+        for replica, own in enumerate(begins):
+            behind = own[:-1]
+            first = np.maximum.accumulate(due[replica :: len(begins)] - behind)
+            # The image before, an interval earlier, ends as this one does; no stage is busy for longer.
+            end = first[-1] + own[-1] - self.interval
+            fires[replica :: len(begins)] = np.maximum(first, end) + behind
         return np.asarray(np.maximum.accumulate(fires))
 
     @staticmethod
@@ -165,7 +187,7 @@ class _Schedule:
         shifts = np.arange(images)[:, None] * self.interval
         base = np.arange(images)[:, None] * firing.pixels
         times = (arrivals + shifts).ravel()
-        frees = (fires + 1 + shifts).ravel()
+        frees = np.maximum.accumulate((fires + self.held[stage.name] + shifts).ravel())
         freed = np.append(firing.live[0], (firing.freed + base).ravel())
         gone = freed[np.searchsorted(frees, times, side="right")]
         return int((np.arange(1, len(times) + 1) - gone).max())

@@ -140,7 +140,7 @@ def graph_of_stages(stages: Sequence[Stage], activation_bits: int) -> LayerGraph
             stage.name,
             home[stage.name],
             tuple(dict.fromkeys(readers[stage.name])),
-            -(-stage.shape[0] * activation_bits // 8) * stage.pixels_per_step,
+            -(-stage.pixel_bits(activation_bits) // 8) * stage.pixels_per_step,
         )
         for stage in stages
         if readers[stage.name]

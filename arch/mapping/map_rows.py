@@ -7,6 +7,14 @@ from collections.abc import Mapping
 from arch.machine import MapRow
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Tiling
+from workloads import AddEmbeddingNode, ClassTokenNode, LayerNormNode, Node
+
+#: Nodes whose names are two words.
+_WORDS: Mapping[type[Node], str] = {
+    LayerNormNode: "layer norm",
+    AddEmbeddingNode: "add embedding",
+    ClassTokenNode: "class token",
+}
 
 
 def pixel_bytes(channels: int, bits: int) -> int:
@@ -36,11 +44,11 @@ def map_row(
     buffers = []
     for place, operand in enumerate(stage.operands):
         depth = depths[stage.name, place]
-        size = None if depth is None else depth * pixel_bytes(operand.shape[0], bits)
+        size = None if depth is None else depth * operand.pixel_bytes(bits)
         buffers.append((operand.source, depth, size))
     return MapRow(
         stage=stage.name,
-        work=" + ".join(type(node).__name__.removesuffix("Node").lower() for node in stage.nodes),
+        work=" + ".join(_word(node) for node in stage.nodes),
         shape=stage.shape,
         rows=matrix.rows if matrix is not None else None,
         cols=matrix.cols_per_group if matrix is not None else None,
@@ -52,3 +60,8 @@ def map_row(
         buffers=tuple(buffers),
         resources=resources or {},
     )
+
+
+def _word(node: Node) -> str:
+    """Return what a node does, in a word or two."""
+    return _WORDS.get(type(node)) or type(node).__name__.removesuffix("Node").lower()

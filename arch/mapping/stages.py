@@ -45,6 +45,8 @@ from workloads import (
     SoftmaxNode,
     TableNode,
     TokenNode,
+    Window,
+    vocabulary,
 )
 
 #: What one pixel of each operand makes one of.
@@ -66,6 +68,7 @@ class Operand:
     shape : of the tensor as it is stored
     before : nodes done on each pixel as it is stored: a selection of its channels, then pointwise ones
     picked : the selection that says which of its pixels each step picks, None where it reads them by the head
+    id_bits : of a token id, if these are ids; None for activations
     """
 
     source: str
@@ -73,6 +76,11 @@ class Operand:
     shape: Shape
     before: tuple[Node, ...] = ()
     picked: SelectNode | None = None
+    id_bits: int | None = None
+
+    def pixel_bytes(self, bits: int) -> int:
+        """Return the bytes of a stored pixel, of activations of so many bits, or of ids."""
+        return -(-self.shape[0] * (self.id_bits or bits) // 8)
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -128,6 +136,11 @@ class Stage:
         """Firings for one image."""
         return self.operands[0].firing.steps
 
+    def pixel_bits(self, bits: int) -> int:
+        """Return the bits of a pixel that it sends, of activations of so many bits, or of ids."""
+        ids = self.operands[0].id_bits if isinstance(self.head, SelectNode) else None
+        return self.shape[0] * (ids or bits)
+
     @property
     def matrix(self) -> MatrixNode | None:
         """What its arrays hold; None if it has none."""
@@ -158,12 +171,18 @@ class Stage:
         return self.steps if self.accumulates else 1
 
 
-def kernel_height(stage: Stage) -> int:
-    """Return the pixels in one column of a stage's window, gaps left out; 1 if it has no window."""
+def window_of(stage: Stage) -> Window | None:
+    """Return what slides over a stage's first operand, None if it has no window."""
     head = stage.head
     if isinstance(head, (MatrixNode, MaxPoolNode, AvgPoolNode)) and not stage.accumulates:
-        return head.window.kernel[0]
-    return 1
+        return head.window
+    return None
+
+
+def kernel_height(stage: Stage) -> int:
+    """Return the pixels in one column of a stage's window, gaps left out; 1 if it has no window."""
+    window = window_of(stage)
+    return 1 if window is None else window.kernel[0]
 
 
 def with_pixels_per_step(stage: Stage, pixels: int) -> Stage:
@@ -256,6 +275,9 @@ class _Staging:
         # tensor -> what its reader reads in its place, and does on the way in
         self.waiting: dict[str, tuple[str, tuple[Node, ...], SelectNode | None]] = {}
         self.longest = self._longest_operands()
+        entries = vocabulary(network)
+        # tensors of token ids, and their bits
+        self.ids = {} if entries is None else {network.input: max(1, (entries - 1).bit_length())}
 
     def run(self) -> list[Stage]:
         """Place every node and return the stages."""
@@ -289,6 +311,8 @@ class _Staging:
         stage = Stage(node, operands, accumulates=_is_global(node))
         self.stages.append(stage)
         self.sender[node.name] = stage
+        if isinstance(node, SelectNode) and (bits := operands[0].id_bits):
+            self.ids[node.name] = bits
 
     def _append(self, stage: Stage, node: Node) -> None:
         stage.after.append(node)
@@ -350,7 +374,7 @@ class _Staging:
         if isinstance(reader, SelectNode):
             picked = reader
         firing = _firing(reader, shape) if picked is None else picking(picked)
-        return Operand(name, firing, shape, before, picked)
+        return Operand(name, firing, shape, before, picked, self.ids.get(source))
 
 
 def _is_global(node: Node) -> bool:

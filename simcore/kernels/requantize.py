@@ -16,12 +16,14 @@ from simcore.kernels.compiling import compiled
 Numbers = NDArray[Any]
 
 
-def _round_reference(scaled: Numbers, zero: int, low: int, high: int) -> Numbers:
+def round_codes_reference(scaled: Numbers, zero: int, low: int, high: int) -> Numbers:
+    """Return the codes of float32 values in steps of the output: clip(round_half_even(x) + zero)."""
     return np.clip(np.rint(scaled) + np.float32(zero), low, high).astype(np.int32)
 
 
 @compiled
-def _round(scaled: Any, zero: int, low: int, high: int) -> Any:
+def round_code(scaled: Any, zero: int, low: int, high: int) -> Any:
+    """Compiled twin of `round_codes_reference`, of one value."""
     code = np.rint(scaled) + np.float32(zero)
     return np.int32(min(max(code, np.float32(low)), np.float32(high)))
 
@@ -56,7 +58,7 @@ def requantize_sums_reference(
     codes : (slots, columns) of any integers, written in row `slot`
     """
     scaled = (sums[slot] + bias).astype(np.float32) * multiplier
-    codes[slot] = _round_reference(scaled, zero, low, high)
+    codes[slot] = round_codes_reference(scaled, zero, low, high)
 
 
 @compiled
@@ -74,7 +76,7 @@ def requantize_sums(
     number = sums.dtype.type
     for col in range(len(multiplier)):
         scaled = np.float32(number(sums[slot, col] + bias[col])) * multiplier[col]
-        codes[slot, col] = _round(scaled, zero, low, high)
+        codes[slot, col] = round_code(scaled, zero, low, high)
 
 
 def scale_operand_reference(
@@ -119,7 +121,7 @@ def join_operand_reference(
     """
     total = scaled.copy()
     scale_operand_reference(operand, slot, input_zero, multiplier, False, total)
-    codes[slot, first_channel : first_channel + len(total)] = _round_reference(total, zero, low, high)
+    codes[slot, first_channel : first_channel + len(total)] = round_codes_reference(total, zero, low, high)
 
 
 @compiled
@@ -141,7 +143,7 @@ def join_operand(
     for channel in range(len(scaled)):
         code = np.int32(np.int32(operand[slot, channel]) - input_zero)
         total = scaled[channel] + np.float32(code) * factor
-        out[channel] = _round(total, zero, low, high)
+        out[channel] = round_code(total, zero, low, high)
 
 
 def multiply_operands_reference(
@@ -161,7 +163,7 @@ def multiply_operands_reference(
     one, other, codes : (slots, channels), read and written in row `slot`; `codes` may be one of them
     """
     product = (one[slot].astype(np.int64) - one_zero) * (other[slot].astype(np.int64) - other_zero)
-    codes[slot] = _round_reference(product.astype(np.float32) * np.float32(multiplier), zero, low, high)
+    codes[slot] = round_codes_reference(product.astype(np.float32) * np.float32(multiplier), zero, low, high)
 
 
 @compiled
@@ -181,7 +183,7 @@ def multiply_operands(
     factor = np.float32(multiplier)
     for channel in range(codes.shape[1]):
         product = (np.int64(one[slot, channel]) - one_zero) * (np.int64(other[slot, channel]) - other_zero)
-        codes[slot, channel] = _round(np.float32(product) * factor, zero, low, high)
+        codes[slot, channel] = round_code(np.float32(product) * factor, zero, low, high)
 
 
 def apply_affine_reference(
@@ -189,7 +191,8 @@ def apply_affine_reference(
     slot: int,
     input_zero: int,
     multiplier: Numbers,
-    offset: Numbers,
+    offsets: Numbers,
+    place: int,
     zero: int,
     low: int,
     high: int,
@@ -197,10 +200,10 @@ def apply_affine_reference(
     """Apply a factor and an offset for each channel: float32(code - input_zero) x factor + offset, rounded.
 
     codes : (slots, channels) of any integers, changed in place in row `slot`
-    multiplier, offset : (channels,) float32
+    multiplier, offsets : (channels,) and (places, channels) float32, of which row `place` is added
     """
-    scaled = (codes[slot].astype(np.int64) - input_zero).astype(np.float32) * multiplier + offset
-    codes[slot] = _round_reference(scaled, zero, low, high)
+    scaled = (codes[slot].astype(np.int64) - input_zero).astype(np.float32) * multiplier + offsets[place]
+    codes[slot] = round_codes_reference(scaled, zero, low, high)
 
 
 @compiled
@@ -209,7 +212,8 @@ def apply_affine(
     slot: int,
     input_zero: int,
     multiplier: Numbers,
-    offset: Numbers,
+    offsets: Numbers,
+    place: int,
     zero: int,
     low: int,
     high: int,
@@ -217,5 +221,17 @@ def apply_affine(
     """Compiled twin of `apply_affine_reference`."""
     for channel in range(len(multiplier)):
         operand = np.float32(np.int32(np.int32(codes[slot, channel]) - input_zero)) * multiplier[channel]
-        scaled = operand + offset[channel]
-        codes[slot, channel] = _round(scaled, zero, low, high)
+        scaled = operand + offsets[place, channel]
+        codes[slot, channel] = round_code(scaled, zero, low, high)
+
+
+def look_up_reference(codes: Numbers, slot: int, table: Numbers) -> None:
+    """Replace codes (slots, channels) of one row by those that a table (codes,) has for them."""
+    codes[slot] = table[codes[slot]]
+
+
+@compiled
+def look_up(codes: Numbers, slot: int, table: Numbers) -> None:
+    """Compiled twin of `look_up_reference`."""
+    for channel in range(codes.shape[1]):
+        codes[slot, channel] = table[codes[slot, channel]]

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simcore.kernels import integer_mvm, requantize, softmax, windows
+from simcore.kernels import attention, integer_mvm, layer_norm, requantize, softmax, windows
 from simcore.kernels.compiling import compiled
 
 Array = NDArray[Any]
@@ -330,21 +330,36 @@ def test_join_operand_equals_its_twin(
 @settings(deadline=None)
 @given(
     bits=bit_widths,
-    factors=st.lists(st.tuples(scales, floats), min_size=1, max_size=9),
+    factors=st.lists(st.tuples(scales, floats, floats), min_size=1, max_size=9),
+    place=st.integers(0, 1),
     codes=ranges_of_codes(),
     seed=seeds,
 )
 def test_apply_affine_equals_its_twin(
     bits: int,
-    factors: list[tuple[float, float]],
+    factors: list[tuple[float, float, float]],
+    place: int,
     codes: tuple[int, int, int],
     seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
     read = rng.integers(0, 2**bits, (3, len(factors))).astype(np.uint16)
     zero = int(rng.integers(0, 2**bits))
-    multiplier, offset = np.array(factors, np.float32).T.copy()
-    assert_twins(requantize, "apply_affine", (..., 2, zero, multiplier, offset, *codes), read)
+    multiplier, *offsets = np.array(factors, np.float32).T.copy()
+    assert_twins(
+        requantize, "apply_affine", (..., 2, zero, multiplier, np.array(offsets), place, *codes), read
+    )
+
+
+@settings(deadline=None)
+@given(st.data(), bit_widths)
+def test_look_up_equals_its_twin(data: st.DataObject, bits: int) -> None:
+    largest = 2**bits - 1
+    row = data.draw(st.lists(st.integers(0, largest), min_size=1, max_size=9))
+    codes = np.array([row, row]).astype(code_type(bits))
+    table = np.random.default_rng(data.draw(seeds)).integers(0, largest + 1, largest + 1, np.int32)
+    found = assert_twins(requantize, "look_up", (..., 1, table), codes)
+    assert (found[0] == codes[0]).all()
 
 
 @settings(deadline=None)
@@ -388,33 +403,166 @@ def test_products_of_the_widest_codes_are_exact_before_they_are_scaled() -> None
 
 
 @st.composite
-def channels_to_share(draw: st.DrawFn) -> tuple[Array, Array, float]:
-    """Draw codes of a pixel, the exponentials of their differences, and the codes of a share of 1."""
+def channels_to_share(draw: st.DrawFn) -> tuple[Array, int, int, Array, float]:
+    """Draw codes of a pixel, their groups and how many of each are visible, the exponentials of their
+    differences, and the codes of a share of 1."""
     bits = draw(bit_widths)
     step = draw(st.floats(2.0**-20, 4.0))
     table = np.rint(np.exp(-np.arange(2**bits) * step) * 2**30).astype(np.int64)
-    codes = draw(st.lists(st.integers(0, 2**bits - 1), min_size=1, max_size=20))
+    groups, channels = draw(st.integers(1, 3)), draw(st.integers(1, 20))
+    all_of_them = groups * channels
+    codes = draw(st.lists(st.integers(0, 2**bits - 1), min_size=all_of_them, max_size=all_of_them))
     rows = np.stack([np.full(len(codes), 1), codes]).astype(code_type(bits))
-    return rows, table, draw(st.sampled_from((255.0, 65535.0)) | st.floats(1e-3, 1e6))
+    steps = draw(st.sampled_from((255.0, 65535.0)) | st.floats(1e-3, 1e6))
+    return rows, groups, draw(st.integers(1, channels)), table, steps
 
 
 @settings(deadline=None)
 @given(channels_to_share(), ranges_of_codes())
 def test_share_channels_equals_its_twin(
-    case: tuple[Array, Array, float], codes: tuple[int, int, int]
+    case: tuple[Array, int, int, Array, float], codes: tuple[int, int, int]
 ) -> None:
-    rows, table, steps = case
+    rows, *sharing = case
     zero, low, high = (min(code, int(np.iinfo(rows.dtype).max)) for code in codes)
-    written = assert_twins(softmax, "share_channels", (..., 1, table, steps, zero, low, high), rows)
+    written = assert_twins(softmax, "share_channels", (..., 1, *sharing, zero, low, high), rows)
     assert (written[0] == rows[0]).all()
 
 
 def test_channels_share_by_their_exponentials() -> None:
     """Codes that differ by one step of ln 2: shares of 4, 2 and 1 in 7."""
     table = np.array([4, 2, 1], np.int64)
-    arguments = (..., 0, table, 70.0, 3, 0, 255)
+    arguments = (..., 0, 1, 3, table, 70.0, 3, 0, 255)
     out = assert_twins(softmax, "share_channels", arguments, np.array([[7, 9, 8]], np.uint8))
     assert out.tolist() == [[13, 43, 23]]
+
+
+def test_hidden_channels_neither_share_nor_count() -> None:
+    """Two groups, of which the first two channels are seen: shares of 1 and 2 in 3, of 2 and 1 in 3."""
+    table = np.array([2, 1], np.int64)
+    arguments = (..., 0, 2, 2, table, 30.0, 5, 0, 255)
+    out = assert_twins(softmax, "share_channels", arguments, np.array([[3, 4, 255, 9, 8, 0]], np.uint8))
+    assert out.tolist() == [[15, 25, 5, 25, 15, 5]]
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token, and what it sees: a circular memory of keys or values.
+
+    terms : what each sum adds up
+    """
+
+    bits: int
+    heads: int
+    key_heads: int
+    memory: Array
+    first: int
+    visible: int
+    keys: int
+    zero: int
+    terms: int
+    rng: np.random.Generator
+
+    def window(self, elements: int) -> Array:
+        """Draw a window of the token in the middle of others, at times with the ends of its range only."""
+        largest = 2**self.bits - 1
+        drawn = self.rng.integers(-largest, largest + 1, (3, elements))
+        if self.rng.random() < 0.2:
+            drawn[:] = self.rng.choice([-largest, largest])
+        drawn[self.rng.random(drawn.shape) < 0.2] = 0
+        return drawn.astype(window_type(self.bits))
+
+    def sums(self, columns: int) -> Array:
+        """Return sums that nobody has written to."""
+        number = np.int32 if 2 * self.terms * 4**self.bits < 2**31 else np.int64
+        return np.full((3, columns), UNTOUCHED, number)
+
+
+@st.composite
+def tokens_and_keys(draw: st.DrawFn, *, weighted: bool) -> Token:
+    """Draw a token that multiplies keys, or `weighted` values; their features go over all lanes at times."""
+    bits, key_heads = draw(bit_widths), draw(st.integers(1, 3))
+    heads, features = key_heads * draw(st.integers(1, 3)), draw(st.integers(1, 5) | st.integers(30, 70))
+    visible = draw(st.integers(1, 9))
+    keys = visible + draw(st.integers(0, 3))
+    rng = np.random.default_rng(draw(seeds))
+    size = draw(st.integers(visible, 2 * keys))
+    memory = rng.integers(0, 2**bits, (size, key_heads * features))
+    if rng.random() < 0.2:
+        memory[:] = 2**bits - 1
+    return Token(
+        bits=bits,
+        heads=heads,
+        key_heads=key_heads,
+        memory=memory.astype(code_type(bits)),
+        first=draw(st.integers(0, 1000)),
+        visible=visible,
+        keys=keys,
+        zero=draw(st.sampled_from((0, 2**bits - 1)) | st.integers(0, 2**bits - 1)),
+        terms=keys if weighted else features,
+        rng=rng,
+    )
+
+
+@settings(deadline=None)
+@given(tokens_and_keys(weighted=False))
+def test_multiply_keys_equals_its_twin(token: Token) -> None:
+    queries = token.window(token.heads * token.memory.shape[1] // token.key_heads)
+    seen = (token.memory, token.first, token.visible, token.zero, token.heads, token.key_heads)
+    out = token.sums(token.heads * token.keys)
+    sums = assert_twins(attention, "multiply_keys", (queries, *seen, ..., 1), out)
+    assert (sums[[0, 2]] == UNTOUCHED).all()
+    assert not sums[1].reshape(token.heads, -1)[:, token.visible :].any()
+
+
+@settings(deadline=None)
+@given(tokens_and_keys(weighted=True))
+def test_weigh_values_equals_its_twin(token: Token) -> None:
+    shares = token.window(token.heads * token.keys)
+    seen = (token.memory, token.first, token.visible, token.zero, token.heads, token.key_heads)
+    out = token.sums(token.heads * token.memory.shape[1] // token.key_heads)
+    sums = assert_twins(attention, "weigh_values", (shares, *seen, ..., 1), out)
+    assert (sums[[0, 2]] == UNTOUCHED).all()
+
+
+def test_heads_of_queries_share_heads_of_keys_in_a_memory_that_goes_around() -> None:
+    """Heads 0 and 1 read key head 0; three rows, of which image 1 begins in row 1 and hides its last key."""
+    memory = np.array([[5, 6], [1, 2], [3, 4]], np.uint8)
+    common = (memory, 4, 2, 1, 4, 2)
+    queries = np.array([[1, 2, 3, 4]], np.int16)
+    scores = assert_twins(attention, "multiply_keys", (queries, *common, ..., 0), np.ones((1, 12), np.int64))
+    assert scores.tolist() == [[0, 2, 0, 0, 4, 0, 3, 9, 0, 4, 12, 0]]
+    shares = np.array([[1, 2, 9, 3, 4, 9, 5, 6, 9, 7, 8, 9]], np.int16)
+    mixed = assert_twins(attention, "weigh_values", (shares, *common, ..., 0), np.ones((1, 4), np.int32))
+    assert mixed.tolist() == [[4, 8, 5 + 18, 7 + 24]]
+
+
+@settings(deadline=None)
+@given(
+    bits=bit_widths,
+    channels=st.integers(1, 40),
+    epsilon=st.floats(1e-12, 1e12),
+    alike=st.booleans(),
+    codes=ranges_of_codes(),
+    seed=seeds,
+)
+def test_normalize_channels_equals_its_twin(
+    bits: int, channels: int, epsilon: float, alike: bool, codes: tuple[int, int, int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    read = rng.integers(0, 2**bits, (3, 1 if alike else channels)).repeat(channels if alike else 1, axis=1)
+    gain, offset = rng.normal(0, 2**bits / 4, (2, channels)).astype(np.float32)
+    arguments = (..., 1, epsilon, gain, offset, *codes)
+    written = assert_twins(layer_norm, "normalize_channels", arguments, read.astype(np.uint16))
+    assert (written[[0, 2]] == read[[0, 2]]).all()
+
+
+def test_a_norm_is_what_is_left_of_the_mean_in_units_of_the_deviation() -> None:
+    """Codes 2, 4, 4, 4, 5, 5, 7, 9 have mean 5 and deviation 2."""
+    codes = np.array([[2, 4, 4, 4, 5, 5, 7, 9]], np.uint8)
+    gain, offset = np.full(8, 10, np.float32), np.full(8, 1, np.float32)
+    arguments = (..., 0, 1e-9, gain, offset, 50, 0, 255)
+    normal = assert_twins(layer_norm, "normalize_channels", arguments, codes)
+    assert normal.tolist() == [[36, 46, 46, 46, 51, 51, 61, 71]]
 
 
 def test_a_product_and_a_sum_are_rounded_one_by_one() -> None:
@@ -424,7 +572,7 @@ def test_a_product_and_a_sum_are_rounded_one_by_one() -> None:
     exact = 4097 * (1 + 2.0**-12) - 4097.5
     single = float(np.float32(np.float32(4097) * multiplier[0]) + offset[0])
     assert round(exact) != round(single)
-    out = assert_twins(requantize, "apply_affine", (..., 0, 0, multiplier, offset, 0, 0, 9), codes)
+    out = assert_twins(requantize, "apply_affine", (..., 0, 0, multiplier, offset[None], 0, 0, 0, 9), codes)
     assert out.item() == round(single)
 
 

@@ -107,9 +107,11 @@ def test_reals_keep_a_sensible_range_and_integers_follow_them(name: str) -> None
             assert abs(integers.weights).max() == 127
 
 
-@pytest.mark.parametrize("machine", machines.names())
+@pytest.mark.parametrize(
+    "machine", [name for name in machines.names() if not name.startswith(("dataflow", "isaac"))]
+)
 @pytest.mark.parametrize("workload", ["vit-tiny", "bert-tiny"])
-def test_every_machine_refuses_transformers_before_it_starts(machine: str, workload: str) -> None:
+def test_other_machines_refuse_transformers_before_they_start(machine: str, workload: str) -> None:
     kinds = r"has layers of transformers .* no part of this machine computes products of two|is of the kind"
     with pytest.raises(SimError, match=rf"{workload}.*({kinds})"):
         imcsim.map_workload(workload, arch=machine)

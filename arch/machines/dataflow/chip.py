@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 from arch.activation_memory import Buffer
 from arch.arrays.array_parts import ArrayParts
 from arch.core import Core
-from arch.crossbar import AnalogCrossbar
 from arch.fabric.interconnect import Interconnect
 from arch.fabric.network import Network, StageEntry
 from arch.host import Sink, Source
 from arch.machine import Values
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap
-from arch.mapping.map_rows import pixel_bytes
 from arch.parts import chosen
 from arch.request_line import Line
 from arch.request_queue import RequestQueue
@@ -55,11 +53,7 @@ class DataflowChip(Component):
         for stage in placed.stages:
             core = self.add(core_kind, f"core[{stage.name}]", config.core, layer=placed.full_name(stage.name))
             buffers = [
-                Buffer(
-                    o.source,
-                    placed.depths[stage.name, place],
-                    pixel_bytes(o.shape[0], config.activation_bits),
-                )
+                Buffer(o.source, placed.depths[stage.name, place], o.pixel_bytes(config.activation_bits))
                 for place, o in enumerate(stage.operands)
             ]
             tiling = placed.tilings.get(stage.name)
@@ -72,6 +66,7 @@ class DataflowChip(Component):
                 config.activation_bits,
                 config.encoding,
                 placed.replication.get(stage.name, 1),
+                config.attention,
             )
             self.cores[stage.name] = core
         self.sink = self.add(Sink, "sink", PartConfig())
@@ -115,11 +110,6 @@ class DataflowChip(Component):
         out = core.digital.pixel_out
         entry.connect([self.carry(out, port, depth, entry, i) for i, (_, port, depth) in enumerate(readers)])
         return entry
-
-    @property
-    def crossbars(self) -> list[AnalogCrossbar]:
-        """The arrays of all cores."""
-        return [crossbar for core in self.cores.values() for crossbar in core.crossbars]
 
     def queue_up(self, queue: RequestQueue, placed: DataflowMap, arrivals: Arrivals, images: int) -> Line:
         """Let images wait for their turn in a queue's new line, as requests that arrive over time."""

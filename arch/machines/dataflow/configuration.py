@@ -8,6 +8,7 @@ from pydantic import field_validator, model_validator
 
 from arch.arrays.encoding import Encoding
 from arch.arrays.streaming import Streaming
+from arch.attention_config import AttentionConfig
 from arch.core import CoreConfig, Detail
 from arch.fabric.configuration import FabricConfig
 from arch.host import SourceConfig
@@ -108,6 +109,9 @@ class DataflowConfig(Config):
     mapping: MappingConfig = param(MappingConfig(), unit="", doc="how weights lie on arrays")
     balance: BalanceConfig = param(BalanceConfig(), unit="", doc="copies of layers, and cores there are")
     core: CoreConfig = component_part("core", doc="the cores")
+    attention: AttentionConfig = param(
+        AttentionConfig(), unit="", doc="where products of two computed tensors run, and room for keys"
+    )
     buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
     fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
     source: SourceConfig = component_part("source", doc="where images come from")

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
+from arch.attention_cache import cache_traffic
 from arch.machine import (
     ImageStream,
     Machine,
@@ -150,11 +151,12 @@ class _Pipeline:
     @property
     def macs(self) -> int:
         """Multiply-accumulates that the arrays did so far."""
-        return sum(crossbar.macs() for crossbar in self.chip.crossbars)
+        return sum(core.macs() for core in self.chip.cores.values())
 
     def run(self, outcome: Outcome) -> MachineRun:
         """Return what came of a run that is over."""
         chip, computed, outputs = self.chip, self.computed, self.outputs
+        cores = chip.cores.values()
         accepted, completed = chip.source.accepted, chip.sink.completed
         if outcome.fast_forward is not None:
             accepted, completed = map(outcome.fast_forward.unrolled, (accepted, completed))
@@ -166,9 +168,10 @@ class _Pipeline:
             macs=self.macs,
             peaks={
                 port.path: peak
-                for core in chip.cores.values()
+                for core in cores
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
+            cache=cache_traffic(core.memory for core in cores),
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
             load=None if self.line is None else self.line.report(),
         )

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from arch.digital_unit import step_passes
 from arch.fabric.graphs import AllToAll
 from arch.fabric.interconnect import Interconnect
-from arch.machine import NetworkMap, PredictedInterval
+from arch.machine import NetworkMap
 from arch.machines.dataflow.configuration import DataflowConfig
+from arch.machines.dataflow.timing import Timing
 from arch.mapping.balance import Balance, Load, balanced, one_each
 from arch.mapping.buffers import (
     BufferRule,
-    Pace,
     buffer_depths,
     chosen_depths,
     edge_name,
@@ -66,7 +65,8 @@ class DataflowMap(NetworkMap):
 def map_network(config: DataflowConfig, network: LoweredNetwork) -> DataflowMap:
     """Give every stage its arrays and buffers.
 
-    raises : MappingError for a network without layers, too few cores, or a buffer that is too small
+    raises : MappingError for a network without layers, too few cores, a buffer that is too small, or a
+        sequence that is too long
     """
     return map_networks(config, {"": network})[""]
 
@@ -126,8 +126,9 @@ def _tiled(config: DataflowConfig, networks: Mapping[str, LoweredNetwork]) -> li
     crossbar = config.core.crossbar
     columns = config.encoding.columns_per_weight
     tiled = []
-    pipelines = stages_of_each(list(networks.values()), config.layers)
+    pipelines = stages_of_each(list(networks.values()), config.layers, of_tokens=True)
     for (name, network), plain in zip(networks.items(), pipelines, strict=True):
+        _check_attention(config, plain, network.name)
         stages = [
             s if s.matrix is None else with_pixels_per_step(s, config.pixels_per_step(s.name)) for s in plain
         ]
@@ -157,14 +158,8 @@ def _mapped(
     copies = {name: balance.copies[part.full_name(name)] for name in tilings}
     balance = Balance(part.loads, copies)
     pixels = network.input_shape[1] * network.input_shape[2]
-    periods = {name: config.core.period(config.streaming, t.blocks) for name, t in tilings.items()}
-    step = max(periods.values(), default=config.core.product_cycles(config.streaming))
-    hops = _hops(config, interconnect, part)
-    pace = Pace(
-        {s.name: _latency_steps(config, tilings.get(s.name), step, hops[s.name]) for s in stages},
-        {s.name: copies.get(s.name) or _windows_together(config, s, step) for s in stages},
-        _pixels_together(config, pixels, balance.interval, step),
-    )
+    timing = Timing(config, stages, tilings, balance, pixels)
+    pace = timing.pace(_hops(config, interconnect, part))
     least = least_depths(stages, network.input, pixels, pace)
     depths = chosen_depths(
         given,
@@ -176,11 +171,6 @@ def _mapped(
     rows = tuple(
         map_row(s, tilings.get(s.name), copies.get(s.name, 1), depths, config.activation_bits) for s in stages
     )
-    interval = PredictedInterval(
-        balance.interval,
-        max((load.steps_on(copies[n]) * periods[n] for n, load in part.loads.items()), default=0),
-        _input_cycles(config, pixels),
-    )
     return DataflowMap(
         network,
         rows,
@@ -190,7 +180,7 @@ def _mapped(
         needed_depths(stages),
         least,
         interconnect,
-        interval=interval,
+        interval=timing.interval,
         # Where any core reaches any other, it makes no difference which layer lies where.
         placement=None if isinstance(config.fabric.topology, AllToAll) else placement,
         tilings=tilings,
@@ -198,6 +188,17 @@ def _mapped(
         peak_macs=config.core_macs * sum(row.arrays for row in rows),
         name=part.name,
     )
+
+
+def _check_attention(config: DataflowConfig, stages: list[Stage], network: str) -> None:
+    """Raise MappingError for products of attention that the machine cannot do."""
+    config.attention.check(stages, network)
+    products = [stage.name for stage in stages if stage.attention is not None]
+    if products and config.attention.products != "digital":
+        raise MappingError(
+            f"attention.products={config.attention.products} is not built on this machine, got "
+            f"{network}.{products[0]}; set it to digital"
+        )
 
 
 def _check_cores(config: DataflowConfig, tiled: list[_Tiled]) -> None:
@@ -252,46 +253,7 @@ def _hops(config: DataflowConfig, interconnect: Interconnect, part: _Tiled) -> d
     senders = {part.full_name(s.name): s for s in part.stages}
     for way in interconnect.keys:
         if (sender := senders.get(way[0])) is not None:
-            flits = fabric.flits(sender.shape[0] * config.activation_bits)
+            flits = fabric.flits(sender.pixel_bits(config.activation_bits))
             cycles = fabric.zero_load_cycles(interconnect.length(way), interconnect.routers_on(way), flits)
             hops[sender.name] = max(hops[sender.name], cycles)
     return hops
-
-
-def _windows_together(config: DataflowConfig, stage: Stage, step: int) -> int:
-    """Return the windows that a stage without arrays, a pool or a join, takes in a step of so many cycles."""
-    digital = config.core.digital
-    cycles = step_passes(stage) * -(-stage.shape[0] // digital.lanes) * digital.pass_cycles
-    return min(max(step // cycles, 1), stage.steps) if cycles else stage.steps
-
-
-def _pixels_together(config: DataflowConfig, pixels: int, interval: int, step: int) -> int:
-    """Return the input pixels that come in a step, no more than keep the slowest layer busy.
-
-    interval : steps of that layer for an image
-    step : cycles in one
-    """
-    incoming = -(-pixels * step // _input_cycles(config, pixels))
-    return max(1, min(incoming, -(-pixels // max(interval, 1))))
-
-
-def _input_cycles(config: DataflowConfig, pixels: int) -> int:
-    """Return the cycles in which so many input pixels come in."""
-    together = config.input_pixels_per_cycle
-    return pixels * config.source.pixel_cycles if together is None else -(-pixels // together)
-
-
-def _latency_steps(config: DataflowConfig, tiling: Tiling | None, step: int, hops: int) -> int:
-    """Return the steps from a core's firing until its reader may see the pixel, at least.
-
-    step : cycles in one
-    hops : cycles on the way
-    """
-    core = config.core
-    cycles = core.digital.pass_cycles + hops
-    if tiling is None:
-        cycles += core.product_cycles(config.streaming) + core.digital.pool_latency_cycles
-    else:
-        cycles += core.passage(config.streaming, tiling.blocks)
-        cycles += (tiling.row_blocks - 1) * core.partial_sum_cycles
-    return -(-cycles // step)

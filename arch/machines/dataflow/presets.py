@@ -35,6 +35,7 @@ _UNIT: dict[str, Any] = {
         "digital": {"pass_cycles": 0},
         "partial_sum_cycles": 0,
     },
+    "attention": {"unit": {"macs": 2**24}},
     "buffers": {"rule": "unbounded"},
     "fabric": {"latency_cycles": 0},
     "source": {"pixel_cycles": 1},

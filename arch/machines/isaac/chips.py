@@ -49,8 +49,8 @@ class IsaacChips(Component):
         """
         self.settings, self.placed = config, placed
         self.timing = Timing(config, placed.stages, placed.homes, placed.places)
-        channels, height, width = placed.network.input_shape
-        incoming = SourceConfig(pixel_cycles=self.timing.input_cycles(channels))
+        _, height, width = placed.network.input_shape
+        incoming = SourceConfig(pixel_cycles=self.timing.input_cycles(placed.network))
         self.source = self.add(Source, "source", incoming, clock=DIGITAL)
         self.source.images, self.source.pixels = images, height * width
         self.layers: dict[str, Layer] = {}
@@ -114,7 +114,7 @@ class IsaacChips(Component):
         """Let all that reads or writes in a tile take turns on its eDRAM."""
         users: dict[int, list[Any]] = {}
         for name, layer in self.layers.items():
-            for fetches in layer.fetches:
+            for fetches in layer.all_fetches:
                 for tile, fetch in fetches.items():
                     users.setdefault(tile, []).append(fetch.edram)
             for writes in layer.writes:
@@ -154,7 +154,7 @@ class IsaacChips(Component):
         return sum(buffer.sent for buffer in buffers), sum(buffer.landed for buffer in buffers)
 
     def macs(self) -> int:
-        """Return the multiply-accumulates that all arrays did."""
+        """Return the multiply-accumulates that all arrays and attention units did."""
         return sum(layer.macs() for layer in self.layers.values())
 
 

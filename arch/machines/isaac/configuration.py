@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from arch.arrays.encoding import Encoding, Signs
 from arch.arrays.streaming import Form, Streaming
+from arch.attention_config import AttentionConfig
 from arch.converters import ADCConfig, Range
 from arch.core import Detail
 from arch.crossbar import AnalogCrossbarConfig
@@ -216,6 +217,12 @@ class IsaacConfig(Config):
     tile: TileConfig = param(TileConfig(), unit="", doc="the tiles")
     mesh: MeshConfig = param(MeshConfig(), unit="", doc="links and routers of a chip")
     hypertransport: HyperTransportConfig = param(HyperTransportConfig(), unit="", doc="links of a chip")
+    attention: AttentionConfig = param(
+        AttentionConfig(),
+        unit="",
+        doc="products of two computed tensors; ISAAC as published has no unit for them, ours are in tiles "
+        "that hold keys or values",
+    )
     queue: QueueConfig = component_part("queue", doc="where requests wait, in runs with arrivals")
 
     @property
@@ -252,6 +259,11 @@ class IsaacConfig(Config):
     def value_bytes(self) -> int:
         """Bytes of an activation in eDRAM."""
         return -(-self.activation_bits // 8)
+
+    @property
+    def stored_bits(self) -> int:
+        """Bits that an activation takes in eDRAM."""
+        return 8 * self.value_bytes
 
     @property
     def digital_hz(self) -> Fraction:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import ceil
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Buffer
-from arch.digital_unit import DigitalUnit, DigitalUnitConfig
+from arch.attention_unit import AttentionUnit
+from arch.digital_unit import DigitalUnit
 from arch.machines.isaac.arrays import ArrayConverter, IsaacADC, IsaacArrays
 from arch.machines.isaac.budgets import Budgets
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Site
 from arch.machines.isaac.mesh import Mesh
 from arch.machines.isaac.plan import IsaacMap
-from arch.machines.isaac.tile_parts import InputFetch, PixelSend, ResultWrite, ShiftAdd
-from arch.machines.isaac.timing import SUM_BYTES, Timing
+from arch.machines.isaac.tile_parts import InputFetch, KeyFetch, PixelSend, ResultWrite, ShiftAdd
+from arch.machines.isaac.timing import SUM_BYTES, TileReads, Timing
+from arch.mapping.constant_rows import row_elements
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block
 from arch.meter import Meter, meter_of
@@ -38,9 +40,12 @@ class Layer(Component):
     An operation of a copy: its inputs are read from eDRAM in each of its tiles and copied to the IMAs, which
     drive them bit by bit; converters follow a cycle behind; shift-and-adds end it, the sigmoid units finish
     the pixel, and it is written to the eDRAM of those who read it. A stage without weights does the same with
-    units of its tiles only.
+    units of its tiles only. A product of attention reads a token and the keys that it sees from eDRAM in each
+    of its tiles, and attention units take the place of arrays.
 
     fetches : of each copy, by tile
+    key_fetches : of the attention units, by tile
+    attention : the attention units of all tiles, None where it is no product of attention
     arrays : of each copy
     converters : of each copy, where each array is a process; otherwise they are in that of their arrays
     writes : into its buffers, for each operand one a tile
@@ -56,19 +61,19 @@ class Layer(Component):
         """Build the parts."""
         self.settings, self.timing, self.stage = config, timing, stage
         buffers = [
-            Buffer(o.source, placed.depths[stage.name, place], o.shape[0] * config.value_bytes)
+            Buffer(o.source, placed.depths[stage.name, place], timing.stored_bytes(o))
             for place, o in enumerate(stage.operands)
         ]
         self.memory = self.add(ActivationMemory, "memory", _LINE_BUFFERS)
-        self.memory.lay_out(stage, buffers, images)
+        self.memory.lay_out(stage, buffers, images, config.stored_bits)
         self.writes = [self._add_writes(place) for place in range(len(buffers))]
-        units = timing.units(stage)
-        each = DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=units.pj, area_mm2=0.0)
-        self.digital = self.add(DigitalUnit, "digital", each, clock=DIGITAL)
+        self.attention: AttentionUnit | None = None
+        self.digital = self.add(DigitalUnit, "digital", timing.digital(stage), clock=DIGITAL)
         self.digital.lay_out(stage, None, 1)
-        self.digital.sharing = units.number
+        self.digital.sharing = timing.units(stage).number
         self.copies = placed.copies(stage.name)
         self.fetches: list[dict[int, InputFetch]] = []
+        self.key_fetches: dict[int, KeyFetch] = {}
         self.arrays: list[list[IsaacArrays]] = []
         self.converters: list[list[ArrayConverter]] = []
         self.adders: list[ShiftAdd] = []
@@ -77,10 +82,19 @@ class Layer(Component):
             # Held on the way to a fetch, there, in input register, arrays and adder, and on the ways behind.
             self.registers = (8 + self._converted_together + self._sum_cycles) * len(self.copies)
         else:
-            ready = 1 + config.digital_cycles // self.digital.finish_cycles  # in a cycle, and one under way
-            self.connect(self.memory.window_out, self.digital.sums_in, depth=ready)
+            # In a cycle, and one under way.
+            ready = 1 + config.digital_cycles // min(self.digital.pixel_cycles)
             self.registers = ready + 2
+            if stage.attention is not None:
+                self._add_attention(ready)
+            else:
+                self.connect(self.memory.window_out, self.digital.sums_in, depth=ready)
         self.registers += 4  # pixels in the digital unit, and where they leave it
+
+    @property
+    def all_fetches(self) -> list[Mapping[int, InputFetch | KeyFetch]]:
+        """All that reads inputs from eDRAM, by tile."""
+        return [*self.fetches, self.key_fetches] if self.key_fetches else [*self.fetches]
 
     @property
     def _converted_together(self) -> int:
@@ -110,13 +124,32 @@ class Layer(Component):
                 ]
                 adder.send_by(mesh, sums, hops)
 
+    def _add_attention(self, ready: int) -> None:
+        """Add the units that multiply tokens with what they see, and what reads it in each tile.
+
+        ready : tokens that may wait for them
+        """
+        timing = self.timing
+        config = timing.multipliers(self.stage)
+        self.attention = self.add(chosen(config, AttentionUnit), "attention", config, clock=DIGITAL)
+        self.attention.lay_out(self.stage, self.settings.activation_bits)
+        for place, tile in enumerate(timing.tiles(self.stage.name)):
+            fetch = self.add(KeyFetch, f"fetch[{tile}]", PartConfig(), clock=DIGITAL)
+            fetch.reads = TileReads.of(self.stage, timing, place)
+            fetch.cycles = self.settings.edram_cycles
+            self.connect(self.memory.window_out, fetch.window_in, depth=ready)
+            self.key_fetches[tile] = fetch
+        self.gather([fetch.window_out for fetch in self.key_fetches.values()], self.attention.window_in)
+        self.connect(self.attention.sums_out, self.digital.sums_in)
+        self.registers += 4  # in a fetch and the unit, and behind both
+
     def _add_writes(self, place: int) -> list[ResultWrite]:
-        channels = self.stage.operands[place].shape[0]
+        operand = self.stage.operands[place]
         writes = []
         for tile in self.timing.tiles(self.stage.name):
             write = self.add(ResultWrite, f"write[{place}].tile[{tile}]", PartConfig(), clock=DIGITAL)
-            write.cycles = self.timing.write_cycles(channels)
-            write.size = channels * self.settings.value_bytes
+            write.cycles = self.timing.write_cycles(operand)
+            write.size = self.timing.stored_bytes(operand)
             writes.append(write)
         return writes
 
@@ -192,7 +225,7 @@ class Layer(Component):
 
     def add_meters(self) -> None:
         """Add the parts that count with others."""
-        digital, size = self.digital, self.stage.shape[0] * self.settings.value_bytes
+        digital, size = self.digital, self.timing.pixel_bytes(self.stage)
         self._meter("edram", "buffer", self._bytes_moved)
         self._meter("bus", "bus", self._bytes_moved)
         if not self.copies:
@@ -220,8 +253,9 @@ class Layer(Component):
         return sum(part.array_cycles for arrays in self.arrays for part in arrays)
 
     def macs(self) -> int:
-        """Return the multiply-accumulates that its arrays did."""
-        return sum(part.macs() for arrays in self.arrays for part in arrays)
+        """Return the multiply-accumulates that its arrays, or its attention units, did."""
+        attention = 0 if self.attention is None else self.attention.macs()
+        return attention + sum(part.macs() for arrays in self.arrays for part in arrays)
 
     def _of_operations(self, each: list[int]) -> int:
         """Return the sum over all operations of what one of each copy makes."""
@@ -229,10 +263,12 @@ class Layer(Component):
 
     def _bytes_moved(self) -> int:
         """Return the bytes read from and written to the layer's eDRAM."""
-        read = sum(fetch.read.count * fetch.size for fetches in self.fetches for fetch in fetches.values())
-        written = sum(write.write.count * write.size for writes in self.writes for write in writes)
-        return read + self._windows_read() + written
+        read = sum(fetch.bytes_read for fetches in self.all_fetches for fetch in fetches.values())
+        written = sum(write.bytes_written for writes in self.writes for write in writes)
+        return read + self._read_by_digital() + written
 
-    def _windows_read(self) -> int:
-        """Return the bytes that a stage without arrays reads."""
-        return 0 if self.copies else self.memory.actions()["byte read"]
+    def _read_by_digital(self) -> int:
+        """Return the bytes that digital units read: rows of tables, and windows that nothing fetches."""
+        memory = self.memory
+        rows = row_elements(self.stage) * self.settings.value_bytes
+        return memory.read_so_far(rows if self.all_fetches else memory.step_bytes())

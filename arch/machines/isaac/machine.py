@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
+from arch.attention_cache import cache_traffic
 from arch.machine import (
     ImageStream,
     Machine,
@@ -57,7 +58,8 @@ class Isaac(Machine):
     def map(self, network: LoweredNetwork) -> IsaacMap:
         """Give every stage its copies, tiles and buffers.
 
-        raises : MappingError for a network without layers, or one that the chips do not hold
+        raises : MappingError for a network without layers, one that the chips do not hold, or products of
+            attention that they have no part for
         """
         return map_network(self.config, network)
 
@@ -159,4 +161,5 @@ class _Pipeline:
             },
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
             load=None if self.line is None else self.line.report(),
+            cache=cache_traffic(layer.memory for layer in chips.layers.values()),
         )

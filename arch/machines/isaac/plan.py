@@ -13,6 +13,7 @@ from arch.machines.isaac.floor_plan import Copy, Place, laid_out
 from arch.machines.isaac.timing import Timing
 from arch.mapping.balance import Load, at_interval, one_each
 from arch.mapping.buffers import Pace, least_depths
+from arch.mapping.constant_rows import table_elements
 from arch.mapping.layer_graph import homes_of_stages
 from arch.mapping.map_rows import map_row, taken_by
 from arch.mapping.stages import Stage, stages_of_each, stages_to_map
@@ -48,7 +49,8 @@ class IsaacMap(NetworkMap):
 def map_network(config: IsaacConfig, network: LoweredNetwork) -> IsaacMap:
     """Give every stage its copies, tiles and buffers.
 
-    raises : MappingError for a network without layers, or one that the chips do not hold
+    raises : MappingError for a network without layers, one that the chips do not hold, or products of
+        attention that they have no part for
     """
     return map_networks(config, {"": network})[""]
 
@@ -58,14 +60,14 @@ def map_networks(config: IsaacConfig, networks: Mapping[str, LoweredNetwork]) ->
 
     raises : MappingError, which tells what each of several takes
     """
-    pipelines = stages_of_each(list(networks.values()), config.layers)
+    pipelines = stages_of_each(list(networks.values()), config.layers, of_tokens=True)
     named = zip(networks.items(), pipelines, strict=True)
     return _Plans(config, [_Plan(config, name, network, stages) for (name, network), stages in named]).map()
 
 
 def copies_by_rule(config: IsaacConfig, network: LoweredNetwork) -> Mapping[str, int]:
     """Return the copies of each layer that the rule asks for, whatever the chips hold."""
-    plan = _Plan(config, "", network, stages_to_map(network, config.layers))
+    plan = _Plan(config, "", network, stages_to_map(network, config.layers, of_tokens=True))
     return plan.copies(plan.rule_interval)
 
 
@@ -114,9 +116,12 @@ class _Plans:
         steps = (load.steps for plan in self.plans for load in plan.loads.values())
         intervals = range(first, max(steps, default=0) + 1)
         shortest = bisect_left(intervals, True, key=lambda i: self._tiles_of_arrays(i) <= tiles)
+        tried: list[Mapping[str, int]] = []
         for interval in intervals[shortest:]:  # most often the first: eDRAM rarely needs tiles of its own
-            if (layouts := self._layouts(self._copies(interval)))[-1].end <= tiles:
+            copies = self._copies(interval)
+            if copies != tried and (layouts := self._layouts(copies))[-1].end <= tiles:
                 return layouts
+            tried = copies
         return least
 
     def _copies(self, interval: int) -> list[Mapping[str, int]]:
@@ -142,6 +147,8 @@ class _Plan:
 
     def __init__(self, config: IsaacConfig, name: str, network: LoweredNetwork, stages: list[Stage]) -> None:
         self.config, self.name, self.network, self.stages = config, name, network, stages
+        config.attention.check(self.stages, network.name)
+        self._check_products()
         matrices = {s.name: s.matrix for s in self.stages if s.matrix is not None}
         array, columns = config.array, config.encoding.columns_per_weight
         self.tilings = {n: tile(matrix, array.rows, array.cols, columns) for n, matrix in matrices.items()}
@@ -153,6 +160,16 @@ class _Plan:
         }
         chosen = ((name, layer.replication) for name, layer in config.layers.items())
         self.given = {name: copies for name, copies in chosen if copies and name in self.loads}
+
+    def _check_products(self) -> None:
+        """Raise MappingError for products of attention on arrays."""
+        products = [stage.name for stage in self.stages if stage.attention is not None]
+        if products and self.config.attention.products == "arrays":
+            raise MappingError(
+                f"attention.products=arrays, but arrays of isaac are not written while it runs, and "
+                f"{self.network.name}.{products[0]} is a product of two computed tensors; set "
+                "attention.products=digital"
+            )
 
     @property
     def rule_interval(self) -> int:
@@ -175,9 +192,11 @@ class _Plan:
             arrays[name] = -(-load.cores * copies[name] // self.config.arrays_per_tile)
         depths = self._depths(copies, self._places(copies, arrays, first))
         held = dict.fromkeys(arrays, 0)
+        timing = Timing(self.config, self.stages, self.homes, {})
         for stage in self.stages:
+            held[self.homes[stage.name]] += table_elements(stage) * self.config.value_bytes
             for number, operand in enumerate(stage.operands):
-                size = operand.shape[0] * self.config.value_bytes
+                size = timing.stored_bytes(operand)
                 held[self.homes[stage.name]] += depths[stage.name, number] * size
         edram = self.config.tile.edram_kib * 1024
         tiles = {home: max(least, -(-held[home] // edram)) for home, least in arrays.items()}
@@ -199,11 +218,12 @@ class _Plan:
         pixels = self.network.input_shape[1] * self.network.input_shape[2]
         interval = max((load.steps_on(copies[name]) for name, load in self.loads.items()), default=1)
         step = self.config.interval
-        incoming = step * self.config.digital_cycles // timing.input_cycles(self.network.input_shape[0])
+        incoming = step * self.config.digital_cycles // timing.input_cycles(self.network)
         pace = Pace(
             {s.name: -(-timing.latency_cycles(s) // step) for s in self.stages},
             {s.name: copies.get(s.name) or timing.windows_together(s) for s in self.stages},
             max(1, min(incoming, -(-pixels // interval))),
+            {s.name: timing.durations(s) for s in self.stages if s.attention is not None},
         )
         return least_depths(self.stages, self.network.input, pixels, pace)
 
@@ -221,10 +241,6 @@ class _Plan:
             )
             for s in self.stages
         )
-        steps = max((load.steps_on(layout.copies[name]) for name, load in self.loads.items()), default=0)
-        timing = Timing(self.config, self.stages, self.homes, layout.places)
-        channels, height, width = self.network.input_shape
-        incoming = timing.in_cycles(height * width * timing.input_cycles(channels))
         return IsaacMap(
             self.network,
             rows,
@@ -233,7 +249,7 @@ class _Plan:
             layout.copies,
             self.homes,
             layout.places,
-            interval=PredictedInterval(steps, steps * self.config.interval, incoming),
+            interval=self._interval(layout),
             tilings=self.tilings,
             chips=chips,
             resources={
@@ -245,6 +261,19 @@ class _Plan:
             peak_macs=Budgets(self.config).gops / 2 * 1e9 * chips,
             name=self.name,
         )
+
+    def _interval(self, layout: _Layout) -> PredictedInterval:
+        """Return how far apart images follow, by arrays, products of attention and input."""
+        timing = Timing(self.config, self.stages, self.homes, layout.places)
+        times = [(0, 0)]
+        for name, load in self.loads.items():
+            steps = load.steps_on(layout.copies[name])
+            times.append((steps * self.config.interval, steps))
+        times += [(timing.image_cycles(s), s.steps) for s in self.stages if s.attention is not None]
+        cycles, steps = max(times)
+        _, height, width = self.network.input_shape
+        incoming = timing.in_cycles(height * width * timing.input_cycles(self.network))
+        return PredictedInterval(steps, cycles, incoming)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from arch.machines.isaac.mesh import Choice, Decision, Journey, Mesh
 from arch.machines.isaac.pixel_ways import Departure
+from arch.machines.isaac.timing import TileReads
 from arch.tokens import Pixel, Sums, Window
-from simcore import MOST_CYCLES, Component, In, Operation, Out, Process, Shared, process
+from simcore import MOST_CYCLES, Component, Counter, In, Operation, Out, Process, Shared, process
 from simcore.channel import Channel
 from simcore.commands import DONE
 
@@ -49,6 +50,51 @@ class InputFetch(Component):
             )  # a tick is a digital cycle, as that is the fastest clock
             yield self.window_out.put(window)
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read so far."""
+        return self.read.count * self.size
+
+
+class KeyFetch(Component):
+    """Reads from one tile's eDRAM what lies there of a token and of the keys, or values, that it sees.
+
+    The attention units have it as soon as all tiles have read their part; the next token's is read while they
+    multiply.
+
+    reads : what lies there
+    cycles : digital cycles in which so many bytes are read
+    """
+
+    family = "buffer"
+
+    window_in = In(Window, doc="tokens that see enough keys in eDRAM")
+    window_out = Out(Window, doc="tokens, with the keys that they see")
+    edram = Shared(doc="eDRAM and bus of the tile")
+    read = Operation(doc="reading what one token needs")
+    size = Counter(unit="byte", doc="bytes read")
+
+    reads: TileReads
+    cycles: Callable[[int], int]
+
+    @process
+    def serve(self) -> Process:
+        """Take a token, wait for eDRAM and bus, read, hand it on."""
+        reads = self.reads
+        while True:
+            step = yield self.window_in.get()
+            if size := reads.size(step):
+                yield self.edram.acquire()
+                yield self.read.hold(self.cycles(size))
+                self.edram.release()
+                self.size.add(size)
+            yield self.window_out.put(step)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read so far."""
+        return self.size.count
+
 
 class ResultWrite(Component):
     """Writes pixels of one tensor to the eDRAM of one tile of a layer that reads it, as they come.
@@ -80,6 +126,11 @@ class ResultWrite(Component):
             yield self.write.hold(self.cycles)
             self.edram.release()
             self.written(pixel)
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes written so far."""
+        return self.write.count * self.size
 
 
 class PixelSend(Component):

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from arch.attention_config import AttentionUnitConfig
+from arch.digital_unit import DigitalUnitConfig
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, Site, input_elements
 from arch.machines.isaac.ways import Way, Ways
-from arch.mapping.stages import Join, Stage
-from workloads import AvgPoolNode, MaxPoolNode
+from arch.mapping.stages import Join, Operand, Stage
+from workloads import AvgPoolNode, LoweredNetwork, MaxPoolNode
 
 #: Bytes of a partial sum on its way from tile to tile, assumed.
 SUM_BYTES = 4
@@ -27,6 +32,45 @@ class DigitalUnits(NamedTuple):
     pj: float
 
 
+class TileReads(NamedTuple):
+    """What one tile reads of its eDRAM for the steps of a product of attention.
+
+    Pixels are written to a stage's tiles by turns, so each has a part of the keys that a token sees, and one
+    has the token.
+
+    tile, tiles : which of the stage's tiles
+    visible : keys that each token sees
+    keys : of an image
+    key_bytes, token_bytes : of a key, or value, and of a token, or its shares
+    """
+
+    tile: int
+    tiles: int
+    visible: Sequence[int]
+    keys: int
+    key_bytes: int
+    token_bytes: int
+
+    @classmethod
+    def of(cls, stage: Stage, timing: Timing, tile: int) -> TileReads:
+        """Return what one of a stage's tiles reads."""
+        node, (stored, moving) = stage.attention, stage.operands
+        assert node is not None
+        sizes = timing.stored_bytes(stored), timing.stored_bytes(moving)
+        return cls(tile, len(timing.tiles(stage.name)), node.visible.tolist(), node.keys, *sizes)
+
+    def kept(self, step: int) -> int:
+        """Return the bytes of keys that a step reads; steps are counted over all images."""
+        image, token = divmod(step, len(self.visible))
+        first = image * self.keys
+        lies_here = first + (self.tile - first) % self.tiles
+        return len(range(lies_here, first + self.visible[token], self.tiles)) * self.key_bytes
+
+    def size(self, step: int) -> int:
+        """Return all bytes that a step reads."""
+        return self.kept(step) + (step % self.tiles == self.tile) * self.token_bytes
+
+
 @dataclass(frozen=True, eq=False)
 class Timing:
     """Times of one mapping; `cycle` is of arrays, `digital cycle` of all other parts."""
@@ -40,10 +84,12 @@ class Timing:
         """Return the cycles in which so many digital ones are over."""
         return -(-digital // self.config.digital_cycles)
 
-    def input_cycles(self, channels: int) -> int:
-        """Return the digital cycles from one input pixel to the next, by all links of a chip."""
-        size = -(-channels * self.config.value_bytes // self.config.hypertransport.links)
-        return self.config.hypertransport_cycles(size)
+    def input_cycles(self, network: LoweredNetwork) -> int:
+        """Return the digital cycles from one pixel of the input to the next, by all links of a chip."""
+        readers = (o for stage in self.stages for o in stage.operands if o.source == network.input)
+        bits = next((o.id_bits for o in readers if o.id_bits), self.config.stored_bits)
+        size = -(-network.input_shape[0] * bits // 8)
+        return self.config.hypertransport_cycles(-(-size // self.config.hypertransport.links))
 
     def fetch_cycles(self, sites: Sequence[Site]) -> int:
         """Return the digital cycles in which the inputs of a copy's arrays in one tile are read."""
@@ -53,9 +99,9 @@ class Timing:
         """Return the bytes of those inputs."""
         return input_elements(sites) * self.config.value_bytes
 
-    def write_cycles(self, channels: int) -> int:
-        """Return the digital cycles in which a pixel is written."""
-        return self.config.edram_cycles(channels * self.config.value_bytes)
+    def write_cycles(self, operand: Operand) -> int:
+        """Return the digital cycles in which a pixel of what a stage reads is written."""
+        return self.config.edram_cycles(self.stored_bytes(operand))
 
     def sum_cycles(self, copies: Sequence[Copy]) -> int:
         """Return the cycles in which partial sums go on through the tiles of a copy."""
@@ -86,8 +132,12 @@ class Timing:
         return Ways(self.config)
 
     def pixel_bytes(self, stage: Stage) -> int:
-        """Return the bytes of a pixel."""
-        return stage.shape[0] * self.config.value_bytes
+        """Return the bytes of a pixel that a stage sends."""
+        return -(-stage.pixel_bits(self.config.stored_bits) // 8)
+
+    def stored_bytes(self, operand: Operand) -> int:
+        """Return the bytes of a pixel of what a stage reads, as it lies in eDRAM."""
+        return operand.pixel_bytes(self.config.stored_bits)
 
     def makers(self, stage: Stage) -> list[list[tuple[int, int]]]:
         """Return the tiles that make a pixel and the bytes each makes of it, pixel by pixel in turn.
@@ -113,17 +163,57 @@ class Timing:
         """Return the digital cycles of a pixel from one stage to another."""
         return self.way(sender.name, reader).cycles(self.config, self.packet_bytes(sender))
 
+    def digital(self, stage: Stage) -> DigitalUnitConfig:
+        """Return one of the digital units that share a stage's pixels: a value in each of its cycles."""
+        pj = self.units(stage).pj
+        return DigitalUnitConfig(lanes=1, pass_cycles=1, channel_energy_pj=pj, area_mm2=0.0)
+
     def finish_cycles(self, stage: Stage) -> int:
         """Return the digital cycles of a stage's head for one step."""
-        head, passes = stage.head, 1
-        if isinstance(head, MaxPoolNode | AvgPoolNode) and not stage.accumulates:
-            passes = head.window.positions
-        return passes * -(-head.shape[0] // self.units(stage).number)
+        return self.digital(stage).step_cycles(stage, self.units(stage).number)
 
     def windows_together(self, stage: Stage) -> int:
-        """Return the windows that a stage without arrays takes while arrays do an operation."""
-        together = self.config.interval * self.config.digital_cycles // self.finish_cycles(stage)
-        return min(max(together, 1), stage.steps)
+        """Return the windows that a stage without arrays takes while arrays do an operation.
+
+        A product of attention takes one after the other.
+        """
+        if stage.attention is not None:
+            return 1
+        return min(max(self._operation // self.finish_cycles(stage), 1), stage.steps)
+
+    @property
+    def _operation(self) -> int:
+        """Digital cycles of an operation of arrays."""
+        return self.config.interval * self.config.digital_cycles
+
+    def multipliers(self, stage: Stage) -> AttentionUnitConfig:
+        """Return the attention units of all tiles of a stage, which share each token, as one."""
+        unit = self.config.attention.unit
+        return unit.model_copy(update={"macs": unit.macs * len(self.tiles(stage.name))})
+
+    def attention_parts(self, stage: Stage) -> NDArray[np.int64]:
+        """Return the digital cycles of each step of a product of attention in each of its parts, (3, steps).
+
+        They are: reading the token and the keys that it sees, in the tile that has most of them; the product,
+        by the attention units of all tiles; and all passes of the digital units. Of the first image, as which
+        tile has most may differ in others.
+        """
+        assert stage.attention is not None
+        tiles, steps = len(self.tiles(stage.name)), range(stage.steps)
+        reads = [TileReads.of(stage, self, place) for place in range(tiles)]
+        fetch = [max(self.config.edram_cycles(read.size(step)) for read in reads) for step in steps]
+        finish = self.digital(stage).finish_cycles(stage, self.units(stage).number)
+        product = self.multipliers(stage).cycles(stage.attention)
+        return np.array([fetch, product, np.broadcast_to(finish, stage.steps)])
+
+    def durations(self, stage: Stage) -> NDArray[np.float64]:
+        """Return the operations of arrays from each step of a product of attention to its next, (steps,)."""
+        longest: NDArray[np.int64] = self.attention_parts(stage).max(axis=0)
+        return longest / self._operation
+
+    def image_cycles(self, stage: Stage) -> int:
+        """Return the cycles of a product of attention from image to image: those of its slowest part."""
+        return self.in_cycles(int(self.attention_parts(stage).sum(axis=1).max()))
 
     def latency_cycles(self, stage: Stage) -> int:
         """Return the cycles from a window until its pixel may be read by the farthest reader."""
@@ -131,6 +221,9 @@ class Timing:
         ways = (self.way_cycles(stage, reader) for reader in readers)
         digital = self.finish_cycles(stage) + max(ways, default=0)
         behind = self.in_cycles(digital) + self.config.tile.write_cycles
+        if stage.attention is not None:
+            fetch, product, _ = self.attention_parts(stage)
+            return self.in_cycles(int((fetch + product).max())) + behind
         copies = self.places[stage.name].copies if stage.name in self.places else ()
         if not copies:
             return behind

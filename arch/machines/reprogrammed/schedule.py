@@ -9,9 +9,10 @@ from itertools import count, pairwise
 
 import numpy as np
 
+from arch.digital_unit import passes_of_pixel
 from arch.machines.reprogrammed.closed_forms import pipelined_cycles
 from arch.machines.reprogrammed.configuration import ReprogrammedConfig
-from arch.mapping.buffered_maps import cycles_at, passes_cycles, passes_of_pixel, passes_of_step
+from arch.mapping.buffered_maps import cycles_at, passes_cycles, passes_of_step
 from arch.mapping.stages import Stage
 from arch.mapping.tiling import Block
 
