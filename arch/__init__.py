@@ -35,6 +35,7 @@ from arch.links import Links, LinksConfig
 from arch.machine import (
     ArrayReport,
     CacheTraffic,
+    ImageStream,
     Machine,
     MachineRun,
     MapRow,
@@ -44,6 +45,7 @@ from arch.machine import (
     Preset,
     ProgrammingReport,
     RunOptions,
+    SharedMap,
     Values,
     register_machine,
 )
@@ -59,6 +61,16 @@ from arch.mapping.embedding import embed, is_embedding
 from arch.mapping.layer_graph import LayerGraph, Stream, graph_of_edges, graph_of_stages
 from arch.mapping.placement import Placement, place_in_order, place_layers
 from arch.numbers import KnownNetwork, Numbers
+from arch.request_queue import (
+    PriorityQueue,
+    PriorityQueueConfig,
+    QueueConfig,
+    RequestArrivals,
+    RequestQueue,
+    RoundRobinQueue,
+    ShortestFirstQueue,
+)
+from arch.requests import Arrivals, ClosedArrivals, Head, LoadReport, RequestTimes, TimedArrivals
 from arch.resistive_parts import SweepingADC
 from arch.tokens import Image, Pixel, Sums, Token, Window
 
@@ -72,6 +84,7 @@ __all__ = [
     "AnalogCrossbar",
     "AnalogCrossbarConfig",
     "ArrayReport",
+    "Arrivals",
     "AttentionConfig",
     "AttentionUnit",
     "AttentionUnitConfig",
@@ -81,6 +94,7 @@ __all__ = [
     "CAMConfig",
     "CacheTraffic",
     "Chain",
+    "ClosedArrivals",
     "ColumnADC",
     "ConcentratedMesh",
     "Core",
@@ -94,9 +108,11 @@ __all__ = [
     "EdgeList",
     "Entry",
     "HTree",
+    "Head",
     "Hypercube",
     "IRDropConfig",
     "Image",
+    "ImageStream",
     "Isaac",
     "IsaacADC",
     "IsaacArrays",
@@ -109,6 +125,7 @@ __all__ = [
     "Links",
     "LinksConfig",
     "Load",
+    "LoadReport",
     "Machine",
     "MachineRun",
     "MapRow",
@@ -128,7 +145,10 @@ __all__ = [
     "Preset",
     "PriorityEncoder",
     "PriorityEncoderConfig",
+    "PriorityQueue",
+    "PriorityQueueConfig",
     "ProgrammingReport",
+    "QueueConfig",
     "RRAMConfig",
     "Rapidnn",
     "RapidnnConfig",
@@ -136,11 +156,17 @@ __all__ = [
     "ReadoutConfig",
     "Reprogrammed",
     "ReprogrammedConfig",
+    "RequestArrivals",
+    "RequestQueue",
+    "RequestTimes",
     "RewritableArrays",
     "Ring",
+    "RoundRobinQueue",
     "RunOptions",
     "SharedADC",
     "SharedADCConfig",
+    "SharedMap",
+    "ShortestFirstQueue",
     "Sink",
     "Source",
     "SourceConfig",
@@ -154,6 +180,7 @@ __all__ = [
     "StreamerConfig",
     "Sums",
     "SweepingADC",
+    "TimedArrivals",
     "Token",
     "Topology",
     "Torus",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,14 @@ from simcore import (
     Out,
     PartConfig,
     Process,
+    Shared,
     components,
     param,
     process,
 )
+
+if TYPE_CHECKING:
+    from arch.request_line import Line
 
 
 class SourceConfig(PartConfig):
@@ -53,9 +56,10 @@ class Source(Component):
 
     images, pixels : to feed; pixels in one image
     together : pixels that come together each cycle; None is one every `config.pixel_cycles`
-    arrivals : tick before which each image is not there; empty where all are from the start
+    requests : the line in which images wait until they may come in; None where all are there from the start
+    link : what networks that share the machine take turns on for each pixel; None of one alone
     prompt : pixels of each image that are known before it begins; None where all are
-    begun : images of which a pixel was offered
+    begun : images of which a pixel was offered, or that are waited for
     accepted : tick in which the first pixel of each image was taken
     """
 
@@ -69,10 +73,17 @@ class Source(Component):
     images: int = 0
     pixels: int = 0
     together: int | None = None
-    arrivals: Sequence[int] = ()
+    requests: Line | None = None
+    link: Any = None
     prompt: int | None = None
     begun: int = 0
     accepted: list[int]
+
+    def share_link(self) -> Shared:
+        """Return the port to a link that pixels of several networks come by."""
+        port: Shared = self.port(Shared(doc="the host's link"), "link")
+        self.link = port
+        return port
 
     def decode(self, sink: Sink, prompt: int) -> None:
         """Offer each pixel behind the first `prompt` of an image `turn_cycles` after the output before it."""
@@ -85,19 +96,21 @@ class Source(Component):
     def serve(self) -> Process:
         """Offer a pixel, or several; once they are taken, wait until the next ones are there.
 
-        The wait for an image that has not arrived is charged to `wait-resource:arrival`, that for a token
-        that an output chooses to `wait-input:token_in`.
+        The wait for an image that has not arrived is charged to `wait-resource:arrival`, that for one which
+        the queue does not let in yet to `wait-resource:service`, and that for a token that an output chooses
+        to `wait-input:token_in`.
         Pixels that come one by one, and for which there is room already, are put ahead: one wake for many.
+        Of several networks the next pixels come once it is their turn on the link, which waits for no buffer.
         """
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
         put, put_at, engine = self.pixel_out.put, self.pixel_out.put_at, self.simulation.engine
-        hold, hold_from = self.feed.hold, self.feed.hold_from
+        hold, hold_from, link = self.feed.hold, self.feed.hold_from, self.link
         self.accepted = []
         chosen = 0
         for image in images_of(self):
-            if self.arrivals and (early := self.arrivals[image] - engine.now) > 0:
-                yield self.waits_for(engine.timeout(early), "arrival")
             self.begun = image + 1
+            if self.requests is not None:
+                yield self.requests.next()
             first = pixel = image * self.pixels
             end = known = first + self.pixels
             if self.prompt is not None:
@@ -111,9 +124,15 @@ class Source(Component):
                 if pixel == first:
                     self.accepted.append(engine.now)
                 pixel += 1
+                if pixel % together:
+                    continue
+                if link is not None:
+                    yield link.acquire()
+                    yield hold(cycles)
+                    link.release()
+                    continue
                 if together > 1:
-                    if pixel % together == 0:
-                        yield hold(cycles)
+                    yield hold(cycles)
                     continue
                 wait = hold(cycles)
                 last = min(pixel + PIXELS_AHEAD, known)
@@ -132,6 +151,7 @@ class Sink(Component):
     """Takes output pixels as they come and ends the run with the last expected one.
 
     images, pixels : expected; output pixels of one image
+    requests : the line that images came from, if they waited for one
     prompt : tokens of each image that are given, where its outputs choose the others; None where all are
     completed : tick in which each image's last output pixel was there
     out : tick in which each output pixel was there, where tokens are decoded
@@ -143,6 +163,7 @@ class Sink(Component):
 
     images: int = 0
     pixels: int = 0
+    requests: Line | None = None
     prompt: int | None = None
     token_out: Any = None
     completed: list[int]
@@ -153,6 +174,8 @@ class Sink(Component):
         """Wait for each image's outputs; tell the source at once of a token that one of them chooses."""
         self.completed, self.out = [], []
         chosen = 0
+        if not self.images:  # of a network at rest beside others
+            return
         self.simulation.expect(self.images, "images", lambda: len(self.completed))
         for image in images_of(self):
             end = (image + 1) * self.pixels
@@ -166,6 +189,8 @@ class Sink(Component):
             yield self.pixel_in.arrived(end)
             self.pixel_in.free(end)
             self.completed.append(self.simulation.engine.now)
+            if self.requests is not None:
+                self.requests.complete()
             if image + 1 < self.images:
                 self.simulation.arrived()
         self.simulation.finish()

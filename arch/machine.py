@@ -11,9 +11,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.mapping.layer_graph import in_network
 from arch.mapping.placement import Placement
 from arch.mapping.tiling import Tiling
 from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
+from arch.requests import Arrivals, LoadReport
 from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
@@ -31,8 +33,7 @@ class RunOptions:
     observe : called now and then with the progress
     built : called once when all is built, before cycle 0
     fast_forward : skip whole periods of a run without values once its state repeats
-    arrivals : cycle of the reference clock before which each image is not there; None where all are from the
-        start, as `fast_forward` needs it
+    arrivals : how requests arrive, one for each image; None where all are there from the start
     seed : of what a machine draws in place of values that it is not given
     prompt : tokens of each sequence that are given; of those behind them each is the one that the output of
         the token before scores highest, so that it cannot enter before that is out; None where all are given
@@ -45,7 +46,7 @@ class RunOptions:
     observe: Callable[[Progress], None] | None = None
     built: Callable[[], None] | None = None
     fast_forward: bool = False
-    arrivals: tuple[int, ...] | None = None
+    arrivals: Arrivals | None = None
     seed: int = 0
     prompt: int | None = None
 
@@ -77,6 +78,21 @@ class Values:
     device: bool = False
     calibration: NDArray[np.int32] | None = None
     seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStream:
+    """What one of several networks that share a machine is fed.
+
+    images : 0 leaves its part of the machine at rest
+    values : None in a run without values
+    arrivals, prompt : see `RunOptions`
+    """
+
+    images: int
+    values: Values | None = None
+    arrivals: Arrivals | None = None
+    prompt: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,6 +216,7 @@ class MachineRun:
     programming_j : energy of writing what the machine holds once, which is in no other figure [J]
     cache : None on machines and of networks without attention
     decoded : None in a run without `RunOptions.prompt`
+    load : None in a run whose images are all there from the start
     """
 
     outcome: Outcome
@@ -216,6 +233,7 @@ class MachineRun:
     programming_j: float | None = None
     cache: CacheTraffic | None = None
     decoded: DecodedTokens | None = None
+    load: LoadReport | None = None
 
 
 def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:
@@ -285,6 +303,7 @@ class NetworkMap:
         {"chip": 5, "tile": 840}
     peak_macs : multiply-accumulates a second of all arrays of the chips, if they were full and never at rest
     batch : images that are computed together, so that only whole batches tell what one costs
+    name : that it goes by among networks that share the machine, "" of one alone
     """
 
     network: LoweredNetwork
@@ -296,11 +315,30 @@ class NetworkMap:
     resources: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     peak_macs: float | None = field(default=None, kw_only=True)
     batch: int = field(default=1, kw_only=True)
+    name: str = field(default="", kw_only=True)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one image."""
         return self.network.macs
+
+    def full_name(self, stage: str) -> str:
+        """Return what a stage is called among those of all networks."""
+        return in_network(self.name, stage)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedMap:
+    """Networks placed on one machine together.
+
+    networks : by the names that they go by, in their order: whoever is named first, results are the same
+    chips, resources, peak_macs : of all; see `NetworkMap`
+    """
+
+    networks: Mapping[str, NetworkMap]
+    chips: int
+    resources: Mapping[str, int]
+    peak_macs: float | None
 
 
 class Machine(ABC):
@@ -309,8 +347,9 @@ class Machine(ABC):
     name : as registered, or the preset's
     device_values : whether it can compute `Values` that are `device`
     skips_periods : whether it can `RunOptions.fast_forward`
-    awaits_arrivals : whether it heeds `RunOptions.arrivals`
+    awaits_arrivals : whether it heeds `RunOptions.arrivals`; it then has a part `queue` and a `reference_hz`
     decodes : whether it heeds `RunOptions.prompt`
+    shares : whether several networks can be on it at a time
     reads : forms of prepared networks that it computes on
     """
 
@@ -319,6 +358,7 @@ class Machine(ABC):
     skips_periods: ClassVar[bool] = False
     awaits_arrivals: ClassVar[bool] = False
     decodes: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
     reads: ClassVar[tuple[type[PreparedNetwork], ...]] = ()
 
     def __init__(self, config: Any, name: str = "") -> None:
@@ -334,6 +374,22 @@ class Machine(ABC):
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
     ) -> MachineRun:
         """Build the mapped machine, feed it `images` and run it to the end."""
+
+    def map_together(self, networks: Mapping[str, LoweredNetwork]) -> SharedMap:
+        """Place networks beside one another, by their names; only for machines that `shares`.
+
+        raises : MappingError with what each takes, what there is, and what would fit
+        """
+        raise NotImplementedError(f"{self.name} takes one network at a time")
+
+    def simulate_together(
+        self, placed: SharedMap, streams: Mapping[str, ImageStream], options: RunOptions
+    ) -> dict[str, MachineRun]:
+        """Build the machine with all networks on it, and feed each its stream; arrivals are those of streams.
+
+        returns : what each gave back, all with the outcome of the whole
+        """
+        raise NotImplementedError(f"{self.name} takes one network at a time")
 
     @property
     def training(self) -> TrainingRule | None:
@@ -372,6 +428,11 @@ class Machine(ABC):
         if "chips" not in type(self.config).model_fields:
             return self
         return type(self)(self.config.model_copy(update={"chips": 1}), self.name)
+
+    @property
+    def reference_hz(self) -> Fraction:
+        """Frequency of the reference clock, which arrivals are counted in [Hz]."""
+        raise NotImplementedError(f"{self.name} does not tell its reference clock")
 
     @property
     @abstractmethod

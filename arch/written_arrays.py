@@ -298,10 +298,15 @@ class Writing:
 
     pairs: Sequence[tuple[TokenWriter, WrittenArrays]]
 
-    def meet(self, meter: WritingMeter, seed: int) -> None:
-        """Let all writers tell a meter, and draw pulses by a seed."""
+    def meet(self, meter: WritingMeter) -> None:
+        """Let all writers tell a meter."""
         for writer, _ in self.pairs:
-            writer.meter, writer.seed = meter, seed
+            writer.meter = meter
+
+    def draw_by(self, seed: int) -> None:
+        """Draw pulses by a seed."""
+        for writer, _ in self.pairs:
+            writer.seed = seed
 
     def check(self, values: Values) -> None:
         """Raise MappingError for device values: cells of keys and values are not computed."""

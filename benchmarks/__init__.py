@@ -10,6 +10,7 @@ from benchmarks import engine as _engine
 from benchmarks import fabric as _fabric
 from benchmarks import imagenet as _imagenet
 from benchmarks import isaac as _isaac
+from benchmarks import load as _load
 from benchmarks import onnx_files as _onnx_files
 from benchmarks import rapidnn as _rapidnn
 from benchmarks.compare import Bench, Comparison, benches, machine_info, measure

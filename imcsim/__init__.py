@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from imcsim.fabric_run import FabricRun, run_fabric
     from imcsim.fitted_workload import FitReport, fit_workload
     from imcsim.least_depths import EdgeDepths, LeastDepths, find_least_depths
+    from imcsim.load_figures import RequestRow
+    from imcsim.load_run import LoadRun, measure_load
     from imcsim.map_picture import plot_map
     from imcsim.placement_picture import plot_placement
     from imcsim.results import Run, read_run
@@ -35,6 +37,8 @@ _HOMES = {
     "FitReport": "imcsim.fitted_workload",
     "InterruptedRun": "imcsim.simulate",
     "LeastDepths": "imcsim.least_depths",
+    "LoadRun": "imcsim.load_run",
+    "RequestRow": "imcsim.load_figures",
     "Run": "imcsim.results",
     "UnitTimes": "imcsim.run_record",
     "capture_trace": "imcsim.workload_traces",
@@ -44,6 +48,7 @@ _HOMES = {
     "exporters": "imcsim.exporters",
     "find_least_depths": "imcsim.least_depths",
     "fit_workload": "imcsim.fitted_workload",
+    "measure_load": "imcsim.load_run",
     "map_workload": "imcsim.simulate",
     "plot_map": "imcsim.map_picture",
     "plot_placement": "imcsim.placement_picture",
@@ -61,6 +66,8 @@ __all__ = [
     "FitReport",
     "InterruptedRun",
     "LeastDepths",
+    "LoadRun",
+    "RequestRow",
     "Run",
     "UnitTimes",
     "capture_trace",
@@ -71,6 +78,7 @@ __all__ = [
     "find_least_depths",
     "fit_workload",
     "map_workload",
+    "measure_load",
     "plot_map",
     "plot_placement",
     "read_run",

@@ -67,23 +67,44 @@ def _machine_options(required: bool) -> Callable[[F], F]:
     return decorate
 
 
+def _each(context: click.Context, option: click.Parameter, given: tuple[Any, ...]) -> Any:
+    """Return what an option was given: a single value for all workloads, or a list with one for each."""
+    return None if not given else given[0] if len(given) == 1 else list(given)
+
+
 @main.command("run")
-@click.argument("workload")
+@click.argument("workloads", nargs=-1, required=True, metavar="WORKLOAD...")
 @_machine_options(required=False)
 @click.option(
     "--images",
     type=int,
+    multiple=True,
+    callback=_each,
     metavar="N",
-    help="How many images, the first of the data.  [default: 1, or as many as a trace asks for]",
+    help="How many images, the first of the data; of several workloads for all, or once for each.  "
+    "[default: 1, or as many as a trace asks for]",
 )
 @click.option(
     "--values",
     metavar="ideal|device|off",
     help="How to compute values, if at all.  [default: ideal, or off where weights are unknown]",
 )
-@click.option("--data", metavar="FILE.npz", help="Images to run: `inputs` and, optionally, `labels`.")
+@click.option(
+    "--data",
+    multiple=True,
+    callback=_each,
+    metavar="FILE.npz",
+    help="Images to run: `inputs` and, optionally, `labels`.",
+)
 @click.option("--seed", type=int, metavar="N", help="Of all noise; never of weights.  [default: 0]")
-@click.option("--warmup", type=int, metavar="N", help="First images that metrics leave out.  [default: 0]")
+@click.option(
+    "--warmup",
+    type=int,
+    multiple=True,
+    callback=_each,
+    metavar="N",
+    help="First images that metrics leave out.  [default: 0]",
+)
 @click.option("--engine", metavar="lean|stock", help="stock is plain SimPy, the reference.  [default: lean]")
 @click.option(
     "--fast-forward",
@@ -97,10 +118,19 @@ def _machine_options(required: bool) -> Callable[[F], F]:
     metavar="N",
     help="Tokens of each sequence that are given; a decoder writes the others.  [default: all]",
 )
+@click.option(
+    "--arrivals",
+    multiple=True,
+    callback=_each,
+    metavar="closed:K|fixed:R|poisson:R|FILE",
+    help="How requests arrive: K at a time, R a second, or as a .csv file says.  [default: all at the start]",
+)
 @click.option("--out", metavar="DIR", help="Where to write results; without it nothing is written.")
 @_json_option
-def run_command(workload: str, machine: str | None, as_json: bool, out: str | None, **options: Any) -> None:
-    """Simulate WORKLOAD on a machine.
+def run_command(
+    workloads: tuple[str, ...], machine: str | None, as_json: bool, out: str | None, **options: Any
+) -> None:
+    """Simulate WORKLOAD on a machine, or several that share it.
 
     WORKLOAD is a name, an ONNX file (.onnx), a workload trace (.jsonl, .jsonl.gz), a SCALE-Sim topology
     (.csv), a composition or a basis (.npz), or the config.yaml of an earlier run, which needs no --arch.
@@ -111,7 +141,7 @@ def run_command(workload: str, machine: str | None, as_json: bool, out: str | No
     # Python has no stream where the caller closed it.
     line = ProgressLine(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
     try:
-        result = run(workload, machine, out=out, record=out is not None, observe=line, **options)
+        result = run(workloads, machine, out=out, record=out is not None, observe=line, **options)
     finally:
         if line is not None:
             line.clear()
@@ -159,7 +189,7 @@ def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple
 
 
 @main.command("map")
-@click.argument("workload")
+@click.argument("workloads", nargs=-1, required=True, metavar="WORKLOAD...")
 @_machine_options(required=False)
 @click.option(
     "--draw",
@@ -175,17 +205,27 @@ def describe_command(name: str, plugins: tuple[str, ...] | None, settings: tuple
 )
 @_json_option
 def map_command(
-    workload: str, machine: str | None, as_json: bool, draw: str | None, images: int | None, **options: Any
+    workloads: tuple[str, ...],
+    machine: str | None,
+    as_json: bool,
+    draw: str | None,
+    images: int | None,
+    **options: Any,
 ) -> None:
-    """Show how WORKLOAD is placed on a machine.
+    """Show how WORKLOAD is placed on a machine, or several that share it.
 
     WORKLOAD is as for `imcsim run`.
     """
     from imcsim.least_depths import depths_json, depths_table, least_depths_of
     from imcsim.run_request import resolve_request
+    from imcsim.shared_request import alone, is_shared
     from imcsim.tables import map_json, map_table
     from workloads import lower
 
+    if is_shared(workloads):
+        _show_shared_map(workloads, machine, as_json, draw, images, **options)
+        return
+    workload, _ = alone(workloads, {})
     request = resolve_request(workload, machine, options["settings"], {"plugins": options["plugins"]})
     placed = request.machine.map(lower(request.network))
     if draw is not None:
@@ -203,6 +243,31 @@ def map_command(
     _print(map_table(placed, request.machine.name))
     if depths is not None:
         _print(depths_table(depths))
+
+
+def _show_shared_map(
+    workloads: tuple[str, ...],
+    machine: str | None,
+    as_json: bool,
+    draw: str | None,
+    images: int | None,
+    **options: Any,
+) -> None:
+    """Show how workloads are placed beside one another."""
+    from imcsim.shared_request import resolve_shared
+    from imcsim.tables import shared_map_json, shared_map_table
+    from workloads import lower
+
+    for option, value in (("--draw", draw), ("--depths", images)):
+        if value is not None:
+            raise click.UsageError(f"{option} is for one workload, got {len(workloads)}; name one of them")
+    request = resolve_shared(workloads, machine, options["settings"], {"plugins": options["plugins"]})
+    networks = {name: lower(own.network) for name, own in request.requests.items()}
+    placed, name = request.machine.map_together(networks), request.config.machine_name
+    if as_json:
+        _print_json(shared_map_json(placed, request.config.workload, name))
+    else:
+        _print(shared_map_table(placed, name))
 
 
 @main.command("compare")
@@ -323,6 +388,53 @@ def fabric_command(graph: str, load: str, out: str | None, as_json: bool, **opti
     from imcsim.tables import fabric_table
 
     _print(fabric_table(run))
+    for path in written:
+        click.echo(path)
+
+
+@main.command("load")
+@click.argument("workload")
+@_machine_options(required=True)
+@click.option(
+    "--arrivals", default="poisson", show_default=True, metavar="poisson|fixed", help="How requests arrive."
+)
+@click.option(
+    "--load",
+    default="0.1:0.9:0.1",
+    show_default=True,
+    metavar="SHARE",
+    help="Offered, of what the machine can do: one number, several with commas, or FIRST:LAST:STEP.",
+)
+@click.option(
+    "--images", type=int, default=1000, show_default=True, metavar="N", help="Requests at each load."
+)
+@click.option("--warmup", type=int, metavar="N", help="First requests that are left out.  [default: a tenth]")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the arrivals.")
+@click.option("--out", metavar="FILE.png|svg|DIR", help="Where to draw latency over load.")
+@_json_option
+def load_command(
+    workload: str, machine: str, load: str, out: str | None, as_json: bool, **options: Any
+) -> None:
+    """Measure latency and throughput of WORKLOAD on a machine over the load that it is offered.
+
+    WORKLOAD is as for `imcsim run`. What the machine can do is measured first, as it always has requests.
+    """
+    from imcsim.load_run import measure_load
+    from imcsim.progress_line import ProgressLine
+
+    line = ProgressLine(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
+    try:
+        run = measure_load(workload, machine, load, observe=line, **options)
+    finally:
+        if line is not None:
+            line.clear()
+    written = run.save(out) if out is not None else []
+    if as_json:
+        _print_json(run.summary)
+        return
+    from imcsim.tables import load_table
+
+    _print(load_table(run))
     for path in written:
         click.echo(path)
 

@@ -49,8 +49,10 @@ def export_chrome(run: Run, folder: Path) -> list[Path]:
 def _first_images(run: Run) -> int:
     """Return the cycle at which three images or so have come out, where a long run is worth a closer look."""
     summary = run.summary
-    interval = summary["initiation_interval_cycles"] or summary["cycles"]
-    return int(summary["latency_s"]["first"] * summary["clock_hz"] + 2.5 * interval)
+    streams = summary["networks"] or [summary]  # of several networks the slowest is in view
+    intervals = [stream["initiation_interval_cycles"] or stream["cycles"] for stream in streams]
+    first = max(stream["latency_s"]["first"] for stream in streams)
+    return int(first * summary["clock_hz"] + 2.5 * max(intervals))
 
 
 def _figures(run: Run, folder: Path, ending: str) -> list[Path]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,12 +11,12 @@ from arch.fabric.lone_fabric import LoneFabricConfig, Pattern
 from arch.fabric.topology import fabrics
 from imcsim.edge_lists import with_edge_lists
 from imcsim.machine_files import located, parse_setting
+from imcsim.offered_loads import read_loads, save_measured
 from imcsim.resolve import Setting
 from imcsim.run_config import LARGEST_SEED
-from simcore import ConfigError, FileError, InvalidConfigError
-from simcore.files import write_atomically
+from simcore import ConfigError, InvalidConfigError
 from simcore.settings import assign_all
-from traces import LoadPoint, plot_load_latency, save_figure
+from traces import LoadPoint, plot_load_latency
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from arch.fabric.traffic_run import TrafficReport
 
 SCHEMA = "imcsim.fabric/1"
-_MOST_LOADS = 1000
 
 
 @dataclass(frozen=True)
@@ -83,26 +80,8 @@ class FabricRun:
         return plot_load_latency(points, zero_load=self.zero_load_latency, title=title, below=below)
 
     def save(self, out: str | Path) -> list[Path]:
-        """Write the picture, if `out` has an ending; else both it and `fabric.json` into that directory.
-
-        returns : the files written
-        raises : FileError if the directory holds anything but an earlier result, or no picture ends like that
-        """
-        out = Path(out)
-        if out.suffix and not out.is_dir():
-            save_figure(self.plot(), out)
-            return [out]
-        table, picture = out / "fabric.json", out / "load-latency.png"
-        if out.is_dir() and any(out.iterdir()) and not table.exists():
-            raise FileError(f"cannot write to {out}: it holds other files; name a new or empty directory")
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"cannot write to {out}: {error.strerror}; name another directory") from None
-        content = json.dumps(self.summary, indent=2).encode()
-        write_atomically(table, lambda stream: stream.write(content))
-        save_figure(self.plot(), picture)
-        return [table, picture]
+        """Write the picture, or picture and `fabric.json` into a directory; see `save_measured`."""
+        return save_measured(out, "fabric.json", self.summary, self.plot)
 
 
 def run_fabric(
@@ -137,40 +116,6 @@ def run_fabric(
         check_load(each)
     reports = [measure_traffic(config, pattern, each, seed=seed, interconnect=interconnect) for each in loads]
     return FabricRun(config, pattern, seed, tuple(reports))
-
-
-def read_loads(text: str) -> list[float]:
-    """Return the loads that a command line names: one, several with commas, or first:last:step.
-
-    >>> read_loads("0.1"), read_loads("0.05,0.2"), read_loads("0.1:0.3:0.1")
-    ([0.1], [0.05, 0.2], [0.1, 0.2, 0.3])
-    """
-    try:
-        loads = [float(load) for part in text.split(",") for load in _range(part)]
-    except (ArithmeticError, ValueError):
-        raise ConfigError(
-            f"--load must be a number, several with commas, or first:last:step, got {text!r}; "
-            "as in 0.1 or 0.05:0.4:0.05"
-        ) from None
-    if len(loads) > _MOST_LOADS:
-        raise ConfigError(
-            f"--load names {len(loads)} loads, of which {_MOST_LOADS} may be; take larger steps"
-        )
-    return loads
-
-
-def _range(part: str) -> Iterator[Decimal]:
-    """Yield the loads of one part, in exact steps."""
-    first, *rest = (Decimal(number.strip()) for number in part.split(":"))
-    if not rest:
-        yield first
-        return
-    last, step = rest
-    if not (step > 0 and last >= first and (last - first) / step < 10 * _MOST_LOADS):
-        raise ValueError
-    while first <= last:
-        yield first
-        first += step
 
 
 def _configured(graph: str, settings: Sequence[Setting]) -> LoneFabricConfig:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arch.machine import Machine, MachineRun, NetworkMap
+from arch.requests import Arrivals
 from simcore import Activity, Outcome
 from workloads import LoweredNetwork
 
@@ -178,7 +179,7 @@ def fingerprint(
     values: str,
     seed: int,
     run: MachineRun,
-    arrivals: tuple[int, ...] | None = None,
+    arrivals: Arrivals | None = None,
     prompt: int | None = None,
 ) -> str:
     """Return the digest of what was simulated and of what came out, without any names.
@@ -186,8 +187,11 @@ def fingerprint(
     It is equal across engines, orders of starting processes, and with or without a recording.
     """
     outcome = run.outcome
+    configuration = machine.config.canonical()
+    if arrivals is None:
+        configuration.pop("queue", None)  # there is none
     content = {
-        "machine": machine.config.canonical(),
+        "machine": configuration,
         "graph": network.canonical(),
         "images": len(run.completed),
         "values": values,
@@ -200,7 +204,7 @@ def fingerprint(
     if run.training is not None and run.training.weights is not None:
         content["weights"] = [array_digest(weights) for weights in run.training.weights]
     if arrivals is not None:
-        content["arrivals"] = arrivals
+        content["arrivals"] = arrivals.canonical
     if prompt is not None:
         content["prompt"] = prompt
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -27,6 +27,18 @@ SCHEMA = "imcsim.run/1"
 LARGEST_SEED = 2**63 - 1
 
 
+class NetworkConfig(Config):
+    """What is run of one of several networks that share a machine."""
+
+    workload: str = param(unit="", doc="name of a workload, or a file that holds one")
+    images: int = param(1, ge=1, unit="image", doc="how many to run, the first of the data")
+    warmup: int = param(0, ge=0, unit="image", doc="first images that metrics leave out")
+    arrivals: str | None = param(None, unit="", doc="how its requests arrive, as in the whole run")
+    data: str | None = param(
+        None, unit="", doc="an .npz file with inputs and labels; null: the workload's own"
+    )
+
+
 class RunConfig(Config):
     """Everything that decides what a run computes; options that only watch it are not here."""
 
@@ -52,10 +64,22 @@ class RunConfig(Config):
         unit="token",
         doc="of each sequence that are given, where its outputs choose the others; null: all",
     )
+    arrivals: str | None = param(
+        None,
+        unit="",
+        doc="how requests arrive: closed:K, fixed:R, poisson:R (R a second) or a .csv file; null: all are "
+        "there from the start",
+    )
     data: str | None = param(
         None, unit="", doc="an .npz file with inputs and labels; null: the workload's own"
     )
     plugins: tuple[str, ...] = param((), unit="", doc="Python files to import first")
+    networks: dict[str, NetworkConfig] = param(
+        {},
+        unit="",
+        doc="those that share the machine, by the names that reports call them; where there are any, "
+        "`workload` names all, `images` are theirs together, and `warmup`, `arrivals` and `data` say nothing",
+    )
     machine_name: str = param("", unit="", doc="what reports call the machine")
     machine: dict[str, Any] = param(
         {}, unit="", doc="`extends`, the machine to start from, and its parameters"

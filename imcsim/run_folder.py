@@ -2,7 +2,9 @@
 
 `summary.json`, `config.yaml` (repeats the run), `units.csv` (a row a unit, cycles by state), and of runs that
 have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes, `tokens`
-that were decoded) and `weights.npz` (what was trained, an array `layer.parameter` each).
+that were decoded; where networks shared the machine, `NAME.outputs` and `NAME.quantised` of each) and
+`weights.npz` (what was trained, an array `layer.parameter` each); `requests.csv` (a row a request: when it
+arrived, was let in and was done, in cycles) of those with arrivals.
 """
 
 from __future__ import annotations
@@ -14,22 +16,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
+from imcsim.load_figures import read_requests, requests_text
 from imcsim.result_folder import ResultFolder
 from imcsim.run_config import config_text, read_run_file
-from imcsim.run_record import SUMMARY_SCHEMA, RunRecord, UnitTimes, empty_summary
+from imcsim.run_record import SUMMARY_SCHEMA, NetworkOutputs, RunRecord, UnitTimes, empty_summary
 from simcore.activity import CATEGORIES, category
 from simcore.errors import FileError
 from traces import load_activity, save_activity
 from workloads.npz import read_npz, write_npz
 from workloads.zoo.catalogue import read_parameters, write_parameters
 
-SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS = (
+SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS = (
     "summary.json",
     "config.yaml",
     "units.csv",
     "activity.npz",
     "outputs.npz",
     "weights.npz",
+    "requests.csv",
 )
 #: What exporters add; it belongs to the run and goes with it.
 EXPORTED = (
@@ -46,7 +52,7 @@ _COLUMNS = ("path", "kind", "family", "layer")
 class RunFolder(ResultFolder):
     """A directory claimed for a run's files before it starts."""
 
-    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, *EXPORTED)
+    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS, *EXPORTED)
 
     def holds_result(self) -> bool:
         """Tell whether an earlier run lies here."""
@@ -62,11 +68,12 @@ class RunFolder(ResultFolder):
         self.write_text(CONFIG, config_text(run.config))
         if run.units:
             self.write_text(UNITS, _units_text(run.units))
+        if run.requests:
+            self.write_text(REQUESTS, requests_text(run.requests))
         if run.activity is not None:
             save_activity(self.place(ACTIVITY), run.activity)
-        if run.outputs is not None and run.quantised is not None:
-            tokens = {} if run.tokens is None else {"tokens": run.tokens}
-            write_npz(self.place(OUTPUTS), {"outputs": run.outputs, "quantised": run.quantised, **tokens})
+        if arrays := _outputs(run):
+            write_npz(self.place(OUTPUTS), arrays)
         if run.parameters is not None:
             write_parameters(self.place(WEIGHTS), run.parameters)
         self.write_text(SUMMARY, json.dumps(run.summary, indent=2) + "\n")
@@ -104,7 +111,26 @@ def read_folder(folder: Path) -> RunRecord:
         quantised=arrays.get("quantised"),
         parameters=_if_there(folder / WEIGHTS, read_parameters),
         tokens=arrays.get("tokens"),
+        networks={
+            name: NetworkOutputs(arrays[f"{name}.outputs"], arrays[f"{name}.quantised"])
+            for name in config.networks
+            if arrays
+        },
+        requests=_if_there(folder / REQUESTS, lambda path: read_requests(path, summary["load"]["requests"]))
+        or (),
     )
+
+
+def _outputs(run: RunRecord) -> dict[str, NDArray[Any]]:
+    """Return what `outputs.npz` holds; of several networks each has its own, behind its name."""
+    arrays: dict[str, NDArray[Any]] = {}
+    if run.outputs is not None and run.quantised is not None:
+        arrays |= {"outputs": run.outputs, "quantised": run.quantised}
+    if run.tokens is not None:
+        arrays["tokens"] = run.tokens
+    for name, own in run.networks.items():
+        arrays |= {f"{name}.outputs": own.outputs, f"{name}.quantised": own.quantised}
+    return arrays
 
 
 def _summary(folder: Path) -> dict[str, Any]:

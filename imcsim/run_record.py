@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imcsim.load_figures import RequestRow
 from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
 from simcore import Activity, Clock, Outcome
@@ -28,6 +29,7 @@ _FOUND = (
     "time_s",
     "initiation_interval_cycles",
     "latency_s",
+    "load",
     "throughput_per_s",
     "macs",
     "tops",
@@ -52,6 +54,7 @@ _FOUND = (
     "neuron_cycles",
     "programming",
     "programming_j",
+    "networks",
     "units",
     "fast_forward",
     "reached",
@@ -81,6 +84,14 @@ class UnitTimes:
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkOutputs:
+    """What one of several networks that shared a machine computed; as in `RunRecord`."""
+
+    outputs: NDArray[np.float32]
+    quantised: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
 class RunRecord:
     """One simulated run.
 
@@ -92,6 +103,9 @@ class RunRecord:
     quantised : the same as the int32 codes that the machine computed
     parameters : trained weights in real numbers, None in a run that does not train, or not with values
     tokens : (images, tokens) int32 ids, given and decoded; None in a run without prompt or values
+    networks : outputs of each network, where several shared the machine in a run with values; those above
+        are None then
+    requests : in the order of their arrivals; none where all images are there from the start
     """
 
     summary: dict[str, Any]
@@ -102,6 +116,8 @@ class RunRecord:
     quantised: NDArray[np.int32] | None = None
     parameters: Parameters | None = None
     tokens: NDArray[np.int32] | None = None
+    networks: Mapping[str, NetworkOutputs] = field(default_factory=dict)
+    requests: tuple[RequestRow, ...] = ()
 
 
 def empty_summary(config: RunConfig) -> dict[str, Any]:

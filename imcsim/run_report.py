@@ -14,6 +14,8 @@ from rich.text import Text
 from imcsim.idleness import busiest_link, of_fabric, time_shares, top_causes
 from imcsim.results import Run
 from imcsim.run_record import UnitTimes
+from imcsim.shared_report import network_lines
+from imcsim.shared_request import JOINT
 from simcore.units import format_si
 
 
@@ -22,7 +24,10 @@ def report_table(run: Run, folder: str | None) -> RenderableType:
     s = run.summary
     plural = "" if s["images"] == 1 else "s"
     head = Text.assemble(
-        (s["workload"], "bold cyan"), " on ", (s["machine"], "bold cyan"), f": {s['images']} image{plural}"
+        (" and ".join(s["workload"].split(JOINT) if s["networks"] else [s["workload"]]), "bold cyan"),
+        " on ",
+        (s["machine"], "bold cyan"),
+        f": {s['images']} image{plural}",
     )
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -69,23 +74,19 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     if s["neuron_cycles"]:
         yield "neurons", _neurons(s["neuron_cycles"])
     yield "time", f"{s['cycles']:,} cycles, {_si(s['time_s'], 's')} at {_si(s['clock_hz'], 'Hz')}"
-    latency = {name: _si(value, "s") for name, value in s["latency_s"].items()}
-    few = len(set(latency.values())) == 1
-    spread = f", p50 {latency['p50']}, p99 {latency['p99']}, at most {latency['max']}"
-    yield "latency", latency["first"] + ("" if few else f" first{spread}")
-    interval = s["initiation_interval_cycles"]
-    every = "" if interval is None else f", one every {_number(interval)} cycles"
-    rate = s["throughput_per_s"]
-    warmup = f", {s['warmup']} of {s['images']} images left out" if s["warmup"] else ""
-    if rate is not None:
-        rate_text = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
-        yield "throughput", f"{rate_text} images/s{every}{warmup}"
+    if s["networks"] is not None:
+        yield from network_lines(s["networks"])
+    else:
+        yield from _stream(s)
+    if s["load"] is not None:
+        yield from _load(s["load"])
     if s["decoding"] is not None:
         yield from _decoding(s["decoding"])
     if (cache := s["cache"]) is not None:
         amounts = f"{cache['written']:,} bytes written, {cache['read']:,} read"
         yield "cache", f"{amounts}, at most {cache['most_tokens']:,} tokens in a memory"
-    yield "compute", f"{s['macs']:,} MACs an image; " + ", ".join(_rates(s))
+    each = "" if s["macs"] is None else f"{s['macs']:,} MACs an image; "
+    yield "compute", each + ", ".join(_rates(s))
     yield "energy", _energy(s)
     if s["programming"] is not None and s["programming"]["rounds"]:
         yield "written", _written(s["programming"])
@@ -106,6 +107,45 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     took = {"simulating": s["wall_s"], "setting up": s["setup_s"], "compiling": s["compile_s"]}
     took_text = ", ".join(f"{_si(seconds, 's', 3)} {name}" for name, seconds in took.items() if seconds)
     yield "took", f"{took_text}; {s['events']:,} events of {s['units']} units"
+
+
+def _stream(s: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
+    """Yield how long images take, and how many come out."""
+    latency = {name: _si(value, "s") for name, value in s["latency_s"].items()}
+    few = len(set(latency.values())) == 1
+    spread = f", p50 {latency['p50']}, p99 {latency['p99']}, at most {latency['max']}"
+    yield "latency", latency["first"] + ("" if few else f" first{spread}")
+    interval = s["initiation_interval_cycles"]
+    every = "" if interval is None else f", one every {_number(interval)} cycles"
+    rate = s["throughput_per_s"]
+    warmup = f", {s['warmup']} of {s['images']} images left out" if s["warmup"] else ""
+    if rate is not None:
+        yield "throughput", f"{_rate(rate)} images/s{every}{warmup}"
+
+
+def _load(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how requests came, how long they took from their arrival, and how long they waited."""
+    rates = (("offered", load["offered_per_s"]), ("completed", load["completed_per_s"]))
+    words = [f"{_rate(rate)} requests/s {what}" for what, rate in rates if rate is not None]
+    used = load["utilisation"]
+    words += [f"{load['in_system_mean']:.3g} in the system", f"{used['unit']} busy {used['share']:.1%}"]
+    yield "load", f"{load['arrivals']}: {', '.join(words)}"
+    yield "from arrival", _spread(load["latency_s"])
+    yield "of it waiting", _spread(load["queueing_s"])
+    for queue in load["queues"]:
+        yield (
+            "queue",
+            f"{queue['name']}: {queue['mean_length']:.3g} waiting on average, {queue['most']:,} at most",
+        )
+
+
+def _spread(seconds: Mapping[str, float]) -> str:
+    names = {"mean": "mean", "p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "at most"}
+    return ", ".join(f"{word} {_si(seconds[name], 's')}" for name, word in names.items())
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
 
 
 def _training(t: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arch.machine import Machine
+from arch.machine import Machine, machines
+from arch.requests import Arrivals, TimedArrivals
+from imcsim.arrivals import ArrivalSpec, read_arrivals
 from imcsim.inputs import RunInputs, run_inputs
 from imcsim.plugins import load_plugins
 from imcsim.resolve import (
@@ -21,7 +23,7 @@ from imcsim.resolve import (
 )
 from imcsim.run_config import RunConfig, RunFile, check_together, read_run_file
 from imcsim.training_run import check_training, training_inputs
-from simcore import ConfigError
+from simcore import ConfigError, FileError
 from traces import Trace
 from workloads import Dataset, Network
 from workloads.prepared import PreparedNetwork
@@ -34,14 +36,16 @@ class RunRequest:
     config : all of it, in a form that a file can hold
     name : what reports call the workload
     trace : the network, with the requests and the images that a file brings
-    arrivals : cycle in which each image is there, None where all are from the start
+    arrivals : how requests arrive, one for each image; None where all are there from the start
+    notes : what reports say of it
     """
 
     config: RunConfig
     name: str
     trace: Trace
     machine: Machine
-    arrivals: tuple[int, ...] | None
+    arrivals: Arrivals | None
+    notes: tuple[str, ...] = ()
 
     @property
     def network(self) -> Network:
@@ -99,31 +103,37 @@ class RunRequest:
 
 def resolve_request(
     workload: str | Path | Network,
-    arch: str | Path | Machine | None,
+    arch: str | Path | Machine | ResolvedMachine | None,
     settings: Sequence[Setting] = (),
     changes: Mapping[str, Any] | None = None,
+    beside: Sequence[str] | None = None,
 ) -> RunRequest:
     """Load plugins, then turn names and files into what they stand for.
 
     workload : a registered name, a file, a Network, or a run's `config.yaml`
-    arch : a registered name, a file or a Machine; None takes the machine of a `config.yaml`
+    arch : a registered name, a file or a Machine, resolved or not; None takes the machine of a `config.yaml`
     settings : of the machine, over everything else
     changes : of the run, by the names of `RunConfig`; None stands for not given
+    beside : names of networks that share the machine, which no other one gets; None if it is alone
     raises : SimError
     """
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     for name in ("data", "plugins"):  # a file that repeats the run may lie anywhere
         if name in given:
             given[name] = _absolute(given[name])
+    if str(given.get("arrivals", "")).endswith(".csv"):
+        given["arrivals"] = _absolute(given["arrivals"])
     file = read_run_file(str(workload), given) if is_run_file(workload) else None
     config = RunConfig.parse({"workload": _written(workload), **given}, "") if file is None else file.config
     load_plugins(config.plugins)
     source = workload if file is None else config.workload
     trace = resolve_workload(source)
-    if arch is not None:
+    if isinstance(arch, ResolvedMachine):
+        resolved = arch
+    elif arch is not None:
         resolved = resolve_machine(arch, settings)
     elif file is not None:
-        resolved = _machine_of_run(file, settings)
+        resolved = machine_of_run(file, settings)
     else:
         raise ConfigError(
             "no machine is given; name one with --arch (arch= in Python), as in --arch dataflow"
@@ -133,12 +143,26 @@ def resolve_request(
             resolved = resolved.loaded(trace.prepared)
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
-    config = _settled(config, trace, resolved.machine)
+    name = trace.network.name if is_workload_file(source) else config.workload
+    asked = None if config.arrivals is None else read_arrivals(config.arrivals)
+    if beside is not None:
+        name = _new_name(name, beside)
+        asked = None if asked is None else asked.of(name)
+    config = _settled(config, trace, resolved.machine, asked)
     check_together(config)
     _check_bits(trace, resolved)
     config = config.model_copy(update={"machine_name": resolved.name, "machine": resolved.written})
-    name = trace.network.name if is_workload_file(source) else config.workload
-    return RunRequest(config, name, trace, resolved.machine, _arrivals(trace, config))
+    shared = "" if beside is None else name
+    arrivals = _arrivals(name, trace, config, asked, resolved.machine, shared)
+    notes = () if asked is None else tuple(asked.notes(config.images))
+    return RunRequest(config, name, trace, resolved.machine, arrivals, notes)
+
+
+def _new_name(name: str, taken: Sequence[str]) -> str:
+    """Return what reports call a network beside others: numbered if need be; points part paths."""
+    plain = name.replace(".", "-")
+    choices = (plain, *(f"{plain}-{number}" for number in range(2, len(taken) + 3)))
+    return next(choice for choice in choices if choice not in taken)
 
 
 def _written(workload: str | Path | Network) -> str:
@@ -148,10 +172,11 @@ def _written(workload: str | Path | Network) -> str:
     return str(Path(workload).resolve()) if is_workload_file(workload) else str(workload)
 
 
-def _settled(config: RunConfig, trace: Trace, machine: Machine) -> RunConfig:
-    """Return a configuration in which what nobody chose is as the workload has it."""
+def _settled(config: RunConfig, trace: Trace, machine: Machine, asked: ArrivalSpec | None) -> RunConfig:
+    """Return a configuration in which what nobody chose is as the workload, or a file of arrivals, has it."""
     has_values = trace.network.has_parameters or _read_by(machine, trace) is not None
-    own = {"images": len(trace.arrivals) or 1, "values": "ideal" if has_values else "off"}
+    requests = len(trace.arrivals) if asked is None or asked.file is None else len(asked.file.requests)
+    own = {"images": requests or 1, "values": "ideal" if has_values else "off"}
     return config.model_copy(update={k: v for k, v in own.items() if k not in config.model_fields_set})
 
 
@@ -174,20 +199,58 @@ def _check_bits(trace: Trace, resolved: ResolvedMachine) -> None:
                 )
 
 
-def _arrivals(trace: Trace, config: RunConfig) -> tuple[int, ...] | None:
-    """Return when the images of a run are there, None if all are from the start."""
-    arrivals = trace.arrivals_of(config.images)
-    if not any(arrivals):
+def _arrivals(
+    name: str,
+    trace: Trace,
+    config: RunConfig,
+    asked: ArrivalSpec | None,
+    machine: Machine,
+    shared: str,
+) -> Arrivals | None:
+    """Return how the requests of a run arrive, None if all are there from the start.
+
+    shared : the network's name among several
+    """
+    cycles = trace.arrivals_of(config.images)
+    if asked is not None:
+        if any(trace.arrivals):
+            raise ConfigError(
+                f"{trace.network.name} tells when its images arrive, got --arrivals {asked.text}, too; leave "
+                "out --arrivals, or let all requests have cycle 0"
+            )
+        if config.fast_forward and not asked.repeats:
+            raise ConfigError(
+                f"fast_forward needs arrivals that repeat, closed:K or fixed:R, got {asked.text}; leave out "
+                "--fast-forward"
+            )
+        if not machine.awaits_arrivals:
+            able: dict[type[Machine], str] = {}  # by one name each
+            for known, preset in machines.items().items():
+                if preset.machine.awaits_arrivals:
+                    able.setdefault(preset.machine, known)
+            raise ConfigError(
+                f"{config.machine_name} has all images from the start, got --arrivals {asked.text}; machines "
+                f"that let requests wait are {' and '.join(sorted(able.values()))}"
+            )
+        for request in () if asked.file is None else asked.file.requests:
+            if request.workload not in (None, name):
+                raise FileError(
+                    f"{asked.text}:{request.line} - asks for {request.workload!r}, but the run is of {name}; "
+                    "leave out the column workload, or name it so"
+                )
+        return asked.plan(config.images, machine.reference_hz, config.seed, shared)
+    if not any(cycles):
         return None
     if config.fast_forward:
         raise ConfigError(
             f"fast_forward needs images that are all there from the start, but {trace.network.name} has "
-            f"one that arrives in cycle {arrivals[-1]}; leave out --fast-forward"
+            f"one that arrives in cycle {cycles[-1]}; leave out --fast-forward"
         )
-    return arrivals
+    return TimedArrivals(cycles)
 
 
-def _machine_of_run(file: RunFile, settings: Sequence[Setting]) -> ResolvedMachine:
+def machine_of_run(file: RunFile, settings: Sequence[Setting] = ()) -> ResolvedMachine:
+    """Return the machine of a run's `config.yaml`."""
     name = file.config.machine_name or file.machine.extends
     return machine_of_file(file.machine, name, settings)
 

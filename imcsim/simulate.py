@@ -1,17 +1,18 @@
-"""Runs one workload on one machine, and reports what came of it."""
+"""Runs a workload on a machine, or several that share it, and reports what came of it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from arch.machine import Machine, MachineRun, NetworkMap, RunOptions
-from imcsim.compile_clock import CompileClock
 from imcsim.deadlock_fix import with_fix
+from imcsim.job import NO_WEIGHTS, Job
+from imcsim.load_figures import load_summary, request_rows
 from imcsim.metrics import (
     decoding_metrics,
     fingerprint,
@@ -25,18 +26,17 @@ from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
 from imcsim.run_material import material_of
-from imcsim.run_record import empty_summary, skipping, unit_times
+from imcsim.run_record import skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
+from imcsim.shared_request import Workload, alone, is_shared, resolve_shared
+from imcsim.shared_run import SharedJob
 from imcsim.training_run import TrainingMaterial, training_summary
 from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
-from workloads import LoweredNetwork, Network, check_decodes, lower
+from workloads import Network, check_decodes, lower
 
 #: Simulates a mapped machine: map, images, values and options.
 Drive = Callable[[NetworkMap, int, Any, RunOptions], MachineRun]
-
-#: Told of networks of which only the structure is known.
-NO_WEIGHTS = "the workload brings no weights, so no values can be computed"
 
 
 class InterruptedRun(KeyboardInterrupt):
@@ -48,20 +48,21 @@ class InterruptedRun(KeyboardInterrupt):
 
 
 def run(
-    workload: str | Path | Network,
+    workload: Workload | Sequence[Workload],
     arch: str | Path | Machine | None = None,
     *,
-    images: int | None = None,
+    images: int | Sequence[int] | None = None,
     values: str | None = None,
     settings: Sequence[Setting] = (),
     seed: int | None = None,
-    warmup: int | None = None,
+    warmup: int | Sequence[int] | None = None,
     engine: str | None = None,
     fast_forward: bool | None = None,
     prompt: int | None = None,
+    arrivals: str | Sequence[str] | None = None,
     out: str | Path | None = None,
     plugins: Sequence[str | Path] | None = None,
-    data: str | Path | None = None,
+    data: str | Path | Sequence[str | Path] | None = None,
     record: bool = True,
     shuffle: int | None = None,
     observe: Callable[[Progress], None] | None = None,
@@ -69,9 +70,11 @@ def run(
     """Simulate a workload on a machine.
 
     workload : a registered name, an ONNX file, a workload trace, a SCALE-Sim topology, a composition, a
-        Network, or the `config.yaml` of an earlier run, which needs no `arch`
+        Network, or the `config.yaml` of an earlier run, which needs no `arch`; a list of several workloads
+        has them share the machine
     arch : a registered name, a YAML file, or a Machine
-    images : how many, the first of the data; 1 unless a `config.yaml` or a trace says otherwise
+    images : how many, the first of the data; 1 unless a `config.yaml` or a trace says otherwise; as `warmup`,
+        `arrivals` and `data`, of several workloads one value for all or a list with one for each
     values : `ideal`, the default, computes them in exact integers; `device` what arrays of real cells, wires
         and converters return; `off`, the default where weights are unknown, leaves them out
     settings : parameters of the machine, as "core.adc.bits=6" or as path and value
@@ -81,6 +84,8 @@ def run(
     fast_forward : skip whole periods of the run once its state repeats, which changes no result; only
         with `values` off
     prompt : tokens of each sequence that are given; the others a decoder writes itself, one by one
+    arrivals : how requests arrive over time: `closed:K`, `fixed:R` or `poisson:R` with R requests a second,
+        or a .csv file with a column `cycle` or `time_s`; all are there from the start if left out
     out : directory to write the results to
     plugins : Python files to import first
     data : .npz file with `inputs` and, optionally, `labels`, see `workloads.read_data`
@@ -98,13 +103,19 @@ def run(
         "engine": engine,
         "fast_forward": fast_forward,
         "prompt": prompt,
+        "arrivals": arrivals,
         "data": data,
         "plugins": plugins,
     }
-    request = resolve_request(workload, arch, settings, changes)
+    options = RunOptions(record=record, shuffle=shuffle)
+    job: Job
+    if is_shared(workload):
+        job = SharedJob(resolve_shared(workload, arch, settings, changes), options, observe, begin)
+    else:
+        single, own = alone(workload, changes)
+        job = _Job(resolve_request(single, arch, settings, own), options, observe, begin)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out)) if out is not None else None
-        job = _Job(request, RunOptions(request.config.engine, record, shuffle), observe, begin)
         try:
             result = job.run()
         except KeyboardInterrupt:
@@ -125,7 +136,7 @@ def simulate_request(request: RunRequest, observe: Callable[[Progress], None] | 
 
     observe : called now and then with the progress
     """
-    return _Job(request, RunOptions(request.config.engine), observe, time.perf_counter()).run()
+    return _Job(request, RunOptions(), observe, time.perf_counter()).run()
 
 
 def map_workload(
@@ -150,59 +161,35 @@ def _partial_batch(batch: int, images: int) -> Iterator[str]:
         )
 
 
-@dataclass(eq=False)
-class _Job:
-    """One run under way; its summary fills up as it goes, so that an interrupted one can tell what is known.
+class _Job(Job):
+    """A run of one network.
 
-    begin : when it began, by `time.perf_counter`
     macs : of one image, back and forth where it trains
-    compiled : seconds of compiling before the events
     """
 
-    request: RunRequest
-    options: RunOptions
-    observe: Callable[[Progress], None] | None
-    begin: float
-    clock: CompileClock = field(default_factory=CompileClock)
-    summary: dict[str, Any] = field(init=False)
-    lowered: LoweredNetwork = field(init=False)
-    macs: int = field(init=False)
-    compiled: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.summary = empty_summary(self.request.config)
-        self.lowered = lower(self.request.network)
-        network = self.request.network
+    def __init__(
+        self,
+        request: RunRequest,
+        options: RunOptions,
+        observe: Callable[[Progress], None] | None,
+        begin: float,
+    ) -> None:
+        super().__init__(request.config, options, observe, begin)
+        self.request = request
+        self.lowered = lower(request.network)
         self.summary |= {
-            "workload": self.request.name,
-            "notes": [*network.notes, *([] if self.request.has_values else [NO_WEIGHTS])],
+            "workload": request.name,
+            "notes": [
+                *request.network.notes,
+                *([] if request.has_values else [NO_WEIGHTS]),
+                *request.notes,
+            ],
             "macs": self.lowered.macs,
         }
         self.macs = self.lowered.macs
 
-    def run(self) -> Run:
-        """Map, calibrate, simulate, compare with the references, and add up."""
-        if self.request.config.values == "off":  # needs no kernels
-            return self._simulated()
-        with self.clock:
-            return self._simulated()
-
-    def partial(self) -> Run:
-        """Return what is known of a run that was interrupted."""
-        self.summary |= {"interrupted": True, "peak_rss_mb": peak_memory_mb()}
-        return Run(self.summary, self.request.config, ())
-
-    def _look(self, progress: Progress) -> None:
-        """Take note of the progress, and pass it on."""
-        reached = {"cycle": progress.cycle, progress.what: progress.done}
-        self.summary |= {"reached": reached, "events": progress.events, "wall_s": progress.wall_s}
-        if self.observe is not None:
-            self.observe(progress)
-
-    def _built(self) -> None:
-        self.compiled = self.clock.seconds
-
-    def _simulated(self) -> Run:
+    def simulated(self) -> Run:
+        """Do all that there is to do."""
         config, machine = self.request.config, self.request.machine
         self.request.check_abilities()
         if config.prompt is not None:
@@ -215,14 +202,11 @@ class _Job:
             self.summary["inputs"] = material.inputs.origin
             self.summary["notes"] += material.notes
         values = material.values if material is not None else None
-        self._built()
+        self.built()
         options = replace(
-            self.options,
-            observe=self._look,
-            built=self._built,
+            self.watched(),
             fast_forward=config.fast_forward,
             arrivals=self.request.arrivals,
-            seed=config.seed,
             prompt=config.prompt,
         )
         try:
@@ -230,8 +214,6 @@ class _Job:
             machine_run = drive(placed, config.images, values, options)
         except Deadlock as deadlock:
             raise with_fix(deadlock, machine, placed, config.images) from None
-        # Most kernels compile when they are first called, which is among the events.
-        wall_s = max(0.0, machine_run.outcome.wall_s - (self.clock.seconds - self.compiled))
         outputs = None
         if material is not None and machine_run.outputs is not None:
             outputs = material.real_outputs(machine_run.outputs)
@@ -258,7 +240,7 @@ class _Job:
             trained = material if isinstance(material, TrainingMaterial) else None
             self.summary["training"] = training_summary(machine_run, machine.training, trained)
             parameters = None if trained is None else trained.parameters(machine_run.training)
-        self._fill(placed, machine_run, wall_s)
+        self._fill(placed, machine_run, self.wall_s(machine_run.outcome))
         return Run(
             self.summary,
             config,
@@ -268,6 +250,7 @@ class _Job:
             machine_run.outputs,
             parameters,
             None if (decoded := machine_run.decoded) is None else decoded.ids,
+            requests=request_rows(machine_run),
         )
 
     def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:
@@ -291,6 +274,7 @@ class _Job:
             "time_s": outcome.seconds,
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,
+            "load": load_summary(machine_run, config.arrivals or "trace", config.warmup),
             **achieved,
             "decoding": decoding_metrics(machine_run, stream, config.warmup),
             "cache": None if machine_run.cache is None else asdict(machine_run.cache),

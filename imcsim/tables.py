@@ -13,12 +13,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from arch.machine import MapRow, NetworkMap, PredictedInterval
+from arch.machine import MapRow, NetworkMap, PredictedInterval, SharedMap
 from arch.mapping.placement import Placement
 from imcsim.catalogue import Description, Section
+from simcore.units import format_si
 
 if TYPE_CHECKING:
     from imcsim.fabric_run import FabricRun
+    from imcsim.load_run import LoadRun
 
 
 #: Columns of a stage's name that is never folded.
@@ -112,15 +114,36 @@ def map_table(placed: NetworkMap, machine: str) -> RenderableType:
     table.add_section()
     table.add_row(*(total[place] for place in shown))
     head = Text.assemble(
-        (placed.network.name, "bold cyan"), " on ", (machine, "bold cyan"), f": {len(placed.rows)} stages"
+        (placed.name or placed.network.name, "bold cyan"),
+        " on ",
+        (machine, "bold cyan"),
+        f": {len(placed.rows)} stages",
     )
     parts: list[RenderableType] = [head]
-    taken = [f"{n:,} {kind if n == 1 else _plural(kind)}" for kind, n in placed.resources.items()]
-    if words := taken + ([] if placed.interval is None else [_pace(placed.interval)]):
+    if words := _taken(placed.resources) + ([] if placed.interval is None else [_pace(placed.interval)]):
         parts.append(Text(", ".join(words)))
     if placed.placement is not None:
         parts.append(_ways(placed.placement))
     return Group(*parts, "", table)
+
+
+def shared_map_table(placed: SharedMap, machine: str) -> RenderableType:
+    """Return the mappings of networks that share a machine, one below the other, and what all take."""
+    taken = _taken(placed.resources)
+    parts: list[RenderableType] = []
+    for own in placed.networks.values():
+        parts += [map_table(own, machine), ""]
+    return Group(*parts, Text(f"{' and '.join(placed.networks)} take {', '.join(taken)} together"))
+
+
+def shared_map_json(placed: SharedMap, workload: str, machine: str) -> dict[str, Any]:
+    """Return the mappings of networks that share a machine in JSON's types."""
+    return {
+        "workload": workload,
+        "machine": machine,
+        "networks": [map_json(own, name, machine) for name, own in placed.networks.items()],
+        "resources": _resources_json(placed.resources),
+    }
 
 
 def _map_lines(row: MapRow, kinds: Sequence[str]) -> Iterator[list[str]]:
@@ -137,6 +160,10 @@ def _map_lines(row: MapRow, kinds: Sequence[str]) -> Iterator[list[str]]:
     for work, buffer in zip_longest(row.work.split(" + "), buffers):
         yield [figures[0], work or "", *figures[1:], *(buffer or ("", "", ""))]
         figures = [""] * len(figures)
+
+
+def _taken(resources: Mapping[str, int]) -> list[str]:
+    return [f"{n:,} {kind if n == 1 else _plural(kind)}" for kind, n in resources.items()]
 
 
 def _plural(word: str) -> str:
@@ -211,6 +238,33 @@ def fabric_table(run: FabricRun) -> RenderableType:
     size = f"{config.packet_flits} flit{'s' if config.packet_flits > 1 else ''}"
     zero = f"packets of {size}; {run.zero_load_latency:.4g} cycles without contention"
     return Group(head, Text(zero), "", table)
+
+
+def load_table(run: LoadRun) -> RenderableType:
+    """Return what a machine did at each load."""
+    table = _table()
+    for name in ("load", "completed/s", "mean", "p50", "p99", "theory", "in system"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for point in run.points:
+        found, latency = point.summary["load"], point.summary["load"]["latency_s"]
+        shown = [format_si(latency[name], "s") if point.stable else "" for name in ("mean", "p50", "p99")]
+        table.add_row(
+            f"{point.load:g}",
+            "" if found["completed_per_s"] is None else f"{found['completed_per_s']:,.0f}",
+            *shown,
+            format_si(run.reference(point.load), "s") if point.load < 1 else "",
+            f"{found['in_system_mean']:.3g}" if point.stable else "",
+            "" if point.stable else "unstable",
+        )
+    head = Text.assemble(
+        (run.workload, "bold cyan"), " on ", (run.machine, "bold cyan"), f": {run.arrivals} arrivals"
+    )
+    saturated = (
+        f"{float(run.saturated):,.0f} requests/s at most, one every {float(run.interval):,.6g} cycles; "
+        f"{format_si(run.alone, 's')} without load"
+    )
+    return Group(head, Text(saturated), "", table)
 
 
 def map_totals(placed: NetworkMap) -> dict[str, Any]:

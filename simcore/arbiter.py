@@ -62,10 +62,30 @@ class Claimant(Endpoint):
         return [(self.waiting, self.waits)] if self.waiting is not None else []
 
 
+class Decision:
+    """What is decided once for a tick, when it has settled: by all that happened in it, in any order."""
+
+    def __init__(self, engine: Engine, decide: Callable[[], None]) -> None:
+        self._engine = engine
+        self._decide = decide
+        self._called = False
+
+    def call(self) -> None:
+        """Have it decided once this tick has settled."""
+        if not self._called:
+            self._called = True
+            self._engine.late(self._settled)
+
+    def _settled(self) -> None:
+        self._called = False
+        self._decide()
+
+
 class Contest:
     """Claims that wait to be decided.
 
     decide : called when a tick with new claims, or with something to grant, has settled
+    call : asks for that
     """
 
     def __init__(self, engine: Engine, name: str, count: int, rule: Rule, decide: Callable[[], None]) -> None:
@@ -74,10 +94,9 @@ class Contest:
         self.engine = engine
         self.rule = rule
         self.claims: list[Claimant] = []
+        self.call = Decision(engine, decide).call
         self._count = count
         self._turn = 0
-        self._decide = decide
-        self._called = False
 
     @property
     def turn(self) -> int:
@@ -88,12 +107,6 @@ class Contest:
         """Add a claim of this tick."""
         self.claims.append(claimant)
         self.call()
-
-    def call(self) -> None:
-        """Have claims decided once this tick has settled."""
-        if not self._called:
-            self._called = True
-            self.engine.late(self._settled)
 
     def winner(self) -> Claimant:
         """Return the claim that goes first by the rule, and take it off the list."""
@@ -106,10 +119,6 @@ class Contest:
         if self.rule == "round-robin":
             return 0, (claimant.index - self._turn) % self._count
         return claimant.claimed_at if self.rule == "oldest" else claimant.priority, claimant.index
-
-    def _settled(self) -> None:
-        self._called = False
-        self._decide()
 
 
 class SharedEnd(Claimant):

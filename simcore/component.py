@@ -19,6 +19,7 @@ from simcore.clocks import Clock
 from simcore.commands import Engine
 from simcore.config import PartConfig, part
 from simcore.errors import ConfigError, WiringError
+from simcore.history import Book
 from simcore.laws import Law
 from simcore.operation import Counter, Operation, bind_operation
 from simcore.ports import Port
@@ -61,7 +62,7 @@ class Builder(Protocol):
         """Say that one of the expected outputs has arrived, but not the last one."""
 
     def finish(self) -> None:
-        """Say that every expected output has arrived."""
+        """Say that every output that the component expects has arrived."""
 
 
 class ComponentRegistry(Registry[type["Component"]]):
@@ -97,6 +98,7 @@ class Component:
     config : its frozen configuration
     path : instance path, as in `core[conv1].crossbar[0,1]`
     layer : the network layer it works for, None where it is shared
+    books : whatever else it keeps that grows by the same in every period of a run that repeats
     """
 
     kind: ClassVar[str] = ""
@@ -169,6 +171,7 @@ class Component:
             setattr(self, name, port.of(self, name))
         self.ports: list[Port] = [getattr(self, name) for name in self._ports]
         self.counters: list[Counter] = []
+        self.books: list[Book] = []
         for name, counter in self._counters.items():
             own = Counter(counter.name or name, unit=counter.unit, doc=counter.doc)
             self.counters.append(own)

@@ -141,7 +141,8 @@ class Simulation:
         self._finished = self._over = False  # the last output is there; the makespan is reached
         self._pausing = False
         self._steady: SteadyState | None = None
-        self._expected: tuple[int, str, Callable[[], int]] | None = None
+        self._expected: list[tuple[int, str, Callable[[], int]]] = []
+        self._complete = 0  # of these, as `finish` told
         self._moved = (0, 0)  # tokens and events at the last look
         self._started = 0.0
 
@@ -170,8 +171,11 @@ class Simulation:
         self.parts.append(component)
 
     def expect(self, total: int, what: str, done: Callable[[], int]) -> None:
-        """Say what the run is for: `total` outputs called `what` ("images"), of which `done()` have come."""
-        self._expected = (total, what, done)
+        """Say what the run is for: `total` outputs called `what` ("images"), of which `done()` have come.
+
+        Several components may; the run is then for all of it, and over when each has said `finish`.
+        """
+        self._expected.append((total, what, done))
 
     def fast_forward(self, begun: Callable[[], int], shorten: Callable[[int], None]) -> None:
         """Leave out whole periods of the expected outputs; see `simcore.steady.SteadyState`."""
@@ -184,16 +188,27 @@ class Simulation:
 
     def _missing(self) -> str:
         """Return what is still expected, in words."""
-        if self._expected is None:
+        if not self._expected:
             return "no component has said finish()"
-        total, what, done = self._expected
-        return f"{total - done() - self._left_out.items} of {total} {what} have not come out"
+        total, what, done = self._so_far()
+        return f"{total - done} of {total} {what} have not come out"
+
+    def _so_far(self) -> tuple[int, str, int]:
+        """Return how many outputs are expected, what they are called, and how many have come."""
+        if not self._expected:
+            return 0, "outputs", self._left_out.items
+        totals, names, done = zip(*self._expected, strict=True)
+        return sum(totals), names[0], sum(count() for count in done) + self._left_out.items
 
     # -- for components --------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Say that every expected output has arrived: the makespan ends with this cycle of the reference."""
-        if self._finished:
+        """Say that every output that the component expects has arrived.
+
+        With the last component that says so the makespan ends, with this cycle of the reference.
+        """
+        self._complete += 1
+        if self._finished or self._complete < len(self._expected):
             return
         self._finished = True
         edge = next_edge(self.engine.now, self.reference.ticks)
@@ -204,7 +219,7 @@ class Simulation:
 
     def arrived(self) -> None:
         """Say that one of the expected outputs has arrived, but not the last one."""
-        if self._steady is not None and self._expected is not None and self._steady.watching:
+        if self._steady is not None and self._expected and self._steady.watching:
             self._pausing = True
             self.engine.halt()
 
@@ -325,8 +340,7 @@ class Simulation:
         while self._pausing and not self._over:
             self._pausing = False
             assert self._steady is not None
-            assert self._expected is not None
-            total, what, done = self._expected
+            ((total, what, done),) = self._expected  # what repeats, repeats for one stream of outputs
             self._steady.look(units, total, what, done())
             self._run_engine()
 
@@ -361,8 +375,7 @@ class Simulation:
                 f"the run passed its limit of {limits.memory_mb} MB at cycle {cycle}; {self._missing()}"
             )
         if self._observe is not None:
-            total, what, done = self._expected or (0, "outputs", lambda: 0)
-            come = done() + self._left_out.items
+            total, what, come = self._so_far()
             self._observe(Progress(cycle, come, total, what, self.engine.events, wall))
 
     # -- settling --------------------------------------------------------------------------------------------

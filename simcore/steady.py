@@ -26,7 +26,7 @@ from simcore.buffer_channel import BufferChannel
 from simcore.commands import Engine, describe
 from simcore.component import Component
 from simcore.deadlock import Parked
-from simcore.history import unrolled
+from simcore.history import Book, unrolled
 from simcore.wiring import Wiring
 
 #: States that are remembered: longer periods, in items, are not found.
@@ -43,16 +43,6 @@ class Watched(Protocol):
     @property
     def event_waits(self) -> Mapping[Any, Any]:
         """Waits for events of SimPy so far."""
-
-
-class Book(Protocol):
-    """Something that only grows, and by the same in every period."""
-
-    def tally(self) -> tuple[int, int]:
-        """Return how many entries it has, and their sum [tick]."""
-
-    def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
-        """Enter again, so many times and each time `ticks` later, what came between two tallies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +194,7 @@ class SteadyState:
         for part in self._watched.parts:
             yield from part.operations
             yield from part.counters
+            yield from part.books
         for end in self._watched.wiring.ends:
             yield end.waits
         for connection in self._watched.wiring.connections:
@@ -228,7 +219,7 @@ def _state(watched: Watched, units: Sequence[Unit], items: int) -> Iterator[Sequ
     now = watched.engine.now
     yield [now % period for period in sorted({part.clock.ticks for part in watched.parts})]
     for part in watched.parts:
-        if part.units:
+        if part.units or type(part).phase is not Component.phase:  # some decide without a process
             yield _phase(part, items)
     for unit in units:
         yield _standing(unit, now)

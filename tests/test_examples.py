@@ -221,3 +221,23 @@ def test_decoded_tokens_take_the_whole_way_and_longer_the_more_they_read(tmp_pat
     picture = tmp_path / "decoding.png"
     study["save_figure"](study["draw"](found), picture)
     assert picture.stat().st_size > 10_000
+
+
+def test_networks_meet_at_the_host_and_on_a_bus_but_not_on_a_mesh(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "sharing_study.py"))
+    cases = {name: case for name, case in study["CASES"].items() if case.arch == "dataflow"}
+    full = {name: study["shared"](case) for name, case in cases.items()}
+    late = {name: study["causes"](networks["digits-cnn"]) for name, networks in full.items()}
+    assert late["dataflow, as it is"]["wait-resource"] > 0.9
+    assert late["dataflow, narrow bus"]["blocked-output"] > 1
+    assert abs(sum(late["dataflow, narrow mesh"].values())) < 0.01
+    assert full["dataflow, narrow mesh"]["digits-cnn"]["causes"]["links"] == []
+    slower = study["slowdowns"](cases["dataflow, as it is"], full["dataflow, as it is"], study["LOADS"])
+    assert slower == sorted(slower)
+    # The host gives each half of its time, whatever more the other asks for.
+    assert slower[2] == slower[-1] < 2
+    found = dict.fromkeys(cases, slower)
+    picture = tmp_path / "sharing.png"
+    study["save_figure"](study["draw"](found | {"isaac, host at 20 MB/s a link": slower}, full), picture)
+    assert picture.stat().st_size > 10_000
+    assert len(study["cause_table"](full).splitlines()) == 1 + 2 * len(full)

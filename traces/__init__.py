@@ -10,7 +10,7 @@ from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import save_figure
-from traces.load_plot import LoadPoint, plot_load_latency
+from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
@@ -37,6 +37,7 @@ __all__ = [
     "BASIS_FILE",
     "CATEGORIES",
     "COMPOSITION_FILE",
+    "REQUESTS",
     "TRACE_SUFFIXES",
     "Activity",
     "ArrayUse",
@@ -46,6 +47,7 @@ __all__ = [
     "DrawnNode",
     "LayerArrays",
     "LoadPoint",
+    "LoadWords",
     "Trace",
     "UnitGroup",
     "bin_edges",

@@ -7,7 +7,7 @@ convolution at the end of a residual block adds and the last one of a dense unit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
@@ -99,6 +99,28 @@ def homes_of_stages(stages: Sequence[Stage]) -> dict[str, str]:
         else:
             home[stage.name] = max(feeders, key=cores.index)
     return home
+
+
+def side_by_side(graphs: Mapping[str, LayerGraph]) -> LayerGraph:
+    """Return the graphs of several networks as one, behind one another, with full names."""
+    return LayerGraph(
+        tuple(in_network(network, core) for network, graph in graphs.items() for core in graph.cores),
+        tuple(
+            replace(
+                stream,
+                name=in_network(network, stream.name),
+                source=in_network(network, stream.source),
+                readers=tuple(in_network(network, reader) for reader in stream.readers),
+            )
+            for network, graph in graphs.items()
+            for stream in graph.streams
+        ),
+    )
+
+
+def in_network(network: str, stage: str) -> str:
+    """Return what a network's stage is called among those of several; as it is, if that has no name."""
+    return f"{network}.{stage}" if network else stage
 
 
 def graph_of_stages(stages: Sequence[Stage], activation_bits: int) -> LayerGraph:

@@ -22,6 +22,12 @@ def pixel_bytes(channels: int, bits: int) -> int:
     return -(-channels * bits // 8)
 
 
+def taken_by(amounts: Mapping[str, int]) -> str:
+    """Return what each of several networks takes, in words."""
+    *others, last = (f"{amount:,} for {name}" for name, amount in amounts.items())
+    return f"{', '.join(others)} and {last}"
+
+
 def map_row(
     stage: Stage,
     tiling: Tiling | None,

@@ -13,7 +13,7 @@ pass, queries or shares, each of which reads those that it sees. A softmax is do
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -214,17 +214,32 @@ def stages_to_map(network: LoweredNetwork, chosen: Iterable[str], *, of_tokens: 
     of_tokens : see `stages_of`
     raises : MappingError for a network without layers, or without one of those
     """
-    stages = stages_of(network, of_tokens=of_tokens)
-    if not stages:
-        raise MappingError(f"{network.name} has no layers, so there is nothing to map; give it at least one")
-    weighted = [stage.name for stage in stages if stage.matrix is not None]
+    (stages,) = stages_of_each([network], chosen, of_tokens=of_tokens)
+    return stages
+
+
+def stages_of_each(
+    networks: Sequence[LoweredNetwork], chosen: Iterable[str], *, of_tokens: bool = False
+) -> list[list[Stage]]:
+    """Return the stages of networks on one machine; a layer that a configuration names may be of any of them.
+
+    chosen, of_tokens, raises : as with `stages_to_map`
+    """
+    pipelines = [stages_of(network, of_tokens=of_tokens) for network in networks]
+    for network, stages in zip(networks, pipelines, strict=True):
+        if not stages:
+            raise MappingError(
+                f"{network.name} has no layers, so there is nothing to map; give it at least one"
+            )
+    weighted = [stage.name for stages in pipelines for stage in stages if stage.matrix is not None]
     for name in chosen:
         if name not in weighted:
+            who = " nor ".join(network.name for network in networks)
+            has = f"{who} has no" if len(networks) == 1 else f"neither {who} has a"
             raise MappingError(
-                f"layers.{name}: {network.name} has no layer with weights of that name; "
-                f"{near_miss(name, weighted)}"
+                f"layers.{name}: {has} layer with weights of that name; {near_miss(name, weighted)}"
             )
-    return stages
+    return pipelines
 
 
 def stages_of(network: LoweredNetwork, *, of_tokens: bool = False) -> list[Stage]:

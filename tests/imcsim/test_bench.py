@@ -34,6 +34,7 @@ RESNET50 = {
     "onnx-import": 3,
     "onnx-memory": 4,
 }
+LOAD = {"load-closed": 3, "load-fixed": 3, "load-poisson": 11, "load-memory": 1}
 
 
 def counted(*rounds: tuple[float, float], **fields: object) -> Bench:
@@ -43,8 +44,8 @@ def counted(*rounds: tuple[float, float], **fields: object) -> Bench:
     return Bench("stub", "nothing", round=lambda: next(each), **given)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "bound"), RESNET50.items())
-def test_costs_of_resnet50_are_bounded(name: str, bound: float) -> None:
+@pytest.mark.parametrize(("name", "bound"), [*RESNET50.items(), *LOAD.items()])
+def test_costs_of_runs_are_bounded(name: str, bound: float) -> None:
     assert (benches[name].figure, benches[name].bound) == ("cost", bound)
     assert benches[name].unit == ("MiB" if "memory" in name else "s")
 

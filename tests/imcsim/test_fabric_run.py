@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import imcsim
-from imcsim.fabric_run import read_loads
+from imcsim.offered_loads import read_loads
 from tests.imcsim.command_bench import command, printed, refusal
 
 SHORT = ("--set", "warmup_cycles=200", "--set", "sample_cycles=300")

@@ -24,6 +24,7 @@ CONTRACT = {
     "units", "events", "wall_s", "setup_s", "compile_s", "peak_rss_mb",
 }  # fmt: skip
 ADDED = {
+    "load",
     "history",
     "training",
     "inputs",
@@ -46,6 +47,7 @@ ADDED = {
     "programming_j",
     "decoding",
     "cache",
+    "networks",
 }
 
 
@@ -67,7 +69,7 @@ def test_what_does_not_apply_is_null() -> None:
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
         "training", "decoding", "cache",
-        "neuron_cycles", "programming", "programming_j",
+        "neuron_cycles", "programming", "programming_j", "load", "networks",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 

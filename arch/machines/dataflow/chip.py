@@ -1,19 +1,27 @@
-"""The chip: cores, source and sink, wired as the plan says, with the values behind their tokens."""
+"""The chip: cores, source and sink, wired as the plan says, with the values behind their tokens.
+
+Where several networks share it, each has its pipeline of cores, and all meet in the fabric and at the host.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from arch.activation_memory import Buffer
 from arch.arrays.array_parts import ArrayParts
 from arch.core import Core
+from arch.fabric.interconnect import Interconnect
 from arch.fabric.network import Network, StageEntry
 from arch.host import Sink, Source
 from arch.machine import Values
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap
 from arch.parts import chosen
+from arch.request_line import Line
+from arch.request_queue import RequestQueue
+from arch.requests import Arrivals
 from arch.written_arrays import Writing, WritingMeter
 from simcore import Component, PartConfig
 
@@ -22,12 +30,19 @@ if TYPE_CHECKING:  # its kernels load when values are computed
 
 
 class DataflowChip(Component):
-    """The chip: one core a stage, a source in front and a sink behind."""
+    """The chip: one core a stage, a source in front and a sink behind.
 
-    def lay_out(self, config: DataflowConfig, placed: DataflowMap, images: int, seed: int = 0) -> None:
+    queue : of requests, where they arrive over time
+    """
+
+    queue: RequestQueue | None = None
+
+    def lay_out(
+        self, config: DataflowConfig, placed: DataflowMap, images: int, fabric: Network | None = None
+    ) -> None:
         """Build and wire all cores.
 
-        seed : of pulses that are drawn
+        fabric : where pixels of other networks are under way, too; None makes one of its own if it is timed
         """
         network = placed.network
         self.source = self.add(chosen(config.source, Source), "source", config.source)
@@ -37,7 +52,7 @@ class DataflowChip(Component):
         self.cores: dict[str, Core] = {}
         core_kind = chosen(config.core, Core)
         for stage in placed.stages:
-            core = self.add(core_kind, f"core[{stage.name}]", config.core, layer=stage.name)
+            core = self.add(core_kind, f"core[{stage.name}]", config.core, layer=placed.full_name(stage.name))
             buffers = [
                 Buffer(o.source, placed.depths[stage.name, place], o.pixel_bytes(config.activation_bits))
                 for place, o in enumerate(stage.operands)
@@ -57,22 +72,22 @@ class DataflowChip(Component):
             self.cores[stage.name] = core
         self.writing = Writing([core.written for core in self.cores.values() if core.written is not None])
         if self.writing.pairs:
-            self.writing.meet(self.add(WritingMeter, "writing", PartConfig()), seed)
+            self.writing.meet(self.add(WritingMeter, "writing", PartConfig()))
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images = images
         last = placed.stages[-1]
         self.sink.pixels = last.pixels
-        self._connect(config, placed)
+        self._connect(config, placed, fabric)
 
-    def _connect(self, config: DataflowConfig, placed: DataflowMap) -> None:
+    def _connect(self, config: DataflowConfig, placed: DataflowMap, shared: Network | None) -> None:
         """Let pixels go from stage to stage: within a core, by a host port, or over the fabric."""
         fabric, interconnect = config.fabric, placed.interconnect
         carried: dict[str, list[tuple[str, Any, int | None]]] = {}
         for stage in placed.stages:
             memory = self.cores[stage.name].memory
             for entry, buffer in zip(memory.entries, memory.buffers, strict=True):
-                port, depth = entry.port, entry.depth
-                sender, key = buffer.source, (buffer.source, stage.name)
+                port, depth, sender = entry.port, entry.depth, buffer.source
+                key = placed.full_name(sender), placed.full_name(stage.name)
                 if key not in interconnect.keys:
                     self._link(sender, port, depth, fabric.latency_cycles)
                 elif fabric.timed:
@@ -85,29 +100,40 @@ class DataflowChip(Component):
         self._link(placed.stages[-1].name, self.sink.pixel_in, None, fabric.latency_cycles)
         self.entries: dict[str, StageEntry] = {}
         if carried:
-            network = self.add(_network(fabric.fidelity), "fabric", PartConfig())
-            network.lay_out(fabric, config.core.links, interconnect)
+            network = shared or add_fabric(self, config, interconnect)
             for sender, readers in carried.items():
-                self.entries[sender] = self._enter(network, sender, readers)
+                self.entries[sender] = self._enter(network, placed, sender, readers)
 
-    def _enter(self, network: Network, sender: str, readers: list[tuple[str, Any, int | None]]) -> StageEntry:
+    def _enter(
+        self, network: Network, placed: DataflowMap, sender: str, readers: list[tuple[str, Any, int | None]]
+    ) -> StageEntry:
         """Let a stage send to readers (stage, port, depth) over the fabric; return where its pixels enter."""
-        core = self.cores[sender]
-        ways = [(sender, name) for name, _, _ in readers]
-        entry = network.entry(sender, core.links.pixel_bits, core.digital.latency_cycles, ways)
+        core, name = self.cores[sender], placed.full_name(sender)
+        ways = [(name, placed.full_name(reader)) for reader, _, _ in readers]
+        entry = network.entry(name, core.links.pixel_bits, core.digital.latency_cycles, ways)
         out = core.digital.pixel_out
         entry.connect([self.carry(out, port, depth, entry, i) for i, (_, port, depth) in enumerate(readers)])
         return entry
+
+    def queue_up(self, queue: RequestQueue, placed: DataflowMap, arrivals: Arrivals, images: int) -> Line:
+        """Let images wait for their turn in a queue's new line, as requests that arrive over time."""
+        self.queue = queue
+        assert placed.interval is not None
+        name, work = placed.name or placed.network.name, placed.interval.cycles
+        return queue.admit(name, work, arrivals, images, self.source, self.sink)
 
     def begun(self) -> int:
         """Return how many images some part works for already, or waits for."""
         memories = (core.memory for core in self.cores.values())
         read = max(memory.read.count // memory.stage.steps for memory in memories)
-        return max(self.source.begun, 1 + read, 1 + len(self.sink.completed))
+        arrived = 0 if self.queue is None else self.queue.begun()
+        return max(arrived, self.source.begun, 1 + read, 1 + len(self.sink.completed))
 
     def end_after(self, images: int) -> None:
         """Let the run be over after so many images, no fewer than have begun."""
         self.source.images = self.sink.images = images
+        if self.queue is not None:
+            self.queue.end_after(images)
         for core in self.cores.values():
             core.memory.images = images
 
@@ -144,6 +170,37 @@ class DataflowChip(Component):
                 most = min(self.entries[stage.name].most_under_way, len(values.codes) * stage.pixels)
                 self.entries[stage.name].load = run.carry(stage.name, most)
         return run
+
+
+class SharedDataflow(Component):
+    """Several networks on one chip: a pipeline of each, a fabric for all, and one link from the host.
+
+    The host sends a pixel every `source.pixel_cycles`, or as many as `input_pixels_per_cycle` says each
+    cycle, to whichever network's turn it is; a pixel that finds no room waits where it holds up no other one.
+
+    chips : the pipelines, by the name of their network
+    """
+
+    def lay_out(
+        self, config: DataflowConfig, maps: Mapping[str, DataflowMap], images: Mapping[str, int]
+    ) -> None:
+        """Build and wire all pipelines."""
+        fabric = None
+        interconnect = next(iter(maps.values())).interconnect
+        if config.fabric.timed and interconnect.keys:
+            fabric = add_fabric(self, config, interconnect)
+        self.chips: dict[str, DataflowChip] = {}
+        for name, placed in maps.items():
+            self.chips[name] = self.add(DataflowChip, name, PartConfig())
+            self.chips[name].lay_out(config, placed, images[name], fabric)
+        self.share([chip.source.share_link() for chip in self.chips.values()], "host")
+
+
+def add_fabric(owner: Component, config: DataflowConfig, interconnect: Interconnect) -> Network:
+    """Return a new fabric, a child of a component, with the ways of an interconnect."""
+    network = owner.add(_network(config.fabric.fidelity), "fabric", PartConfig())
+    network.lay_out(config.fabric, config.core.links, interconnect)
+    return network
 
 
 def _network(fidelity: str) -> type[Network]:

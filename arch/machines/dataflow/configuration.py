@@ -15,6 +15,7 @@ from arch.host import SourceConfig
 from arch.mapping.balance import BalanceConfig
 from arch.mapping.buffers import BufferRule
 from arch.mapping.tiling import RowSplit
+from arch.request_queue import QueueConfig
 from simcore import Config, ConfigError, component_part, param
 
 
@@ -114,6 +115,7 @@ class DataflowConfig(Config):
     buffers: BuffersConfig = param(BuffersConfig(), unit="", doc="depth of the cores' input memories")
     fabric: FabricConfig = param(FabricConfig(), unit="", doc="links between cores")
     source: SourceConfig = component_part("source", doc="where images come from")
+    queue: QueueConfig = component_part("queue", doc="where requests wait, in runs with arrivals")
 
     def row_split(self, layer: str) -> RowSplit:
         """Return how the rows of a layer are split."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from arch.machines.isaac.table import IMA, TILE
 from arch.machines.isaac.tile_parts import Tile
 from arch.machines.isaac.timing import Timing
 from arch.meter import Meter, meter_of
+from arch.request_line import Line
+from arch.request_queue import RequestQueue
+from arch.requests import Arrivals
 from arch.written_arrays import Writing, WritingMeter
 from simcore import Component, PartConfig
 
@@ -39,10 +43,10 @@ FAMILIES = {
 class IsaacChips(Component):
     """As many chips as there are, as one pipeline of layers."""
 
-    def lay_out(self, config: IsaacConfig, placed: IsaacMap, images: int, seed: int = 0) -> None:
+    def lay_out(self, config: IsaacConfig, placed: IsaacMap, images: int, mesh: Mesh | None = None) -> None:
         """Build and wire all layers.
 
-        seed : of pulses that are drawn
+        mesh : that packets of other networks take, too; None makes one, with all that chips have besides
         """
         self.settings, self.placed = config, placed
         self.timing = Timing(config, placed.stages, placed.homes, placed.places)
@@ -53,22 +57,23 @@ class IsaacChips(Component):
         self.layers: dict[str, Layer] = {}
         for stage in placed.stages:
             layer = self.layers[stage.name] = self.add(
-                Layer, f"layer[{stage.name}]", PartConfig(), layer=stage.name
+                Layer, f"layer[{stage.name}]", PartConfig(), layer=placed.full_name(stage.name)
             )
             layer.lay_out(config, placed, self.timing, stage, images)
         layers = self.layers.values()
         self.writing = Writing([layer.written for layer in layers if layer.written is not None])
         if self.writing.pairs:
-            self.writing.meet(self.add(WritingMeter, "writing", PartConfig()), seed)
+            self.writing.meet(self.add(WritingMeter, "writing", PartConfig()))
         self.sink = self.add(Sink, "sink", PartConfig())
         self.sink.images, self.sink.pixels = images, placed.stages[-1].pixels
-        self.mesh = self.add(Mesh, "mesh", PartConfig(), clock=DIGITAL)
-        sent = images * sum(prod(o.shape[1:]) for stage in placed.stages for o in stage.operands)
-        self.mesh.lay_out(config, max(p.tiles.stop for p in placed.places.values()), sent)
+        self.mesh = mesh or add_mesh(self, config, [placed], [images])
         self.departures: dict[str, Departure] = {}
         self._connect()
         self._share_edrams()
-        self._add_meters()
+        for layer in self.layers.values():
+            layer.add_meters()
+        if mesh is None:
+            add_chips(self, config, placed.chips, self.mesh)
 
     def _connect(self) -> None:
         """Let pixels go from stage to stage over the mesh, into the eDRAM of each reader, and sums, too."""
@@ -123,22 +128,12 @@ class IsaacChips(Component):
         for tile, ports in sorted(users.items()):
             self.add(Tile, f"tile[{tile}]", PartConfig()).share(ports, "edram")
 
-    def _add_meters(self) -> None:
-        """Add what costs energy or area and takes no time of its own; unused tiles have their area, too."""
-        budgets, chips = Budgets(self.settings), self.placed.chips
-        for layer in self.layers.values():
-            layer.add_meters()
-        for row in (*IMA, *TILE):
-            meter: Meter = self.add(meter_of(FAMILIES.get(row, row)), f"chips.{row}", PartConfig())
-            meter.mm2 = budgets.of_chip(row).mm2 * chips
-            if row == "router":  # those that are units count by themselves
-                meter.counted = lambda: self.mesh.flits_routed
-                meter.charge("flit", budgets.energies[row])
-        links = self.add(meter_of("hypertransport"), "chips.hypertransport", PartConfig())
-        mesh = self.mesh
-        links.counted = lambda: mesh.bytes_between + sum(link.size.count for link in mesh.between_chips)
-        links.charge("byte", 0.0)  # its power does not follow what it does
-        links.watts, links.mm2 = budgets.links.mw * chips / 1e3, budgets.links.mm2 * chips
+    def queue_up(self, queue: RequestQueue, arrivals: Arrivals, images: int) -> Line:
+        """Let images wait for their turn in a queue's new line, as requests that arrive over time."""
+        placed = self.placed
+        assert placed.interval is not None
+        name, work = placed.name or placed.network.name, placed.interval.cycles
+        return queue.admit(name, work, arrivals, images, self.source, self.sink)
 
     def attach(self, values: Values) -> RunValues:
         """Give every part its values, and return them.
@@ -170,3 +165,51 @@ class IsaacChips(Component):
     def macs(self) -> int:
         """Return the multiply-accumulates that all arrays and attention units did."""
         return sum(layer.macs() for layer in self.layers.values())
+
+
+class SharedIsaac(Component):
+    """Several networks on the same chips: a pipeline of each in tiles of its own, one mesh, one host.
+
+    The host's pixels come by all HyperTransport links of a chip at once, as those of a single network do:
+    to whichever network's turn it is, for as long as one of its pixels takes.
+
+    chips : the pipelines, by the name of their network
+    """
+
+    def lay_out(self, config: IsaacConfig, maps: Mapping[str, IsaacMap], images: Mapping[str, int]) -> None:
+        """Build and wire all pipelines."""
+        self.mesh = add_mesh(self, config, list(maps.values()), [images[name] for name in maps])
+        self.chips: dict[str, IsaacChips] = {}
+        for name, placed in maps.items():
+            self.chips[name] = self.add(IsaacChips, name, PartConfig())
+            self.chips[name].lay_out(config, placed, images[name], self.mesh)
+        self.share([chips.source.share_link() for chips in self.chips.values()], "host")
+        add_chips(self, config, next(iter(maps.values())).chips, self.mesh)
+
+
+def add_mesh(owner: Component, config: IsaacConfig, maps: Sequence[IsaacMap], images: Sequence[int]) -> Mesh:
+    """Return a new mesh around the tiles of networks, a child of a component."""
+    mesh = owner.add(Mesh, "mesh", PartConfig(), clock=DIGITAL)
+    sent = sum(
+        count * prod(o.shape[1:])
+        for placed, count in zip(maps, images, strict=True)
+        for stage in placed.stages
+        for o in stage.operands
+    )
+    mesh.lay_out(config, max(p.tiles.stop for placed in maps for p in placed.places.values()), sent)
+    return mesh
+
+
+def add_chips(owner: Component, config: IsaacConfig, chips: int, mesh: Mesh) -> None:
+    """Add what chips cost beside their layers, as children; tiles that nobody uses have their area, too."""
+    budgets = Budgets(config)
+    for row in (*IMA, *TILE):
+        meter: Meter = owner.add(meter_of(FAMILIES.get(row, row)), f"chips.{row}", PartConfig())
+        meter.mm2 = budgets.of_chip(row).mm2 * chips
+        if row == "router":  # those that are units count by themselves
+            meter.counted = lambda: mesh.flits_routed
+            meter.charge("flit", budgets.energies[row])
+    links = owner.add(meter_of("hypertransport"), "chips.hypertransport", PartConfig())
+    links.counted = lambda: mesh.bytes_between + sum(link.size.count for link in mesh.between_chips)
+    links.charge("byte", 0.0)  # its power does not follow what it does
+    links.watts, links.mm2 = budgets.links.mw * chips / 1e3, budgets.links.mm2 * chips

@@ -15,6 +15,7 @@ from arch.converters import ADCConfig, Range
 from arch.core import Detail
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.isaac.table import CYCLE_NS, DIGITAL_GHZ, HYPERTRANSPORT, IMA, TILE
+from arch.request_queue import QueueConfig
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
 _TABLE = "power over actions of a busy cycle (Shafiee et al., ISCA 2016)"
@@ -222,6 +223,7 @@ class IsaacConfig(Config):
         doc="products of two computed tensors; ISAAC as published has no unit for them, ours are in tiles "
         "that hold keys or values",
     )
+    queue: QueueConfig = component_part("queue", doc="where requests wait, in runs with arrivals")
 
     @property
     def encoding(self) -> Encoding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from arch.machine import NetworkMap, PredictedInterval
@@ -16,8 +16,8 @@ from arch.mapping.balance import Load, at_interval, one_each
 from arch.mapping.buffers import Pace, least_depths
 from arch.mapping.constant_rows import table_elements
 from arch.mapping.layer_graph import homes_of_stages
-from arch.mapping.map_rows import map_row
-from arch.mapping.stages import Stage, stages_to_map
+from arch.mapping.map_rows import map_row, taken_by
+from arch.mapping.stages import Stage, stages_of_each, stages_to_map
 from arch.mapping.tiling import tile
 from arch.mapping.written_operands import with_arrays
 from simcore import MappingError, components
@@ -54,21 +54,101 @@ def map_network(config: IsaacConfig, network: LoweredNetwork) -> IsaacMap:
     raises : MappingError for a network without layers, one that the chips do not hold, or products of
         attention that they have no part for
     """
-    return _Plan(config, network).map()
+    return map_networks(config, {"": network})[""]
+
+
+def map_networks(config: IsaacConfig, networks: Mapping[str, LoweredNetwork]) -> dict[str, IsaacMap]:
+    """Do the same for several networks, by their names, in tiles behind one another.
+
+    raises : MappingError, which tells what each of several takes
+    """
+    pipelines = stages_of_each(list(networks.values()), config.layers, of_tokens=True)
+    named = zip(networks.items(), pipelines, strict=True)
+    return _Plans(config, [_Plan(config, name, network, stages) for (name, network), stages in named]).map()
 
 
 def copies_by_rule(config: IsaacConfig, network: LoweredNetwork) -> Mapping[str, int]:
     """Return the copies of each layer that the rule asks for, whatever the chips hold."""
-    plan = _Plan(config, network)
+    plan = _Plan(config, "", network, stages_to_map(network, config.layers, of_tokens=True))
     return plan.copies(plan.rule_interval)
 
 
-class _Plan:
-    """The search for the most copies that fit."""
+class _Plans:
+    """The search for the most copies of all networks with which they fit together."""
 
-    def __init__(self, config: IsaacConfig, network: LoweredNetwork) -> None:
-        self.config, self.network = config, network
-        self.stages = stages_to_map(network, config.layers, of_tokens=True)
+    def __init__(self, config: IsaacConfig, plans: Sequence[_Plan]) -> None:
+        self.config, self.plans = config, plans
+
+    def map(self) -> dict[str, IsaacMap]:
+        """Return the mappings with the most copies that the chips hold."""
+        config = self.config
+        least = self._layouts([one_each(plan.loads, plan.given).copies for plan in self.plans])
+        needed = -(-least[-1].end // config.tiles)
+        chips = needed if config.chips == "auto" else config.chips
+        if chips < needed:
+            raise MappingError(
+                f"chips={chips} has {chips * config.tiles} tiles, but {self._asked(least)}; set chips to "
+                f"{needed} or auto, or take more tiles a chip"
+            )
+        layouts = least if config.replication == "none" else self._most_copies(chips * config.tiles, least)
+        return {
+            plan.name: plan.mapped(chips, layout) for plan, layout in zip(self.plans, layouts, strict=True)
+        }
+
+    def _asked(self, least: Sequence[_Layout]) -> str:
+        """Return what one copy of each layer takes, in words."""
+        each = "one copy of each layer"
+        if len(least) > 1:
+            tiles = {plan.name: layout.tiles for plan, layout in zip(self.plans, least, strict=True)}
+            return f"{each} takes {taken_by(tiles)}, {least[-1].end:,} together"
+        ((plan, layout),) = zip(self.plans, least, strict=True)
+        filled = plan.tiles_of_arrays(layout.copies)
+        more = f", of which arrays fill {filled} and eDRAM needs the others" * (filled < layout.tiles)
+        given = " and those that layers gives" if plan.given else ""
+        return f"{each} of {plan.network.name}{given} takes {layout.tiles}{more}"
+
+    def _most_copies(self, tiles: int, least: Sequence[_Layout]) -> Sequence[_Layout]:
+        """Return the copies of the rule, scaled down by the smallest factor with which they fit.
+
+        By the rule copies are proportional to a layer's windows, one of the last layer; a layer that feeds a
+        stride gives as many windows as its reader needs. Several networks are scaled down to the same
+        interval, those whose last layer takes longer to that.
+        """
+        first = min(plan.rule_interval for plan in self.plans)
+        steps = (load.steps for plan in self.plans for load in plan.loads.values())
+        intervals = range(first, max(steps, default=0) + 1)
+        shortest = bisect_left(intervals, True, key=lambda i: self._tiles_of_arrays(i) <= tiles)
+        tried: list[Mapping[str, int]] = []
+        for interval in intervals[shortest:]:  # most often the first: eDRAM rarely needs tiles of its own
+            copies = self._copies(interval)
+            if copies != tried and (layouts := self._layouts(copies))[-1].end <= tiles:
+                return layouts
+            tried = copies
+        return least
+
+    def _copies(self, interval: int) -> list[Mapping[str, int]]:
+        return [plan.copies(max(interval, plan.rule_interval)) for plan in self.plans]
+
+    def _tiles_of_arrays(self, interval: int) -> int:
+        copies = self._copies(interval)
+        return sum(plan.tiles_of_arrays(own) for plan, own in zip(self.plans, copies, strict=True))
+
+    def _layouts(self, copies: Sequence[Mapping[str, int]]) -> list[_Layout]:
+        """Return the layout of each network with so many copies, in tiles behind those of the one before."""
+        layouts: list[_Layout] = []
+        for plan, own in zip(self.plans, copies, strict=True):
+            layouts.append(plan.layout(own, layouts[-1].end if layouts else 0))
+        return layouts
+
+
+class _Plan:
+    """What one network asks for, and how it lies with some copies.
+
+    name : as in `NetworkMap`
+    """
+
+    def __init__(self, config: IsaacConfig, name: str, network: LoweredNetwork, stages: list[Stage]) -> None:
+        self.config, self.name, self.network, self.stages = config, name, network, stages
         config.attention.check(self.stages, network.name)
         if config.attention.products == "arrays":
             self._check_arrays()
@@ -85,7 +165,8 @@ class _Plan:
             self.tilings[name] = tile(s.written, array.rows, array.cols, columns)
         self.banks = dict.fromkeys(written, config.attention.writing.banks)
         self.homes = homes_of_stages(self.stages)
-        self.given = {name: layer.replication for name, layer in config.layers.items() if layer.replication}
+        chosen = ((name, layer.replication) for name, layer in config.layers.items())
+        self.given = {name: copies for name, copies in chosen if copies and name in self.loads}
 
     def _check_arrays(self) -> None:
         """Raise MappingError for arrays that are not written token by token."""
@@ -98,41 +179,6 @@ class _Plan:
                 "products=digital"
             )
 
-    def map(self) -> IsaacMap:
-        """Return the mapping with the most copies that the chips hold."""
-        config = self.config
-        least = self._layout(one_each(self.loads, self.given).copies)
-        needed = -(-least.tiles // config.tiles)
-        chips = needed if config.chips == "auto" else config.chips
-        if chips < needed:
-            filled = self._tiles_of_arrays(least.copies)
-            more = f", of which arrays fill {filled} and eDRAM needs the others" * (filled < least.tiles)
-            raise MappingError(
-                f"chips={chips} has {chips * config.tiles} tiles, but one copy of each layer of "
-                f"{self.network.name}{' and those that layers gives' if self.given else ''} takes "
-                f"{least.tiles}{more}; set chips to {needed} or auto, or take more tiles a chip"
-            )
-        layout = least if config.replication == "none" else self._most_copies(chips * config.tiles, least)
-        return self._mapped(chips, layout)
-
-    def _most_copies(self, tiles: int, least: _Layout) -> _Layout:
-        """Return the copies of the rule, scaled down by the smallest factor with which they fit.
-
-        By the rule copies are proportional to a layer's windows, one of the last layer; a layer that feeds a
-        stride gives as many windows as its reader needs.
-        """
-        intervals = range(
-            self.rule_interval, max((load.steps for load in self.loads.values()), default=0) + 1
-        )
-        shortest = bisect_left(intervals, True, key=lambda i: self._tiles_of_arrays(self.copies(i)) <= tiles)
-        tried: Mapping[str, int] = {}
-        for interval in intervals[shortest:]:  # most often the first: eDRAM rarely needs tiles of its own
-            copies = self.copies(interval)
-            if copies != tried and (layout := self._layout(copies)).tiles <= tiles:
-                return layout
-            tried = copies
-        return least
-
     @property
     def rule_interval(self) -> int:
         """Windows of the last layer, which the rule gives one copy."""
@@ -142,7 +188,7 @@ class _Plan:
         """Return the copies of each layer with which none takes more steps than an interval."""
         return at_interval(self.loads, interval, self.given).copies
 
-    def _tiles_of_arrays(self, copies: Mapping[str, int]) -> int:
+    def tiles_of_arrays(self, copies: Mapping[str, int]) -> int:
         """Return the tiles that arrays need, those of each layer in tiles of their own."""
         each = self.config.arrays_per_tile
         return sum(-(-arrays // each) for arrays in self._arrays(copies).values())
@@ -152,12 +198,12 @@ class _Plan:
         weights = {name: load.cores * copies[name] for name, load in self.loads.items()}
         return weights | {name: len(self.tilings[name].blocks) * n for name, n in self.banks.items()}
 
-    def _layout(self, copies: Mapping[str, int]) -> _Layout:
-        """Return places and depths with so many copies of each layer."""
+    def layout(self, copies: Mapping[str, int], first: int) -> _Layout:
+        """Return places, from a tile on, and depths with so many copies of each layer."""
         arrays = dict.fromkeys(self.homes.values(), 1)
         for name, number in self._arrays(copies).items():
             arrays[name] = -(-number // self.config.arrays_per_tile)
-        depths = self._depths(copies, self._places(copies, arrays))
+        depths = self._depths(copies, self._places(copies, arrays, first))
         held = dict.fromkeys(arrays, 0)
         timing = Timing(self.config, self.stages, self.homes, {})
         for stage in self.stages:
@@ -167,11 +213,11 @@ class _Plan:
                 held[self.homes[stage.name]] += depths[stage.name, number] * size
         edram = self.config.tile.edram_kib * 1024
         tiles = {home: max(least, -(-held[home] // edram)) for home, least in arrays.items()}
-        return _Layout(copies, depths, self._places(copies, tiles))
+        return _Layout(copies, depths, self._places(copies, tiles, first))
 
-    def _places(self, copies: Mapping[str, int], tiles: Mapping[str, int]) -> dict[str, Place]:
-        """Return where each layer lies, one behind the other."""
-        places, first = {}, 0
+    def _places(self, copies: Mapping[str, int], tiles: Mapping[str, int], first: int) -> dict[str, Place]:
+        """Return where each layer lies, one behind the other, from a tile on."""
+        places = {}
         for home, count in tiles.items():
             blocks = self.tilings[home].blocks if home in self.tilings else ()
             number = self.banks.get(home) or copies.get(home, 0)
@@ -200,7 +246,8 @@ class _Plan:
                 depths[stage.name, 0] = self.banks[stage.name] * stage.operands[0].firing.pixels
         return depths
 
-    def _mapped(self, chips: int, layout: _Layout) -> IsaacMap:
+    def mapped(self, chips: int, layout: _Layout) -> IsaacMap:
+        """Return the mapping with a layout."""
         bits = self.config.activation_bits
         rows = tuple(
             map_row(
@@ -232,6 +279,7 @@ class _Plan:
                 "array": sum(row.arrays for row in rows),
             },
             peak_macs=Budgets(self.config).gops / 2 * 1e9 * chips,
+            name=self.name,
         )
 
     def _interval(self, layout: _Layout) -> PredictedInterval:
@@ -260,6 +308,11 @@ class _Layout:
     def tiles(self) -> int:
         """Tiles in all."""
         return sum(len(place.tiles) for place in self.places.values())
+
+    @property
+    def end(self) -> int:
+        """The first tile behind."""
+        return max(place.tiles.stop for place in self.places.values())
 
     @property
     def imas(self) -> int:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from arch import MachineRun
 from arch.machines.isaac import Budgets, IsaacConfig
+from arch.requests import TimedArrivals
 from simcore import ConfigError
 from tests.arch.dataflow_bench import quantized, tangles
 from tests.arch.isaac.isaac_bench import bench, convolution, isaac_settings, mlp, placed_if_any, starts
@@ -294,7 +295,7 @@ def test_what_goes_from_chip_to_chip_takes_longer_and_each_has_its_links() -> No
 def test_an_image_that_arrives_late_on_an_idle_machine_is_late_by_just_that() -> None:
     subject = bench(mlp(128, 64, 10))
     (alone,) = subject.run().completed
-    run = subject.run(2, arrivals=(3, 1000))
+    run = subject.run(2, arrivals=TimedArrivals((3, 1000)))
     assert run.completed == [3 * CYCLE + alone, 1000 * CYCLE + alone]
     (source,) = (account for account in run.outcome.accounts if account.path == "source")
     assert source.ticks["wait-resource:arrival"] >= 999 * CYCLE

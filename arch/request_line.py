@@ -1,0 +1,211 @@
+"""The line in which the requests of one network wait, and the two places where processes meet it.
+
+A source waits at the entrance until a request is let in; arrivals wait at the calendar until the next one is
+there.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from arch.requests import Head, LoadReport, RequestTimes
+from simcore import Component
+from simcore.channel import Endpoint, Waits
+from simcore.commands import DONE, PARK, Park, Ready, Wake
+from simcore.history import Level, Moments
+
+if TYPE_CHECKING:
+    from arch.host import Sink, Source
+    from arch.request_queue import RequestArrivals, RequestQueue
+
+
+class _Gate(Endpoint):
+    """Where one process waits for what befalls its line; the wait is charged to one of several causes."""
+
+    def __init__(self, line: Line, name: str) -> None:
+        super().__init__(line.queue.simulation.engine, name)
+        self.line = line
+        self.waiting: Wake | None = None
+        self._waits = Waits()
+
+    def wait(self, waits: Waits, wake: Wake) -> Park:
+        """Park a process here, or let what waits here already wait for something else from now on."""
+        if self.waiting is not None:
+            self._waits.end(wake, self.engine.now)
+        self.waiting, self._waits = wake, waits
+        return self.park(wake, waits)
+
+    def open(self) -> None:
+        """Let the process that waits here go on."""
+        wake = self.waiting
+        assert wake is not None
+        self.waiting = None
+        self._waits.end(wake, self.engine.now)
+        self.soon(wake)
+
+    def parked(self) -> list[tuple[Wake, Waits]]:
+        """Return the process if it waits."""
+        return [] if self.waiting is None else [(self.waiting, self._waits)]
+
+    def holders(self) -> list[Wake]:
+        """Return the processes whose move would end the wait."""
+        units = (unit for part in self.awaited() for unit in part.units)
+        return [unit.wake for unit in units if unit.wake is not None and unit.ended is None]
+
+    @abstractmethod
+    def awaited(self) -> Sequence[Component]:
+        """Return the components whose move would end the wait."""
+
+    def contents(self) -> str:
+        """Return who waits and who is served, in words."""
+        lines = self.line.queue.lines
+        words = (f"{line.waiting} waiting and {line.in_service} served of {line.network}" for line in lines)
+        return f"{self.line.queue.path} has {', '.join(words)}"
+
+    def remedy(self) -> str:
+        """Return what would end a circle of waits here, in words."""
+        return "let queue.most_in_service be larger, or null"
+
+
+class _Entrance(_Gate):
+    """Where a source waits for its next request."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line, f"entrance of {line.network}")
+        self.arrival, self.service = Waits(), Waits()
+
+    def awaited(self) -> Sequence[Component]:
+        """Return who lets requests arrive; once one is there, who tells when one is done."""
+        if not self.line.waiting:
+            return [self.line.arrivals]
+        return [line.sink for line in self.line.queue.lines if line.in_service]
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return who waits, since when requests are there, and how long nothing has come or gone."""
+        line = self.line
+        lines = (id(self.waiting), line.waiting, line.in_service, line.level.since - now)
+        return *lines, *(tick - now for tick in line.arrived[len(line.completed) :])
+
+
+class _Calendar(_Gate):
+    """Where arrivals wait for the time, or the event, at which the next request is there."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line, f"arrivals of {line.network}")
+        self.schedule, self.completion = Waits(), Waits()
+
+    def until(self, tick: int) -> Ready | Park:
+        """Wait for a tick."""
+        now, wake = self.engine.now, self.engine.active
+        if tick <= now:
+            return DONE
+        self.park(wake, self.schedule)
+        self.schedule.end(wake, tick)  # which is known, so it is charged now
+        self.schedule.until = tick
+        self.engine.at(tick, wake)
+        return PARK
+
+    def completed(self, request: int) -> Ready | Park:
+        """Wait until a request is done."""
+        if request < len(self.line.completed):
+            return DONE
+        return self.wait(self.completion, self.engine.active)
+
+    def awaited(self) -> Sequence[Component]:
+        """Return who tells when a request is done."""
+        return [self.line.sink]
+
+    def standing(self, now: int) -> Sequence[int]:
+        """Return who waits."""
+        return (id(self.waiting),)
+
+
+class Line:
+    """The requests of one network, in the order in which they arrive.
+
+    arrived, started, completed : tick of each request, as far as that has happened
+    level : how many wait
+    """
+
+    def __init__(self, queue: RequestQueue, network: str, work: int, source: Source, sink: Sink) -> None:
+        self.queue = queue
+        self.network = network
+        self.work = work
+        self.place = len(queue.lines)
+        self.source, self.sink = source, sink
+        self.arrivals: RequestArrivals
+        self.arrived, self.started, self.completed = Moments(), Moments(), Moments()
+        self.level = Level()
+        self.entrance, self.calendar = _Entrance(self), _Calendar(self)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have arrived and are not let in."""
+        return len(self.arrived) - len(self.started)
+
+    @property
+    def in_service(self) -> int:
+        """Requests that are let in and not done."""
+        return len(self.started) - len(self.completed)
+
+    @property
+    def may_go(self) -> bool:
+        """Whether a request waits, and the source for it."""
+        return self.entrance.waiting is not None and self.waiting > 0
+
+    def head(self) -> Head:
+        """Return the oldest request that waits."""
+        arrived = self.arrived[len(self.started)]
+        return Head(self.network, self.place, arrived, self.waiting, self.work)
+
+    def arrive(self) -> None:
+        """Note that the next request is there."""
+        now = self.queue.now
+        self.arrived.append(now)
+        self.level.change(1, now)
+        self.queue.in_system.change(1, now)
+        entrance = self.entrance
+        if entrance.waiting is not None and self.waiting == 1:
+            entrance.wait(entrance.service, entrance.waiting)
+        self.queue.decision.call()
+
+    def next(self) -> Park:
+        """Let the source wait until the next request is let in; in this tick, if nothing is against it."""
+        entrance = self.entrance
+        self.queue.decision.call()
+        return entrance.wait(entrance.service if self.waiting else entrance.arrival, entrance.engine.active)
+
+    def start(self) -> None:
+        """Let the oldest request in."""
+        now = self.queue.now
+        self.started.append(now)
+        self.level.change(-1, now)
+        self.entrance.open()
+
+    def complete(self) -> None:
+        """Note that the oldest request that is served is done."""
+        now = self.queue.now
+        self.completed.append(now)
+        self.queue.in_system.change(-1, now)
+        if self.calendar.waiting is not None:
+            self.calendar.open()
+        self.queue.decision.call()
+
+    def little(self) -> tuple[str, int, int]:
+        """Return Little's law in integers: the integral of the line's length, and the sum of the waits."""
+        waits = sum(start - arrival for arrival, start in zip(self.arrived, self.started, strict=True))
+        name = f"integral of requests that wait for {self.network} = sum of their waits"
+        return name, self.level.area(self.queue.now), waits
+
+    def report(self) -> LoadReport:
+        """Return what became of its requests, once the run is over.
+
+        By Little's law, which the run has been held to, those in the system are as many over time as the sum
+        of their stays.
+        """
+        waited, most = self.level.area(self.queue.now), self.level.most
+        stays = sum(done - arrival for arrival, done in zip(self.arrived, self.completed, strict=True))
+        times = RequestTimes(self.network, self.arrived, self.started, self.completed, waited, most)
+        return LoadReport((times,), stays)
