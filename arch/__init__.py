@@ -9,7 +9,7 @@ from arch.arrays.device import DeviceModel, check_device, device_part, devices
 from arch.arrays.device_config import DeviceConfig, PCMConfig, RRAMConfig
 from arch.arrays.ir_drop import IRDropConfig
 from arch.arrays.readout import Readout, ReadoutConfig
-from arch.attention_config import AttentionConfig, AttentionUnitConfig
+from arch.attention_config import AttentionConfig, AttentionUnitConfig, TokenWritingConfig
 from arch.attention_unit import AttentionUnit
 from arch.cam import CAM, CAMConfig, Entry, Key, Match, PriorityEncoder, PriorityEncoderConfig, WritableCAM
 from arch.converters import ADC, ADCConfig, ColumnADC, SharedADC, SharedADCConfig
@@ -182,6 +182,7 @@ __all__ = [
     "SweepingADC",
     "TimedArrivals",
     "Token",
+    "TokenWritingConfig",
     "Topology",
     "Torus",
     "Values",
