@@ -109,7 +109,7 @@ def test_data_and_machine_files_are_found_again(tmp_path: Path, monkeypatch: pyt
     ("change", "message"),
     [
         (("images: 2", "images: 0"), ":4:1 images - must be >= 1 image, got 0"),
-        (("weight_bits: 8", "weight_bits: 99"), ":18:3 weight_bits - must be in [2, 16] bit, got 99"),
+        (("weight_bits: 8", "weight_bits: 99"), ":19:3 weight_bits - must be in [2, 16] bit, got 99"),
         (("extends: dataflow", "extends: no"), "no machine is called 'no'"),
         (("extends: dataflow", "extent: no"), "must hold `machine` with a key `extends`"),
         (("workload: digits-mlp", "workload: digits"), "no workload is called 'digits'"),
