@@ -19,7 +19,7 @@ from imcsim.run_material import InferenceMaterial, material_of
 from imcsim.run_record import NetworkOutputs, unit_times
 from imcsim.run_request import RunRequest
 from imcsim.shared_request import JOINT, SharedRequest
-from imcsim.slowdowns import slowdown, slowdown_json
+from imcsim.slowdown_causes import slowdown, slowdown_json
 from simcore import Progress
 from simcore.clocks import next_edge
 from simcore.simulation import peak_memory_mb

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import imcsim
 from arch import Dataflow, DataflowConfig, ImageStream, Isaac, IsaacConfig, Machine, RunOptions
-from imcsim.slowdowns import slowdown, source_times
+from imcsim.slowdown_causes import slowdown, source_times
 from tests.arch.dataflow_bench import tangles
 from tests.imcsim.command_bench import command, printed, refusal
 from workloads import Network, lower
