@@ -3,7 +3,7 @@
     python -m examples.load_study docs/images
 
 prints the tables of docs/load.md and draws its pictures into a folder: latency from a request's arrival and
-requests completed over the load that is offered, beside M/D/1. Ten minutes, most of them on `isaac`.
+requests completed over the load that is offered, beside M/D/1. Ten minutes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from imcsim import LoadRun
 NETWORK = "digits-cnn"
 LOADS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.05)
 #: Requests at each load, by machine.
-REQUESTS = {"dataflow": 1500, "isaac": 500}
+REQUESTS = {"dataflow": 5000, "isaac": 500}
 #: Requests in a closed loop.
 IN_SYSTEM = (1, 2, 3, 4, 8)
 
