@@ -382,3 +382,13 @@ def test_isaac_takes_requests_too(values: str) -> None:
     one: Any = printed(*words, "--arrivals", "fixed:1000")["load"]
     assert one["queueing_s"]["max"] == 0
     assert one["latency_s"]["max"] == pytest.approx(one["latency_s"]["mean"])
+
+
+@pytest.mark.parametrize("arrivals", ["closed:1", "poisson:1000"])
+def test_a_machine_that_gets_stuck_under_load_is_explained_by_its_own_circle(arrivals: str) -> None:
+    words = ("run", "digits-resnet", "--arch", "dataflow", "--values", "off", "--images", "3")
+    short = ("--set", "buffers.depths.stem:block1-conv2=12", "--set", "buffers.allow_undersized=true")
+    stuck = command(*words, "--arrivals", arrivals, *short)
+    assert stuck.exit_code == 3
+    assert "the circle of waits (5 units):" in stuck.stderr
+    assert "fix: --set buffers.depths.stem:block1-conv2=18; it is the least depth" in stuck.stderr
