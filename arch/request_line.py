@@ -64,10 +64,6 @@ class _Gate(Endpoint):
         words = (f"{line.waiting} waiting and {line.in_service} served of {line.network}" for line in lines)
         return f"{self.line.queue.path} has {', '.join(words)}"
 
-    def remedy(self) -> str:
-        """Return what would end a circle of waits here, in words."""
-        return "let queue.most_in_service be larger, or null"
-
 
 class _Entrance(_Gate):
     """Where a source waits for its next request."""
@@ -81,6 +77,10 @@ class _Entrance(_Gate):
         if not self.line.waiting:
             return [self.line.arrivals]
         return [line.sink for line in self.line.queue.lines if line.in_service]
+
+    def remedy(self) -> str:
+        """Return what would end a circle of waits here, in words."""
+        return "let queue.most_in_service be larger, or null" if self.line.waiting else ""
 
     def standing(self, now: int) -> Sequence[int]:
         """Return who waits, since when requests are there, and how long nothing has come or gone."""

@@ -10,7 +10,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from math import floor
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,9 +19,14 @@ from simcore import MOST_CYCLES, ConfigError, FileError
 from simcore.files import read_text
 from simcore.noise import stream_key, words_reference
 
+if TYPE_CHECKING:
+    import _csv
+
 _FORMS = "closed:K, fixed:R, poisson:R or a file (.csv) with a column cycle or time_s"
 _LARGEST_FILE = 1 << 28
 _MOST_IN_SYSTEM = 10**6
+#: Digits of a number, in front of its point or behind it.
+_MOST_DIGITS = 60
 
 #: Logarithms are rounded correctly to so many digits, so that every platform has the same.
 _DIGITS = Context(prec=30)
@@ -174,7 +179,15 @@ def read_arrival_file(path: str | Path) -> ArrivalFile:
     raises : FileError with file:line for whatever is wrong with it
     """
     text = read_text(path, _LARGEST_FILE, "a file of arrivals (.csv)")
-    rows = csv.reader(io.StringIO(text))
+    rows = csv.reader(io.StringIO(text), strict=True)
+    try:
+        return _arrival_file(str(path), rows)
+    except csv.Error as error:
+        raise FileError(f"{path}:{rows.line_num} - is no line of a .csv file ({error}); mend it") from None
+
+
+def _arrival_file(path: str, rows: _csv.Reader) -> ArrivalFile:
+    """Return what the lines of a file ask for."""
     header = [name.strip() for name in next(rows, [])]
     times = [name for name in header if name in ("cycle", "time_s")]
     if unknown := [name for name in header if name not in ("cycle", "time_s", "workload")]:
@@ -199,7 +212,7 @@ def read_arrival_file(path: str | Path) -> ArrivalFile:
         requests.append(request)
     if not requests:
         raise FileError(f"{path} - holds no request; write a line for each behind the header")
-    return ArrivalFile(str(path), tuple(requests), times[0] == "time_s")
+    return ArrivalFile(path, tuple(requests), times[0] == "time_s")
 
 
 def _file_request(where: str, header: list[str], row: list[str], line: int) -> FileRequest:
@@ -211,14 +224,22 @@ def _file_request(where: str, header: list[str], row: list[str], line: int) -> F
     name = "time_s" if in_seconds else "cycle"
     kind = "a number of seconds, as 0.0025" if in_seconds else "a whole number of cycles, as 2500"
     try:
-        time = Fraction(Decimal(values[name])) if in_seconds else Fraction(int(values[name]))
-    except (ArithmeticError, ValueError, OverflowError):
+        time = _exact(values[name]) if in_seconds else Fraction(int(values[name]))
+    except (ArithmeticError, ValueError):
         raise FileError(f"{where} - {name} must be {kind}, got {values[name]!r}") from None
     if time < 0:
         raise FileError(
             f"{where} - {name} must be at least 0, got {values[name]}; count from the run's start"
         )
     return FileRequest(time, values.get("workload") or None, line)
+
+
+def _exact(text: str) -> Fraction:
+    """Return the number that a text writes; ArithmeticError or ValueError for none, or one of absurd size."""
+    number = Decimal(text)
+    if not number.is_finite() or len(text) > _MOST_DIGITS or abs(number.adjusted()) > _MOST_DIGITS:
+        raise ValueError
+    return Fraction(number)
 
 
 def _shown(time: Fraction) -> str:
@@ -239,9 +260,10 @@ def _in_system(text: str) -> int:
 
 def _rate(kind: str, text: str) -> Fraction:
     """Return the requests a second that a text writes: a number, or a fraction of whole ones."""
+    over, slash, under = text.partition("/")
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        rate = _exact(over) / (_exact(under) if slash else 1)
+    except (ArithmeticError, ValueError):
         rate = Fraction(0)
     if rate <= 0:
         raise ConfigError(

@@ -142,7 +142,7 @@ class LoadRun:
             )
             for point in self.points
         ]
-        shares = [share / 100 for share in range(0, 96, 5)]
+        shares = [share / 100 for share in range(99)]
         curve = [(load, self.reference(load)) for load in shares]
         poisson = self.arrivals == "poisson"
         coming = "Poisson arrivals" if poisson else "arrivals at even distances"

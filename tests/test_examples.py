@@ -39,6 +39,21 @@ def test_digits_are_learned_at_any_of_the_rates_and_a_batch_is_drawn(tmp_path: P
     assert picture.stat().st_size > 10_000
 
 
+def test_latency_grows_with_the_load_and_closed_loops_fill_the_machine(tmp_path: Path) -> None:
+    study = runpy.run_path(str(EXAMPLES / "load_study.py"))
+    run = study["measured"]("dataflow", (0.3, 0.9, 1.05), 60)
+    head, *points = study["over_load"](run)
+    means = [float(row[2]) for row in points[:-1]]
+    assert run.alone * 1e6 <= means[0] < means[1]
+    assert points[-1][2:] == ("", "", "", "", "")
+    assert len(study["table"]([head, *points]).splitlines()) == 5
+    _, one, two = study["closed_loops"]("dataflow", (1, 2), 9)
+    assert one[2:] == (f"{run.alone * 1e6:.2f}",) * 2
+    assert two[1] == f"{float(run.saturated):,.0f}" == "120,192"
+    run.save(tmp_path / "load.png")
+    assert (tmp_path / "load.png").stat().st_size > 10_000
+
+
 @pytest.mark.slow
 def test_accuracy_depends_on_converters_cells_noise_and_time(tmp_path: Path) -> None:
     study = runpy.run_path(str(EXAMPLES / "device_accuracy.py"))

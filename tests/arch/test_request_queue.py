@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,6 +185,18 @@ def test_a_rule_may_look_at_all_that_it_is_given() -> None:
     assert run(config, (4, 6), [[0], [1, 2, 3]]) == [[0], [4, 10, 16]]
     assert run(config, (4, 6), [[0, 1], [1, 2, 3]]) == [[0, 16], [4, 10, 20]]
     assert Head("bert", 1, 1, 3, 6) in seen
+
+
+def test_the_rule_in_the_documentation_does_what_it_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+    exec(page.partition("## A queue's rule")[2].partition("```python\n")[2].partition("```")[0], {})
+    config = QueueConfig.parse({"kind": "longest-line", "most_in_service": 1})
+    assert run(config, (4, 6), [[0, 1], [2, 3, 3]]) == [[0, 16], [4, 10, 20]]
+    closed = [ClosedArrivals(2), ClosedArrivals(3)]
+    assert issubclass(components["longest-line"], RequestQueue)
+    ready = hall(config, (4, 6), closed, (4, 6))
+    ready.simulation.run()  # type: ignore[attr-defined]
+    assert [len(line.completed) for line in ready.queue.lines] == [4, 6]
 
 
 def test_a_rule_must_choose_among_those_that_may_go() -> None:

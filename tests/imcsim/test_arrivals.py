@@ -137,6 +137,11 @@ def test_a_file_tells_when_requests_come_and_how_many(tmp_path: Path) -> None:
             "the file with a "
             "line `cycle`",
         ),
+        (
+            ["time_s", "1e-999999999"],
+            ":2 - time_s must be a number of seconds, as 0.0025, got '1e-999999999'",
+        ),
+        (["cycle", "5", '"6'], ":3 - is no line of a .csv file (unexpected end of data); mend it"),
         (["cycle"], " - holds no request; write a line for each behind the header"),
         (
             ["cycle,workload", "5,vgg16"],
@@ -193,6 +198,11 @@ def test_a_file_of_too_few_requests_or_none_is_refused(tmp_path: Path) -> None:
             "arrivals poisson:R must have a number R above 0, of requests a second of simulated "
             "time, got '1/0'; "
             "as in poisson:1000",
+        ),
+        (
+            ["--arrivals", "fixed:1e999999999"],
+            "arrivals fixed:R must have a number R above 0, of requests a second of simulated time, got "
+            "'1e999999999'; as in fixed:1000",
         ),
         (
             ["--arrivals", "fixed:1e-9", "--images", "3"],
@@ -372,3 +382,13 @@ def test_isaac_takes_requests_too(values: str) -> None:
     one: Any = printed(*words, "--arrivals", "fixed:1000")["load"]
     assert one["queueing_s"]["max"] == 0
     assert one["latency_s"]["max"] == pytest.approx(one["latency_s"]["mean"])
+
+
+@pytest.mark.parametrize("arrivals", ["closed:1", "poisson:1000"])
+def test_a_machine_that_gets_stuck_under_load_is_explained_by_its_own_circle(arrivals: str) -> None:
+    words = ("run", "digits-resnet", "--arch", "dataflow", "--values", "off", "--images", "3")
+    short = ("--set", "buffers.depths.stem:block1-conv2=12", "--set", "buffers.allow_undersized=true")
+    stuck = command(*words, "--arrivals", arrivals, *short)
+    assert stuck.exit_code == 3
+    assert "the circle of waits (5 units):" in stuck.stderr
+    assert "fix: --set buffers.depths.stem:block1-conv2=18; it is the least depth" in stuck.stderr
