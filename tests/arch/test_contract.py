@@ -13,7 +13,7 @@ from arch.mapping.stages import stages_of
 from arch.mapping.tiling import tile
 from imcsim.testing import check_component
 from simcore import components
-from workloads import Conv2d, Input, MatrixNode, Network, Window, lower
+from workloads import AttentionScores, Conv2d, Input, MatrixNode, Network, Softmax, Window, lower
 
 # One image of 4 x 6 pixels, as many as the kit sends tokens, through a 3 x 3 convolution.
 IMAGE = 24
@@ -29,6 +29,20 @@ STAGE = stages_of(
     )
 )[0]
 assert isinstance(STAGE.head, MatrixNode)
+# As many tokens, each of which sees itself and those before it.
+ATTENTION = stages_of(
+    lower(
+        Network(
+            "self-attention",
+            (
+                Input(name="tokens", shape=(2, IMAGE, 1)),
+                AttentionScores(name="scores", inputs=("tokens", "tokens"), heads=2),
+                Softmax(name="shares", groups=2, causal=0),
+            ),
+        )
+    ),
+    of_tokens=True,
+)[0]
 TILING = tile(STAGE.head, 8, 2)
 BUFFERS = [Buffer("image", 15, 2)]
 
@@ -50,6 +64,7 @@ def lay_out_passes(component: Any) -> None:
 PREPARE: Mapping[str, Callable[[Any], None]] = {
     "activation-memory": lambda component: component.lay_out(STAGE, BUFFERS, 1),
     "analog-crossbar": lambda component: setattr(component, "blocks", TILING.blocks),
+    "attention-unit": lambda component: component.lay_out(ATTENTION, 8),
     "basis-crossbar": lay_out_passes,
     "core": lay_out_core,
     "spiking-array": lambda component: setattr(component, "blocks", TILING.blocks),
