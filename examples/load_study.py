@@ -43,7 +43,7 @@ def over_load(run: LoadRun) -> Iterator[Sequence[object]]:
 
 
 def closed_loops(
-    machine: str, numbers: Sequence[int] = IN_SYSTEM, requests: int = 60
+    machine: str, numbers: Sequence[int] = IN_SYSTEM, requests: int = 400
 ) -> Iterator[Sequence[object]]:
     """Yield a row for each number of requests that are there: completed [1/s], mean and p99 [us]."""
     yield "requests at a time", "completed/s", "mean", "p99"
