@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,8 +149,9 @@ class Source(Component):
 
 @components.register("sink")
 class Sink(Component):
-    """Takes output pixels as they come and ends the run with the last expected one.
+    """Takes output pixels as they come and ends the run with the last expected one, of all sinks there are.
 
+    beside : sinks of other networks that share the machine
     images, pixels : expected; output pixels of one image
     requests : the line that images came from, if they waited for one
     prompt : tokens of each image that are given, where its outputs choose the others; None where all are
@@ -163,16 +165,20 @@ class Sink(Component):
 
     images: int = 0
     pixels: int = 0
+    beside: Sequence[Sink] = ()
     requests: Line | None = None
     prompt: int | None = None
     token_out: Any = None
     completed: list[int]
     out: list[int]
 
+    def build(self) -> None:
+        """Begin with no outputs."""
+        self.completed, self.out = [], []
+
     @process
     def serve(self) -> Process:
         """Wait for each image's outputs; tell the source at once of a token that one of them chooses."""
-        self.completed, self.out = [], []
         chosen = 0
         if not self.images:  # of a network at rest beside others
             return
@@ -193,7 +199,8 @@ class Sink(Component):
                 self.requests.complete()
             if image + 1 < self.images:
                 self.simulation.arrived()
-        self.simulation.finish()
+        if all(len(sink.completed) == sink.images for sink in self.beside):
+            self.simulation.finish()
 
     def decoded(self, ids: NDArray[np.int32] | None) -> DecodedTokens | None:
         """Return what came of decoding, None where nothing was.

@@ -142,7 +142,6 @@ class Simulation:
         self._pausing = False
         self._steady: SteadyState | None = None
         self._expected: list[tuple[int, str, Callable[[], int]]] = []
-        self._complete = 0  # of these, as `finish` told
         self._moved = (0, 0)  # tokens and events at the last look
         self._started = 0.0
 
@@ -173,7 +172,7 @@ class Simulation:
     def expect(self, total: int, what: str, done: Callable[[], int]) -> None:
         """Say what the run is for: `total` outputs called `what` ("images"), of which `done()` have come.
 
-        Several components may; the run is then for all of it, and over when each has said `finish`.
+        Several components may; the run is then for all of it.
         """
         self._expected.append((total, what, done))
 
@@ -203,12 +202,8 @@ class Simulation:
     # -- for components --------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Say that every output that the component expects has arrived.
-
-        With the last component that says so the makespan ends, with this cycle of the reference.
-        """
-        self._complete += 1
-        if self._finished or self._complete < len(self._expected):
+        """Say that every expected output has arrived: the makespan ends with this cycle of the reference."""
+        if self._finished:
             return
         self._finished = True
         edge = next_edge(self.engine.now, self.reference.ticks)

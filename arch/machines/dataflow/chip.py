@@ -194,6 +194,9 @@ class SharedDataflow(Component):
             self.chips[name] = self.add(DataflowChip, name, PartConfig())
             self.chips[name].lay_out(config, placed, images[name], fabric)
         self.share([chip.source.share_link() for chip in self.chips.values()], "host")
+        sinks = [chip.sink for chip in self.chips.values()]
+        for sink in sinks:
+            sink.beside = [other for other in sinks if other is not sink]
 
 
 def add_fabric(owner: Component, config: DataflowConfig, interconnect: Interconnect) -> Network:

@@ -88,6 +88,10 @@ class IsaacWrittenArrays(WrittenArrays):
         """Cycles that arrays were busy, each counted: those of one bank at a time."""
         return self.mvm.count * super().product_cycles * len(self.blocks)
 
+    def phase(self, items: int) -> tuple[int, ...]:
+        """Return what all arrays tell that are written token by token."""
+        return super().phase(items)
+
     def actions(self) -> dict[str, int]:
         """Add cycles of arrays."""
         return {"mvm": self.mvm.count, "array cycle": self.array_cycles}

@@ -184,6 +184,9 @@ class SharedIsaac(Component):
             self.chips[name] = self.add(IsaacChips, name, PartConfig())
             self.chips[name].lay_out(config, placed, images[name], self.mesh)
         self.share([chips.source.share_link() for chips in self.chips.values()], "host")
+        sinks = [chips.sink for chips in self.chips.values()]
+        for sink in sinks:
+            sink.beside = [other for other in sinks if other is not sink]
         add_chips(self, config, next(iter(maps.values())).chips, self.mesh)
 
 
