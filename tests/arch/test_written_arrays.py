@@ -16,7 +16,7 @@ from arch.activation_memory import Buffer
 from arch.attention_config import TokenWritingConfig
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
-from arch.mapping.written_operands import token_parts, with_arrays
+from arch.mapping.written_operands import cycles_of_image, token_parts, with_arrays
 from arch.written_arrays import TokenWriter, WritingMeter, WrittenArrays, connect_written
 from simcore import Component, In, Out, Outcome, PartConfig
 from simcore.simulation import EngineName
@@ -362,6 +362,32 @@ def test_any_run_takes_the_cycles_of_its_twin_on_both_engines_and_writes_each_ce
     assert run.writer.most_writes == -(-images // given_["banks"])
     assert run.meter.written.count == images * node.keys * write
     assert run.arrays.mvm.count == images * node.tokens * (node.heads // node.key_heads)
+
+
+@st.composite
+def masks(draw: st.DrawFn) -> Stage:
+    """Draw scores of any numbers of tokens and keys, behind any mask."""
+    network = attention(
+        draw(st.integers(1, 5)),
+        causal=draw(st.none() | st.integers(0, 3)),
+        more_keys=draw(st.integers(0, 8)),
+        more_queries=draw(st.integers(0, 8)),
+    )
+    return stage_with_arrays(network)
+
+
+@given(masks(), st.integers(2, 30), st.integers(2, 30))
+@settings(deadline=None, max_examples=80)
+def test_the_cycles_from_image_to_image_are_those_that_a_twin_settles_at(
+    stage: Stage, write: int, product: int
+) -> None:
+    """Of three banks, so that reading a token costs nothing where writes and products take equally long."""
+    node, images, banks = stage.attention, 60, 3
+    assert node is not None
+    out_at = Twin(node.visible.tolist(), node.keys, write, product, 1, banks, images).run()
+    done = out_at[node.tokens - 1 :: node.tokens]
+    expected = cycles_of_image(stage, node.tokens * product, write, product, banks)
+    assert done[-1] - done[-21] == 20 * expected
 
 
 # -- pulses that are drawn -----------------------------------------------------------------------------------
