@@ -83,8 +83,6 @@ def cycles_of_image(stage: Stage, multiplying: int, write: int, product: int, ba
         return multiplying + writing
     early = int(np.count_nonzero(stored.need < stored.pixels - 1))
     longer, gap = writing - multiplying, write - product
-    if longer >= early * gap:
-        between = early
-    else:
-        between = longer // gap if longer > 0 else 0
+    settled = longer // gap if longer > 0 and gap > 0 else 0
+    between = early if longer >= early * gap else settled
     return max(multiplying, writing + between * product)

@@ -25,7 +25,7 @@ def attention(
     more_keys: int = 0,
     more_queries: int = 0,
 ) -> Network:
-    """Return attention of tokens to themselves; of the first one's keys and queries there are more of the same.
+    """Return attention of tokens to themselves; the first one may have more keys and queries, all the same.
 
     features : of a head
     """

@@ -411,6 +411,16 @@ def test_drawn_pulses_depend_on_the_seed_alone_and_the_slowest_array_sets_the_pa
     assert total / arrays <= first.cycles("top.writer", "programming:write") <= total
 
 
+def test_writes_that_drain_behind_the_end_are_no_cycles_of_the_run() -> None:
+    """A token that sees the first key only is out long before the others are written."""
+    stage = stage_with_arrays(attention(1, causal=0, more_keys=9))
+    run = run_written(stage, product=3, pulses=1, pulse_cycles=50, verify_cycles=0, parallel="crossbar")
+    # Written, and read meanwhile, then multiplied behind the second write, as that has the bank.
+    assert run.out_at == [50 + 50 + 3]
+    assert run.meter.written.count >= 100
+    assert run.meter.ticks_in(run.outcome) == 100
+
+
 # -- what it costs -------------------------------------------------------------------------------------------
 
 

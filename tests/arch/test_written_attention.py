@@ -82,7 +82,7 @@ def test_images_follow_at_the_interval_of_the_map(causal: int | None, banks: int
 def test_products_of_few_tokens_hold_up_writes_of_many_keys(
     causal: int | None, write: int, expected: int
 ) -> None:
-    """Six tokens and ten keys: behind a mask none of the tokens waits for the last key, fast as writes are."""
+    """Six tokens and ten keys: behind a mask no token waits for the last key, fast as writes are."""
     network = attention(6, features=3, heads=4, key_heads=2, causal=causal, more_keys=4)
     machine = bench(network, in_arrays({"pulse_cycles": write}))
     assert machine.placed.interval is not None
@@ -91,7 +91,7 @@ def test_products_of_few_tokens_hold_up_writes_of_many_keys(
 
 
 def test_with_one_bank_an_image_takes_longer_where_its_keys_are_not_ready() -> None:
-    """All but those in registers, and under way to these, come at the pace of the layers before: 130 cycles."""
+    """All but those in registers, and under way to these, come as the layers before make them."""
     network = attention(6, features=3, heads=4, key_heads=2)
     machine = bench(network, in_arrays({"banks": 1, "pulse_cycles": 7}))
     interval = machine.placed.interval
