@@ -17,7 +17,7 @@ from arch.attention_config import TokenWritingConfig
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
 from arch.mapping.written_operands import cycles_of_image, token_parts, with_arrays
-from arch.written_arrays import TokenWriter, WritingMeter, WrittenArrays, connect_written
+from arch.written_arrays import TokenWriter, Writing, WritingMeter, WrittenArrays, connect_written
 from simcore import Component, In, Out, Outcome, PartConfig
 from simcore.simulation import EngineName
 from tests.arch.attention_networks import attention
@@ -388,6 +388,17 @@ def test_the_cycles_from_image_to_image_are_those_that_a_twin_settles_at(
     done = out_at[node.tokens - 1 :: node.tokens]
     expected = cycles_of_image(stage, node.tokens * product, write, product, banks)
     assert done[-1] - done[-21] == 20 * expected
+
+
+def test_a_token_that_is_written_to_too_few_arrays_breaks_the_law() -> None:
+    """Cells that are due follow from keys, heads and features, not from what the writer takes a token for."""
+    stage = stage_with_arrays(attention(tokens=6, features=4, heads=3, key_heads=1))
+    run = run_written(stage, images=2, shape=(3, 5))
+    writing = Writing([(run.writer, run.arrays)])
+    assert writing.law(2)[1:] == (2 * 6 * 4,) * 2
+    run.writer.parts = run.writer.parts[1:]
+    _, due, done = writing.law(2)
+    assert done < due == 2 * 6 * 4
 
 
 # -- pulses that are drawn -----------------------------------------------------------------------------------
