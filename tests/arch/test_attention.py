@@ -375,16 +375,16 @@ def test_copies_of_matrices_beside_attention_shorten_the_interval_until_attentio
     times = {}
     for copies, macs in ((1, 256), (2, 256), (2, 1)):
         machine = {
-            "layers": {name: {"replication": copies} for name in ("queries", "keys", "values")},
+            "layers": {name: {"replication": copies} for name in ("query", "key", "value")},
             "attention": {"unit": {"macs": macs}},
             "source": {"pixel_cycles": 1},
         }
-        subject = bench(attention(8, 8, 2, 2, 4), machine)
+        subject = bench(attention(8, 8, 2, 2, 16), machine)
         run = subject.run(6)
         assert subject.placed.interval is not None
         times[copies, macs] = int(np.diff(run.completed)[-1])
         assert times[copies, macs] == subject.placed.interval.cycles
-    assert times == {(1, 256): 8 * 130, (2, 256): 4 * 130, (2, 1): 8 * 2 * 4 * 8}
+    assert times == {(1, 256): 8 * 130, (2, 256): 4 * 130, (2, 1): 8 * 2 * 16 * 8}
 
 
 @pytest.mark.parametrize("fidelity", ["ideal", "link", "flit"])
