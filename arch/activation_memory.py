@@ -12,6 +12,7 @@ from pydantic import model_validator
 
 from arch.cost import BUFFER_AREA, BUFFER_BYTE
 from arch.mapping.constant_rows import row_elements, table_elements
+from arch.mapping.sizes import bytes_of
 from arch.mapping.stages import Stage, kernel_height, window_of
 from arch.tokens import Pixel, Token, Window, images_of
 from simcore import (
@@ -87,7 +88,7 @@ class ActivationMemoryConfig(PartConfig):
         """
         window, *skips = pixel_bytes
         read = self.step_columns(stage) * kernel_height(stage) * window
-        read += -(-row_elements(stage) * bits // 8)
+        read += bytes_of(row_elements(stage) * bits)
         for operand, skip in zip(stage.operands[1:], skips, strict=True):
             read += operand.firing.columns * skip
         return read
@@ -271,7 +272,7 @@ class ActivationMemory(Component):
         """Return the area of all slots and tables [mm2]; an unbounded buffer counts what it held at most."""
         sizes = zip(self.buffers, self.peaks, strict=True)
         held = sum((peak if b.depth is None else b.depth) * b.pixel_bytes for b, peak in sizes)
-        held += -(-table_elements(self.stage) * self.bits // 8)
+        held += bytes_of(table_elements(self.stage) * self.bits)
         return held / 1024 * self.config.area_mm2_per_kib
 
 

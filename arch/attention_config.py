@@ -106,7 +106,7 @@ class AttentionConfig(Config):
         None,
         ge=1,
         unit="token",
-        doc="whose keys and values each memory has room for; null: as many as the sequences have",
+        doc="of the longest sequence that is taken, a limit that changes no size and no cost; null: none",
     )
     unit: AttentionUnitConfig = component_part("attention-unit", doc="what multiplies where digital")
     writing: TokenWritingConfig = param(
@@ -120,8 +120,8 @@ class AttentionConfig(Config):
             node = stage.attention
             if room is not None and node is not None and node.keys > room:
                 raise MappingError(
-                    f"attention.cache_tokens={room} has room for {room} tokens, but {network}.{stage.name} "
-                    f"reads {node.keys}; set it to {node.keys} or more, or shorten the sequence"
+                    f"attention.cache_tokens={room} is the limit, but {network}.{stage.name} reads "
+                    f"{node.keys} tokens; set it to {node.keys} or more, or shorten the sequence"
                 )
 
 

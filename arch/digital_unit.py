@@ -22,6 +22,7 @@ from simcore import (
     process,
 )
 from workloads import (
+    AddEmbeddingNode,
     AddNode,
     AvgPoolNode,
     LayerNormNode,
@@ -136,6 +137,8 @@ def _passes(node: Node) -> int:
     """Return the passes that a node takes for a pixel of one operand."""
     if isinstance(node, LayerNormNode):
         return LAYER_NORM_PASSES
+    if isinstance(node, AddEmbeddingNode):
+        return len(node.layers)
     return SOFTMAX_PASSES if isinstance(node, SoftmaxNode) else 1
 
 

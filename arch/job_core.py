@@ -15,6 +15,7 @@ from typing import Any, Literal
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Reads
 from arch.arrays.streaming import Streaming
 from arch.core import Core, CoreConfig
+from arch.mapping.sizes import bytes_of
 from arch.mapping.tiling import Block
 from arch.tokens import Sums, Window
 from simcore import (
@@ -212,8 +213,8 @@ class JobCoreConfig(CoreConfig):
 
     def job_bytes(self, streaming: Streaming, blocks: Sequence[Block]) -> tuple[int, int]:
         """Return the bytes of a job's window and of its sums, in the largest of blocks in lock-step."""
-        height = max(-(-block.rows * streaming.bits // 8) for block in blocks)
-        return height, max(-(-block.bitlines * self.adc.bits // 8) for block in blocks)
+        height = max(bytes_of(block.rows * streaming.bits) for block in blocks)
+        return height, max(bytes_of(block.bitlines * self.adc.bits) for block in blocks)
 
 
 @components.register("job-core")

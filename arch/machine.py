@@ -277,6 +277,8 @@ class PredictedInterval:
     layer_cycles, input_cycles : time that layers take from image to image, and an image's pixels to come in
     beats, images : the former is that of so many beats for so many images, where a beat is the time of those
         steps; more than one where an image waits for others
+    at_least : whether layers may take longer, as where keys of an image are not ready when the only arrays
+        for them are
     """
 
     steps: int
@@ -284,11 +286,17 @@ class PredictedInterval:
     input_cycles: int
     beats: int = 1
     images: int = 1
+    at_least: bool = False
 
     @property
     def cycles(self) -> int:
         """The longer of both."""
         return max(self.layer_cycles, self.input_cycles)
+
+    @property
+    def bound(self) -> str:
+        """What to say in front of cycles of layers."""
+        return "at least " if self.at_least else ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from arch.attention_config import TokenWritingConfig
 from arch.cell_writing import Writes, pulse_energy, write_cells
 from arch.crossbar import AnalogCrossbar
 from arch.machine import CacheTraffic, ProgrammingReport, Values
+from arch.mapping.sizes import bytes_of
 from arch.mapping.stages import Attention, Stage
 from arch.mapping.tiling import Tiling
 from arch.mapping.written_operands import products_of_token, token_parts
@@ -76,6 +77,12 @@ class WrittenArrays(AnalogCrossbar):
         return node
 
     @property
+    def cells_of_image(self) -> int:
+        """Cells that the keys or values of an image take, by the node alone."""
+        node = self.attention
+        return node.key_heads * node.features * node.keys * self.encoding.columns_per_weight
+
+    @property
     def product_cycles(self) -> int:
         """Cycles of its clock for one product."""
         return self.config.product_cycles(self.streaming)
@@ -131,7 +138,7 @@ class TokenWriter(Component):
     parts : wordlines of an array, and cells on each, that a token takes
     token_bytes : of one
     meter : told of the time in which cells are written
-    seed : of the pulses that single cells take
+    seed : of the pulses that single cells take, each stage's by its name in its network
     """
 
     family = "programming"
@@ -140,6 +147,7 @@ class TokenWriter(Component):
     written_out = Out(Pixel, doc="tokens that are in the cells")
     write = Operation(doc="pulses and verifying reads, until a token is there", programming=True)
 
+    stage: Stage
     writing: TokenWritingConfig
     cell_read_fj: float = 0.0
     parts: Sequence[tuple[int, int]] = ()
@@ -164,9 +172,9 @@ class TokenWriter(Component):
         """
         node = stage.attention
         assert node is not None
-        self.writing, self.cell_read_fj = writing, cell_read_fj
+        self.stage, self.writing, self.cell_read_fj = stage, writing, cell_read_fj
         self.parts, self.keys = token_parts(stage, tiling), node.keys
-        self.token_bytes = -(-node.key_heads * node.features * bits // 8)
+        self.token_bytes = bytes_of(node.key_heads * node.features * bits)
         self.banks = bank_ports(self, writing.banks)
 
     @process
@@ -200,7 +208,7 @@ class TokenWriter(Component):
             return self.usual_cycles
         cycles = 0
         for number, (rows, cols) in enumerate(self.parts):
-            key = derive(stream_key(self.seed, "write", str(self.layer), number), token)
+            key = derive(stream_key(self.seed, "write", self.stage.name, number), token)
             taken, drawn = write_cells(self.writing, rows, cols, key)
             cycles = max(cycles, taken)
             self._drawn += drawn
@@ -259,11 +267,18 @@ class WritingMeter(Component):
     _until = 0
 
     def note(self, ticks: int) -> None:
-        """Take note of a write that begins now and takes so long."""
+        """Take note of a write that begins now and takes so long, unless it begins behind the run's end."""
+        if self.simulation.over:
+            return
         now = self.simulation.engine.now
         end = now + ticks
         self.written.add(max(0, end - max(now, self._until)))
         self._until = max(self._until, end)
+
+    def ticks_in(self, outcome: Outcome) -> int:
+        """Return the ticks of a run in which cells were written, without those behind its end."""
+        skipped = 0 if outcome.fast_forward is None else outcome.fast_forward.ticks
+        return self.written.count - max(0, self._until - (outcome.makespan - skipped))
 
 
 def bank_ports(component: Component, banks: int) -> list[Any]:
@@ -318,9 +333,9 @@ class Writing:
 
     def law(self, images: int) -> tuple[str, int, int]:
         """Return that each token of each image was written once."""
-        tokens = sum(writer.keys * writer.token_cells for writer, _ in self.pairs)
+        cells = sum(arrays.cells_of_image for _, arrays in self.pairs)
         done = sum(writer.written.cells for writer, _ in self.pairs)
-        return "cells written = cells of all keys and values x images", images * tokens, done
+        return "cells written = cells of all keys and values x images", images * cells, done
 
     def report(self, outcome: Outcome) -> ProgrammingReport | None:
         """Return what writing took in a run; None where nothing is written.
@@ -334,7 +349,7 @@ class Writing:
         meter = writers[0].meter
         assert meter is not None
         return ProgrammingReport(
-            cycles=-(-meter.written.count // outcome.reference.ticks),
+            cycles=-(-meter.ticks_in(outcome) // outcome.reference.ticks),
             sets=sum(len(writer.banks) for writer in writers),
             rounds=sum(writer.write.count // writer.keys for writer in writers),
             batch=1,

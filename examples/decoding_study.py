@@ -57,9 +57,9 @@ def decoded(machine: str, prompt: int) -> Decoded:
     run = imcsim.run(NETWORK, machine, values="off", prompt=prompt, record=False)
     cache = run.summary["cache"]
     products = [n for n in lower(networks[NETWORK]()).nodes if isinstance(n, ScoresNode | MixNode)]
-    size = cache["written"] // sum(prod(node.in_shapes[1]) for node in products)  # of one number
+    size = cache["bytes_written"] // sum(prod(node.in_shapes[1]) for node in products)  # of one number
     read = size * np.sum([node.visible * node.in_shapes[1][0] for node in products], axis=0)
-    assert read.sum() == cache["read"]  # what the run counted is what the formula says
+    assert read.sum() == cache["bytes_read"]  # what the run counted is what the formula says
     return Decoded(run.summary, 8 * size, np.array(run.summary["decoding"]["out_s"]), read)
 
 
@@ -78,7 +78,7 @@ def table(found: Mapping[str, Mapping[int, Decoded]]) -> str:
             lines.append(
                 f"{machine:10}{prompt:8}{1e6 * first:11.2f} us"
                 + (f"{'-':>12}" if every is None else f"{1e6 * every['mean']:9.2f} us")
-                + f"{1e6 * run.out[-1]:10.1f} us{run.summary['cache']['read']:12,} B"
+                + f"{1e6 * run.out[-1]:10.1f} us{run.summary['cache']['bytes_read']:12,} B"
             )
     return "\n".join(lines)
 

@@ -31,7 +31,7 @@ def plot_map(placed: NetworkMap, machine: str = "") -> Figure:
         f"{totals['utilisation']:.1%} of their cells hold weights",
     ]
     if placed.interval is not None:
-        words.append(f"an image every {placed.interval.cycles:,} cycles")
+        words.append(f"an image every {placed.interval.bound}{placed.interval.cycles:,} cycles")
     title = " on ".join(name for name in (placed.network.name, machine) if name)
     return plot_arrays(layers, rows=rows, cols=cols, title=title, below="  ·  ".join(words))
 

@@ -69,6 +69,18 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
     )
 
 
+def cache_metrics(run: MachineRun) -> dict[str, int] | None:
+    """Return what memories of keys and values saw, as a summary names it; None where there are none."""
+    cache = run.cache
+    if cache is None:
+        return None
+    return {
+        "bytes_written": cache.written,
+        "bytes_read": cache.read,
+        "most_tokens": cache.most_tokens,
+    }
+
+
 def decoding_metrics(run: MachineRun, stream: StreamMetrics, warmup: int) -> dict[str, Any] | None:
     """Return how fast tokens of measured sequences came, as a summary names it; None where none were decoded.
 

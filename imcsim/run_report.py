@@ -83,7 +83,7 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
     if s["decoding"] is not None:
         yield from _decoding(s["decoding"])
     if (cache := s["cache"]) is not None:
-        amounts = f"{cache['written']:,} bytes written, {cache['read']:,} read"
+        amounts = f"{cache['bytes_written']:,} bytes written, {cache['bytes_read']:,} read"
         yield "cache", f"{amounts}, at most {cache['most_tokens']:,} tokens in a memory"
     each = "" if s["macs"] is None else f"{s['macs']:,} MACs an image; "
     yield "compute", each + ", ".join(_rates(s))

@@ -14,6 +14,7 @@ from imcsim.deadlock_fix import with_fix
 from imcsim.job import NO_WEIGHTS, Job
 from imcsim.load_figures import load_summary, request_rows
 from imcsim.metrics import (
+    cache_metrics,
     decoding_metrics,
     fingerprint,
     history_digest,
@@ -277,7 +278,7 @@ class _Job(Job):
             "load": load_summary(machine_run, config.arrivals or "trace", config.warmup),
             **achieved,
             "decoding": decoding_metrics(machine_run, stream, config.warmup),
-            "cache": None if machine_run.cache is None else asdict(machine_run.cache),
+            "cache": cache_metrics(machine_run),
             **use_of_arrays(placed, achieved["tops"]),
             "reached": {"cycle": outcome.cycles, "images": config.images},
             "fast_forward": (

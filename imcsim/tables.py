@@ -176,7 +176,7 @@ def _pace(interval: PredictedInterval) -> str:
     if interval.beats > 1:
         images = f"{interval.images:,} image{'' if interval.images == 1 else 's'}"
         steps = f"{interval.beats:,} beats of {steps} for {images}"
-    layers = f"{interval.layer_cycles:,} cycles ({steps})"
+    layers = f"{interval.bound}{interval.layer_cycles:,} cycles ({steps})"
     if interval.input_cycles <= interval.layer_cycles:
         return f"an image every {layers}"
     return (

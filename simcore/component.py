@@ -46,6 +46,10 @@ class Builder(Protocol):
     laws: list[Law]
     recording: bool
 
+    @property
+    def over(self) -> bool:
+        """Whether the makespan is reached, and what is still under way drains."""
+
     def clock(self, name: str | None) -> Clock:
         """Return a clock domain by name, the reference clock for None."""
 

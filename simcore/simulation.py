@@ -218,6 +218,11 @@ class Simulation:
             self._pausing = True
             self.engine.halt()
 
+    @property
+    def over(self) -> bool:
+        """Whether the makespan is reached, and what is still under way drains."""
+        return self._over
+
     def _halt(self, _: Any) -> Park:
         self._over = True
         self.engine.halt()

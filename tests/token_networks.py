@@ -107,10 +107,12 @@ class Sequence:
         key_heads = self.draw(st.integers(1, 2))
         heads, features = key_heads * self.draw(st.integers(1, 2)), self.draw(st.integers(1, 3))
         seen = normed
-        if self.flag():  # as in cross-attention, or behind a cache
-            seen = self.append(Select, normed, rows=(0, *range(self.shapes[normed][1])))
-        queries = self.token_wise(normed, heads * features)
-        keys, values = (self.token_wise(seen, key_heads * features) for _ in range(2))
+        if more := self.draw(st.sampled_from((0, 0, 1, 9))):  # as in cross-attention, or behind a cache
+            seen = self.append(Select, normed, rows=(*(0,) * more, *range(self.shapes[normed][1])))
+        keys = self.token_wise(seen, key_heads * features)
+        values = keys if self.flag() else self.token_wise(seen, key_heads * features)
+        alike = heads == key_heads and self.shapes[seen] == self.shapes[normed]
+        queries = keys if alike and self.flag() else self.token_wise(normed, heads * features)
         common = {"heads": heads, "key_heads": None if key_heads == heads and self.flag() else key_heads}
         self.append(
             AttentionScores, queries, keys, **common, factor=self.draw(st.sampled_from((1.0, 0.5, -1.5)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from arch.digital_unit import passes_of_pixel, step_passes, unlike_pixels
-from arch.mapping.map_rows import pixel_bytes
+from arch.mapping.sizes import bytes_of
 from arch.mapping.stages import Stage, kernel_height
 from workloads import LoweredNetwork
 
@@ -43,7 +43,7 @@ def moved_bytes(stage: Stage, bits: int) -> int:
     Its pixels are written once; of a pool's windows only columns that are new are read, and every pixel that
     a sum adds.
     """
-    moved = stage.pixels * pixel_bytes(stage.shape[0], bits)
+    moved = stage.pixels * bytes_of(stage.shape[0] * bits)
     for place, operand in enumerate(stage.operands):
         if place or stage.matrix is None:
             column = 1 if place else kernel_height(stage)
@@ -54,7 +54,7 @@ def moved_bytes(stage: Stage, bits: int) -> int:
 def input_bytes(network: LoweredNetwork, bits: int) -> int:
     """Return the bytes of an image that comes in."""
     channels, height, width = network.input_shape
-    return height * width * pixel_bytes(channels, bits)
+    return height * width * bytes_of(channels * bits)
 
 
 def most_held(
@@ -78,5 +78,5 @@ def most_held(
     for name, (channels, height, width) in shapes.items():
         for place in range(made[name], read.get(name, made[name]) + 1):
             pixels[place] += height * width
-            size[place] += height * width * pixel_bytes(channels, bits)
+            size[place] += height * width * bytes_of(channels * bits)
     return max(pixels), max(size)

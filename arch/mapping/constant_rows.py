@@ -1,6 +1,6 @@
 """Tables that stages read rows of, token by token: embeddings, positions, tokens in front.
 
-They lie in the memory of the stage's core, an activation an element, and a row is read whole.
+They lie in the memory of the stage's core, an activation an element, and a step reads a whole row of each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ def row_elements(stage: Stage) -> NDArray[np.int64]:
     elements = np.zeros(stage.steps, np.int64)
     for node in (stage.head, *stage.after):
         if isinstance(node, EmbeddingNode | AddEmbeddingNode):
-            np.add.at(elements, stage.finishing_steps, node.shape[0])
+            tables = len(node.layers) if isinstance(node, AddEmbeddingNode) else 1
+            np.add.at(elements, stage.finishing_steps, tables * node.shape[0])
         elif isinstance(node, ClassTokenNode):
             elements[: node.tokens] += node.shape[0]
     return elements

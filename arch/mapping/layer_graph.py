@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
+from arch.mapping.sizes import bytes_of
 from arch.mapping.stages import Stage
 from simcore import MappingError
 from workloads import MatrixNode
@@ -140,7 +141,7 @@ def graph_of_stages(stages: Sequence[Stage], activation_bits: int) -> LayerGraph
             stage.name,
             home[stage.name],
             tuple(dict.fromkeys(readers[stage.name])),
-            -(-stage.pixel_bits(activation_bits) // 8) * stage.pixels_per_step,
+            bytes_of(stage.pixel_bits(activation_bits)) * stage.pixels_per_step,
         )
         for stage in stages
         if readers[stage.name]

@@ -17,11 +17,6 @@ _WORDS: Mapping[type[Node], str] = {
 }
 
 
-def pixel_bytes(channels: int, bits: int) -> int:
-    """Return the bytes of a pixel with so many channels."""
-    return -(-channels * bits // 8)
-
-
 def taken_by(amounts: Mapping[str, int]) -> str:
     """Return what each of several networks takes, in words."""
     *others, last = (f"{amount:,} for {name}" for name, amount in amounts.items())

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from arch.mapping.adjacent_pixels import AdjacentPixels, widened
 from arch.mapping.firing import Firing, attending, elementwise, led_by, picking, sliding
+from arch.mapping.sizes import bytes_of
 from simcore import MappingError
 from simcore.registry import near_miss
 from workloads import (
@@ -82,7 +83,7 @@ class Operand:
 
     def pixel_bytes(self, bits: int) -> int:
         """Return the bytes of memory that a stored pixel takes, of activations of so many bits, or of ids."""
-        return 0 if self.in_cells else -(-self.shape[0] * (self.id_bits or bits) // 8)
+        return 0 if self.in_cells else bytes_of(self.shape[0] * (self.id_bits or bits))
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -69,8 +69,10 @@ def token_parts(stage: Stage, tiling: Tiling) -> list[tuple[int, int]]:
 def cycles_of_image(stage: Stage, multiplying: int, write: int, product: int, banks: int) -> int:
     """Return the cycles from image to image of a stage whose keys or values are written to banks of arrays.
 
-    Writing and multiplying go on at once, in different banks, and with one bank one behind the other. Writes
-    that take longer than products wait for those that come before the last key, as behind a causal mask.
+    Writing and multiplying go on at once, in different banks, and with one bank one behind the other, at
+    least. Behind a causal mask tokens that see neither of the last two keys may come between writes to their
+    own bank: then products hold up writes, and these hold up products. All of them do if writing is still the
+    slower one with that, and otherwise as many as make both equally slow.
 
     multiplying : cycles of all tokens of an image, in the slowest part
     write, product : cycles of one token, to write it and to multiply it
@@ -79,5 +81,8 @@ def cycles_of_image(stage: Stage, multiplying: int, write: int, product: int, ba
     writing = stored.pixels * write
     if banks == 1:
         return multiplying + writing
-    between = np.count_nonzero(stored.need < stored.pixels - 1) if write > product else 0
-    return max(multiplying, writing + int(between) * product)
+    early = int(np.count_nonzero(stored.need < stored.pixels - 1))
+    longer, gap = writing - multiplying, write - product
+    settled = longer // gap if longer > 0 and gap > 0 else 0
+    between = early if longer >= early * gap else settled
+    return max(multiplying, writing + between * product)

@@ -23,8 +23,9 @@ def attention(
     *,
     causal: int | None = None,
     more_keys: int = 0,
+    more_queries: int = 0,
 ) -> Network:
-    """Return attention of tokens to themselves, and to so many more keys: the first token's, again and again.
+    """Return attention of tokens to themselves; the first one may have more keys and queries, all the same.
 
     features : of a head
     """
@@ -32,14 +33,16 @@ def attention(
     one = Window.square(1)
     layers: list[Layer] = [
         Input(name="tokens", shape=(3, tokens, 1)),
-        Conv2d(name="queries", inputs=("tokens",), out_channels=heads * features, window=one),
     ]
-    seen = "tokens"
-    if more_keys:
-        rows = (*(0,) * more_keys, *range(tokens))
-        layers.append(Select(name="seen", inputs=("tokens",), rows=rows))
-        seen = "seen"
+    sources = {}
+    for name, more in (("asking", more_queries), ("seen", more_keys)):
+        sources[name] = name if more else "tokens"
+        if more:
+            rows = (*(0,) * more, *range(tokens))
+            layers.append(Select(name=name, inputs=("tokens",), rows=rows))
+    asking, seen = sources.values()
     layers += [
+        Conv2d(name="queries", inputs=(asking,), out_channels=heads * features, window=one),
         Conv2d(name="keys", inputs=(seen,), out_channels=groups * features, window=one),
         Conv2d(name="values", inputs=(seen,), out_channels=groups * features, window=one),
         AttentionScores(name="scores", inputs=("queries", "keys"), heads=heads, key_heads=groups),

@@ -228,7 +228,8 @@ def elements_of_tables(stage: Stage, pixel: int) -> int:
     for node in (stage.head, *stage.after):
         in_front = isinstance(node, ClassTokenNode) and pixel < node.tokens
         if in_front or isinstance(node, EmbeddingNode | AddEmbeddingNode):
-            elements += node.shape[0]
+            tables = len(node.layers) if isinstance(node, AddEmbeddingNode) else 1
+            elements += tables * node.shape[0]
     return elements
 
 
@@ -249,6 +250,8 @@ def passes_of(node: Node) -> int:
     """Return how often a digital unit passes over what a node gives, one for each pixel it takes to it."""
     if isinstance(node, SoftmaxNode | LayerNormNode):
         return 3
+    if isinstance(node, AddEmbeddingNode):
+        return len(node.layers)
     return len(node.inputs) - 1 if isinstance(node, AddNode | MulNode) else 1
 
 

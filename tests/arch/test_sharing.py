@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from arch import Dataflow, DataflowConfig, ImageStream, Isaac, IsaacConfig, Machine, MachineRun, RunOptions
 from simcore import MappingError
+from tests.arch.attention_networks import attention
 from tests.arch.dataflow_bench import chain, quantized, residual
 from tests.strategies import NetworkCase, networks
 from workloads import LoweredNetwork, Network, Window, lower
@@ -178,3 +179,17 @@ def test_layers_and_buffers_of_either_network_may_be_named() -> None:
     wrong = Dataflow(DataflowConfig.parse({"buffers": {"depths": {"stem:conv9": 40}}}))
     with pytest.raises(MappingError, match=r"^buffers.depths.stem:conv9: no stage reads"):
         wrong.map_together(lowered(SMALL))
+
+
+@pytest.mark.parametrize("kind", [Dataflow, Isaac])
+def test_drawn_pulses_are_those_of_the_network_alone(kind: type[Machine]) -> None:
+    """By the stage's name in its network, whatever that is called, and whoever else is there."""
+    writing = {"spread": "geometric", "pulses": 3, "parallel": "crossbar"}
+    machine = kind(kind.Config.parse({"attention": {"products": "arrays", "writing": writing}}))
+    alone = machine.simulate(machine.map(lower(attention(4))), 2, None, RunOptions(seed=3)).programming
+    runs = together(machine, {"a": attention(4), "b": SMALL["chain"]}, {"a": 2, "b": 2}, seed=3)
+    written = runs["a"].programming
+    assert alone is not None
+    assert written is not None
+    assert written.pulses == alone.pulses
+    assert alone.pulses != 3 * alone.cells

@@ -16,8 +16,8 @@ from arch.activation_memory import Buffer
 from arch.attention_config import TokenWritingConfig
 from arch.mapping.stages import Stage, stages_of
 from arch.mapping.tiling import Tiling, tile
-from arch.mapping.written_operands import token_parts, with_arrays
-from arch.written_arrays import TokenWriter, WritingMeter, WrittenArrays, connect_written
+from arch.mapping.written_operands import cycles_of_image, token_parts, with_arrays
+from arch.written_arrays import TokenWriter, Writing, WritingMeter, WrittenArrays, connect_written
 from simcore import Component, In, Out, Outcome, PartConfig
 from simcore.simulation import EngineName
 from tests.arch.attention_networks import attention
@@ -364,6 +364,43 @@ def test_any_run_takes_the_cycles_of_its_twin_on_both_engines_and_writes_each_ce
     assert run.arrays.mvm.count == images * node.tokens * (node.heads // node.key_heads)
 
 
+@st.composite
+def masks(draw: st.DrawFn) -> Stage:
+    """Draw scores of any numbers of tokens and keys, behind any mask."""
+    network = attention(
+        draw(st.integers(1, 5)),
+        causal=draw(st.none() | st.integers(0, 3)),
+        more_keys=draw(st.integers(0, 8)),
+        more_queries=draw(st.integers(0, 8)),
+    )
+    return stage_with_arrays(network)
+
+
+@given(masks(), st.integers(2, 30), st.integers(2, 30))
+@settings(deadline=None, max_examples=80)
+def test_the_cycles_from_image_to_image_are_those_that_a_twin_settles_at(
+    stage: Stage, write: int, product: int
+) -> None:
+    """Of three banks, so that reading a token costs nothing where writes and products take equally long."""
+    node, images, banks = stage.attention, 60, 3
+    assert node is not None
+    out_at = Twin(node.visible.tolist(), node.keys, write, product, 1, banks, images).run()
+    done = out_at[node.tokens - 1 :: node.tokens]
+    expected = cycles_of_image(stage, node.tokens * product, write, product, banks)
+    assert done[-1] - done[-21] == 20 * expected
+
+
+def test_a_token_that_is_written_to_too_few_arrays_breaks_the_law() -> None:
+    """Cells that are due follow from keys, heads and features, not from what the writer takes a token for."""
+    stage = stage_with_arrays(attention(tokens=6, features=4, heads=3, key_heads=1))
+    run = run_written(stage, images=2, shape=(3, 5))
+    writing = Writing([(run.writer, run.arrays)])
+    assert writing.law(2)[1:] == (2 * 6 * 4,) * 2
+    run.writer.parts = run.writer.parts[1:]
+    _, due, done = writing.law(2)
+    assert done < due == 2 * 6 * 4
+
+
 # -- pulses that are drawn -----------------------------------------------------------------------------------
 
 
@@ -383,6 +420,16 @@ def test_drawn_pulses_depend_on_the_seed_alone_and_the_slowest_array_sets_the_pa
     # In each array one cell behind the other, so that all arrays together take no less than their mean.
     total, arrays = first.writer.written.pulses, len(first.writer.parts)
     assert total / arrays <= first.cycles("top.writer", "programming:write") <= total
+
+
+def test_writes_that_drain_behind_the_end_are_no_cycles_of_the_run() -> None:
+    """A token that sees the first key only is out long before the others are written."""
+    stage = stage_with_arrays(attention(1, causal=0, more_keys=9))
+    run = run_written(stage, product=3, pulses=1, pulse_cycles=50, verify_cycles=0, parallel="crossbar")
+    # Written, and read meanwhile, then multiplied behind the second write, as that has the bank.
+    assert run.out_at == [50 + 50 + 3]
+    assert run.meter.written.count >= 100
+    assert run.meter.ticks_in(run.outcome) == 100
 
 
 # -- what it costs -------------------------------------------------------------------------------------------

@@ -75,6 +75,35 @@ def test_images_follow_at_the_interval_of_the_map(causal: int | None, banks: int
         assert set(gaps) == {expected}
 
 
+@pytest.mark.parametrize(
+    ("causal", "write", "expected"),
+    [(0, 250, 10 * 250 + 6 * 260), (2, 250, 10 * 250 + 6 * 260), (0, 7, 10 * 7 + 6 * 260), (None, 250, 2500)],
+)
+def test_products_of_few_tokens_hold_up_writes_of_many_keys(
+    causal: int | None, write: int, expected: int
+) -> None:
+    """Six tokens and ten keys: behind a mask no token waits for the last key, fast as writes are."""
+    network = attention(6, features=3, heads=4, key_heads=2, causal=causal, more_keys=4)
+    machine = bench(network, in_arrays({"pulse_cycles": write}))
+    assert machine.placed.interval is not None
+    assert machine.placed.interval.cycles == expected
+    assert set(np.diff(machine.run(images=8).completed)[3:]) == {expected}
+
+
+def test_with_one_bank_an_image_takes_longer_where_its_keys_are_not_ready() -> None:
+    """All but those in registers, and under way to these, come as the layers before make them."""
+    network = attention(6, features=3, heads=4, key_heads=2)
+    machine = bench(network, in_arrays({"banks": 1, "pulse_cycles": 7}))
+    interval = machine.placed.interval
+    assert interval is not None
+    assert interval.at_least
+    (gap,) = set(np.diff(machine.run(images=8).completed)[3:])
+    assert interval.cycles + 1 < gap < interval.cycles + 130
+    two = bench(network, in_arrays({"pulse_cycles": 7})).placed.interval
+    assert two is not None
+    assert not two.at_least
+
+
 def test_a_bank_that_is_read_when_it_is_to_be_written_is_named() -> None:
     run = bench(attention(tokens=6, causal=0), in_arrays({"pulse_cycles": 400})).run()
     states = {account.path: account.ticks for account in run.outcome.accounts}

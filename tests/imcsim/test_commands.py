@@ -147,7 +147,8 @@ def test_map_tells_copies_cores_and_the_interval_at_which_images_follow() -> Non
     assert [line.split()[:2] for line in lines if line.startswith("stem")] == [["stem", "x2"]]
     content = printed(*copied)
     assert content["interval"] == {
-        "steps": 32, "layer_cycles": 4160, "input_cycles": 8320, "beats": 1, "images": 1, "cycles": 8320,
+        "steps": 32, "layer_cycles": 4160, "input_cycles": 8320, "beats": 1, "images": 1, "at_least": False,
+        "cycles": 8320,
     }  # fmt: skip
     assert [stage["copies"] for stage in content["stages"]] == [2, 2, 2, 1, 1, 1, 1, 1]
 

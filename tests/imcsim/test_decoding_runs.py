@@ -120,8 +120,8 @@ def test_gpt_tiny_decodes_as_many_tokens_as_its_prompt_has(machine: str, tmp_pat
     size = BITS[machine] // 8
     blocks, tokens, features = 2, 64, 128
     assert s["cache"] == {
-        "written": 2 * blocks * tokens * features * size,
-        "read": 2 * blocks * features * size * tokens * (tokens + 1) // 2,
+        "bytes_written": 2 * blocks * tokens * features * size,
+        "bytes_read": 2 * blocks * features * size * tokens * (tokens + 1) // 2,
         "most_tokens": tokens,
     }
     back = read_run(tmp_path / "run")
@@ -138,8 +138,11 @@ def test_the_cache_sees_the_same_with_a_prompt_as_without(machine: str) -> None:
     runs = [without_values(machine, 2, prompt=prompt) for prompt in (None, 3, TOKENS)]
     size = BITS[machine] // 8
     for run in runs:
-        assert run.summary["cache"]["written"] == 2 * 2 * BLOCKS * TOKENS * FEATURES * size
-        assert run.summary["cache"]["read"] == 2 * 2 * BLOCKS * FEATURES * size * TOKENS * (TOKENS + 1) // 2
+        assert run.summary["cache"]["bytes_written"] == 2 * 2 * BLOCKS * TOKENS * FEATURES * size
+        assert (
+            run.summary["cache"]["bytes_read"]
+            == 2 * 2 * BLOCKS * FEATURES * size * TOKENS * (TOKENS + 1) // 2
+        )
         assert TOKENS <= run.summary["cache"]["most_tokens"] <= 2 * TOKENS
 
 
@@ -259,7 +262,7 @@ def test_a_trace_of_a_decoder_decodes_too(plugin: tuple[str, ...], tmp_path: Pat
         ),
         (
             ("--set", "attention.cache_tokens=7"),
-            "attention.cache_tokens=7 has room for 7 tokens, but gpt-small.block1-scores reads 8; set it to "
+            "attention.cache_tokens=7 is the limit, but gpt-small.block1-scores reads 8 tokens; set it to "
             "8 or more, or shorten the sequence",
         ),
     ],

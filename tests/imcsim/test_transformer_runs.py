@@ -46,6 +46,6 @@ def test_the_machine_describes_what_there_is_to_choose_about_attention() -> None
 def test_a_sequence_that_is_longer_than_the_cache_is_refused_with_numbers() -> None:
     told = refusal("run", *BERT, "--set", "attention.cache_tokens=100")
     assert told == (
-        "attention.cache_tokens=100 has room for 100 tokens, but bert-tiny.block1-scores reads 128; "
+        "attention.cache_tokens=100 is the limit, but bert-tiny.block1-scores reads 128 tokens; "
         "set it to 128 or more, or shorten the sequence"
     )

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
-from arch.attention_cache import cache_traffic
+from arch.attention_cache import cache_traffic, keys_read
 from arch.machine import (
     ImageStream,
     Machine,
@@ -179,7 +179,10 @@ class _Pipeline:
                 for port, peak in zip(core.memory.pixel_in, core.memory.peaks, strict=True)
             },
             programming=chip.writing.report(outcome),
-            cache=chip.writing.traffic or cache_traffic(core.memory for core in cores),
+            cache=chip.writing.traffic
+            or cache_traffic(
+                (core.memory, keys_read(core.memory)) for core in cores if core.attention is not None
+            ),
             arrays=computed.array_report() if computed is not None and computed.values.device else None,
             decoded=chip.sink.decoded(None if computed is None else computed.inputs),
             load=None if self.line is None else self.line.report(),

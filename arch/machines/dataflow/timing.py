@@ -52,7 +52,8 @@ class Timing:
             if self.is_paced_by_digital(stage) and self.image_cycles(stage) > max(times.values(), default=0):
                 steps = stage.steps
                 times[stage.name] = self.image_cycles(stage)
-        return PredictedInterval(steps, max(times.values(), default=0), self.input_cycles)
+        bound = bool(self.write_cycles) and self.config.attention.writing.banks == 1
+        return PredictedInterval(steps, max(times.values(), default=0), self.input_cycles, at_least=bound)
 
     @property
     def input_cycles(self) -> int:

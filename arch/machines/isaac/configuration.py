@@ -15,6 +15,7 @@ from arch.converters import ADCConfig, Range
 from arch.core import Detail
 from arch.crossbar import AnalogCrossbarConfig
 from arch.machines.isaac.table import CYCLE_NS, DIGITAL_GHZ, HYPERTRANSPORT, IMA, TILE
+from arch.mapping.sizes import bytes_of
 from arch.request_queue import QueueConfig
 from simcore import MOST_CYCLES, Config, ConfigError, component_part, param
 
@@ -263,7 +264,7 @@ class IsaacConfig(Config):
     @property
     def value_bytes(self) -> int:
         """Bytes of an activation in eDRAM."""
-        return -(-self.activation_bits // 8)
+        return bytes_of(self.activation_bits)
 
     @property
     def stored_bits(self) -> int:

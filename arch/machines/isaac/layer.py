@@ -194,7 +194,7 @@ class Layer(Component):
         arrays.encoding, arrays.streaming = settings.token_encoding, settings.streaming
         arrays.lay_out(stage, tiling, writing.banks)
         writer = self.add(TokenWriter, "writer", PartConfig(), clock=DIGITAL)
-        writer.lay_out(stage, tiling, writing, settings.array.cell_energy_fj, settings.activation_bits)
+        writer.lay_out(stage, tiling, writing, settings.array.cell_energy_fj, settings.stored_bits)
         self.written = writer, arrays
         connect_written(self, writer, arrays, self.memory)
         fetches: dict[int, InputFetch] = {}
@@ -295,6 +295,11 @@ class Layer(Component):
         """Return the multiply-accumulates that its arrays, or its attention units, did."""
         attention = 0 if self.attention is None else self.attention.macs()
         return attention + sum(part.macs() for arrays in self.arrays for part in arrays)
+
+    @property
+    def keys_read(self) -> int:
+        """Bytes of keys, or values, that the tiles have read."""
+        return sum(fetch.keys.count for fetch in self.key_fetches.values())
 
     def _of_operations(self, each: list[int]) -> int:
         """Return the sum over all operations of what one of each copy makes."""

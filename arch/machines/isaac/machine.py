@@ -170,5 +170,10 @@ class _Pipeline:
             decoded=chips.sink.decoded(None if computed is None else computed.inputs),
             programming=chips.writing.report(outcome),
             load=None if self.line is None else self.line.report(),
-            cache=chips.writing.traffic or cache_traffic(layer.memory for layer in chips.layers.values()),
+            cache=chips.writing.traffic
+            or cache_traffic(
+                (layer.memory, layer.keys_read)
+                for layer in chips.layers.values()
+                if layer.attention is not None
+            ),
         )

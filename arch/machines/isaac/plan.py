@@ -293,7 +293,8 @@ class _Plan:
         cycles, steps = max(times)
         _, height, width = self.network.input_shape
         incoming = timing.in_cycles(height * width * timing.input_cycles(self.network))
-        return PredictedInterval(steps, cycles, incoming)
+        bound = bool(self.banks) and self.config.attention.writing.banks == 1
+        return PredictedInterval(steps, cycles, incoming, at_least=bound)
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,7 +72,8 @@ class KeyFetch(Component):
     window_out = Out(Window, doc="tokens, with the keys that they see")
     edram = Shared(doc="eDRAM and bus of the tile")
     read = Operation(doc="reading what one token needs")
-    size = Counter(unit="byte", doc="bytes read")
+    keys = Counter("byte of keys", unit="byte", doc="bytes of keys, or values, read")
+    tokens = Counter("byte of tokens", unit="byte", doc="bytes of tokens, or their shares, read")
 
     reads: TileReads
     cycles: Callable[[int], int]
@@ -83,17 +84,19 @@ class KeyFetch(Component):
         reads = self.reads
         while True:
             step = yield self.window_in.get()
-            if size := reads.size(step):
+            keys, token = reads.kept(step), reads.token(step)
+            if size := keys + token:
                 yield self.edram.acquire()
                 yield self.read.hold(self.cycles(size))
                 self.edram.release()
-                self.size.add(size)
+                self.keys.add(keys)
+                self.tokens.add(token)
             yield self.window_out.put(step)
 
     @property
     def bytes_read(self) -> int:
         """Bytes read so far."""
-        return self.size.count
+        return self.keys.count + self.tokens.count
 
 
 class ResultWrite(Component):

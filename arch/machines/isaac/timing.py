@@ -15,6 +15,7 @@ from arch.digital_unit import DigitalUnitConfig
 from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.floor_plan import Copy, Place, Site, input_elements
 from arch.machines.isaac.ways import Way, Ways
+from arch.mapping.sizes import bytes_of
 from arch.mapping.stages import Join, Operand, Stage
 from arch.mapping.tiling import tile
 from arch.mapping.written_operands import cycles_of_image, products_of_token, token_parts
@@ -68,9 +69,13 @@ class TileReads(NamedTuple):
         lies_here = first + (self.tile - first) % self.tiles
         return len(range(lies_here, first + self.visible[token], self.tiles)) * self.key_bytes
 
+    def token(self, step: int) -> int:
+        """Return the bytes of the step's token that lie here: all or none."""
+        return self.token_bytes if step % self.tiles == self.tile else 0
+
     def size(self, step: int) -> int:
         """Return all bytes that a step reads."""
-        return self.kept(step) + (step % self.tiles == self.tile) * self.token_bytes
+        return self.kept(step) + self.token(step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +95,7 @@ class Timing:
         """Return the digital cycles from one pixel of the input to the next, by all links of a chip."""
         readers = (o for stage in self.stages for o in stage.operands if o.source == network.input)
         bits = next((o.id_bits for o in readers if o.id_bits), self.config.stored_bits)
-        size = -(-network.input_shape[0] * bits // 8)
+        size = bytes_of(network.input_shape[0] * bits)
         return self.config.hypertransport_cycles(-(-size // self.config.hypertransport.links))
 
     def written_banks(self, stage: Stage) -> tuple[Copy, ...]:
@@ -154,7 +159,7 @@ class Timing:
 
     def pixel_bytes(self, stage: Stage) -> int:
         """Return the bytes of a pixel that a stage sends."""
-        return -(-stage.pixel_bits(self.config.stored_bits) // 8)
+        return bytes_of(stage.pixel_bits(self.config.stored_bits))
 
     def stored_bytes(self, operand: Operand) -> int:
         """Return the bytes of a pixel of what a stage reads, as it lies in eDRAM."""

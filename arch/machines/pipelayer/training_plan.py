@@ -25,7 +25,7 @@ from arch.machines.pipelayer.configuration import PipeLayerConfig
 from arch.machines.pipelayer.plan import PipeLayerMap, Planner
 from arch.machines.pipelayer.schedule import ImageWork
 from arch.mapping.balance import Load
-from arch.mapping.map_rows import pixel_bytes
+from arch.mapping.sizes import bytes_of
 from arch.mapping.tiling import Tiling, tile
 from workloads import LoweredNetwork, MatrixNode, Window
 from workloads.training import TrainedStage, chain_macs, trained_stages
@@ -267,5 +267,5 @@ class _TrainingPlanner(Planner):
         trained, bits = self.trained[number], self.config.activation_bits
         error, _ = self._sources_back(number)
         pixels, rows = prod(trained.matrix.shape[1:]), trained.trained_rows * batch
-        each = pixel_bytes(trained.matrix.cols, bits)
+        each = bytes_of(trained.matrix.cols * bits)
         return ((error, pixels, pixels * each), (f"{stage}.gradient", rows, rows * each))

@@ -294,7 +294,7 @@ def test_units_have_an_area_in_each_tile() -> None:
 def test_sequences_beyond_the_cache_are_refused() -> None:
     machine = {"attention": {"cache_tokens": 8}}
     bench(attention(8, 4), machine)
-    with pytest.raises(MappingError, match=r"cache_tokens=8 has room for 8 tokens.*reads 9"):
+    with pytest.raises(MappingError, match=r"cache_tokens=8 is the limit.*reads 9 tokens"):
         bench(attention(9, 4), machine)
 
 

@@ -97,6 +97,7 @@ def test_any_run_keeps_its_laws_and_gives_the_values_of_the_integer_reference(
     assert run.cache is not None
     assert run.programming.cells == images * elements * columns
     assert run.programming.most_writes == -(-images // banks)
+    assert run.cache.written == images * elements * -(-bits[1] // 8)  # as they come, over eDRAM and bus
     assert run.cache.read == 0
     assert run.cache.most_tokens <= banks * max(node.keys for node in nodes)
 
