@@ -346,6 +346,7 @@ def test_a_decoder_computes_its_golden_outputs_on_several_chips(fidelity: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["bert-tiny", "vit-tiny"])
-def test_built_in_transformers_compute_their_golden_outputs(network: str) -> None:
-    assert imcsim.run(network, "isaac", settings=["replication=none"]).summary["outputs_match_golden"]
+@pytest.mark.parametrize(("network", "detail"), [("bert-tiny", "array"), ("vit-tiny", "group")])
+def test_built_in_transformers_compute_their_golden_outputs(network: str, detail: str) -> None:
+    run = imcsim.run(network, "isaac", settings=["replication=none", f"detail={detail}"])
+    assert run.summary["outputs_match_golden"]
