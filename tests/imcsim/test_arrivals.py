@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import imcsim
 from arch import ClosedArrivals, TimedArrivals
 from imcsim.arrivals import poisson_cycles, read_arrivals
+from imcsim.metrics import energy_of_stream
 from simcore.noise import stream_key, words_reference
 from tests.imcsim.command_bench import MLP, command, printed, refusal
 from tests.imcsim.test_workload_traces import late
@@ -299,6 +300,25 @@ def test_the_load_is_what_the_requests_of_the_run_add_up_to(tmp_path: Path, warm
     }
     assert load["utilisation"]["unit"] == max(sorted(busy), key=lambda path: busy[path])
     assert load["utilisation"]["share"] == pytest.approx(max(busy.values()) / makespan)
+
+
+def test_bursts_are_done_at_the_rate_at_which_they_come_and_utilisation_and_energy_follow(
+    tmp_path: Path,
+) -> None:
+    file = written(tmp_path, "cycle", *(str(burst * 1_000_000) for burst in range(4) for _ in range(5)))
+    summary = printed(*MLP, "--values", "off", "--arrivals", str(file))
+    rate = summary["throughput_per_s"]
+    assert rate == summary["load"]["completed_per_s"]
+    assert rate < 7000 < 1e9 / summary["initiation_interval_cycles"]
+    assert summary["tops"] == pytest.approx(2 * summary["macs"] * rate / 1e12)
+    assert summary["utilisation"] == pytest.approx(summary["tops"] / summary["peak_tops"])
+    static = summary["power_w"]["static"]
+    dynamic = summary["energy_j"]["total"] - static * summary["time_s"]
+    assert energy_of_stream(summary) == pytest.approx(dynamic / 20 + static / rate)
+    pair = printed("run", "digits-mlp", "digits-cnn", *MLP[2:], "--values", "off", "--arrivals", str(file))
+    for network in pair["networks"]:
+        for told in (network, network["alone"]):
+            assert told["throughput_per_s"] == told["load"]["completed_per_s"] < 7000
 
 
 def test_a_run_without_arrivals_has_no_load_no_queue_and_no_file(tmp_path: Path) -> None:
