@@ -16,7 +16,6 @@ from arch.requests import Arrivals, ClosedArrivals, Head, TimedArrivals
 from arch.tokens import images_of
 from simcore import Component, ModelError, PartConfig, Process, WiringError, components, param, process
 from simcore.arbiter import Decision
-from simcore.history import Level
 from simcore.steady import HiddenStateError
 
 if TYPE_CHECKING:
@@ -77,7 +76,6 @@ class RequestQueue(Component):
     belongs into `phase`, which runs that skip periods ask for.
 
     lines : one for each network
-    in_system : how many requests wait or are served
     """
 
     Config = QueueConfig
@@ -87,10 +85,8 @@ class RequestQueue(Component):
     def build(self) -> None:
         """Open without any line."""
         self.lines: list[Line] = []
-        self.in_system = Level()
-        self.books.append(self.in_system)
         self.decision = Decision(self.simulation.engine, self._decide)
-        self.simulation.laws.append(self._little)
+        self.simulation.laws.append(self._beyond)
 
     @property
     def now(self) -> int:
@@ -121,8 +117,8 @@ class RequestQueue(Component):
         self.account(entrance, "wait-resource:service", entrance.service)
         self.account(calendar, "wait-resource:schedule", calendar.schedule)
         self.account(calendar, "wait-resource:completion", calendar.completion)
-        self.books += [line.arrived, line.started, line.completed, line.level]
-        self.simulation.laws.append(line.little)
+        self.books += [line.arrived, line.started, line.completed, line.level, line.present]
+        self.simulation.laws += [line.little, line.little_of_all, line.in_order]
         return line
 
     def first(self, heads: Sequence[Head]) -> Head:
@@ -147,11 +143,17 @@ class RequestQueue(Component):
                 )
             self.lines[first.place].start()
 
-    def _little(self) -> tuple[str, int, int]:
-        """Return Little's law for all requests in the system."""
-        times = (zip(line.arrived, line.completed, strict=True) for line in self.lines)
-        stays = sum(done - arrival for each in times for arrival, done in each)
-        return "integral of requests in the system = sum of their stays", self.in_system.area(self.now), stays
+    def _beyond(self) -> tuple[str, int, int]:
+        """Return that no more requests were served at once than may be, by what sinks say of their ends."""
+        starts = sorted(tick for line in self.lines for tick in line.started)
+        ends = sorted(tick for line in self.lines for tick in line.sink.completed)
+        most = done = 0
+        for let_in, start in enumerate(starts, 1):
+            while done < len(ends) and ends[done] <= start:
+                done += 1
+            most = max(most, let_in - done)
+        may = most if self.config.most_in_service is None else self.config.most_in_service
+        return "requests served at once beyond queue.most_in_service = none", 0, max(0, most - may)
 
     def begun(self) -> int:
         """Return how many requests have arrived or are waited for, of the network that has most."""

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import ClosedArrivals, LoadReport, MachineRun, RequestQueue, RequestTimes, TimedArrivals
+from arch.request_line import Line
 from imcsim.arrivals import poisson_cycles
 from simcore import BrokenLawError, components
 from simcore.history import Level
@@ -195,8 +196,39 @@ def test_a_queue_that_loses_count_breaks_little_s_law(monkeypatch: pytest.Monkey
         BrokenLawError, match=r"integral of requests that wait for chain = sum of their waits: "
     ):
         bench(NETWORK, ONE_AT_A_TIME).run(3, arrivals=TimedArrivals((0, 1, 2)))
-    with pytest.raises(BrokenLawError, match=r"integral of requests in the system = sum of their stays: exp"):
+    with pytest.raises(BrokenLawError, match=r"integral of requests of chain in the system = sum of their"):
         bench(NETWORK).run(3, arrivals=ClosedArrivals(2))
+
+
+def test_a_queue_whose_books_agree_but_that_lets_in_too_many_breaks_a_law(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Line, "in_service", 0)
+    with pytest.raises(BrokenLawError) as raised:
+        bench(NETWORK, ONE_AT_A_TIME).run(4, arrivals=ClosedArrivals(4))
+    (broken,) = str(raised.value).splitlines()[1:]
+    assert broken.strip().startswith(
+        "requests served at once beyond queue.most_in_service = none: expected 0"
+    )
+
+
+def test_requests_that_are_done_before_they_are_taken_break_a_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that lets requests in, and enters this, once they are done: both of its books agree."""
+    monkeypatch.setattr(Line, "start", lambda line: line.entrance.open())
+    complete = Line.complete
+
+    def late(line: Line) -> None:
+        line.started.append(line.queue.now)
+        line.level.change(-1, line.queue.now)
+        complete(line)
+
+    monkeypatch.setattr(Line, "complete", late)
+    with pytest.raises(BrokenLawError) as raised:
+        bench(NETWORK).run(1, arrivals=ClosedArrivals(1))
+    (broken,) = str(raised.value).splitlines()[1:]
+    assert broken.strip() == (
+        "requests of chain = those that arrive, are let in, taken and done: expected 1, got 0"
+    )
 
 
 def test_every_wait_has_a_name() -> None:

@@ -43,13 +43,20 @@ class Server(Component):
     done: Callable[[], None]
     requests: Any = None
 
+    def build(self) -> None:
+        """Begin with no requests."""
+        self.accepted: list[int] = []
+        self.completed: list[int] = []
+
     @process
     def serve(self) -> Process:
         """Take a request, work, say so."""
         for _ in range(self.images):
             yield self.requests.next()
+            self.accepted.append(self.simulation.engine.now)
             yield self.serve_one.hold(self.work)
             if self.completes:
+                self.completed.append(self.simulation.engine.now)
                 self.requests.complete()
                 self.done()
 

@@ -164,13 +164,10 @@ class _Pipeline:
         """Return what came of a run that is over."""
         chip, computed, outputs = self.chip, self.computed, self.outputs
         cores = chip.cores.values()
-        accepted, completed = chip.source.accepted, chip.sink.completed
-        if outcome.fast_forward is not None:
-            accepted, completed = map(outcome.fast_forward.unrolled, (accepted, completed))
         return MachineRun(
             outcome=outcome,
-            accepted=accepted,
-            completed=completed,
+            accepted=chip.source.accepted,
+            completed=chip.sink.completed,
             outputs=None if outputs is None else images_of_pixels(outputs, self.placed.stages[-1].shape),
             macs=self.macs,
             peaks={
