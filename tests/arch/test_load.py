@@ -298,6 +298,10 @@ def test_requests_that_do_not_repeat_or_that_pile_up_are_run_in_full_and_it_says
     assert why(TimedArrivals(tuple(range(0, 40_000, 1000)))) == (
         "queue.arrivals[chain] has gaps between requests that do not repeat"
     )
+    assert why(evenly(Fraction(10**9, 119_999), 40)) == (
+        "queue.arrivals[chain] has gaps between requests that repeat only after 119999 of them, and no more "
+        "than 64 are looked through"
+    )
     assert why(evenly(Fraction(10), 40)) == "no state repeated in time to leave anything out"
 
 

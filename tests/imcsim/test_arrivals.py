@@ -120,6 +120,8 @@ def test_a_file_tells_when_requests_come_and_how_many(tmp_path: Path) -> None:
         (["cycle", "-1"], ":2 - cycle must be at least 0, got -1; count from the run's start"),
         (["time_s", "-0.5"], ":2 - time_s must be at least 0, got -0.5; count from the run's start"),
         (["cycle", "soon"], ":2 - cycle must be a whole number of cycles, as 2500, got 'soon'"),
+        (["cycle", "1_0"], ":2 - cycle must be a whole number of cycles, as 2500, got '1_0'"),
+        (["time_s", "0.0_1"], ":2 - time_s must be a number of seconds, as 0.0025, got '0.0_1'"),
         (["cycle", "2.5"], ":2 - cycle must be a whole number of cycles, as 2500, got '2.5'"),
         (["time_s", "nan"], ":2 - time_s must be a number of seconds, as 0.0025, got 'nan'"),
         (["time_s", "inf"], ":2 - time_s must be a number of seconds, as 0.0025, got 'inf'"),
@@ -204,6 +206,19 @@ def test_a_file_of_too_few_requests_or_none_is_refused(tmp_path: Path) -> None:
             ["--arrivals", "fixed:1e999999999"],
             "arrivals fixed:R must have a number R above 0, of requests a second of simulated time, got "
             "'1e999999999'; as in fixed:1000",
+        ),
+        (
+            ["--arrivals", "closed:1_0"],
+            "arrivals closed:K must have a whole K in [1, 1000000], got '1_0'; as in closed:4",
+        ),
+        (
+            ["--arrivals", "closed:\u0663"],
+            "arrivals closed:K must have a whole K in [1, 1000000], got '\u0663'; as in closed:4",
+        ),
+        (
+            ["--arrivals", "fixed:1_000"],
+            "arrivals fixed:R must have a number R above 0, of requests a second of simulated time, got "
+            "'1_000'; as in fixed:1000",
         ),
         (
             ["--arrivals", "fixed:1e-9", "--images", "3"],
