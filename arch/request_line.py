@@ -14,6 +14,7 @@ from arch.requests import Head, LoadReport, RequestTimes
 from simcore import Component
 from simcore.channel import Endpoint, Waits
 from simcore.commands import DONE, PARK, Park, Ready, Wake
+from simcore.errors import WorkloadError
 from simcore.history import Level, Moments
 
 if TYPE_CHECKING:
@@ -185,8 +186,16 @@ class Line:
         self.entrance.open()
 
     def complete(self) -> None:
-        """Note that the oldest request that is served is done."""
+        """Note that the oldest request that is served is done.
+
+        raises : WorkloadError if there is none, as outputs that need no pixel are made ahead of their image
+        """
         now = self.queue.now
+        if len(self.completed) == len(self.started):
+            raise WorkloadError(
+                f"outputs of {self.network} need none of its pixels, and came before their request; "
+                "let all images be there from the start"
+            )
         self.completed.append(now)
         self.present.change(-1, now)
         if self.calendar.waiting is not None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from arch import ClosedArrivals, LoadReport, MachineRun, RequestQueue, RequestTimes, TimedArrivals
 from arch.request_line import Line
 from imcsim.arrivals import poisson_cycles
-from simcore import BrokenLawError, components
+from simcore import BrokenLawError, WorkloadError, components
 from simcore.history import Level
 from tests.arch.dataflow_bench import Bench, bench, chain, machine_settings, residual
 from tests.arch.isaac.isaac_bench import bench as isaac_bench
@@ -229,6 +229,15 @@ def test_requests_that_are_done_before_they_are_taken_break_a_law(monkeypatch: p
     assert broken.strip() == (
         "requests of chain = those that arrive, are let in, taken and done: expected 1, got 0"
     )
+
+
+def test_outputs_that_need_no_pixel_and_come_before_their_request_are_refused() -> None:
+    """Both windows of each axis lie on the padding, so nothing waits for the only pixel."""
+    nothing = bench(chain(Window.square(1, stride=2, padding=1), shape=(1, 1, 1)))
+    (done,) = nothing.run().completed
+    assert nothing.run(1, arrivals=TimedArrivals((done - 1,))).completed == [done]
+    with pytest.raises(WorkloadError, match="outputs of chain need none of its pixels, and came before"):
+        nothing.run(1, arrivals=TimedArrivals((done,)))
 
 
 def test_every_wait_has_a_name() -> None:
