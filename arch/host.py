@@ -23,6 +23,7 @@ from simcore import (
     param,
     process,
 )
+from simcore.history import Moments
 
 if TYPE_CHECKING:
     from arch.request_line import Line
@@ -78,7 +79,11 @@ class Source(Component):
     link: Any = None
     prompt: int | None = None
     begun: int = 0
-    accepted: list[int]
+
+    def build(self) -> None:
+        """Begin with no image."""
+        self.accepted = Moments()
+        self.books.append(self.accepted)
 
     def share_link(self) -> Shared:
         """Return the port to a link that pixels of several networks come by."""
@@ -106,7 +111,6 @@ class Source(Component):
         together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
         put, put_at, engine = self.pixel_out.put, self.pixel_out.put_at, self.simulation.engine
         hold, hold_from, link = self.feed.hold, self.feed.hold_from, self.link
-        self.accepted = []
         chosen = 0
         for image in images_of(self):
             self.begun = image + 1
@@ -169,12 +173,12 @@ class Sink(Component):
     requests: Line | None = None
     prompt: int | None = None
     token_out: Any = None
-    completed: list[int]
     out: list[int]
 
     def build(self) -> None:
         """Begin with no outputs."""
-        self.completed, self.out = [], []
+        self.completed, self.out = Moments(), []
+        self.books.append(self.completed)
 
     @process
     def serve(self) -> Process:

@@ -330,6 +330,19 @@ class NetworkMap:
         """Multiply-accumulates of one image."""
         return self.network.macs
 
+    @property
+    def called(self) -> str:
+        """What reports call the network: its name among several, else its own."""
+        return self.name or self.network.name
+
+    @property
+    def work(self) -> int:
+        """Steps that arrays do for an image, layer after layer; copies share a layer's.
+
+        What has no arrays, as a pool, takes little beside them and does not count.
+        """
+        return sum(-(-row.steps // row.copies) for row in self.rows if row.arrays)
+
     def full_name(self, stage: str) -> str:
         """Return what a stage is called among those of all networks."""
         return in_network(self.name, stage)

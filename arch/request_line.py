@@ -14,6 +14,7 @@ from arch.requests import Head, LoadReport, RequestTimes
 from simcore import Component
 from simcore.channel import Endpoint, Waits
 from simcore.commands import DONE, PARK, Park, Ready, Wake
+from simcore.errors import WorkloadError
 from simcore.history import Level, Moments
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Line:
     """The requests of one network, in the order in which they arrive.
 
     arrived, started, completed : tick of each request, as far as that has happened
-    level : how many wait
+    level, present : how many wait, and how many wait or are served
     """
 
     def __init__(self, queue: RequestQueue, network: str, work: int, source: Source, sink: Sink) -> None:
@@ -137,7 +138,7 @@ class Line:
         self.source, self.sink = source, sink
         self.arrivals: RequestArrivals
         self.arrived, self.started, self.completed = Moments(), Moments(), Moments()
-        self.level = Level()
+        self.level, self.present = Level(), Level()
         self.entrance, self.calendar = _Entrance(self), _Calendar(self)
 
     @property
@@ -165,7 +166,7 @@ class Line:
         now = self.queue.now
         self.arrived.append(now)
         self.level.change(1, now)
-        self.queue.in_system.change(1, now)
+        self.present.change(1, now)
         entrance = self.entrance
         if entrance.waiting is not None and self.waiting == 1:
             entrance.wait(entrance.service, entrance.waiting)
@@ -185,27 +186,49 @@ class Line:
         self.entrance.open()
 
     def complete(self) -> None:
-        """Note that the oldest request that is served is done."""
+        """Note that the oldest request that is served is done.
+
+        raises : WorkloadError if there is none, as outputs that need no pixel are made ahead of their image
+        """
         now = self.queue.now
+        if len(self.completed) == len(self.started):
+            raise WorkloadError(
+                f"outputs of {self.network} need none of its pixels, and came before their request; "
+                "let all images be there from the start"
+            )
         self.completed.append(now)
-        self.queue.in_system.change(-1, now)
+        self.present.change(-1, now)
         if self.calendar.waiting is not None:
             self.calendar.open()
         self.queue.decision.call()
 
     def little(self) -> tuple[str, int, int]:
         """Return Little's law in integers: the integral of the line's length, and the sum of the waits."""
-        waits = sum(start - arrival for arrival, start in zip(self.arrived, self.started, strict=True))
         name = f"integral of requests that wait for {self.network} = sum of their waits"
-        return name, self.level.area(self.queue.now), waits
+        return name, self.level.area(self.queue.now), sum(self.started) - sum(self.arrived)
+
+    def little_of_all(self) -> tuple[str, int, int]:
+        """Return Little's law for all that wait or are served: their integral, and the stays the sink saw."""
+        name = f"integral of requests of {self.network} in the system = sum of their stays"
+        return name, self.present.area(self.queue.now), sum(self.sink.completed) - sum(self.arrived)
+
+    def in_order(self) -> tuple[str, int, int]:
+        """Return how many requests there are, and how many came by all places one behind the other.
+
+        The queue tells when they arrived and were let in, the source when their first pixel was taken, the
+        sink when their last output was there.
+        """
+        places = (self.arrived, self.started, self.source.accepted, self.sink.completed)
+        told = sum(a <= s <= taken <= done for a, s, taken, done in zip(*places, strict=False))
+        return (
+            f"requests of {self.network} = those that arrive, are let in, taken and done",
+            len(self.arrived),
+            told,
+        )
 
     def report(self) -> LoadReport:
-        """Return what became of its requests, once the run is over.
-
-        By Little's law, which the run has been held to, those in the system are as many over time as the sum
-        of their stays.
-        """
-        waited, most = self.level.area(self.queue.now), self.level.most
-        stays = sum(done - arrival for arrival, done in zip(self.arrived, self.completed, strict=True))
+        """Return what became of its requests, once the run is over."""
+        now = self.queue.now
+        waited, most = self.level.area(now), self.level.most
         times = RequestTimes(self.network, self.arrived, self.started, self.completed, waited, most)
-        return LoadReport((times,), stays)
+        return LoadReport((times,), self.present.area(now))

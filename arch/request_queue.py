@@ -14,10 +14,19 @@ from arch.parts import chosen
 from arch.request_line import Line
 from arch.requests import Arrivals, ClosedArrivals, Head, TimedArrivals
 from arch.tokens import images_of
-from simcore import Component, ModelError, PartConfig, Process, WiringError, components, param, process
+from simcore import (
+    Component,
+    ConfigError,
+    ModelError,
+    PartConfig,
+    Process,
+    WiringError,
+    components,
+    param,
+    process,
+)
 from simcore.arbiter import Decision
-from simcore.history import Level
-from simcore.steady import HiddenStateError
+from simcore.steady import KEPT, HiddenStateError
 
 if TYPE_CHECKING:
     from arch.host import Sink, Source
@@ -55,6 +64,11 @@ class RequestArrivals(Component):
             return (self.begun - items,)
         if self.plan.repeats is None:
             raise HiddenStateError(f"{self.path} has gaps between requests that do not repeat")
+        if self.plan.repeats > KEPT:
+            raise HiddenStateError(
+                f"{self.path} has gaps between requests that repeat only after {self.plan.repeats} of them, "
+                f"and no more than {KEPT} are looked through"
+            )
         return self.begun - items, self.begun % self.plan.repeats
 
 
@@ -65,7 +79,8 @@ class QueueConfig(PartConfig):
         None,
         ge=1,
         unit="request",
-        doc="that the machine works on at once; null: as many as its input takes in",
+        doc="that the machine works on at once; null: as many as its input takes in, so that no rule makes "
+        "a network wait for another one",
     )
 
 
@@ -77,7 +92,6 @@ class RequestQueue(Component):
     belongs into `phase`, which runs that skip periods ask for.
 
     lines : one for each network
-    in_system : how many requests wait or are served
     """
 
     Config = QueueConfig
@@ -87,10 +101,8 @@ class RequestQueue(Component):
     def build(self) -> None:
         """Open without any line."""
         self.lines: list[Line] = []
-        self.in_system = Level()
-        self.books.append(self.in_system)
         self.decision = Decision(self.simulation.engine, self._decide)
-        self.simulation.laws.append(self._little)
+        self.simulation.laws.append(self._beyond)
 
     @property
     def now(self) -> int:
@@ -101,7 +113,7 @@ class RequestQueue(Component):
     def admit(self, network: str, work: int, plan: Arrivals, images: int, source: Source, sink: Sink) -> Line:
         """Open the line of one network, whose source then waits for `Line.next` before each image.
 
-        work : cycles from image to image that are predicted
+        work : steps of arrays that are predicted for an image, of all layers
         images : requests of the run
         source, sink : what feeds the network, and what tells when an image is done
         raises : WiringError if the source has no edge of its clock where the queue's has one
@@ -121,12 +133,18 @@ class RequestQueue(Component):
         self.account(entrance, "wait-resource:service", entrance.service)
         self.account(calendar, "wait-resource:schedule", calendar.schedule)
         self.account(calendar, "wait-resource:completion", calendar.completion)
-        self.books += [line.arrived, line.started, line.completed, line.level]
-        self.simulation.laws.append(line.little)
+        self.books += [line.arrived, line.started, line.completed, line.level, line.present]
+        self.simulation.laws += [line.little, line.little_of_all, line.in_order]
         return line
 
+    def check(self, networks: Sequence[str]) -> None:
+        """Raise ConfigError if the configuration does not fit the networks that are on the machine."""
+
     def first(self, heads: Sequence[Head]) -> Head:
-        """Return which of the requests that could be let in goes first; there is at least one."""
+        """Return which of the requests that could be let in goes first; there is at least one.
+
+        It matters only where requests of several networks wait, as they do under `config.most_in_service`.
+        """
         return min(heads, key=lambda head: (head.arrived, head.place))
 
     def phase(self, items: int) -> tuple[int, ...]:
@@ -147,11 +165,17 @@ class RequestQueue(Component):
                 )
             self.lines[first.place].start()
 
-    def _little(self) -> tuple[str, int, int]:
-        """Return Little's law for all requests in the system."""
-        times = (zip(line.arrived, line.completed, strict=True) for line in self.lines)
-        stays = sum(done - arrival for each in times for arrival, done in each)
-        return "integral of requests in the system = sum of their stays", self.in_system.area(self.now), stays
+    def _beyond(self) -> tuple[str, int, int]:
+        """Return that no more requests were served at once than may be, by what sinks say of their ends."""
+        starts = sorted(tick for line in self.lines for tick in line.started)
+        ends = sorted(tick for line in self.lines for tick in line.sink.completed)
+        most = done = 0
+        for let_in, start in enumerate(starts, 1):
+            while done < len(ends) and ends[done] <= start:
+                done += 1
+            most = max(most, let_in - done)
+        may = most if self.config.most_in_service is None else self.config.most_in_service
+        return "requests served at once beyond queue.most_in_service = none", 0, max(0, most - may)
 
     def begun(self) -> int:
         """Return how many requests have arrived or are waited for, of the network that has most."""
@@ -195,6 +219,14 @@ class PriorityQueue(RequestQueue):
     Config = PriorityQueueConfig
     config: PriorityQueueConfig
 
+    def check(self, networks: Sequence[str]) -> None:
+        """Raise ConfigError for a priority of a network that is not there."""
+        for name in sorted(self.config.priorities.keys() - set(networks)):
+            raise ConfigError(
+                f"queue.priorities names {name!r}, but on the machine are {', '.join(networks)}; name only "
+                "what is there"
+            )
+
     def first(self, heads: Sequence[Head]) -> Head:
         """Return the head of the line that goes before the others."""
         priorities = self.config.priorities
@@ -207,7 +239,11 @@ class PriorityQueue(RequestQueue):
 
 @components.register("queue-shortest-first")
 class ShortestFirstQueue(RequestQueue):
-    """The network whose images should take the least goes first, and of equals the oldest request."""
+    """The network whose arrays take the fewest steps for an image goes first; of equals the oldest request.
+
+    That is work, not time: how long an image takes also depends on who is beside it. The host's input, which
+    is no faster for the one than for the other, does not count.
+    """
 
     def first(self, heads: Sequence[Head]) -> Head:
         """Return the head of the line with the least work."""
@@ -218,9 +254,12 @@ class ShortestFirstQueue(RequestQueue):
         return ()
 
 
-def queue_on(chip: Component, config: QueueConfig) -> RequestQueue:
+def queue_on(chip: Component, config: QueueConfig, networks: Sequence[str]) -> RequestQueue:
     """Return the queue in front of a chip, of the kind that a configuration names.
 
-    raises : MappingError if that is no queue
+    networks : names of those that are on the chip, also of such as have no requests
+    raises : MappingError if that is no queue, ConfigError if it does not fit the networks
     """
-    return chip.add(chosen(config, RequestQueue), "queue", config)
+    queue = chip.add(chosen(config, RequestQueue), "queue", config)
+    queue.check(networks)
+    return queue

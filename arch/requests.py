@@ -47,7 +47,7 @@ class Head:
     place : of the network among those that share the machine
     arrived : tick
     waiting : requests in its line, with it
-    work : cycles from image to image that are predicted for its network
+    work : predicted steps of arrays for an image, of all layers of its network; see `NetworkMap.work`
     """
 
     network: str

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from arch.requests import Arrivals, ClosedArrivals, TimedArrivals
+from imcsim.decimals import read_decimal, read_whole
 from simcore import MOST_CYCLES, ConfigError, FileError
 from simcore.files import read_text
 from simcore.noise import stream_key, words_reference
@@ -73,12 +74,14 @@ class ArrivalSpec:
 
     text : as the user wrote it
     kind : `closed` (`amount` requests at a time), `fixed` or `poisson` (`amount` a second), or `file`
+    network : of several, whose requests of a file these are; "" where all of them are meant
     """
 
     text: str
     kind: Literal["closed", "fixed", "poisson", "file"]
     amount: Fraction = Fraction(0)
     file: ArrivalFile | None = None
+    network: str = ""
 
     @property
     def repeats(self) -> bool:
@@ -95,7 +98,7 @@ class ArrivalSpec:
         own = tuple(request for request in self.file.requests if request.workload in (None, network))
         if not own:
             raise FileError(f"{self.text} - holds no request of {network}, which shares the machine; add one")
-        return replace(self, file=replace(self.file, requests=own))
+        return replace(self, file=replace(self.file, requests=own), network=network)
 
     def plan(self, images: int, hz: Fraction, seed: int, network: str = "") -> Arrivals:
         """Return how so many requests arrive at a machine.
@@ -110,9 +113,7 @@ class ArrivalSpec:
         if self.file is not None:
             cycles = tuple(self.file.cycles(hz))
             if images > len(cycles):
-                raise ConfigError(
-                    f"{self.file.path} has {len(cycles)} requests, got --images {images}; ask for fewer"
-                )
+                raise ConfigError(f"{self._there(len(cycles))}, got --images {images}; ask for fewer")
             return TimedArrivals(self._bounded(cycles[:images]))
         if self.kind == "poisson":
             return TimedArrivals(self._bounded(poisson_cycles(images, hz, self.amount, seed, network)))
@@ -123,7 +124,10 @@ class ArrivalSpec:
     def notes(self, images: int) -> Iterator[str]:
         """Yield what a report says of a run of so many images."""
         if self.file is not None and images < (there := len(self.file.requests)):
-            yield f"{self.file.path} has {there} requests, of which the first {images} are run"
+            yield f"{self._there(there)}, of which the first {images} are run"
+
+    def _there(self, requests: int) -> str:
+        return f"{self.text} has {requests} requests" + f" of {self.network}" * bool(self.network)
 
     def _bounded(self, cycles: tuple[int, ...]) -> tuple[int, ...]:
         if cycles[-1] > MOST_CYCLES:
@@ -224,7 +228,7 @@ def _file_request(where: str, header: list[str], row: list[str], line: int) -> F
     name = "time_s" if in_seconds else "cycle"
     kind = "a number of seconds, as 0.0025" if in_seconds else "a whole number of cycles, as 2500"
     try:
-        time = _exact(values[name]) if in_seconds else Fraction(int(values[name]))
+        time = _exact(values[name]) if in_seconds else Fraction(read_whole(values[name]))
     except (ArithmeticError, ValueError):
         raise FileError(f"{where} - {name} must be {kind}, got {values[name]!r}") from None
     if time < 0:
@@ -236,8 +240,8 @@ def _file_request(where: str, header: list[str], row: list[str], line: int) -> F
 
 def _exact(text: str) -> Fraction:
     """Return the number that a text writes; ArithmeticError or ValueError for none, or one of absurd size."""
-    number = Decimal(text)
-    if not number.is_finite() or len(text) > _MOST_DIGITS or abs(number.adjusted()) > _MOST_DIGITS:
+    number = read_decimal(text)
+    if len(text) > _MOST_DIGITS or abs(number.adjusted()) > _MOST_DIGITS:
         raise ValueError
     return Fraction(number)
 
@@ -248,7 +252,7 @@ def _shown(time: Fraction) -> str:
 
 def _in_system(text: str) -> int:
     try:
-        number = int(text)
+        number = read_whole(text)
     except ValueError:
         number = 0
     if not 1 <= number <= _MOST_IN_SYSTEM:

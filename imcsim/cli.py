@@ -378,8 +378,11 @@ def fabric_command(graph: str, load: str, out: str | None, as_json: bool, **opti
     GRAPH is a fabric's name, as `imcsim list fabrics` shows; settings are `fidelity`, `k` or `nodes`, `vcs`,
     `vc_buffer_flits`, `packet_flits`, `routing_delay` and more, and `topology.NAME` for what the graph has.
     """
-    from imcsim.fabric_run import run_fabric
+    from imcsim.fabric_run import FabricRun, run_fabric
+    from imcsim.offered_loads import check_out
 
+    if out is not None:
+        check_out(out, FabricRun.FILE)
     run = run_fabric(graph, load, **options)
     written = run.save(out) if out is not None else []
     if as_json:
@@ -419,9 +422,12 @@ def load_command(
 
     WORKLOAD is as for `imcsim run`. What the machine can do is measured first, as it always has requests.
     """
-    from imcsim.load_run import measure_load
+    from imcsim.load_run import LoadRun, measure_load
+    from imcsim.offered_loads import check_out
     from imcsim.progress_line import ProgressLine
 
+    if out is not None:
+        check_out(out, LoadRun.FILE)
     line = ProgressLine(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
     try:
         run = measure_load(workload, machine, load, observe=line, **options)

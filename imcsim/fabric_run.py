@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from arch.fabric.lone_fabric import LoneFabricConfig, Pattern
 from arch.fabric.topology import fabrics
@@ -30,8 +30,11 @@ SCHEMA = "imcsim.fabric/1"
 class FabricRun:
     """A fabric under one or more loads.
 
+    FILE : of a result, in its directory
     reports : what was measured, one for each load
     """
+
+    FILE: ClassVar = "fabric.json"
 
     config: LoneFabricConfig
     traffic: Pattern
@@ -81,7 +84,7 @@ class FabricRun:
 
     def save(self, out: str | Path) -> list[Path]:
         """Write the picture, or picture and `fabric.json` into a directory; see `save_measured`."""
-        return save_measured(out, "fabric.json", self.summary, self.plot)
+        return save_measured(out, self.FILE, self.summary, self.plot)
 
 
 def run_fabric(

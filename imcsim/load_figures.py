@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from arch.machine import MachineRun
 from arch.requests import LoadReport, RequestTimes
-from imcsim.metrics import whole
+from imcsim.metrics import events_per_s, whole
 from simcore import Outcome, category
 from simcore.errors import FileError
 
@@ -56,8 +56,8 @@ def load_summary(run: MachineRun, arrivals: str, warmup: int) -> dict[str, Any] 
         "arrivals": arrivals,
         "requests": sum(len(line.arrived) for line in load.lines),
         "warmup": warmup,
-        "offered_per_s": _rate(arrived, second),
-        "completed_per_s": _rate(completed, second),
+        "offered_per_s": events_per_s(arrived, second),
+        "completed_per_s": events_per_s(completed, second),
         "in_system_mean": load.in_system / outcome.makespan,
         "utilisation": most_used(outcome),
         "latency_s": _spread(completed - arrived, second),
@@ -141,12 +141,6 @@ def _rows_of(lines: Iterator[list[str]]) -> Iterator[RequestRow]:
         raise ValueError("its header is another")
     for workload, number, *times in lines:
         yield RequestRow(workload, int(number), *(whole(float(time)) for time in times))
-
-
-def _rate(ticks: Ticks, second: float) -> float | None:
-    """Return events a second from the first to the last; None for one, or if all come at once."""
-    passed = int(ticks.max() - ticks.min())
-    return (len(ticks) - 1) / (passed * second) if passed else None
 
 
 def _spread(ticks: Ticks, second: float) -> dict[str, float]:

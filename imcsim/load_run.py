@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from arch.machine import Machine
+from imcsim.load_figures import RequestRow
 from imcsim.metrics import whole
 from imcsim.offered_loads import read_loads, save_measured
 from imcsim.resolve import Setting
 from imcsim.results import Run
-from imcsim.run_request import resolve_request
+from imcsim.run_request import RunRequest, machines_with_queues, resolve_request
+from imcsim.shared_request import is_shared
 from imcsim.simulate import simulate_request
 from simcore import ConfigError, Progress
 from traces import REQUESTS, LoadPoint, plot_load_latency
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 SCHEMA = "imcsim.load/1"
 Pattern = Literal["poisson", "fixed"]
 _MOST = 2.0
-#: Requests of the run that measures what a machine can do, of which the second half counts.
+#: Requests of the first run that measures what a machine can do.
 _SATURATING = 64
+#: Measured requests at a load; a rate needs two.
+_FEWEST = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,10 @@ class LoadRun:
     interval : cycles from request to request when there are always some
     alone : latency of a request that meets no other [s]
     points : what was measured, one for each load
+    FILE : of a result, in its directory
     """
+
+    FILE: ClassVar = "load.json"
 
     workload: str
     machine: str
@@ -162,7 +169,7 @@ class LoadRun:
 
     def save(self, out: str | Path) -> list[Path]:
         """Write the picture, or picture and `load.json` into a directory; see `save_measured`."""
-        return save_measured(out, "load.json", self.summary, self.plot)
+        return save_measured(out, self.FILE, self.summary, self.plot)
 
 
 def measure_load(
@@ -205,7 +212,13 @@ def measure_load(
     warmup = images // 10 if warmup is None else warmup
 
     fixed = {"values": "off", "seed": seed, "plugins": plugins}
+    if is_shared(workload):
+        raise ConfigError(
+            f"{workload} is a run of several networks, whose loads are not one number; take "
+            "`imcsim run --arrivals`"
+        )
     first = resolve_request(workload, arch, settings, {**fixed, "images": images, "warmup": warmup})
+    _check(first)
     skips = first.machine.skips_periods
 
     def simulate(text: str, images: int, warmup: int) -> Run:
@@ -215,10 +228,8 @@ def measure_load(
         return simulate_request(request, observe)
 
     alone = simulate("closed:1", 1, 0)
-    full = simulate(f"closed:{_SATURATING}", _SATURATING, 0)
     hz = first.machine.reference_hz
-    done = [Fraction(row.completion) for row in full.requests[_SATURATING // 2 - 1 :]]
-    interval = (done[-1] - done[0]) / (len(done) - 1)
+    interval = saturated_interval(lambda many: simulate(f"closed:{many}", many, 0).requests)
     points = []
     for each in loads:
         rate = Fraction(str(each)) * hz / interval
@@ -236,3 +247,41 @@ def measure_load(
         alone.summary["load"]["latency_s"]["mean"],
         tuple(points),
     )
+
+
+def _check(request: RunRequest) -> None:
+    """Raise ConfigError for a workload or machine whose requests cannot arrive at a rate, or are too few."""
+    config = request.config
+    if any(request.trace.arrivals):
+        raise ConfigError(
+            f"{request.name} tells when its images arrive, but their rate is what is varied here; let all "
+            "requests have cycle 0, or take `imcsim run`"
+        )
+    if not request.machine.awaits_arrivals:
+        raise ConfigError(
+            f"{config.machine_name} has all images from the start; machines that let requests wait are "
+            f"{' and '.join(machines_with_queues())}"
+        )
+    if config.images - config.warmup < _FEWEST:
+        raise ConfigError(
+            f"--images must leave at least {_FEWEST} requests behind a warmup of {config.warmup}, as a rate "
+            f"needs, got {config.images}; run more images"
+        )
+
+
+def saturated_interval(requests: Callable[[int], Sequence[RequestRow]]) -> Fraction:
+    """Return the cycles from request to request of a machine that always has one to take.
+
+    requests : runs so many, which are all there from the start
+
+    Neither the first half counts, which fills the machine, nor what is done once the last request is let in,
+    when nothing comes behind it any more. Where too little is left in between, the machine holds many at
+    once, and more are run.
+    """
+    many = _SATURATING
+    while True:
+        rows = requests(many)
+        done = [Fraction(row.completion) for row in rows[many // 2 :] if row.completion <= rows[-1].start]
+        if len(done) > many // 8:
+            return (done[-1] - done[0]) / (len(done) - 1)
+        many *= 2

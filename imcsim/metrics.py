@@ -27,8 +27,9 @@ class StreamMetrics:
         come out in batches, from one whole batch to the next and over their images; in training, where the
         machine drains and changes weights behind each batch, the window over its images
     latency : of the measured images [s], from the first pixel accepted to the last one out
-    throughput : [1/s] 1/interval, with a single image, or if all come at once, images over the window; None
-        where nothing takes any time
+    throughput : [1/s] 1/interval; with requests that arrive over time, whose gaps no interval tells, measured
+        completions from the first to the last; with a single image, or if all come at once, images over the
+        window; None where nothing takes any time
     window : [s] from the completion of the last image of the warm-up, else the start, to the end; in training
         from update to update
     measured : share of the images that is measured
@@ -57,13 +58,16 @@ def stream_metrics(run: MachineRun, warmup: int) -> StreamMetrics:
         begin, end = next(u for u in updates if u > begin) if warmup else 0, updates[-1]
         interval = (end - begin) / len(completed)
     apart = (interval or (end - begin) / len(completed)) * tick
+    rate = 1 / apart if apart else None
+    if run.load is not None:
+        rate = events_per_s(completed, tick) or rate
     return StreamMetrics(
         interval=None if interval is None else whole(interval / clock.ticks),
         latency={
             "first": latencies[0],
             **_spread(latencies),
         },
-        throughput=1 / apart if apart else None,
+        throughput=rate,
         window=(end - begin) * tick,
         measured=len(completed) / len(run.completed),
     )
@@ -79,6 +83,15 @@ def cache_metrics(run: MachineRun) -> dict[str, int] | None:
         "bytes_read": cache.read,
         "most_tokens": cache.most_tokens,
     }
+
+
+def events_per_s(ticks: Sequence[int] | NDArray[np.int64], second: float) -> float | None:
+    """Return events a second from the first to the last; None for one, or if all come at once.
+
+    second : a tick in seconds
+    """
+    passed = int(np.max(ticks) - np.min(ticks))
+    return (len(ticks) - 1) / (passed * second) if passed else None
 
 
 def decoding_metrics(run: MachineRun, stream: StreamMetrics, warmup: int) -> dict[str, Any] | None:

@@ -8,9 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imcsim.decimals import read_decimal
 from simcore import ConfigError, FileError
 from simcore.files import write_atomically
-from traces import save_figure
+from traces import check_figure_name, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def read_loads(text: str) -> list[float]:
 
 def _range(part: str) -> Iterator[Decimal]:
     """Yield the loads of one part, in exact steps."""
-    first, *rest = (Decimal(number.strip()) for number in part.split(":"))
+    first, *rest = (read_decimal(number.strip()) for number in part.split(":"))
     if not rest:
         yield first
         return
@@ -51,6 +52,23 @@ def _range(part: str) -> Iterator[Decimal]:
     while first <= last:
         yield first
         first += step
+
+
+def check_out(out: str | Path, name: str) -> None:
+    """Raise FileError for what `save_measured` would not write to, before anything is measured."""
+    out = Path(out)
+    if _is_picture(out):
+        check_figure_name(out)
+        if not out.parent.is_dir():
+            raise FileError(f"cannot write {out}: there is no directory {out.parent}; make it")
+    elif out.is_dir() and any(out.iterdir()) and not (out / name).exists():
+        raise FileError(f"cannot write to {out}: it holds other files; name a new or empty directory")
+    elif out.exists() and not out.is_dir():
+        raise FileError(f"cannot write to {out}: it is a file; name a directory, or a picture (.png, .svg)")
+
+
+def _is_picture(out: Path) -> bool:
+    return bool(out.suffix) and not out.is_dir()
 
 
 def save_measured(
@@ -63,12 +81,11 @@ def save_measured(
     raises : FileError if the directory holds anything but an earlier result, or no picture ends like that
     """
     out = Path(out)
-    if out.suffix and not out.is_dir():
+    check_out(out, name)
+    if _is_picture(out):
         save_figure(plot(), out)
         return [out]
     table, picture = out / name, out / PICTURE
-    if out.is_dir() and any(out.iterdir()) and not table.exists():
-        raise FileError(f"cannot write to {out}: it holds other files; name a new or empty directory")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -224,13 +224,9 @@ def _arrivals(
                 "--fast-forward"
             )
         if not machine.awaits_arrivals:
-            able: dict[type[Machine], str] = {}  # by one name each
-            for known, preset in machines.items().items():
-                if preset.machine.awaits_arrivals:
-                    able.setdefault(preset.machine, known)
             raise ConfigError(
                 f"{config.machine_name} has all images from the start, got --arrivals {asked.text}; machines "
-                f"that let requests wait are {' and '.join(sorted(able.values()))}"
+                f"that let requests wait are {' and '.join(machines_with_queues())}"
             )
         for request in () if asked.file is None else asked.file.requests:
             if request.workload not in (None, name):
@@ -247,6 +243,15 @@ def _arrivals(
             f"one that arrives in cycle {cycles[-1]}; leave out --fast-forward"
         )
     return TimedArrivals(cycles)
+
+
+def machines_with_queues() -> list[str]:
+    """Return a name of each machine that lets requests wait."""
+    able: dict[type[Machine], str] = {}
+    for known, preset in machines.items().items():
+        if preset.machine.awaits_arrivals:
+            able.setdefault(preset.machine, known)
+    return sorted(able.values())
 
 
 def machine_of_run(file: RunFile, settings: Sequence[Setting] = ()) -> ResolvedMachine:

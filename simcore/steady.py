@@ -15,7 +15,6 @@ the run go through all items.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from simcore.buffer_channel import BufferChannel
 from simcore.commands import Engine, describe
 from simcore.component import Component
 from simcore.deadlock import Parked
-from simcore.history import Book, unrolled
+from simcore.history import Book
 from simcore.wiring import Wiring
 
 #: States that are remembered: longer periods, in items, are not found.
@@ -97,14 +96,6 @@ class FastForward:
     def ticks(self) -> int:
         """Ticks that were not simulated."""
         return 0 if self.repetition is None else self.repetition.times * self.repetition.ticks
-
-    def unrolled(self, moments: Sequence[int]) -> list[int]:
-        """Return what a component noted of each item [tick], in order, with those left out."""
-        if self.repetition is None:
-            return list(moments)
-        first, last = (bisect_right(moments, m.tick) for m in (self.repetition.first, self.repetition.last))
-        whole = unrolled(array("q", moments), first, last, self.repetition.times, self.repetition.ticks)
-        return whole.tolist()
 
 
 NOTHING = FastForward(None, "no state repeated in time to leave anything out")

@@ -24,6 +24,7 @@ from simcore import (
     process,
 )
 from simcore.arbiter import Rule
+from simcore.history import Moments
 from simcore.simulation import EngineName
 
 SPREADS = (("copies", "merge"), ("copies", "gather"), ("turns", "merge"), ("turns", "collect"))
@@ -96,13 +97,16 @@ class Drain(Component):
 
     items = 0
     per_item = 1
-    completed: list[int]
     received = 0
+
+    def build(self) -> None:
+        """Begin with no items."""
+        self.completed = Moments()
+        self.books.append(self.completed)
 
     @process
     def serve(self) -> Process:
         """Take all tokens."""
-        self.completed = []
         self.simulation.expect(self.items, "items", lambda: len(self.completed))
         while len(self.completed) < self.items:
             yield self.token_in.get()
@@ -207,8 +211,6 @@ class Day:
             simulation.fast_forward(self.floor.begun, self.floor.end_after)
         self.outcome: Outcome = simulation.run()
         self.completed = self.floor.drain.completed
-        if (skipped := self.outcome.fast_forward) is not None:
-            self.completed = skipped.unrolled(self.completed)
 
     @property
     def told(self) -> str:

@@ -9,7 +9,7 @@ from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
-from traces.figure_style import save_figure
+from traces.figure_style import check_figure_name, save_figure
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
 from traces.prepared_file import read_prepared
@@ -55,6 +55,7 @@ __all__ = [
     "category_of_states",
     "category_time",
     "category_totals",
+    "check_figure_name",
     "json_schema",
     "load_activity",
     "merge_touching",

@@ -246,14 +246,19 @@ class Legend:
             frame.text(x + 0.2, y + 0.005, self._kinds.labels[kind], size=8)
 
 
+def check_figure_name(path: str | Path) -> None:
+    """Raise FileError if no figure can have a file's name."""
+    if Path(path).suffix.lower() not in (".png", ".svg"):
+        raise FileError(f"cannot write {path}: a figure's name ends in .png or .svg; choose one of these")
+
+
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure to a `.png` or `.svg` file, whole or not at all; equal figures make equal bytes.
 
     raises : FileError if the name ends otherwise or the disk refuses, SimError if matplotlib is not installed
     """
+    check_figure_name(path)
     kind = Path(path).suffix.lower()
-    if kind not in (".png", ".svg"):
-        raise FileError(f"cannot write {path}: a figure's name ends in .png or .svg; choose one of these")
     metadata = {"Date": None} if kind == ".svg" else {"Software": None}
 
     def write(stream: BinaryIO) -> None:

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch import ClosedArrivals, LoadReport, MachineRun, RequestQueue, RequestTimes, TimedArrivals
+from arch.request_line import Line
 from imcsim.arrivals import poisson_cycles
-from simcore import BrokenLawError, components
+from simcore import BrokenLawError, WorkloadError, components
 from simcore.history import Level
 from tests.arch.dataflow_bench import Bench, bench, chain, machine_settings, residual
 from tests.arch.isaac.isaac_bench import bench as isaac_bench
@@ -195,8 +196,48 @@ def test_a_queue_that_loses_count_breaks_little_s_law(monkeypatch: pytest.Monkey
         BrokenLawError, match=r"integral of requests that wait for chain = sum of their waits: "
     ):
         bench(NETWORK, ONE_AT_A_TIME).run(3, arrivals=TimedArrivals((0, 1, 2)))
-    with pytest.raises(BrokenLawError, match=r"integral of requests in the system = sum of their stays: exp"):
+    with pytest.raises(BrokenLawError, match=r"integral of requests of chain in the system = sum of their"):
         bench(NETWORK).run(3, arrivals=ClosedArrivals(2))
+
+
+def test_a_queue_whose_books_agree_but_that_lets_in_too_many_breaks_a_law(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Line, "in_service", 0)
+    with pytest.raises(BrokenLawError) as raised:
+        bench(NETWORK, ONE_AT_A_TIME).run(4, arrivals=ClosedArrivals(4))
+    (broken,) = str(raised.value).splitlines()[1:]
+    assert broken.strip().startswith(
+        "requests served at once beyond queue.most_in_service = none: expected 0"
+    )
+
+
+def test_requests_that_are_done_before_they_are_taken_break_a_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that lets requests in, and enters this, once they are done: both of its books agree."""
+    monkeypatch.setattr(Line, "start", lambda line: line.entrance.open())
+    complete = Line.complete
+
+    def late(line: Line) -> None:
+        line.started.append(line.queue.now)
+        line.level.change(-1, line.queue.now)
+        complete(line)
+
+    monkeypatch.setattr(Line, "complete", late)
+    with pytest.raises(BrokenLawError) as raised:
+        bench(NETWORK).run(1, arrivals=ClosedArrivals(1))
+    (broken,) = str(raised.value).splitlines()[1:]
+    assert broken.strip() == (
+        "requests of chain = those that arrive, are let in, taken and done: expected 1, got 0"
+    )
+
+
+def test_outputs_that_need_no_pixel_and_come_before_their_request_are_refused() -> None:
+    """Both windows of each axis lie on the padding, so nothing waits for the only pixel."""
+    nothing = bench(chain(Window.square(1, stride=2, padding=1), shape=(1, 1, 1)))
+    (done,) = nothing.run().completed
+    assert nothing.run(1, arrivals=TimedArrivals((done - 1,))).completed == [done]
+    with pytest.raises(WorkloadError, match="outputs of chain need none of its pixels, and came before"):
+        nothing.run(1, arrivals=TimedArrivals((done,)))
 
 
 def test_every_wait_has_a_name() -> None:
@@ -265,6 +306,10 @@ def test_requests_that_do_not_repeat_or_that_pile_up_are_run_in_full_and_it_says
 
     assert why(TimedArrivals(tuple(range(0, 40_000, 1000)))) == (
         "queue.arrivals[chain] has gaps between requests that do not repeat"
+    )
+    assert why(evenly(Fraction(10**9, 119_999), 40)) == (
+        "queue.arrivals[chain] has gaps between requests that repeat only after 119999 of them, and no more "
+        "than 64 are looked through"
     )
     assert why(evenly(Fraction(10), 40)) == "no state repeated in time to leave anything out"
 

@@ -16,6 +16,7 @@ from arch import ClosedArrivals, Head, QueueConfig, RequestQueue, TimedArrivals
 from arch.request_queue import queue_on
 from simcore import (
     Component,
+    ConfigError,
     Deadlock,
     MappingError,
     ModelError,
@@ -43,13 +44,20 @@ class Server(Component):
     done: Callable[[], None]
     requests: Any = None
 
+    def build(self) -> None:
+        """Begin with no requests."""
+        self.accepted: list[int] = []
+        self.completed: list[int] = []
+
     @process
     def serve(self) -> Process:
         """Take a request, work, say so."""
         for _ in range(self.images):
             yield self.requests.next()
+            self.accepted.append(self.simulation.engine.now)
             yield self.serve_one.hold(self.work)
             if self.completes:
+                self.completed.append(self.simulation.engine.now)
                 self.requests.complete()
                 self.done()
 
@@ -60,7 +68,7 @@ class Hall(Component):
     def lay_out(
         self, config: QueueConfig, works: Sequence[int], plans: Sequence[Any], counts: Sequence[int]
     ) -> None:
-        self.queue = queue_on(self, config)
+        self.queue = queue_on(self, config, NAMES)
         self.served = 0
         self.simulation.expect(sum(counts), "requests", lambda: self.served)
         self.servers = []
@@ -218,6 +226,18 @@ def test_what_is_no_queue_cannot_take_its_place() -> None:
         run(QueueConfig(kind="sink"), (1,), [[0]])
 
 
+def test_priorities_of_nobody_are_refused_before_anything_runs() -> None:
+    config = components.config_of("queue-priority").parse(
+        {"kind": "queue-priority", "priorities": {"dora": 1}}
+    )
+    assert isinstance(config, QueueConfig)
+    with pytest.raises(ConfigError) as raised:
+        hall(config, (1,), [TimedArrivals((0,))], (1,))
+    assert str(raised.value) == (
+        "queue.priorities names 'dora', but on the machine are anna, bert, carl; name only what is there"
+    )
+
+
 # -- what goes wrong -----------------------------------------------------------------------------------------
 
 
@@ -250,7 +270,8 @@ def test_a_source_that_has_no_edge_when_requests_are_let_in_is_refused() -> None
     simulation = Simulation([clock("core", 3 * 10**9), clock("slow", 2 * 10**9)])
     root = simulation.build(Component, PartConfig())
     server = root.add(Server, "server", PartConfig(), clock="slow")
+    queue = queue_on(root, QueueConfig(kind="queue"), NAMES)
     with pytest.raises(
         WiringError, match="queue lets requests in at edges of its clock, of which server lacks"
     ):
-        queue_on(root, QueueConfig(kind="queue")).admit("anna", 1, ClosedArrivals(1), 1, server, server)  # type: ignore[arg-type]
+        queue.admit("anna", 1, ClosedArrivals(1), 1, server, server)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import imcsim
 from arch import ClosedArrivals, TimedArrivals
 from imcsim.arrivals import poisson_cycles, read_arrivals
+from imcsim.metrics import energy_of_stream
 from simcore.noise import stream_key, words_reference
 from tests.imcsim.command_bench import MLP, command, printed, refusal
 from tests.imcsim.test_workload_traces import late
@@ -119,6 +120,8 @@ def test_a_file_tells_when_requests_come_and_how_many(tmp_path: Path) -> None:
         (["cycle", "-1"], ":2 - cycle must be at least 0, got -1; count from the run's start"),
         (["time_s", "-0.5"], ":2 - time_s must be at least 0, got -0.5; count from the run's start"),
         (["cycle", "soon"], ":2 - cycle must be a whole number of cycles, as 2500, got 'soon'"),
+        (["cycle", "1_0"], ":2 - cycle must be a whole number of cycles, as 2500, got '1_0'"),
+        (["time_s", "0.0_1"], ":2 - time_s must be a number of seconds, as 0.0025, got '0.0_1'"),
         (["cycle", "2.5"], ":2 - cycle must be a whole number of cycles, as 2500, got '2.5'"),
         (["time_s", "nan"], ":2 - time_s must be a number of seconds, as 0.0025, got 'nan'"),
         (["time_s", "inf"], ":2 - time_s must be a number of seconds, as 0.0025, got 'inf'"),
@@ -203,6 +206,19 @@ def test_a_file_of_too_few_requests_or_none_is_refused(tmp_path: Path) -> None:
             ["--arrivals", "fixed:1e999999999"],
             "arrivals fixed:R must have a number R above 0, of requests a second of simulated time, got "
             "'1e999999999'; as in fixed:1000",
+        ),
+        (
+            ["--arrivals", "closed:1_0"],
+            "arrivals closed:K must have a whole K in [1, 1000000], got '1_0'; as in closed:4",
+        ),
+        (
+            ["--arrivals", "closed:\u0663"],
+            "arrivals closed:K must have a whole K in [1, 1000000], got '\u0663'; as in closed:4",
+        ),
+        (
+            ["--arrivals", "fixed:1_000"],
+            "arrivals fixed:R must have a number R above 0, of requests a second of simulated time, got "
+            "'1_000'; as in fixed:1000",
         ),
         (
             ["--arrivals", "fixed:1e-9", "--images", "3"],
@@ -299,6 +315,25 @@ def test_the_load_is_what_the_requests_of_the_run_add_up_to(tmp_path: Path, warm
     }
     assert load["utilisation"]["unit"] == max(sorted(busy), key=lambda path: busy[path])
     assert load["utilisation"]["share"] == pytest.approx(max(busy.values()) / makespan)
+
+
+def test_bursts_are_done_at_the_rate_at_which_they_come_and_utilisation_and_energy_follow(
+    tmp_path: Path,
+) -> None:
+    file = written(tmp_path, "cycle", *(str(burst * 1_000_000) for burst in range(4) for _ in range(5)))
+    summary = printed(*MLP, "--values", "off", "--arrivals", str(file))
+    rate = summary["throughput_per_s"]
+    assert rate == summary["load"]["completed_per_s"]
+    assert rate < 7000 < 1e9 / summary["initiation_interval_cycles"]
+    assert summary["tops"] == pytest.approx(2 * summary["macs"] * rate / 1e12)
+    assert summary["utilisation"] == pytest.approx(summary["tops"] / summary["peak_tops"])
+    static = summary["power_w"]["static"]
+    dynamic = summary["energy_j"]["total"] - static * summary["time_s"]
+    assert energy_of_stream(summary) == pytest.approx(dynamic / 20 + static / rate)
+    pair = printed("run", "digits-mlp", "digits-cnn", *MLP[2:], "--values", "off", "--arrivals", str(file))
+    for network in pair["networks"]:
+        for told in (network, network["alone"]):
+            assert told["throughput_per_s"] == told["load"]["completed_per_s"] < 7000
 
 
 def test_a_run_without_arrivals_has_no_load_no_queue_and_no_file(tmp_path: Path) -> None:

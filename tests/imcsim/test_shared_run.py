@@ -205,11 +205,46 @@ def test_the_network_with_priority_goes_first(tmp_path: Path, first: str) -> Non
 
 
 def test_the_network_with_the_least_work_goes_first(tmp_path: Path) -> None:
-    # Two copies of each but the slowest layer leave digits-cnn's interval as it is, and halve the other's.
-    faster = ["--set", "source.pixel_cycles=10", "--set", "layers.stem.replication=2"]
-    faster += ["--set", "layers.block1-conv1.replication=2", "--set", "layers.block1-conv2.replication=2"]
+    # Two copies of these layers halve most of the steps of digits-resnet, which has more than the other one.
+    copied = ("stem", "block1-conv1", "block1-conv2", "block2-conv1")
+    faster = [word for layer in copied for word in ("--set", f"layers.{layer}.replication=2")]
     served(tmp_path, "--set", "queue.kind=queue-shortest-first", *faster)
     assert starts(tmp_path / "run") == ["digits-resnet"] * 3 + ["digits-cnn"] * 3
+
+
+@pytest.mark.parametrize("arch", ["dataflow", "isaac"])
+def test_it_does_so_on_machines_as_they_are_whose_intervals_are_equal(tmp_path: Path, arch: str) -> None:
+    """The first is let in as there is no other yet, then those with less work, though they are younger."""
+    file = tmp_path / "requests.csv"
+    rows = [(0, PAIR[1])] * 3 + [(1, PAIR[0])] * 3
+    file.write_text("cycle,workload\n" + "".join(f"{cycle},{name}\n" for cycle, name in rows))
+    words = ["--values", "off", "--arrivals", str(file), "--set", "queue.most_in_service=1"]
+    pair = ["run", *PAIR, "--arch", arch, *words]
+    maps = [printed("map", name, "--arch", arch) for name in PAIR]
+    assert len({each["interval"]["cycles"] for each in maps}) == 1
+    printed(*pair, "--out", tmp_path / "oldest")
+    assert starts(tmp_path / "oldest") == [PAIR[1]] * 3 + [PAIR[0]] * 3
+    printed(*pair, "--set", "queue.kind=queue-shortest-first", "--out", tmp_path / "shortest")
+    assert starts(tmp_path / "shortest") == [PAIR[1], *[PAIR[0]] * 3, *[PAIR[1]] * 2]
+
+
+def test_a_priority_of_a_network_that_is_not_there_is_refused() -> None:
+    words = ["--arrivals", "closed:1", "--values", "off", "--set", "queue.kind=queue-priority"]
+    assert refusal(*RUN, *words, "--set", "queue.priorities={digits-mlp: 1}") == (
+        "queue.priorities names 'digits-mlp', but on the machine are digits-cnn, digits-resnet; name only "
+        "what is there"
+    )
+
+
+def test_a_file_with_too_few_requests_of_a_network_says_whose(tmp_path: Path) -> None:
+    file = tmp_path / "requests.csv"
+    file.write_text(f"cycle,workload\n0,{PAIR[0]}\n5,{PAIR[0]}\n7,\n9,{PAIR[1]}\n")
+    words = ["--arrivals", str(file), "--values", "off"]
+    assert refusal(*RUN, *words, "--images", "3") == (
+        f"{file} has 2 requests of {PAIR[1]}, got --images 3; ask for fewer"
+    )
+    told = printed(*RUN, *words, "--images", "2")["notes"]
+    assert f"{file} has 3 requests of {PAIR[0]}, of which the first 2 are run" in str(told)
 
 
 def test_the_queue_holds_up_one_network_for_the_other_and_says_so(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from fractions import Fraction
 import pytest
 
 import imcsim
+from arch import LoadReport, RequestTimes
 from arch.machine import MachineRun, TrainingReport
 from imcsim.metrics import rates, stream_metrics
 from simcore import AreaReport, EnergyReport, Outcome
@@ -156,6 +157,19 @@ def test_metrics_of_a_stream_are_those_worked_out_by_hand() -> None:
     assert stream.latency["p99"] == pytest.approx(float(Fraction("179.4") * TICK))
     assert stream.latency["max"] == pytest.approx(float(180 * TICK))
     assert stream.throughput == pytest.approx(1 / float(40 * TICK))
+
+
+def test_requests_that_come_over_time_have_the_rate_of_those_that_were_done() -> None:
+    """Two bursts of two: the median gap is that within a burst, of which nothing follows for a second."""
+    completed = [100, 110, 400, 410]
+    line = RequestTimes("mlp", [0, 0, 300, 300], [0, 10, 300, 310], completed, 20, 1)
+    run = replace(machine_run([0, 10, 300, 310], completed, 410), load=LoadReport((line,), 420))
+    stream = stream_metrics(run, warmup=0)
+    assert stream.interval == 5  # median of 10, 290 and 10 ticks
+    assert stream.throughput == pytest.approx(3 / float(310 * TICK))
+    assert rates(run, stream, macs=7)["tops"] == pytest.approx(14e-12 * 3 / float(310 * TICK))
+    assert stream_metrics(run, warmup=2).throughput == pytest.approx(1 / float(10 * TICK))
+    assert stream_metrics(run, warmup=3).throughput == pytest.approx(1 / float(10 * TICK))  # the window
 
 
 def test_an_image_whose_outputs_need_none_of_its_pixels_has_no_latency() -> None:

@@ -118,9 +118,7 @@ class DataflowChip(Component):
     def queue_up(self, queue: RequestQueue, placed: DataflowMap, arrivals: Arrivals, images: int) -> Line:
         """Let images wait for their turn in a queue's new line, as requests that arrive over time."""
         self.queue = queue
-        assert placed.interval is not None
-        name, work = placed.name or placed.network.name, placed.interval.cycles
-        return queue.admit(name, work, arrivals, images, self.source, self.sink)
+        return queue.admit(placed.called, placed.work, arrivals, images, self.source, self.sink)
 
     def begun(self) -> int:
         """Return how many images some part works for already, or waits for."""

@@ -97,7 +97,7 @@ class Dataflow(Machine):
         whole, chips = self._built(simulation, placed, {name: streams[name].images for name in placed})
         queue = None
         if any(stream.arrivals is not None for stream in streams.values()):
-            queue = queue_on(whole, self.config.queue)
+            queue = queue_on(whole, self.config.queue, [each.called for each in placed.values()])
         pipelines = {
             name: _Pipeline(self.config, chip, placed[name], streams[name], queue, simulation)
             for name, chip in chips.items()
@@ -164,13 +164,10 @@ class _Pipeline:
         """Return what came of a run that is over."""
         chip, computed, outputs = self.chip, self.computed, self.outputs
         cores = chip.cores.values()
-        accepted, completed = chip.source.accepted, chip.sink.completed
-        if outcome.fast_forward is not None:
-            accepted, completed = map(outcome.fast_forward.unrolled, (accepted, completed))
         return MachineRun(
             outcome=outcome,
-            accepted=accepted,
-            completed=completed,
+            accepted=chip.source.accepted,
+            completed=chip.sink.completed,
             outputs=None if outputs is None else images_of_pixels(outputs, self.placed.stages[-1].shape),
             macs=self.macs,
             peaks={

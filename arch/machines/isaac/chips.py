@@ -131,9 +131,7 @@ class IsaacChips(Component):
     def queue_up(self, queue: RequestQueue, arrivals: Arrivals, images: int) -> Line:
         """Let images wait for their turn in a queue's new line, as requests that arrive over time."""
         placed = self.placed
-        assert placed.interval is not None
-        name, work = placed.name or placed.network.name, placed.interval.cycles
-        return queue.admit(name, work, arrivals, images, self.source, self.sink)
+        return queue.admit(placed.called, placed.work, arrivals, images, self.source, self.sink)
 
     def attach(self, values: Values) -> RunValues:
         """Give every part its values, and return them.

@@ -99,7 +99,7 @@ class Isaac(Machine):
         whole, chips = self._built(simulation, placed, {name: streams[name].images for name in placed})
         queue = None
         if any(stream.arrivals is not None for stream in streams.values()):
-            queue = queue_on(whole, self.config.queue)
+            queue = queue_on(whole, self.config.queue, [each.called for each in placed.values()])
         pipelines = {
             name: _Pipeline(own, placed[name], streams[name], queue, simulation)
             for name, own in chips.items()
