@@ -113,7 +113,7 @@ def resolve_shared(
 
 def _common(file: RunFile | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is the same for all networks."""
-    names = ("values", "seed", "engine", "fast_forward", "plugins")
+    names = ("values", "seed", "engine", "fast_forward", "prompt", "plugins")
     written = {} if file is None else {name: getattr(file.config, name) for name in names}
     return {**written, **{name: value for name, value in given.items() if name not in OWN}}
 
@@ -149,6 +149,11 @@ def _check(requests: Sequence[RunRequest]) -> None:
         raise ConfigError(
             "fast_forward needs a single network, as several repeat each at a pace of its own, got "
             f"{len(requests)} workloads; leave out --fast-forward"
+        )
+    if config.prompt is not None:
+        raise ConfigError(
+            f"prompt needs a single network, as it is of the sequences of one, got prompt {config.prompt} "
+            f"for {len(requests)} workloads; leave out --prompt"
         )
     values = {request.name: request.config.values for request in requests}
     if len(set(values.values())) > 1:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from arch.machine import ImageStream, MachineRun, NetworkMap, RunOptions, SharedMap
@@ -16,7 +16,7 @@ from imcsim.load_figures import load_summary, request_rows
 from imcsim.metrics import StreamMetrics, array_digest, history_digest, stream_metrics, whole
 from imcsim.results import Run
 from imcsim.run_material import InferenceMaterial, material_of
-from imcsim.run_record import NetworkOutputs, unit_times
+from imcsim.run_record import NetworkOutputs, programming_figures, unit_times
 from imcsim.run_request import RunRequest
 from imcsim.shared_request import JOINT, SharedRequest
 from imcsim.slowdown_causes import slowdown, slowdown_json
@@ -141,7 +141,11 @@ class SharedJob(Job):
             "peak_tops": peak,
             "utilisation": tops / peak if peak and tops is not None else None,
             "outputs_match_golden": None if None in matches else all(matches),
-            "load": load_summary(_all_loads(runs), self._arrivals, 0),
+            "load": load_summary(
+                _all_loads(runs),
+                self._arrivals,
+                *(self.request.requests[name].config.warmup for name in runs),
+            ),
             "networks": networks,
             "reached": {"cycle": outcome.cycles, "images": self.config.images},
             "buffer_peaks": {path: peak for run in runs.values() for path, peak in run.peaks.items()},
@@ -192,6 +196,8 @@ def _figures(
                 for layer, (method, reason) in arrays.formulations.items()
             }
         ),
+        "cache": None if run.cache is None else asdict(run.cache),
+        "programming": None if run.programming is None else programming_figures(run.programming),
         "load": loads["together"],
         "alone": {
             "cycles": cycles["alone"],

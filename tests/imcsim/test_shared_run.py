@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import imcsim
 from arch import Dataflow, DataflowConfig, ImageStream, Isaac, IsaacConfig, Machine, RunOptions
+from imcsim.run_report import report_table
 from imcsim.slowdown_causes import slowdown, source_times
+from tests.arch.attention_networks import attention
 from tests.arch.dataflow_bench import tangles
 from tests.imcsim.command_bench import command, printed, refusal
 from workloads import Network, lower
@@ -154,6 +157,43 @@ def test_a_directory_holds_all_and_repeats_the_run(tmp_path: Path) -> None:
     assert command("export", tmp_path, "--to", "png").exit_code == 0
 
 
+@pytest.mark.parametrize("arch", ["dataflow", "isaac"])
+@pytest.mark.parametrize("products", ["digital", "arrays"])
+def test_each_network_tells_what_its_own_keys_and_values_took(arch: str, products: str) -> None:
+    options: dict[str, Any] = {
+        "values": "off",
+        "settings": [f"attention.products={products}"],
+        "record": False,
+    }
+    first, other = (
+        Network(name, list(attention(tokens).layers.values()))
+        for name, tokens in (("first", 5), ("other", 4))
+    )
+    run = imcsim.run([first, other, "digits-mlp"], arch, images=[1, 2, 1], **options)
+    told = by_name(run.summary)
+    for network, images in ((first, 1), (other, 2)):
+        own, single = told[network.name], imcsim.run(network, arch, images=images, **options).summary
+        assert own["cache"]["written"] > 0
+        for key in ("written", "read"):
+            assert own["cache"][key] == single["cache"][key]
+        if products == "digital":
+            assert own["programming"] is None
+            continue
+        counted = ("sets", "rounds", "cells", "pulses", "failed", "most_writes", "images_until_worn")
+        assert {key: own["programming"][key] for key in counted} == {
+            key: single["programming"][key] for key in counted
+        }
+        joules = single["energy_j"]["by_component"]["programming"]
+        assert own["programming"]["energy_j"] == pytest.approx(joules, rel=1e-12)
+    assert told["digits-mlp"]["cache"] is None
+    assert told["digits-mlp"]["programming"] is None
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(report_table(run, None))
+    assert shown.get().count("cache: ") == 2
+    assert shown.get().count("written: ") == (2 if products == "arrays" else 0)
+
+
 def test_the_report_and_the_map_show_each_network() -> None:
     text = command(*RUN, "--images", "2", "--values", "off").stdout
     assert "digits-cnn and digits-resnet on dataflow: 4 images" in text
@@ -246,6 +286,22 @@ def test_a_file_tells_whose_requests_arrive_when(tmp_path: Path) -> None:
     assert [n["images"] for n in run.summary["networks"]] == [2, 2]
 
 
+def test_the_load_of_all_leaves_out_the_warm_up_of_each(tmp_path: Path) -> None:
+    arrivals = ["closed:2", "poisson:9000"]
+    run = imcsim.run(
+        PAIR, "dataflow", images=[4, 6], warmup=[1, 2], values="off", arrivals=arrivals, out=tmp_path
+    )
+    left = {PAIR[0]: 1, PAIR[1]: 2}
+    counted = [row for row in run.requests if row.request >= left[row.workload]]
+    load, hz = run.summary["load"], run.summary["clock_hz"]
+    assert (load["requests"], load["warmup"], len(counted)) == (10, 3, 7)
+    stays = [(row.completion - row.arrival) / hz for row in counted]
+    assert load["latency_s"]["mean"] == pytest.approx(np.mean(stays), rel=1e-12)
+    assert load["latency_s"]["max"] == pytest.approx(max(stays), rel=1e-12)
+    ends = [row.completion / hz for row in counted]
+    assert load["completed_per_s"] == pytest.approx(6 / (max(ends) - min(ends)), rel=1e-12)
+
+
 # -- what is refused -----------------------------------------------------------------------------------------
 
 
@@ -265,6 +321,7 @@ def test_a_second_workload_that_nobody_knows_is_refused() -> None:
     ("options", "words"),
     [
         (["--fast-forward", "--values", "off"], "fast_forward needs a single network"),
+        (["--prompt", "4"], "prompt needs a single network, as it is of the sequences of one, got prompt 4"),
         (["--images", "1", "--images", "2", "--images", "3"], "images must be given once for all workloads"),
         (["--images", "0"], "images must be >= 1"),
         (["--warmup", "1"], "warmup must leave at least one image"),
