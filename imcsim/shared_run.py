@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -13,7 +11,15 @@ from arch.machine import ImageStream, MachineRun, NetworkMap, RunOptions, Shared
 from arch.requests import LoadReport
 from imcsim.job import NO_WEIGHTS, Job
 from imcsim.load_figures import load_summary, request_rows
-from imcsim.metrics import StreamMetrics, array_digest, history_digest, stream_metrics, whole
+from imcsim.metrics import (
+    StreamMetrics,
+    array_digest,
+    content_digest,
+    history_digest,
+    simulated,
+    stream_metrics,
+    whole,
+)
 from imcsim.results import Run
 from imcsim.run_material import InferenceMaterial, material_of
 from imcsim.run_record import NetworkOutputs, programming_figures, unit_times
@@ -266,12 +272,6 @@ def shared_fingerprint(
         }
         for name, run in sorted(runs.items())
     ]
-    content = {
-        "machine": request.machine.config.canonical(),
-        "networks": networks,
-        "values": config.values,
-        "seed": config.seed,
-        "units": [account.ticks for account in outcome.accounts],  # sorted by path, as are the actions
-        "actions": [counts for _, counts in sorted(outcome.energy.actions.items())],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    queued = any(own.arrivals is not None for own in request.requests.values())
+    common = simulated(request.machine, config.values, config.seed, outcome, queued)
+    return content_digest({**common, "networks": networks})

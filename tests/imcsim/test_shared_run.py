@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from rich.console import Console
 
 import imcsim
 from arch import Dataflow, DataflowConfig, ImageStream, Isaac, IsaacConfig, Machine, RunOptions
+from arch.machine import machines
 from imcsim.run_report import report_table
 from imcsim.slowdown_causes import slowdown, source_times
+from simcore import FileError
+from simcore.files import read_text
 from tests.arch.attention_networks import attention
 from tests.arch.dataflow_bench import tangles
 from tests.imcsim.command_bench import command, printed, refusal
 from workloads import Network, lower
+from workloads.npz import read_npz, write_npz
 
 PAIR = ["digits-cnn", "digits-resnet"]
 BUS = ["fabric.fidelity=link", "fabric.width_bits=1", "fabric.topology.kind=bus", "source.pixel_cycles=20"]
@@ -132,9 +137,71 @@ def test_names_and_their_order_engine_and_shuffle_change_no_fingerprint() -> Non
     assert digest(PAIR, images=[2, 2]) != reference
 
 
+def test_a_queue_that_is_not_there_changes_no_fingerprint() -> None:
+    def digest(most: int, arrivals: str | None) -> str:
+        run = imcsim.run(
+            PAIR,
+            "dataflow",
+            values="off",
+            arrivals=arrivals,
+            settings=[f"queue.most_in_service={most}"],
+            record=False,
+        )
+        fingerprint: str = run.summary["fingerprint"]
+        return fingerprint
+
+    assert digest(2, None) == digest(3, None)
+    assert digest(2, "closed:1") != digest(3, "closed:1")
+
+
 def test_the_same_network_twice_goes_by_two_names() -> None:
     networks = imcsim.run(["digits-mlp"] * 2, "dataflow", images=[1, 2], values="off").summary["networks"]
     assert [(n["workload"], n["completed"]) for n in networks] == [("digits-mlp", 1), ("digits-mlp-2", 2)]
+
+
+@pytest.mark.parametrize("name", ["dataflow", "isaac"])
+def test_a_network_that_is_called_as_a_part_of_the_machine_gets_another_name(name: str) -> None:
+    parts = machines[name].machine.shared_parts
+    layers = list(attention(3).layers.values())
+    called = [Network(part, layers) for part in (*parts, "")]
+    fabric = [] if name == "isaac" else ["fabric.topology.kind=mesh", "fabric.fidelity=link"]
+    run = imcsim.run(
+        [*called, "digits-cnn"], name, values="off", arrivals="closed:1", settings=fabric, record=False
+    )
+    told = [network["workload"] for network in run.summary["networks"]]
+    assert told == [*(f"{part}-2" for part in parts), "network", "digits-cnn"]
+    shared = {unit.path.partition(".")[0].partition("[")[0] for unit in run.units} - set(told)
+    assert shared <= set(parts)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("  digits-cnn:", "  cam:", "networks are called digits-cnn, digits-mlp, in this order, as their"),
+        (
+            "images: 3\n",
+            "images: 9\n",
+            "images of several networks must be 3, as each has its own in networks",
+        ),
+        ("warmup: 0\nengine", "warmup: 1\nengine", "warmup of several networks must be 0"),
+        ("arrivals: null\ndata", "arrivals: closed:1\ndata", "arrivals of several networks must be null"),
+        (
+            "workload: digits-cnn+",
+            "workload: vgg16+",
+            "workload of several networks must be digits-cnn+digits",
+        ),
+        ("prompt: null", "prompt: 3", "prompt needs a single network"),
+    ],
+)
+def test_keys_of_a_configuration_that_contradict_its_networks_are_refused(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    imcsim.run(["digits-cnn", "digits-mlp"], "dataflow", images=[1, 2], values="off", out=tmp_path)
+    config = tmp_path / "config.yaml"
+    text = config.read_text()
+    assert text.count(f"{old}") == 1
+    config.write_text(text.replace(old, new))
+    assert words in refusal("run", config)
 
 
 def test_a_directory_holds_all_and_repeats_the_run(tmp_path: Path) -> None:
@@ -205,6 +272,26 @@ def test_the_report_and_the_map_show_each_network() -> None:
     told = printed("map", *PAIR, "--arch", "isaac")
     assert [n["workload"] for n in told["networks"]] == PAIR
     assert told["resources"]["tiles"] == sum(n["resources"]["tiles"] for n in told["networks"])
+
+
+def test_a_damaged_directory_is_told_of(tmp_path: Path) -> None:
+    imcsim.run(PAIR, "dataflow", arrivals="closed:1", out=tmp_path)
+    summary = tmp_path / "summary.json"
+    kept = summary.read_text()
+    for load in (None, {}, {"requests": None}, "many"):
+        summary.write_text(json.dumps({**json.loads(kept), "load": load}))
+        with pytest.raises(FileError, match=r"summary.json is damaged .its load tells no requests") as told:
+            imcsim.read_run(tmp_path)
+        assert str(told.value).endswith("run anew")
+    summary.write_text(kept)
+    outputs = tmp_path / "outputs.npz"
+    arrays = read_npz(outputs)
+    for key in arrays:
+        write_npz(outputs, {name: array for name, array in arrays.items() if name != key})
+        with pytest.raises(FileError, match=f"outputs.npz is damaged .it lacks '{key}'.; run anew"):
+            imcsim.read_run(tmp_path)
+    write_npz(outputs, arrays)
+    assert set(imcsim.read_run(tmp_path).networks) == set(PAIR)
 
 
 # -- requests ------------------------------------------------------------------------------------------------
@@ -300,6 +387,19 @@ def test_the_load_of_all_leaves_out_the_warm_up_of_each(tmp_path: Path) -> None:
     assert load["latency_s"]["max"] == pytest.approx(max(stays), rel=1e-12)
     ends = [row.completion / hz for row in counted]
     assert load["completed_per_s"] == pytest.approx(6 / (max(ends) - min(ends)), rel=1e-12)
+
+
+def test_a_file_of_arrivals_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, read = tmp_path / "requests.csv", []
+
+    def counted(path: str | Path, *rest: Any) -> str:
+        read.append(path)
+        return read_text(path, *rest)
+
+    monkeypatch.setattr("imcsim.arrivals.read_text", counted)
+    file.write_text("cycle\n0\n10\n")
+    imcsim.run(PAIR, "dataflow", values="off", arrivals=str(file), record=False)
+    assert read == [str(file)]
 
 
 # -- what is refused -----------------------------------------------------------------------------------------
