@@ -16,10 +16,11 @@ from rich.console import Console
 
 import imcsim
 from arch import Dataflow, DataflowConfig, ImageStream, Isaac, IsaacConfig, Machine, RunOptions
-from arch.machine import machines
+from arch.machine import MachineRun, machines
 from imcsim.run_report import report_table
-from imcsim.slowdown_causes import slowdown, source_times
+from imcsim.slowdown_causes import BEHIND, slowdown, source_times
 from simcore import FileError
+from simcore.accounting import FINISHED
 from simcore.files import read_text
 from tests.arch.attention_networks import attention
 from tests.arch.dataflow_bench import tangles
@@ -77,6 +78,22 @@ def machine(kind: str) -> Machine:
     return Dataflow(DataflowConfig.parse({"fabric": bus, "source": {"pixel_cycles": 9}}))
 
 
+def recorded_times(name: str, run: MachineRun) -> dict[str, int]:
+    """Return what `source_times` does, from the intervals of a recorded run."""
+    activity = run.outcome.activity
+    assert activity is not None
+    own = activity.unit == activity.units.index(f"{name}.source")
+    spent: dict[str, int] = {}
+    end = 0
+    for number, start, ticks in zip(
+        activity.state[own], activity.start[own], activity.duration[own], strict=True
+    ):
+        if (state := activity.states[number]) != FINISHED:
+            spent[state] = spent.get(state, 0) + int(ticks)
+            end = int(start + ticks)
+    return spent | {BEHIND: run.completed[-1] - end}
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     tangles(),
@@ -90,14 +107,17 @@ def test_what_a_network_is_later_by_is_the_sum_of_its_causes(
     model, names = machine(kind), ("first", "second")
     placed = model.map_together({"first": lower(first), "second": lower(second)})
 
-    def runs(*counts: int) -> Any:
+    def runs(*counts: int, record: bool = False) -> Any:
         streams = {name: ImageStream(n) for name, n in zip(names, counts, strict=True)}
-        return model.simulate_together(placed, streams, RunOptions())
+        return model.simulate_together(placed, streams, RunOptions(record=record))
 
-    together = runs(*images)
+    together = runs(*images, record=True)
     alone = {"first": runs(images[0], 0)["first"], "second": runs(0, images[1])["second"]}
     for name in names:
-        assert sum(source_times(name, together[name]).values()) == together[name].completed[-1]
+        for run in (together[name], alone[name]):
+            assert sum(source_times(name, run).values()) == run.completed[-1]
+            assert all(ticks >= 0 for state, ticks in source_times(name, run).items() if state != BEHIND)
+        assert source_times(name, together[name]) == recorded_times(name, together[name])
         found = slowdown(name, names, together[name], alone[name])
         assert found.late == together[name].completed[-1] - alone[name].completed[-1]
         assert sum(found.causes.values()) == found.late
