@@ -9,6 +9,7 @@ from typing import Any
 
 from arch.machine import ImageStream, MachineRun, NetworkMap, RunOptions, SharedMap
 from arch.requests import LoadReport
+from imcsim.deadlock_fix import with_fix
 from imcsim.job import NO_WEIGHTS, Job
 from imcsim.load_figures import load_summary, request_rows
 from imcsim.metrics import (
@@ -26,7 +27,7 @@ from imcsim.run_record import NetworkOutputs, programming_figures, unit_times
 from imcsim.run_request import RunRequest
 from imcsim.shared_request import JOINT, SharedRequest
 from imcsim.slowdown_causes import slowdown, slowdown_json
-from simcore import Progress
+from simcore import Deadlock, Progress
 from simcore.clocks import next_edge
 from simcore.simulation import peak_memory_mb
 from workloads import lower
@@ -66,7 +67,10 @@ class SharedJob(Job):
             for name, own in requests.items()
         }
         self.built()
-        runs = machine.simulate_together(placed, streams, self.watched())
+        try:
+            runs = machine.simulate_together(placed, streams, self.watched())
+        except Deadlock as deadlock:
+            raise self._with_fixes(deadlock, placed, streams) from None
         wall_s = self.wall_s(next(iter(runs.values())).outcome)
         networks = []
         for name, own in requests.items():
@@ -95,6 +99,22 @@ class SharedJob(Job):
             networks=outputs,
             requests=request_rows(_all_loads(runs)),
         )
+
+    def _with_fixes(
+        self, deadlock: Deadlock, placed: SharedMap, streams: Mapping[str, ImageStream]
+    ) -> Deadlock:
+        """Return a deadlock with what would end those of networks that stand still by themselves, too."""
+        lines = [str(deadlock)]
+        for name, stream in streams.items():
+            try:
+                self._alone(placed, streams, name)
+            except Deadlock as single:
+                fixed = with_fix(single, self.request.machine, placed.networks[name], stream.images)
+                advice = str(fixed).removeprefix(str(single)).strip()
+                lines.append(f"{name} stands still by itself, too" + (f"; {advice}" if advice else ""))
+        if len(lines) == 1:
+            lines.append("each network by itself comes to its end; run them one by one")
+        return Deadlock("\n".join(lines), deadlock.circle)
 
     def _alone(self, placed: SharedMap, streams: Mapping[str, ImageStream], name: str) -> MachineRun:
         """Return what a network does in its place with all others at rest; values would change no time."""
