@@ -352,7 +352,8 @@ class NetworkMap:
 class SharedMap:
     """Networks placed on one machine together.
 
-    networks : by the names that they go by, in their order: whoever is named first, results are the same
+    networks : by the names that they go by, in their order: whoever is named first, results are the same; but
+        the same network twice goes by two names, which are given in the order of naming
     chips, resources, peak_macs : of all; see `NetworkMap`
     """
 
@@ -371,6 +372,7 @@ class Machine(ABC):
     awaits_arrivals : whether it heeds `RunOptions.arrivals`; it then has a part `queue` and a `reference_hz`
     decodes : whether it heeds `RunOptions.prompt`
     shares : whether several networks can be on it at a time
+    shared_parts : names of what these share, as paths begin with them; no network goes by one
     reads : forms of prepared networks that it computes on
     """
 
@@ -380,6 +382,7 @@ class Machine(ABC):
     awaits_arrivals: ClassVar[bool] = False
     decodes: ClassVar[bool] = False
     shares: ClassVar[bool] = False
+    shared_parts: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[type[PreparedNetwork], ...]] = ()
 
     def __init__(self, config: Any, name: str = "") -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -257,6 +258,12 @@ class TokenWriter(Component):
         return pulse_energy(self.writing, self.cell_read_fj)
 
 
+def _joules(writer: TokenWriter, outcome: Outcome) -> float:
+    """Return the energy of a writer in a run [J]."""
+    counts, costs = outcome.energy.actions.get(writer.path, {}), writer.action_energy()
+    return fsum(counts.get(action, 0) * costs[action] for action in sorted(costs))
+
+
 class WritingMeter(Component):
     """Counts the time in which some cells of a machine are written, whichever: together counts once."""
 
@@ -358,7 +365,7 @@ class Writing:
             failed=total.failed,
             most_writes=max(writer.most_writes for writer in writers),
             images_until_worn=min(w.writing.endurance_writes * len(w.banks) for w in writers),
-            energy_j=outcome.energy.by_component.get("programming", 0.0),
+            energy_j=fsum(_joules(writer, outcome) for writer in writers),
         )
 
     @property

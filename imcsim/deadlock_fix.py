@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from arch.machine import Machine, MachineRun, NetworkMap
 from arch.machines.dataflow import DataflowMap
+from arch.mapping.buffers import edge_name
 from imcsim.depth_trials import DepthTrials, least_depth
 from simcore import Deadlock
 from simcore.activity import category
@@ -38,12 +39,17 @@ def with_fix(deadlock: Deadlock, machine: Machine, placed: NetworkMap, images: i
 def full_edges(deadlock: Deadlock, placed: DataflowMap) -> list[str]:
     """Return the edges of the circle whose buffers are full, as users write them."""
     found = []
+    edges = {
+        (placed.full_name(operand.source), placed.full_name(stage.name)): edge_name(stage, operand)
+        for stage in placed.stages
+        for operand in stage.operands
+    }
+    source = placed.full_name(placed.network.input)
     # Channels of a flit network are in a circle by their names; no depth opens that one.
     ring = [waiter for waiter in deadlock.circle if isinstance(waiter, Parked)]
     for waiter, blocker in zip(ring, (*ring[1:], *ring[:1]), strict=True):
-        sender = waiter.unit.component.layer or placed.network.input
-        edge = f"{sender}:{blocker.unit.component.layer}"
-        if category(waiter.state) == "blocked-output" and edge in placed.edges:
+        edge = edges.get((waiter.unit.component.layer or source, blocker.unit.component.layer or ""))
+        if category(waiter.state) == "blocked-output" and edge is not None:
             found.append(edge)
     return found
 

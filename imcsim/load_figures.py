@@ -40,18 +40,19 @@ class RequestRow:
     completion: float
 
 
-def load_summary(run: MachineRun, arrivals: str, warmup: int) -> dict[str, Any] | None:
+def load_summary(run: MachineRun, arrivals: str, *warmups: int) -> dict[str, Any] | None:
     """Return a summary's `load`, None where all images are there from the start.
 
     arrivals : how requests arrive, in words
-    warmup : first requests of each network that rates and percentiles leave out; laws and means over time
-        count them
+    warmups : first requests of each network, in the order of its lines, that rates and percentiles leave
+        out; laws and means over time count them
     """
     load, outcome = run.load, run.outcome
     if load is None:
         return None
     second = float(outcome.reference.period / outcome.reference.ticks)
-    arrived, started, completed = measured(load, warmup)
+    arrived, started, completed = measured(load, warmups)
+    warmup = sum(warmups)
     return {
         "arrivals": arrivals,
         "requests": sum(len(line.arrived) for line in load.lines),
@@ -76,11 +77,12 @@ def load_summary(run: MachineRun, arrivals: str, warmup: int) -> dict[str, Any] 
     }
 
 
-def measured(load: LoadReport, warmup: int) -> tuple[Ticks, Ticks, Ticks]:
-    """Return ticks of arrival, start and completion, without the first `warmup` requests of each network."""
+def measured(load: LoadReport, warmups: Sequence[int]) -> tuple[Ticks, Ticks, Ticks]:
+    """Return ticks of arrival, start and completion, without the first requests of each network."""
 
     def column(times: Callable[[RequestTimes], Sequence[int]]) -> Ticks:
-        return np.concatenate([np.array(times(line)[warmup:], np.int64) for line in load.lines])
+        lines = zip(load.lines, warmups, strict=True)
+        return np.concatenate([np.array(times(line)[warmup:], np.int64) for line, warmup in lines])
 
     return (
         column(lambda line: line.arrived),

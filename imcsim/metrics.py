@@ -211,18 +211,10 @@ def fingerprint(
 
     It is equal across engines, orders of starting processes, and with or without a recording.
     """
-    outcome = run.outcome
-    configuration = machine.config.canonical()
-    if arrivals is None:
-        configuration.pop("queue", None)  # there is none
     content = {
-        "machine": configuration,
+        **simulated(machine, values, seed, run.outcome, arrivals is not None),
         "graph": network.canonical(),
         "images": len(run.completed),
-        "values": values,
-        "seed": seed,
-        "units": [account.ticks for account in outcome.accounts],  # sorted by path, as are the actions
-        "actions": [counts for _, counts in sorted(outcome.energy.actions.items())],
         "completed": run.completed,
         "outputs": None if run.outputs is None else array_digest(run.outputs),
     }
@@ -232,6 +224,28 @@ def fingerprint(
         content["arrivals"] = arrivals.canonical
     if prompt is not None:
         content["prompt"] = prompt
+    return content_digest(content)
+
+
+def simulated(machine: Machine, values: str, seed: int, outcome: Outcome, queued: bool) -> dict[str, Any]:
+    """Return what the fingerprint of any run holds, of one network or of several: machine, options, history.
+
+    queued : whether requests arrive over time; else the machine's queue is not there
+    """
+    configuration = machine.config.canonical()
+    if not queued:
+        configuration.pop("queue", None)
+    return {
+        "machine": configuration,
+        "values": values,
+        "seed": seed,
+        "units": [account.ticks for account in outcome.accounts],  # sorted by path, as are the actions
+        "actions": [counts for _, counts in sorted(outcome.energy.actions.items())],
+    }
+
+
+def content_digest(content: Mapping[str, Any]) -> str:
+    """Return the digest of what JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -78,7 +78,8 @@ class RunConfig(Config):
         {},
         unit="",
         doc="those that share the machine, by the names that reports call them; where there are any, "
-        "`workload` names all, `images` are theirs together, and `warmup`, `arrivals` and `data` say nothing",
+        "`workload` names all, `images` are theirs together, `warmup` is 0, and `arrivals` and `data` "
+        "are null",
     )
     machine_name: str = param("", unit="", doc="what reports call the machine")
     machine: dict[str, Any] = param(

@@ -12,13 +12,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from imcsim.load_figures import read_requests, requests_text
+from imcsim.load_figures import RequestRow, read_requests, requests_text
 from imcsim.result_folder import ResultFolder
 from imcsim.run_config import config_text, read_run_file
 from imcsim.run_record import SUMMARY_SCHEMA, NetworkOutputs, RunRecord, UnitTimes, empty_summary
@@ -111,14 +111,30 @@ def read_folder(folder: Path) -> RunRecord:
         quantised=arrays.get("quantised"),
         parameters=_if_there(folder / WEIGHTS, read_parameters),
         tokens=arrays.get("tokens"),
-        networks={
-            name: NetworkOutputs(arrays[f"{name}.outputs"], arrays[f"{name}.quantised"])
-            for name in config.networks
-            if arrays
-        },
-        requests=_if_there(folder / REQUESTS, lambda path: read_requests(path, summary["load"]["requests"]))
-        or (),
+        networks={name: _outputs_of(name, arrays, folder / OUTPUTS) for name in config.networks if arrays},
+        requests=_if_there(folder / REQUESTS, lambda path: _read_requests(path, summary)) or (),
     )
+
+
+def _outputs_of(name: str, arrays: Mapping[str, NDArray[Any]], path: Path) -> NetworkOutputs:
+    """Return what one of several networks computed."""
+    keys = f"{name}.outputs", f"{name}.quantised"
+    if missing := [key for key in keys if key not in arrays]:
+        raise FileError(f"{path} is damaged (it lacks {missing[0]!r}); run anew")
+    outputs, quantised = (arrays[key] for key in keys)
+    return NetworkOutputs(outputs, quantised)
+
+
+def _read_requests(path: Path, summary: Mapping[str, Any]) -> tuple[RequestRow, ...]:
+    """Return the rows of `requests.csv`, checked against the summary."""
+    try:
+        requests = int(summary["load"]["requests"])
+    except (TypeError, KeyError, ValueError):
+        raise FileError(
+            f"{path.parent / SUMMARY} is damaged (its load tells no requests, but {REQUESTS} is there); "
+            "run anew"
+        ) from None
+    return read_requests(path, requests)
 
 
 def _outputs(run: RunRecord) -> dict[str, NDArray[Any]]:

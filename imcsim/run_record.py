@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arch.machine import ProgrammingReport
 from imcsim.load_figures import RequestRow
 from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
@@ -146,6 +147,11 @@ def skipping(fast_forward: FastForward, reference: Clock) -> dict[str, Any]:
         "period_cycles": None if repetition is None else whole(repetition.ticks / reference.ticks),
         "told": fast_forward.told,
     }
+
+
+def programming_figures(programming: ProgrammingReport) -> dict[str, Any]:
+    """Return what writing cells took, in JSON's types."""
+    return {**asdict(programming), "pulses": whole(float(programming.pulses))}
 
 
 def unit_times(outcome: Outcome) -> tuple[UnitTimes, ...]:

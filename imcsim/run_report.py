@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imcsim.idleness import busiest_link, of_fabric, time_shares, top_causes
+from imcsim.memory_report import cache_text, written_text
 from imcsim.results import Run
 from imcsim.run_record import UnitTimes
 from imcsim.shared_report import network_lines
@@ -82,14 +83,13 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield from _load(s["load"])
     if s["decoding"] is not None:
         yield from _decoding(s["decoding"])
-    if (cache := s["cache"]) is not None:
-        amounts = f"{cache['bytes_written']:,} bytes written, {cache['bytes_read']:,} read"
-        yield "cache", f"{amounts}, at most {cache['most_tokens']:,} tokens in a memory"
+    if s["cache"] is not None:
+        yield "cache", cache_text(s["cache"])
     each = "" if s["macs"] is None else f"{s['macs']:,} MACs an image; "
     yield "compute", each + ", ".join(_rates(s))
     yield "energy", _energy(s)
     if s["programming"] is not None and s["programming"]["rounds"]:
-        yield "written", _written(s["programming"])
+        yield "written", written_text(s["programming"])
     if s["programming_j"] is not None:
         yield (
             "programming",
@@ -171,22 +171,6 @@ def _mostly(times: Mapping[str, float]) -> str:
     """Return the mean of some times, and how much longer some of them were, if any."""
     mean, p99, most = (_si(times[name], "s") for name in ("mean", "p99", "max"))
     return mean if mean == most else f"{mean} (p99 {p99}, at most {most})"
-
-
-def _written(p: dict[str, Any]) -> str:
-    """Return what writing cells took during the run."""
-    failed = f", {p['failed']:,} given up" if p["failed"] else ""
-    until = p["images_until_worn"]
-    worn = "" if until is None else f"; a cell wears out after {until:,} images"
-    return (
-        f"{_times(p['rounds'])} one of {p['sets']:,} set{'' if p['sets'] == 1 else 's'} of tiles, in "
-        f"{p['cycles']:,} cycles: {p['cells']:,} cells by {p['pulses']:,} pulses{failed}, none more than "
-        f"{_times(p['most_writes'])}{worn}"
-    )
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number:,} times"
 
 
 def _neurons(layers: Mapping[str, Mapping[str, list[int]]]) -> str:

@@ -38,6 +38,7 @@ class RunRequest:
     trace : the network, with the requests and the images that a file brings
     arrivals : how requests arrive, one for each image; None where all are there from the start
     notes : what reports say of it
+    asked : what `--arrivals` asks for; a file may ask for several networks
     """
 
     config: RunConfig
@@ -46,6 +47,7 @@ class RunRequest:
     machine: Machine
     arrivals: Arrivals | None
     notes: tuple[str, ...] = ()
+    asked: ArrivalSpec | None = None
 
     @property
     def network(self) -> Network:
@@ -106,7 +108,7 @@ def resolve_request(
     arch: str | Path | Machine | ResolvedMachine | None,
     settings: Sequence[Setting] = (),
     changes: Mapping[str, Any] | None = None,
-    beside: Sequence[str] | None = None,
+    beside: Mapping[str, RunRequest] | None = None,
 ) -> RunRequest:
     """Load plugins, then turn names and files into what they stand for.
 
@@ -114,7 +116,7 @@ def resolve_request(
     arch : a registered name, a file or a Machine, resolved or not; None takes the machine of a `config.yaml`
     settings : of the machine, over everything else
     changes : of the run, by the names of `RunConfig`; None stands for not given
-    beside : names of networks that share the machine, which no other one gets; None if it is alone
+    beside : those of networks that share the machine, by names which no other one gets; None if it is alone
     raises : SimError
     """
     given = {name: value for name, value in (changes or {}).items() if value is not None}
@@ -144,9 +146,9 @@ def resolve_request(
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
     name = trace.network.name if is_workload_file(source) else config.workload
-    asked = None if config.arrivals is None else read_arrivals(config.arrivals)
+    whole = asked = _asked(config.arrivals, beside or {})
     if beside is not None:
-        name = _new_name(name, beside)
+        name = _new_name(name, (*beside, *resolved.machine.shared_parts))
         asked = None if asked is None else asked.of(name)
     config = _settled(config, trace, resolved.machine, asked)
     check_together(config)
@@ -155,12 +157,22 @@ def resolve_request(
     shared = "" if beside is None else name
     arrivals = _arrivals(name, trace, config, asked, resolved.machine, shared)
     notes = () if asked is None else tuple(asked.notes(config.images))
-    return RunRequest(config, name, trace, resolved.machine, arrivals, notes)
+    return RunRequest(config, name, trace, resolved.machine, arrivals, notes, whole)
+
+
+def _asked(arrivals: str | None, beside: Mapping[str, RunRequest]) -> ArrivalSpec | None:
+    """Return what `--arrivals` asks for; what another network has read is not read again."""
+    if arrivals is None:
+        return None
+    known = (request.asked for request in beside.values())
+    return next(
+        (spec for spec in known if spec is not None and spec.text == arrivals), None
+    ) or read_arrivals(arrivals)
 
 
 def _new_name(name: str, taken: Sequence[str]) -> str:
     """Return what reports call a network beside others: numbered if need be; points part paths."""
-    plain = name.replace(".", "-")
+    plain = name.replace(".", "-") or "network"
     choices = (plain, *(f"{plain}-{number}" for number in range(2, len(taken) + 3)))
     return next(choice for choice in choices if choice not in taken)
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from imcsim.memory_report import cache_text, written_text
 from simcore.units import format_si
 
 #: Waits that are told of each network; all are in the summary.
@@ -43,6 +44,10 @@ def _figures(n: Mapping[str, Any]) -> Iterator[RenderableType]:
     for what, together, before, ratio in rows:
         table.add_row(what, together, before, "" if ratio is None else f"x {ratio:.3f}")
     yield table
+    if n["cache"] is not None:
+        yield f"cache: {cache_text(n['cache'])}"
+    if n["programming"] is not None:
+        yield f"written: {written_text(n['programming'])}"
     causes = n["causes"]
     if causes["source"]:
         terms = (f"{_signed(cycles)} {state}" for state, cycles in _sorted(causes["source"]))

@@ -9,7 +9,6 @@ from typing import Any
 
 from arch.machine import Machine, machines
 from arch.requests import TimedArrivals
-from imcsim.arrivals import read_arrival_file
 from imcsim.resolve import Setting, is_run_file, resolve_machine
 from imcsim.run_config import NetworkConfig, RunConfig, RunFile, read_run_file
 from imcsim.run_request import RunRequest, machine_of_run, resolve_request
@@ -102,8 +101,10 @@ def resolve_shared(
         resolved = machine_of_run(file, settings)
     requests: dict[str, RunRequest] = {}
     for source, mine in zip(workloads, own, strict=True):
-        request = resolve_request(source, resolved, (), {**common, **mine}, list(requests))
+        request = resolve_request(source, resolved, (), {**common, **mine}, requests)
         requests[request.name] = request
+    if file is not None:
+        _check_file(file, str(single), list(requests))
     _check(list(requests.values()))
     _check_files(requests)
     if any(request.arrivals is not None for request in requests.values()):
@@ -113,7 +114,7 @@ def resolve_shared(
 
 def _common(file: RunFile | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is the same for all networks."""
-    names = ("values", "seed", "engine", "fast_forward", "plugins")
+    names = ("values", "seed", "engine", "fast_forward", "prompt", "plugins")
     written = {} if file is None else {name: getattr(file.config, name) for name in names}
     return {**written, **{name: value for name, value in given.items() if name not in OWN}}
 
@@ -136,6 +137,30 @@ def _for_each(given: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     return each
 
 
+def _check_file(file: RunFile, path: str, names: Sequence[str]) -> None:
+    """Raise ConfigError for a `config.yaml` whose other keys do not say what its `networks` do."""
+    config = file.config
+    if list(config.networks) != list(names):
+        raise ConfigError(
+            f"{path}: networks are called {', '.join(names)}, in this order, as their workloads are, got "
+            f"{', '.join(config.networks)}; change the keys, or the workloads"
+        )
+    follows = {
+        "workload": JOINT.join(names),
+        "images": sum(own.images for own in config.networks.values()),
+        "warmup": 0,
+        "arrivals": None,
+        "data": None,
+    }
+    for key, value in follows.items():
+        if (written := getattr(config, key)) != value:
+            must = "null" if value is None else value
+            raise ConfigError(
+                f"{path}: {key} of several networks must be {must}, as each has its own in networks, got "
+                f"{written}; change those"
+            )
+
+
 def _check(requests: Sequence[RunRequest]) -> None:
     """Raise ConfigError for what networks cannot do together."""
     config, machine = requests[0].config, requests[0].machine
@@ -150,6 +175,11 @@ def _check(requests: Sequence[RunRequest]) -> None:
             "fast_forward needs a single network, as several repeat each at a pace of its own, got "
             f"{len(requests)} workloads; leave out --fast-forward"
         )
+    if config.prompt is not None:
+        raise ConfigError(
+            f"prompt needs a single network, as it is of the sequences of one, got prompt {config.prompt} "
+            f"for {len(requests)} workloads; leave out --prompt"
+        )
     values = {request.name: request.config.values for request in requests}
     if len(set(values.values())) > 1:
         without = next(name for name, mode in values.items() if mode == "off")
@@ -163,12 +193,13 @@ def _check(requests: Sequence[RunRequest]) -> None:
 
 def _check_files(requests: Mapping[str, RunRequest]) -> None:
     """Raise FileError for a file of arrivals that asks for a network that is not there."""
-    texts = {request.config.arrivals for request in requests.values()}
-    for text in sorted(text for text in texts if text is not None and text.endswith(".csv")):
-        for asked in read_arrival_file(text).requests:
-            if asked.workload is not None and asked.workload not in requests:
+    asked = (request.asked for request in requests.values())
+    files = {spec.text: spec.file for spec in asked if spec is not None and spec.file is not None}
+    for text, file in sorted(files.items()):
+        for line in file.requests:
+            if line.workload is not None and line.workload not in requests:
                 raise FileError(
-                    f"{text}:{asked.line} - asks for {asked.workload!r}, but the machine is shared by "
+                    f"{text}:{line.line} - asks for {line.workload!r}, but the machine is shared by "
                     f"{', '.join(requests)}; name one of these"
                 )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,16 +9,26 @@ from typing import Any
 
 from arch.machine import ImageStream, MachineRun, NetworkMap, RunOptions, SharedMap
 from arch.requests import LoadReport
+from imcsim.deadlock_fix import with_fix
 from imcsim.job import NO_WEIGHTS, Job
 from imcsim.load_figures import load_summary, request_rows
-from imcsim.metrics import StreamMetrics, array_digest, history_digest, stream_metrics, whole
+from imcsim.metrics import (
+    StreamMetrics,
+    array_digest,
+    cache_metrics,
+    content_digest,
+    history_digest,
+    simulated,
+    stream_metrics,
+    whole,
+)
 from imcsim.results import Run
 from imcsim.run_material import InferenceMaterial, material_of
-from imcsim.run_record import NetworkOutputs, unit_times
+from imcsim.run_record import NetworkOutputs, programming_figures, unit_times
 from imcsim.run_request import RunRequest
 from imcsim.shared_request import JOINT, SharedRequest
 from imcsim.slowdown_causes import slowdown, slowdown_json
-from simcore import Progress
+from simcore import Deadlock, Progress
 from simcore.clocks import next_edge
 from simcore.simulation import peak_memory_mb
 from workloads import lower
@@ -60,7 +68,10 @@ class SharedJob(Job):
             for name, own in requests.items()
         }
         self.built()
-        runs = machine.simulate_together(placed, streams, self.watched())
+        try:
+            runs = machine.simulate_together(placed, streams, self.watched())
+        except Deadlock as deadlock:
+            raise self._with_fixes(deadlock, placed, streams) from None
         wall_s = self.wall_s(next(iter(runs.values())).outcome)
         networks = []
         for name, own in requests.items():
@@ -89,6 +100,22 @@ class SharedJob(Job):
             networks=outputs,
             requests=request_rows(_all_loads(runs)),
         )
+
+    def _with_fixes(
+        self, deadlock: Deadlock, placed: SharedMap, streams: Mapping[str, ImageStream]
+    ) -> Deadlock:
+        """Return a deadlock with what would end those of networks that stand still by themselves, too."""
+        lines = [str(deadlock)]
+        for name, stream in streams.items():
+            try:
+                self._alone(placed, streams, name)
+            except Deadlock as single:
+                fixed = with_fix(single, self.request.machine, placed.networks[name], stream.images)
+                advice = str(fixed).removeprefix(str(single)).strip()
+                lines.append(f"{name} stands still by itself, too" + (f"; {advice}" if advice else ""))
+        if len(lines) == 1:
+            lines.append("each network by itself comes to its end; run them one by one")
+        return Deadlock("\n".join(lines), deadlock.circle)
 
     def _alone(self, placed: SharedMap, streams: Mapping[str, ImageStream], name: str) -> MachineRun:
         """Return what a network does in its place with all others at rest; values would change no time."""
@@ -141,7 +168,11 @@ class SharedJob(Job):
             "peak_tops": peak,
             "utilisation": tops / peak if peak and tops is not None else None,
             "outputs_match_golden": None if None in matches else all(matches),
-            "load": load_summary(_all_loads(runs), self._arrivals, 0),
+            "load": load_summary(
+                _all_loads(runs),
+                self._arrivals,
+                *(self.request.requests[name].config.warmup for name in runs),
+            ),
             "networks": networks,
             "reached": {"cycle": outcome.cycles, "images": self.config.images},
             "buffer_peaks": {path: peak for run in runs.values() for path, peak in run.peaks.items()},
@@ -192,6 +223,8 @@ def _figures(
                 for layer, (method, reason) in arrays.formulations.items()
             }
         ),
+        "cache": cache_metrics(run),
+        "programming": None if run.programming is None else programming_figures(run.programming),
         "load": loads["together"],
         "alone": {
             "cycles": cycles["alone"],
@@ -260,12 +293,6 @@ def shared_fingerprint(
         }
         for name, run in sorted(runs.items())
     ]
-    content = {
-        "machine": request.machine.config.canonical(),
-        "networks": networks,
-        "values": config.values,
-        "seed": config.seed,
-        "units": [account.ticks for account in outcome.accounts],  # sorted by path, as are the actions
-        "actions": [counts for _, counts in sorted(outcome.energy.actions.items())],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    queued = any(own.arrivals is not None for own in request.requests.values())
+    common = simulated(request.machine, config.values, config.seed, outcome, queued)
+    return content_digest({**common, "networks": networks})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,12 @@ from imcsim.metrics import (
     rates,
     stream_metrics,
     use_of_arrays,
-    whole,
 )
 from imcsim.resolve import Setting
 from imcsim.results import Run
 from imcsim.run_folder import RunFolder
 from imcsim.run_material import material_of
-from imcsim.run_record import skipping, unit_times
+from imcsim.run_record import programming_figures, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
 from imcsim.shared_request import Workload, alone, is_shared, resolve_shared
 from imcsim.shared_run import SharedJob
@@ -234,7 +233,7 @@ class _Job(Job):
                 for layer, times in machine_run.neurons.items()
             }
         if (programming := machine_run.programming) is not None:
-            self.summary["programming"] = {**asdict(programming), "pulses": whole(float(programming.pulses))}
+            self.summary["programming"] = programming_figures(programming)
         self.summary["programming_j"] = machine_run.programming_j
         parameters = None
         if machine.training is not None and machine_run.training is not None:

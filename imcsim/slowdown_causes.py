@@ -1,10 +1,10 @@
 """What sharing a machine costs a network, and why: its times beside those with all others at rest.
 
-The source of a network is one unit, whose time is partitioned into named states without a gap, up to the
-network's last output. So what that output is later by is the sum of what each state has become longer by:
-the turns of others at the host, a full buffer in front of layers that are slower, and the way from the last
-pixel in to the last output. What slows layers down shows at the units behind: where they wait longer than
-alone, and which links are taken by others.
+The source of a network is one unit, whose time until it ends is partitioned into named states without a gap;
+what is between that and the network's last output is known from when it has ended. So what this output is
+later by is the sum of what each state has become longer by: the turns of others at the host, a full buffer in
+front of layers that are slower, and the way from the source's end to the last output. What slows layers down
+shows at the units behind: where they wait longer than alone, and which links are taken by others.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from imcsim.metrics import StreamMetrics, whole
 from simcore.accounting import FINISHED, Account
 from simcore.activity import category
 
-#: In place of a state: from where the source has sent its last pixel to the network's last output.
+#: In place of a state: from where the source ends to the network's last output; below zero where the source
+#: goes on behind that, with pixels that no output needs.
 BEHIND = "behind-source"
-#: The state of a source that brings a pixel.
-_FEED = "busy:feed"
 #: States that tell of others.
 _WAITS = ("wait-resource", "blocked-output")
 #: Waits that are told at most.
@@ -73,15 +72,14 @@ def slowdown(name: str, names: Sequence[str], run: MachineRun, alone: MachineRun
 
 
 def source_times(name: str, run: MachineRun) -> dict[str, int]:
-    """Return the ticks by state of a network's source up to the network's last output, their sum."""
+    """Return the ticks by state of a network's source, and those between its end and the last output.
+
+    All are as they were recorded: the run's account sums to its makespan, so these sum to the last output.
+    """
     account = next(a for a in run.outcome.accounts if a.path == f"{name}.source")
     times = {state: ticks for state, ticks in account.ticks.items() if state != FINISHED}
-    # Pixels that no output needs may come behind the last one, and a source ends behind its last pixel.
-    behind = run.completed[-1] - sum(times.values())
-    if behind < 0:
-        times[_FEED] += behind
-        behind = 0
-    return times | {BEHIND: behind}
+    after_output = run.outcome.makespan - run.completed[-1]
+    return times | {BEHIND: account.ticks.get(FINISHED, 0) - after_output}
 
 
 def _waits(name: str, names: Sequence[str], run: MachineRun, alone: MachineRun) -> list[Waiting]:

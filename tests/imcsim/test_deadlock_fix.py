@@ -62,6 +62,21 @@ def test_the_fix_of_a_skip_is_its_least_depth(depth: int) -> None:
     simulate(BLOCK, {"stem:conv1": 18})
 
 
+def test_the_fix_of_one_of_several_networks_is_that_of_the_network_by_itself() -> None:
+    depths: dict[str, int | None] = {"stem:conv1": 7}
+    buffers = {"rule": "lines:K+1", "depths": depths, "allow_undersized": True}
+    config = DataflowConfig.parse({"detail": "group", "buffers": buffers, "source": {"pixel_cycles": 20}})
+    with pytest.raises(Deadlock) as caught:
+        run([BLOCK, "digits-mlp"], Dataflow(config), images=2, values="off", record=False)
+    told = str(caught.value).splitlines()
+    assert told[-1] == f"{BLOCK.name} stands still by itself, too; {advice(BLOCK, depths)}"
+    assert any(f"{BLOCK.name}.core[" in line for line in told[:-1])
+    buffers["depths"] = proposed(told[-1])
+    deeper = Dataflow(DataflowConfig.parse({"detail": "group", "buffers": buffers}))
+    (block, _) = run([BLOCK, "digits-mlp"], deeper, images=2, values="off").summary["networks"]
+    assert block["completed"] == 2
+
+
 @settings(deadline=None, max_examples=60)
 @given(tangles(), st.data())
 def test_a_fix_lets_the_run_end_and_if_least_one_slot_less_does_not(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import imcsim
 from arch import Dataflow, DataflowConfig, ImageStream, Isaac, IsaacConfig, Machine, RunOptions
-from imcsim.slowdown_causes import slowdown, source_times
+from arch.machine import MachineRun, machines
+from imcsim.run_report import report_table
+from imcsim.slowdown_causes import BEHIND, slowdown, source_times
+from simcore import FileError
+from simcore.accounting import FINISHED
+from simcore.files import read_text
+from tests.arch.attention_networks import attention
 from tests.arch.dataflow_bench import tangles
 from tests.imcsim.command_bench import command, printed, refusal
 from workloads import Network, lower
+from workloads.npz import read_npz, write_npz
 
 PAIR = ["digits-cnn", "digits-resnet"]
 BUS = ["fabric.fidelity=link", "fabric.width_bits=1", "fabric.topology.kind=bus", "source.pixel_cycles=20"]
@@ -69,6 +78,22 @@ def machine(kind: str) -> Machine:
     return Dataflow(DataflowConfig.parse({"fabric": bus, "source": {"pixel_cycles": 9}}))
 
 
+def recorded_times(name: str, run: MachineRun) -> dict[str, int]:
+    """Return what `source_times` does, from the intervals of a recorded run."""
+    activity = run.outcome.activity
+    assert activity is not None
+    own = activity.unit == activity.units.index(f"{name}.source")
+    spent: dict[str, int] = {}
+    end = 0
+    for number, start, ticks in zip(
+        activity.state[own], activity.start[own], activity.duration[own], strict=True
+    ):
+        if (state := activity.states[number]) != FINISHED:
+            spent[state] = spent.get(state, 0) + int(ticks)
+            end = int(start + ticks)
+    return spent | {BEHIND: run.completed[-1] - end}
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     tangles(),
@@ -82,14 +107,17 @@ def test_what_a_network_is_later_by_is_the_sum_of_its_causes(
     model, names = machine(kind), ("first", "second")
     placed = model.map_together({"first": lower(first), "second": lower(second)})
 
-    def runs(*counts: int) -> Any:
+    def runs(*counts: int, record: bool = False) -> Any:
         streams = {name: ImageStream(n) for name, n in zip(names, counts, strict=True)}
-        return model.simulate_together(placed, streams, RunOptions())
+        return model.simulate_together(placed, streams, RunOptions(record=record))
 
-    together = runs(*images)
+    together = runs(*images, record=True)
     alone = {"first": runs(images[0], 0)["first"], "second": runs(0, images[1])["second"]}
     for name in names:
-        assert sum(source_times(name, together[name]).values()) == together[name].completed[-1]
+        for run in (together[name], alone[name]):
+            assert sum(source_times(name, run).values()) == run.completed[-1]
+            assert all(ticks >= 0 for state, ticks in source_times(name, run).items() if state != BEHIND)
+        assert source_times(name, together[name]) == recorded_times(name, together[name])
         found = slowdown(name, names, together[name], alone[name])
         assert found.late == together[name].completed[-1] - alone[name].completed[-1]
         assert sum(found.causes.values()) == found.late
@@ -129,9 +157,71 @@ def test_names_and_their_order_engine_and_shuffle_change_no_fingerprint() -> Non
     assert digest(PAIR, images=[2, 2]) != reference
 
 
+def test_a_queue_that_is_not_there_changes_no_fingerprint() -> None:
+    def digest(most: int, arrivals: str | None) -> str:
+        run = imcsim.run(
+            PAIR,
+            "dataflow",
+            values="off",
+            arrivals=arrivals,
+            settings=[f"queue.most_in_service={most}"],
+            record=False,
+        )
+        fingerprint: str = run.summary["fingerprint"]
+        return fingerprint
+
+    assert digest(2, None) == digest(3, None)
+    assert digest(2, "closed:1") != digest(3, "closed:1")
+
+
 def test_the_same_network_twice_goes_by_two_names() -> None:
     networks = imcsim.run(["digits-mlp"] * 2, "dataflow", images=[1, 2], values="off").summary["networks"]
     assert [(n["workload"], n["completed"]) for n in networks] == [("digits-mlp", 1), ("digits-mlp-2", 2)]
+
+
+@pytest.mark.parametrize("name", ["dataflow", "isaac"])
+def test_a_network_that_is_called_as_a_part_of_the_machine_gets_another_name(name: str) -> None:
+    parts = machines[name].machine.shared_parts
+    layers = list(attention(3).layers.values())
+    called = [Network(part, layers) for part in (*parts, "")]
+    fabric = [] if name == "isaac" else ["fabric.topology.kind=mesh", "fabric.fidelity=link"]
+    run = imcsim.run(
+        [*called, "digits-cnn"], name, values="off", arrivals="closed:1", settings=fabric, record=False
+    )
+    told = [network["workload"] for network in run.summary["networks"]]
+    assert told == [*(f"{part}-2" for part in parts), "network", "digits-cnn"]
+    shared = {unit.path.partition(".")[0].partition("[")[0] for unit in run.units} - set(told)
+    assert shared <= set(parts)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("  digits-cnn:", "  cam:", "networks are called digits-cnn, digits-mlp, in this order, as their"),
+        (
+            "images: 3\n",
+            "images: 9\n",
+            "images of several networks must be 3, as each has its own in networks",
+        ),
+        ("warmup: 0\nengine", "warmup: 1\nengine", "warmup of several networks must be 0"),
+        ("arrivals: null\ndata", "arrivals: closed:1\ndata", "arrivals of several networks must be null"),
+        (
+            "workload: digits-cnn+",
+            "workload: vgg16+",
+            "workload of several networks must be digits-cnn+digits",
+        ),
+        ("prompt: null", "prompt: 3", "prompt needs a single network"),
+    ],
+)
+def test_keys_of_a_configuration_that_contradict_its_networks_are_refused(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    imcsim.run(["digits-cnn", "digits-mlp"], "dataflow", images=[1, 2], values="off", out=tmp_path)
+    config = tmp_path / "config.yaml"
+    text = config.read_text()
+    assert text.count(f"{old}") == 1
+    config.write_text(text.replace(old, new))
+    assert words in refusal("run", config)
 
 
 def test_a_directory_holds_all_and_repeats_the_run(tmp_path: Path) -> None:
@@ -154,6 +244,43 @@ def test_a_directory_holds_all_and_repeats_the_run(tmp_path: Path) -> None:
     assert command("export", tmp_path, "--to", "png").exit_code == 0
 
 
+@pytest.mark.parametrize("arch", ["dataflow", "isaac"])
+@pytest.mark.parametrize("products", ["digital", "arrays"])
+def test_each_network_tells_what_its_own_keys_and_values_took(arch: str, products: str) -> None:
+    options: dict[str, Any] = {
+        "values": "off",
+        "settings": [f"attention.products={products}"],
+        "record": False,
+    }
+    first, other = (
+        Network(name, list(attention(tokens).layers.values()))
+        for name, tokens in (("first", 5), ("other", 4))
+    )
+    run = imcsim.run([first, other, "digits-mlp"], arch, images=[1, 2, 1], **options)
+    told = by_name(run.summary)
+    for network, images in ((first, 1), (other, 2)):
+        own, single = told[network.name], imcsim.run(network, arch, images=images, **options).summary
+        assert own["cache"]["bytes_written"] > 0
+        for key in ("bytes_written", "bytes_read"):
+            assert own["cache"][key] == single["cache"][key]
+        if products == "digital":
+            assert own["programming"] is None
+            continue
+        counted = ("sets", "rounds", "cells", "pulses", "failed", "most_writes", "images_until_worn")
+        assert {key: own["programming"][key] for key in counted} == {
+            key: single["programming"][key] for key in counted
+        }
+        joules = single["energy_j"]["by_component"]["programming"]
+        assert own["programming"]["energy_j"] == pytest.approx(joules, rel=1e-12)
+    assert told["digits-mlp"]["cache"] is None
+    assert told["digits-mlp"]["programming"] is None
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(report_table(run, None))
+    assert shown.get().count("cache: ") == 2
+    assert shown.get().count("written: ") == (2 if products == "arrays" else 0)
+
+
 def test_the_report_and_the_map_show_each_network() -> None:
     text = command(*RUN, "--images", "2", "--values", "off").stdout
     assert "digits-cnn and digits-resnet on dataflow: 4 images" in text
@@ -165,6 +292,26 @@ def test_the_report_and_the_map_show_each_network() -> None:
     told = printed("map", *PAIR, "--arch", "isaac")
     assert [n["workload"] for n in told["networks"]] == PAIR
     assert told["resources"]["tiles"] == sum(n["resources"]["tiles"] for n in told["networks"])
+
+
+def test_a_damaged_directory_is_told_of(tmp_path: Path) -> None:
+    imcsim.run(PAIR, "dataflow", arrivals="closed:1", out=tmp_path)
+    summary = tmp_path / "summary.json"
+    kept = summary.read_text()
+    for load in (None, {}, {"requests": None}, "many"):
+        summary.write_text(json.dumps({**json.loads(kept), "load": load}))
+        with pytest.raises(FileError, match=r"summary.json is damaged .its load tells no requests") as told:
+            imcsim.read_run(tmp_path)
+        assert str(told.value).endswith("run anew")
+    summary.write_text(kept)
+    outputs = tmp_path / "outputs.npz"
+    arrays = read_npz(outputs)
+    for key in arrays:
+        write_npz(outputs, {name: array for name, array in arrays.items() if name != key})
+        with pytest.raises(FileError, match=f"outputs.npz is damaged .it lacks '{key}'.; run anew"):
+            imcsim.read_run(tmp_path)
+    write_npz(outputs, arrays)
+    assert set(imcsim.read_run(tmp_path).networks) == set(PAIR)
 
 
 # -- requests ------------------------------------------------------------------------------------------------
@@ -281,6 +428,35 @@ def test_a_file_tells_whose_requests_arrive_when(tmp_path: Path) -> None:
     assert [n["images"] for n in run.summary["networks"]] == [2, 2]
 
 
+def test_the_load_of_all_leaves_out_the_warm_up_of_each(tmp_path: Path) -> None:
+    arrivals = ["closed:2", "poisson:9000"]
+    run = imcsim.run(
+        PAIR, "dataflow", images=[4, 6], warmup=[1, 2], values="off", arrivals=arrivals, out=tmp_path
+    )
+    left = {PAIR[0]: 1, PAIR[1]: 2}
+    counted = [row for row in run.requests if row.request >= left[row.workload]]
+    load, hz = run.summary["load"], run.summary["clock_hz"]
+    assert (load["requests"], load["warmup"], len(counted)) == (10, 3, 7)
+    stays = [(row.completion - row.arrival) / hz for row in counted]
+    assert load["latency_s"]["mean"] == pytest.approx(np.mean(stays), rel=1e-12)
+    assert load["latency_s"]["max"] == pytest.approx(max(stays), rel=1e-12)
+    ends = [row.completion / hz for row in counted]
+    assert load["completed_per_s"] == pytest.approx(6 / (max(ends) - min(ends)), rel=1e-12)
+
+
+def test_a_file_of_arrivals_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, read = tmp_path / "requests.csv", []
+
+    def counted(path: str | Path, *rest: Any) -> str:
+        read.append(path)
+        return read_text(path, *rest)
+
+    monkeypatch.setattr("imcsim.arrivals.read_text", counted)
+    file.write_text("cycle\n0\n10\n")
+    imcsim.run(PAIR, "dataflow", values="off", arrivals=str(file), record=False)
+    assert read == [str(file)]
+
+
 # -- what is refused -----------------------------------------------------------------------------------------
 
 
@@ -300,6 +476,7 @@ def test_a_second_workload_that_nobody_knows_is_refused() -> None:
     ("options", "words"),
     [
         (["--fast-forward", "--values", "off"], "fast_forward needs a single network"),
+        (["--prompt", "4"], "prompt needs a single network, as it is of the sequences of one, got prompt 4"),
         (["--images", "1", "--images", "2", "--images", "3"], "images must be given once for all workloads"),
         (["--images", "0"], "images must be >= 1"),
         (["--warmup", "1"], "warmup must leave at least one image"),

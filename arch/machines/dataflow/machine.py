@@ -41,6 +41,7 @@ class Dataflow(Machine):
     awaits_arrivals = True
     decodes = True
     shares = True
+    shared_parts = ("fabric", "host", "queue")
 
     @property
     def bits(self) -> tuple[int, int]:

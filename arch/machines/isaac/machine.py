@@ -40,6 +40,7 @@ class Isaac(Machine):
     awaits_arrivals = True
     decodes = True
     shares = True
+    shared_parts = ("chips", "host", "mesh", "queue")
 
     @property
     def bits(self) -> tuple[int, int]:
