@@ -101,8 +101,8 @@ def _shade_unstable(axes: Axes, points: Sequence[LoadPoint], widest: float) -> N
     edge = points[len(stable)].load
     start = (edge + stable[-1].load) / 2 if stable else 0
     axes.axvspan(start, widest, color=REFUSED, linewidth=0, zorder=0)
-    axes.text((start + widest) / 2, 0.03, "unstable", transform=axes.get_xaxis_transform(), ha="center",
-              va="bottom", rotation=90, size=7, color=FAINT)  # fmt: skip
+    axes.text((start + widest) / 2, 0.5, "unstable", transform=axes.get_xaxis_transform(), ha="center",
+              va="center", rotation=90, size=7, color=FAINT)  # fmt: skip
 
 
 def _draw_latency(
