@@ -5,12 +5,13 @@ Where several networks share it, each has its pipeline of cores, and all meet in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from arch.activation_memory import Buffer
+from arch.activation_memory import ActivationMemory, Buffer
 from arch.arrays.array_parts import ArrayParts
+from arch.attention_cache import keys_read
 from arch.core import Core
 from arch.fabric.interconnect import Interconnect
 from arch.fabric.network import Network, StageEntry
@@ -19,9 +20,7 @@ from arch.machine import Values
 from arch.machines.dataflow.configuration import DataflowConfig
 from arch.machines.dataflow.plan import DataflowMap
 from arch.parts import chosen
-from arch.request_line import Line
-from arch.request_queue import RequestQueue
-from arch.requests import Arrivals
+from arch.pipelined_machine import Pipeline
 from arch.written_arrays import Writing, WritingMeter
 from simcore import Component, PartConfig
 
@@ -29,13 +28,11 @@ if TYPE_CHECKING:  # its kernels load when values are computed
     from arch.run_values import RunValues
 
 
-class DataflowChip(Component):
-    """The chip: one core a stage, a source in front and a sink behind.
+class DataflowChip(Pipeline):
+    """The chip: one core a stage, a source in front and a sink behind."""
 
-    queue : of requests, where they arrive over time
-    """
-
-    queue: RequestQueue | None = None
+    settings: DataflowConfig
+    placed: DataflowMap
 
     def lay_out(
         self, config: DataflowConfig, placed: DataflowMap, images: int, fabric: Network | None = None
@@ -44,6 +41,7 @@ class DataflowChip(Component):
 
         fabric : where pixels of other networks are under way, too; None makes one of its own if it is timed
         """
+        self.settings, self.placed, self.stages = config, placed, placed.stages
         network = placed.network
         self.source = self.add(chosen(config.source, Source), "source", config.source)
         self.source.images = images
@@ -115,15 +113,24 @@ class DataflowChip(Component):
         entry.connect([self.carry(out, port, depth, entry, i) for i, (_, port, depth) in enumerate(readers)])
         return entry
 
-    def queue_up(self, queue: RequestQueue, placed: DataflowMap, arrivals: Arrivals, images: int) -> Line:
-        """Let images wait for their turn in a queue's new line, as requests that arrive over time."""
-        self.queue = queue
-        return queue.admit(placed.called, placed.work, arrivals, images, self.source, self.sink)
+    @property
+    def memories(self) -> Iterable[ActivationMemory]:
+        """The memories of its cores."""
+        return [core.memory for core in self.cores.values()]
+
+    @property
+    def caches(self) -> Iterable[tuple[ActivationMemory, int]]:
+        """The memories of keys or values, and what was read of them."""
+        cores = (core for core in self.cores.values() if core.attention is not None)
+        return [(core.memory, keys_read(core.memory)) for core in cores]
+
+    def macs(self) -> int:
+        """Return the multiply-accumulates that the arrays did so far."""
+        return sum(core.macs() for core in self.cores.values())
 
     def begun(self) -> int:
         """Return how many images some part works for already, or waits for."""
-        memories = (core.memory for core in self.cores.values())
-        read = max(memory.read.count // memory.stage.steps for memory in memories)
+        read = max(memory.read.count // memory.stage.steps for memory in self.memories)
         arrived = 0 if self.queue is None else self.queue.begun()
         return max(arrived, self.source.begun, 1 + read, 1 + len(self.sink.completed))
 
@@ -143,7 +150,7 @@ class DataflowChip(Component):
             core.links.readers += 1
             self.connect(core.digital.pixel_out, target, depth, latency + core.digital.latency_cycles)
 
-    def attach(self, config: DataflowConfig, placed: DataflowMap, values: Values) -> RunValues:
+    def attach(self, values: Values) -> RunValues:
         """Give every part its values, and return them.
 
         raises : MappingError for weights that the cells cannot hold, and for device values of what is written
@@ -151,6 +158,7 @@ class DataflowChip(Component):
         self.writing.check(values)
         from arch.run_values import RunValues
 
+        config, placed = self.settings, self.placed
         parts = ArrayParts(config.encoding, config.core.crossbar, config.core.adc, values.seed)
         run = RunValues(placed.stages, placed.network.input, values, parts)
         for stage in placed.stages:

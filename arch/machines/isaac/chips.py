@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from arch.activation_memory import ActivationMemory
 from arch.arrays.array_parts import ArrayParts
 from arch.host import Sink, Source, SourceConfig
 from arch.machine import Values
@@ -19,9 +20,7 @@ from arch.machines.isaac.table import IMA, TILE
 from arch.machines.isaac.tile_parts import Tile
 from arch.machines.isaac.timing import Timing
 from arch.meter import Meter, meter_of
-from arch.request_line import Line
-from arch.request_queue import RequestQueue
-from arch.requests import Arrivals
+from arch.pipelined_machine import Pipeline
 from arch.written_arrays import Writing, WritingMeter
 from simcore import Component, PartConfig
 
@@ -40,15 +39,18 @@ FAMILIES = {
 }
 
 
-class IsaacChips(Component):
+class IsaacChips(Pipeline):
     """As many chips as there are, as one pipeline of layers."""
+
+    settings: IsaacConfig
+    placed: IsaacMap
 
     def lay_out(self, config: IsaacConfig, placed: IsaacMap, images: int, mesh: Mesh | None = None) -> None:
         """Build and wire all layers.
 
         mesh : that packets of other networks take, too; None makes one, with all that chips have besides
         """
-        self.settings, self.placed = config, placed
+        self.settings, self.placed, self.stages = config, placed, placed.stages
         self.timing = Timing(config, placed.stages, placed.homes, placed.places)
         _, height, width = placed.network.input_shape
         incoming = SourceConfig(pixel_cycles=self.timing.input_cycles(placed.network))
@@ -128,10 +130,16 @@ class IsaacChips(Component):
         for tile, ports in sorted(users.items()):
             self.add(Tile, f"tile[{tile}]", PartConfig()).share(ports, "edram")
 
-    def queue_up(self, queue: RequestQueue, arrivals: Arrivals, images: int) -> Line:
-        """Let images wait for their turn in a queue's new line, as requests that arrive over time."""
-        placed = self.placed
-        return queue.admit(placed.called, placed.work, arrivals, images, self.source, self.sink)
+    @property
+    def memories(self) -> Iterable[ActivationMemory]:
+        """The memories of its layers."""
+        return [layer.memory for layer in self.layers.values()]
+
+    @property
+    def caches(self) -> Iterable[tuple[ActivationMemory, int]]:
+        """The memories of keys or values, and what was read of them."""
+        layers = (layer for layer in self.layers.values() if layer.attention is not None)
+        return [(layer.memory, layer.keys_read) for layer in layers]
 
     def attach(self, values: Values) -> RunValues:
         """Give every part its values, and return them.

@@ -346,7 +346,7 @@ def test_sums_too_large_for_32_bits_are_held_in_64() -> None:
         machine = bench(case.network.lowered, {"core": core({}, range="fixed", lsb=lsb)})
         chip = Simulation([clock("core", 10**9)]).build(DataflowChip, PartConfig())
         chip.lay_out(machine.machine.config, machine.placed, 1)
-        values = chip.attach(machine.machine.config, machine.placed, replace(case.values, device=True))
+        values = chip.attach(replace(case.values, device=True))
         numbers += [work.number for work in values.works]
     assert numbers == [np.int32, np.int64]
 
