@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,15 @@ from simcore import (
 )
 from simcore.history import Moments
 
-if TYPE_CHECKING:
-    from arch.request_line import Line
+
+class Admission(Protocol):
+    """What source and sink ask of the line in which images wait; see `arch.request_line.Line`."""
+
+    def next(self) -> Any:
+        """Let the source wait until the next image is let in."""
+
+    def complete(self) -> None:
+        """Note that the oldest image that is served is done."""
 
 
 class SourceConfig(PartConfig):
@@ -75,7 +82,7 @@ class Source(Component):
     images: int = 0
     pixels: int = 0
     together: int | None = None
-    requests: Line | None = None
+    requests: Admission | None = None
     link: Any = None
     prompt: int | None = None
     begun: int = 0
@@ -170,7 +177,7 @@ class Sink(Component):
     images: int = 0
     pixels: int = 0
     beside: Sequence[Sink] = ()
-    requests: Line | None = None
+    requests: Admission | None = None
     prompt: int | None = None
     token_out: Any = None
     out: list[int]

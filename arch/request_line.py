@@ -8,18 +8,30 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from arch.host import Sink, Source
 from arch.requests import Head, LoadReport, RequestTimes
 from simcore import Component
+from simcore.arbiter import Decision
 from simcore.channel import Endpoint, Waits
 from simcore.commands import DONE, PARK, Park, Ready, Wake
+from simcore.component import Builder
 from simcore.errors import WorkloadError
 from simcore.history import Level, Moments
 
-if TYPE_CHECKING:
-    from arch.host import Sink, Source
-    from arch.request_queue import RequestArrivals, RequestQueue
+
+class LineOwner(Protocol):
+    """What lines ask of their queue; see `arch.request_queue.RequestQueue`."""
+
+    simulation: Builder
+    path: str
+    lines: list[Line]
+    decision: Decision
+
+    @property
+    def now(self) -> int:
+        """The present tick."""
 
 
 class _Gate(Endpoint):
@@ -130,13 +142,13 @@ class Line:
     level, present : how many wait, and how many wait or are served
     """
 
-    def __init__(self, queue: RequestQueue, network: str, work: int, source: Source, sink: Sink) -> None:
+    def __init__(self, queue: LineOwner, network: str, work: int, source: Source, sink: Sink) -> None:
         self.queue = queue
         self.network = network
         self.work = work
         self.place = len(queue.lines)
         self.source, self.sink = source, sink
-        self.arrivals: RequestArrivals
+        self.arrivals: Component
         self.arrived, self.started, self.completed = Moments(), Moments(), Moments()
         self.level, self.present = Level(), Level()
         self.entrance, self.calendar = _Entrance(self), _Calendar(self)

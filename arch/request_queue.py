@@ -91,7 +91,7 @@ class RequestQueue(Component):
     Derive from it and override `first` for another rule; what it remembers from one decision to the next
     belongs into `phase`, which runs that skip periods ask for.
 
-    lines : one for each network
+    lines, arrivals : one for each network
     """
 
     Config = QueueConfig
@@ -101,6 +101,7 @@ class RequestQueue(Component):
     def build(self) -> None:
         """Open without any line."""
         self.lines: list[Line] = []
+        self.arrivals: list[RequestArrivals] = []
         self.decision = Decision(self.simulation.engine, self._decide)
         self.simulation.laws.append(self._beyond)
 
@@ -127,6 +128,7 @@ class RequestQueue(Component):
         self.lines.append(line)
         source.requests = sink.requests = line
         arrivals = line.arrivals = self.add(RequestArrivals, f"arrivals[{network}]", PartConfig())
+        self.arrivals.append(arrivals)
         arrivals.line, arrivals.plan, arrivals.images = line, plan, images
         entrance, calendar = line.entrance, line.calendar
         self.account(entrance, "wait-resource:arrival", entrance.arrival)
@@ -179,12 +181,12 @@ class RequestQueue(Component):
 
     def begun(self) -> int:
         """Return how many requests have arrived or are waited for, of the network that has most."""
-        return max(line.arrivals.begun for line in self.lines)
+        return max(arrivals.begun for arrivals in self.arrivals)
 
     def end_after(self, images: int) -> None:
         """Let no more than so many requests arrive for each network, no fewer than have begun."""
-        for line in self.lines:
-            line.arrivals.images = images
+        for arrivals in self.arrivals:
+            arrivals.images = images
 
 
 @components.register("queue-round-robin")
