@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,6 +60,13 @@ class SourceConfig(PartConfig):
 PIXELS_AHEAD = 16
 
 
+def _book(component: Component) -> Moments:
+    """Return moments that runs which skip periods fill up; made here, as a subclass may build as it likes."""
+    moments = Moments()
+    component.books.append(moments)
+    return moments
+
+
 @components.register("source")
 class Source(Component):
     """Feeds images, row by row and one behind the other, as fast as the first buffer takes them.
@@ -69,7 +77,6 @@ class Source(Component):
     link : what networks that share the machine take turns on for each pixel; None of one alone
     prompt : pixels of each image that are known before it begins; None where all are
     begun : images of which a pixel was offered, or that are waited for
-    accepted : tick in which the first pixel of each image was taken
     """
 
     Config = SourceConfig
@@ -87,10 +94,10 @@ class Source(Component):
     prompt: int | None = None
     begun: int = 0
 
-    def build(self) -> None:
-        """Begin with no image."""
-        self.accepted = Moments()
-        self.books.append(self.accepted)
+    @cached_property
+    def accepted(self) -> Moments:
+        """Tick in which the first pixel of each image was taken."""
+        return _book(self)
 
     def share_link(self) -> Shared:
         """Return the port to a link that pixels of several networks come by."""
@@ -166,8 +173,6 @@ class Sink(Component):
     images, pixels : expected; output pixels of one image
     requests : the line that images came from, if they waited for one
     prompt : tokens of each image that are given, where its outputs choose the others; None where all are
-    completed : tick in which each image's last output pixel was there
-    out : tick in which each output pixel was there, where tokens are decoded
     """
 
     family = "host"
@@ -180,12 +185,16 @@ class Sink(Component):
     requests: Admission | None = None
     prompt: int | None = None
     token_out: Any = None
-    out: list[int]
 
-    def build(self) -> None:
-        """Begin with no outputs."""
-        self.completed, self.out = Moments(), []
-        self.books.append(self.completed)
+    @cached_property
+    def completed(self) -> Moments:
+        """Tick in which each image's last output pixel was there."""
+        return _book(self)
+
+    @cached_property
+    def out(self) -> list[int]:
+        """Tick in which each output pixel was there, where tokens are decoded."""
+        return []
 
     @process
     def serve(self) -> Process:

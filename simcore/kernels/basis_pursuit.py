@@ -245,7 +245,8 @@ def add_normals_reference(
         wanted[elements:] = made[elements:]
         total = 0.0
         for element in range(elements):
-            total += (wanted[element] - made[element]) ** 2
+            miss = wanted[element] - made[element]
+            total += miss * miss  # a power is rounded otherwise on some processors
         missed[place, kernel] = total
         for b in used:
             normals[b] += weights[b] * weights
@@ -282,7 +283,8 @@ def add_normals(
             total = 0.0
             for element in range(length):
                 wanted[element] = slices[place, kernel, element] if element < elements else made[element]
-                total += (wanted[element] - made[element]) ** 2
+                miss = wanted[element] - made[element]
+                total += miss * miss
             missed[place, kernel] = total
             for i in range(most):
                 for j in range(most):

@@ -67,7 +67,7 @@ OFF = ("--values", "off")
             "no machine, workload, component, fabric or device is called 'digits-mpl'; did you mean "
             "'digits-mlp'?",
         ),
-        (["run"], "Missing argument 'WORKLOAD'; see 'imcsim run --help'"),
+        (["run"], "Missing argument 'WORKLOAD...'; see 'imcsim run --help'"),
         (
             [*MLP, "--images", "x"],
             "Invalid value for '--images': 'x' is not a valid integer; see 'imcsim run --help'",

@@ -136,7 +136,7 @@ def test_what_tables_cannot_do_is_refused(layers: list[Layer], message: str) -> 
 
 
 #: What attends is in no table of one code.
-TRANSFORMERS = {"bert-tiny", "vit-tiny"}
+TRANSFORMERS = {"bert-tiny", "gpt-tiny", "vit-tiny"}
 
 
 @pytest.mark.parametrize("name", [name for name in zoo.names() if name not in TRANSFORMERS])
