@@ -4,7 +4,8 @@
 have them `activity.npz` (every interval), `outputs.npz` (`outputs` in float32, `quantised` codes, `tokens`
 that were decoded; where networks shared the machine, `NAME.outputs` and `NAME.quantised` of each) and
 `weights.npz` (what was trained, an array `layer.parameter` each); `requests.csv` (a row a request: when it
-arrived, was let in and was done, in cycles) of those with arrivals.
+arrived, was let in and was done, in cycles) of those with arrivals. `parts.csv`, `channels.csv`, `images.csv`
+tell what each component costs, what each channel carried, and when each image was on the machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from imcsim.load_figures import RequestRow, read_requests, requests_text
 from imcsim.result_folder import ResultFolder
 from imcsim.run_config import config_text, read_run_file
 from imcsim.run_record import SUMMARY_SCHEMA, NetworkOutputs, RunRecord, UnitTimes, empty_summary
+from imcsim.run_tables import TABLES, read_table, table_text
 from simcore.activity import CATEGORIES, category
 from simcore.errors import FileError
 from traces import load_activity, save_activity
@@ -52,7 +55,7 @@ _COLUMNS = ("path", "kind", "family", "layer")
 class RunFolder(ResultFolder):
     """A directory claimed for a run's files before it starts."""
 
-    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS, *EXPORTED)
+    files = (SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS, *TABLES, *EXPORTED)
 
     def holds_result(self) -> bool:
         """Tell whether an earlier run lies here."""
@@ -70,6 +73,9 @@ class RunFolder(ResultFolder):
             self.write_text(UNITS, _units_text(run.units))
         if run.requests:
             self.write_text(REQUESTS, requests_text(run.requests))
+        for (name, kind), rows in zip(TABLES.items(), (run.parts, run.channels, run.images), strict=True):
+            if rows:
+                self.write_text(name, table_text(kind, rows))
         if run.activity is not None:
             save_activity(self.place(ACTIVITY), run.activity)
         if arrays := _outputs(run):
@@ -102,6 +108,8 @@ def read_folder(folder: Path) -> RunRecord:
     if missing := [key for key in empty_summary(config) if key not in summary]:
         raise FileError(f"{folder / SUMMARY} is damaged (it lacks {missing[0]!r}); run anew")
     arrays = _if_there(folder / OUTPUTS, read_npz) or {}
+    tables = (_if_there(folder / name, partial(read_table, kind=kind)) or () for name, kind in TABLES.items())
+    parts, channels, images = tables
     return RunRecord(
         summary=summary,
         config=config,
@@ -113,6 +121,9 @@ def read_folder(folder: Path) -> RunRecord:
         tokens=arrays.get("tokens"),
         networks={name: _outputs_of(name, arrays, folder / OUTPUTS) for name in config.networks if arrays},
         requests=_if_there(folder / REQUESTS, lambda path: _read_requests(path, summary)) or (),
+        parts=parts,
+        channels=channels,
+        images=images,
     )
 
 

@@ -14,7 +14,9 @@ from arch.machine import ProgrammingReport
 from imcsim.load_figures import RequestRow
 from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
+from imcsim.run_tables import ChannelRow, ImageRow
 from simcore import Activity, Clock, Outcome
+from simcore.energy import PartCost
 from simcore.steady import FastForward
 from workloads import Parameters
 
@@ -107,6 +109,8 @@ class RunRecord:
     networks : outputs of each network, where several shared the machine in a run with values; those above
         are None then
     requests : in the order of their arrivals; none where all images are there from the start
+    parts, channels, images : what each component costs, what each channel carried, and when each image was
+        on the machine
     """
 
     summary: dict[str, Any]
@@ -119,6 +123,9 @@ class RunRecord:
     tokens: NDArray[np.int32] | None = None
     networks: Mapping[str, NetworkOutputs] = field(default_factory=dict)
     requests: tuple[RequestRow, ...] = ()
+    parts: tuple[PartCost, ...] = ()
+    channels: tuple[ChannelRow, ...] = ()
+    images: tuple[ImageRow, ...] = ()
 
 
 def empty_summary(config: RunConfig) -> dict[str, Any]:

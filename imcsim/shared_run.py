@@ -26,6 +26,7 @@ from imcsim.results import Run
 from imcsim.run_material import InferenceMaterial, material_of
 from imcsim.run_record import NetworkOutputs, programming_figures, unit_times
 from imcsim.run_request import RunRequest
+from imcsim.run_tables import channel_rows, image_rows
 from imcsim.shared_request import JOINT, SharedRequest
 from imcsim.slowdown_causes import slowdown, slowdown_json
 from simcore import Deadlock, Progress
@@ -99,6 +100,9 @@ class SharedJob(Job):
             outcome.activity,
             networks=outputs,
             requests=request_rows(_all_loads(runs)),
+            parts=outcome.parts,
+            channels=channel_rows(outcome),
+            images=image_rows(runs),
         )
 
     def _with_fixes(

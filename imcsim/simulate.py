@@ -28,6 +28,7 @@ from imcsim.run_folder import RunFolder
 from imcsim.run_material import material_of
 from imcsim.run_record import programming_figures, skipping, unit_times
 from imcsim.run_request import RunRequest, resolve_request
+from imcsim.run_tables import channel_rows, image_rows
 from imcsim.shared_request import Workload, alone, is_shared, resolve_shared
 from imcsim.shared_run import SharedJob
 from imcsim.training_run import TrainingMaterial, training_summary
@@ -251,6 +252,9 @@ class _Job(Job):
             parameters,
             None if (decoded := machine_run.decoded) is None else decoded.ids,
             requests=request_rows(machine_run),
+            parts=machine_run.outcome.parts,
+            channels=channel_rows(machine_run.outcome),
+            images=image_rows({self.request.name: machine_run}),
         )
 
     def _fill(self, placed: NetworkMap, machine_run: MachineRun, wall_s: float) -> None:

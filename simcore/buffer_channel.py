@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from simcore.channel import TwoEnded
 from simcore.clocks import next_edge
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake, not_a_command
 from simcore.errors import BrokenLawError
+from simcore.history import unrolled
 from simcore.operation import Operation
 
 
@@ -24,6 +26,7 @@ class BufferChannel(TwoEnded):
     sent, freed : tokens accepted so far; index below which all are freed
     peak : most slots occupied at the end of any tick so far
     store : called with each token when it is accepted, where a memory keeps the token's values
+    came, gone : tick in which each token was accepted, and freed, if recorded
     """
 
     __slots__ = (
@@ -35,7 +38,9 @@ class BufferChannel(TwoEnded):
         "_peak",
         "_then",
         "_times",
+        "came",
         "freed",
+        "gone",
         "latency",
         "reader_period",
         "sent",
@@ -59,6 +64,8 @@ class BufferChannel(TwoEnded):
         self.sent = 0
         self.freed = 0
         self.store: Callable[[int], None] | None = None
+        self.came: array[int] | None = None
+        self.gone: array[int] | None = None
         self._need = 0
         self._then: Operation | None = None  # what the reader goes on with
         self._cycles = 0
@@ -86,6 +93,13 @@ class BufferChannel(TwoEnded):
         """Count again, so many times, what came between two tallies, when nothing is left to do."""
         self.sent += times * (last[0] - first[0])
         self.freed += times * (last[1] - first[1])
+        if self.came is not None and self.gone is not None:
+            self.came = unrolled(self.came, first[0], last[0], times, ticks)
+            self.gone = unrolled(self.gone, first[1], last[1], times, ticks)
+
+    def record(self) -> None:
+        """Note when each token comes and goes, from the first one on."""
+        self.came, self.gone = array("q"), array("q")
 
     @property
     def peak(self) -> int:
@@ -127,6 +141,8 @@ class BufferChannel(TwoEnded):
         occupied = sent - self.freed
         if occupied > self._peak:
             self._peak = occupied
+        if self.gone is not None:
+            self.gone.extend([now] * (index - self.freed))
         self.freed = index
         if self._writer is not None and self.sent - index < self.capacity:
             edge = next_edge(now, self.writer_period)
@@ -167,6 +183,8 @@ class BufferChannel(TwoEnded):
             self.store(token)
         times = self._times
         times.append(tick)
+        if self.came is not None:
+            self.came.append(tick)
         past = self.engine.now - self._keep
         while times[0] < past:
             times.popleft()

@@ -79,6 +79,8 @@ class CarriedBuffer(BufferChannel):
             return False
         self.sent = token + 1
         self._times.append(tick)
+        if self.came is not None:
+            self.came.append(tick)
         while self._times[0] < tick - self._keep:
             self._times.popleft()
         return True

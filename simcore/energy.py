@@ -30,6 +30,47 @@ class CostedPart(Part, Protocol):
 
 
 @dataclass(frozen=True)
+class PartCost:
+    """What one component spent and takes up, without its children.
+
+    dynamic_j : energy of its actions [J]
+    static_w : power drawn all the time [W]
+    area_mm2 : its area [mm2]
+    """
+
+    path: str
+    kind: str
+    family: str
+    layer: str | None
+    dynamic_j: float
+    static_w: float
+    area_mm2: float
+
+    def energy(self, seconds: float) -> float:
+        """Return its energy in a run of so many seconds [J]."""
+        return self.dynamic_j + self.static_w * seconds
+
+
+def part_costs(parts: Sequence[CostedPart]) -> tuple[PartCost, ...]:
+    """Return what each component of a run costs, sorted by path: actions x energy per action, power, area."""
+    costs = []
+    for part in sorted(parts, key=lambda part: part.path):
+        counts, each = part.actions(), part.action_energy()
+        costs.append(
+            PartCost(
+                part.path,
+                part.kind or type(part).__name__,
+                part.family,
+                part.layer,
+                fsum(counts.get(name, 0) * each[name] for name in sorted(each)),
+                part.static_power(),
+                part.area(),
+            )
+        )
+    return tuple(costs)
+
+
+@dataclass(frozen=True)
 class EnergyReport:
     """Energy of one run [J]; both splits sum to the total.
 
@@ -44,31 +85,22 @@ class EnergyReport:
     static_w: float = 0.0
 
 
-def energy_report(parts: Sequence[CostedPart], seconds: float) -> EnergyReport:
-    """Return the energy that `parts` spent in a run of so many seconds.
-
-    Each component adds actions x energy per action + static power x time to its family and to its layer.
-    """
+def energy_report(costs: Sequence[PartCost], parts: Sequence[CostedPart], seconds: float) -> EnergyReport:
+    """Return the energy that `parts`, of which these are the costs, spent in a run of so many seconds."""
     by_component: dict[str, list[float]] = {}
     by_layer: dict[str, list[float]] = {}
-    actions, static = {}, []
-    for component in sorted(parts, key=lambda c: c.path):
-        counts = component.actions()
-        costs = component.action_energy()
-        static.append(component.static_power())
-        joules = fsum([*(counts.get(n, 0) * costs[n] for n in sorted(costs)), static[-1] * seconds])
-        if any(counts.values()):
-            actions[component.path] = dict(sorted(counts.items()))
-        if joules:
-            by_component.setdefault(component.family, []).append(joules)
-            by_layer.setdefault(component.layer or SHARED, []).append(joules)
+    for cost in costs:
+        if joules := cost.energy(seconds):
+            by_component.setdefault(cost.family, []).append(joules)
+            by_layer.setdefault(cost.layer or SHARED, []).append(joules)
+    actions = {part.path: dict(sorted(part.actions().items())) for part in parts}
     families = {name: fsum(values) for name, values in sorted(by_component.items())}
     return EnergyReport(
         fsum(families.values()),
         families,
         {name: fsum(values) for name, values in sorted(by_layer.items())},
-        actions,
-        fsum(static),
+        {path: counts for path, counts in sorted(actions.items()) if any(counts.values())},
+        fsum(cost.static_w for cost in costs),
     )
 
 
@@ -80,11 +112,11 @@ class AreaReport:
     by_component: dict[str, float]
 
 
-def area_report(parts: Sequence[CostedPart]) -> AreaReport:
-    """Return the area of `parts`, split by family."""
+def area_report(costs: Sequence[PartCost]) -> AreaReport:
+    """Return the area of a machine whose components cost this, split by family."""
     areas: dict[str, list[float]] = {}
-    for component in sorted(parts, key=lambda c: c.path):
-        if area := component.area():
-            areas.setdefault(component.family, []).append(area)
+    for cost in costs:
+        if cost.area_mm2:
+            areas.setdefault(cost.family, []).append(cost.area_mm2)
     families = {name: fsum(values) for name, values in sorted(areas.items())}
     return AreaReport(fsum(families.values()), families)

@@ -8,13 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.accounting import Unit
-from simcore.activity import Activity, category
+from simcore.activity import NOBODY, Activity, BufferTrace, category
+from simcore.buffer_channel import BufferChannel
 from simcore.clocks import Clock
 from simcore.deadlock import Parked
+from simcore.wiring import Connection
 
 
 def recorded_activity(
-    units: Sequence[Unit], still_parked: Sequence[Parked], makespan: int, reference: Clock
+    units: Sequence[Unit],
+    still_parked: Sequence[Parked],
+    makespan: int,
+    reference: Clock,
+    buffers: tuple[BufferTrace, ...] = (),
 ) -> Activity:
     """Return all intervals up to the makespan, in columns; they add up to the accounts.
 
@@ -35,7 +41,29 @@ def recorded_activity(
             continue
         wait = np.array([[parked.since, makespan - parked.since]], np.int64)
         columns.add(numbers[id(parked.unit)], parked.state, wait)
-    return columns.activity(tuple(unit.path for unit in units), reference)
+    return columns.activity(tuple(unit.path for unit in units), reference, buffers)
+
+
+def buffer_traces(connections: Sequence[Connection], makespan: int) -> tuple[BufferTrace, ...]:
+    """Return what each memory held up to the makespan, in the order in which they were connected."""
+    return tuple(
+        _trace(connection.target.path, connection.channel, makespan)
+        for connection in connections
+        if isinstance(connection.channel, BufferChannel)
+    )
+
+
+def _trace(path: str, memory: BufferChannel, makespan: int) -> BufferTrace:
+    """Return what one memory held; a token that was freed before it came never took a slot."""
+    came, gone = (np.array(log, np.int64) for log in (memory.came, memory.gone))
+    left = gone[: len(came)]
+    left = np.maximum(left, came[: len(left)])
+    ticks, entry = np.unique(np.concatenate([came, left]), return_inverse=True)
+    change = np.bincount(entry[: len(came)], minlength=len(ticks)) - np.bincount(
+        entry[len(came) :], minlength=len(ticks)
+    )
+    shown = (ticks <= makespan) & (change != 0)
+    return BufferTrace(path, memory.capacity, ticks[shown], np.cumsum(change)[shown].astype(np.int32))
 
 
 class _Columns:
@@ -64,7 +92,9 @@ class _Columns:
         self.unit.append(np.full(len(self.rows[-1]), unit, np.int32))
         self.state.append(np.full(len(self.rows[-1]), number, np.int16))
 
-    def activity(self, units: tuple[str, ...], reference: Clock) -> Activity:
+    def activity(
+        self, units: tuple[str, ...], reference: Clock, buffers: tuple[BufferTrace, ...]
+    ) -> Activity:
         """Return the rows sorted by unit, then by start."""
         unit, state, rows = np.concatenate(self.unit), np.concatenate(self.state), np.concatenate(self.rows)
         some = rows[:, 1] > 0
@@ -79,7 +109,10 @@ class _Columns:
             state=state[order],
             start=rows[order, 0],
             duration=rows[order, 1],
+            cause=np.full(len(order), NOBODY, np.int32),
+            lag=np.zeros(len(order), np.int64),
             makespan=self.makespan,
             ticks_per_cycle=reference.ticks,
             clock_hz=reference.hz,
+            buffers=buffers,
         )

@@ -15,20 +15,21 @@ from typing import Any, Literal, TypeVar
 
 from simcore.accounting import Account, Unit
 from simcore.activity import Activity
+from simcore.buffer_channel import BufferChannel
 from simcore.channel import Waits
 from simcore.clocks import Clock, next_edge, synchronise
 from simcore.commands import PARK, Engine, Park, Wake, describe
 from simcore.component import Component
 from simcore.config import PartConfig
 from simcore.deadlock import Parked, circle, explain
-from simcore.energy import AreaReport, EnergyReport, area_report, energy_report
+from simcore.energy import AreaReport, EnergyReport, PartCost, area_report, energy_report, part_costs
 from simcore.environment import CycleEnvironment
 from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, WatchdogError, WiringError
 from simcore.laws import Law, check_laws
-from simcore.recording import recorded_activity
+from simcore.recording import buffer_traces, recorded_activity
 from simcore.registry import near_miss
 from simcore.steady import NOTHING, FastForward, SteadyState
-from simcore.wiring import Wiring
+from simcore.wiring import ChannelReport, Wiring
 
 EngineName = Literal["lean", "stock"]
 C = TypeVar("C", bound=Component)
@@ -75,6 +76,8 @@ class Outcome:
     makespan : ticks until the last expected output was there, rounded up to a cycle of the reference clock
     accounts : one for each unit, sorted by path
     activity : the recorded intervals, None if nothing was recorded
+    parts : what each component costs, sorted by path
+    channels : all there are, in the order in which they were connected
     fast_forward : what came of skipping, None if it was not asked for
     """
 
@@ -86,6 +89,8 @@ class Outcome:
     events: int
     wall_s: float
     activity: Activity | None
+    parts: tuple[PartCost, ...] = ()
+    channels: tuple[ChannelReport, ...] = ()
     fast_forward: FastForward | None = None
 
     @property
@@ -280,20 +285,26 @@ class Simulation:
         if self._steady is not None:
             makespan += self._left_out.ticks
             accounts, parked = self._steady.complete(accounts, units, parked)
-        energy = energy_report(self.parts, float(makespan * self.reference.period / self.reference.ticks))
+        costs = part_costs(self.parts)
+        energy = energy_report(
+            costs, self.parts, float(makespan * self.reference.period / self.reference.ticks)
+        )
         check_laws(self.wiring.connections, accounts, makespan, energy, self.laws)
         activity = None
         if self.recording:
-            activity = recorded_activity(units, parked, makespan, self.reference)
+            buffers = buffer_traces(self.wiring.connections, makespan)
+            activity = recorded_activity(units, parked, makespan, self.reference, buffers)
         return Outcome(
             makespan,
             self.reference,
             accounts,
             energy,
-            area_report(self.parts),
+            area_report(costs),
             self.engine.events,
             wall,
             activity,
+            costs,
+            tuple(connection.described() for connection in self.wiring.connections),
             None if self._steady is None else self._left_out,
         )
 
@@ -306,6 +317,9 @@ class Simulation:
         if self.recording:
             for end in self.wiring.ends:
                 end.waits.log = array("q")
+            for connection in self.wiring.connections:
+                if isinstance(connection.channel, BufferChannel):
+                    connection.channel.record()
         for unit in order:
             unit.generator = getattr(unit.component, unit.process)()
             unit.wake = self.engine.start(unit.generator)

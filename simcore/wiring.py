@@ -46,6 +46,25 @@ class End:
 
 
 @dataclass(frozen=True)
+class ChannelReport:
+    """What one channel carried in a run.
+
+    sources, target : paths of the ports that it joins
+    slots : of tokens that may be under way or waiting; None is unbounded
+    latency : from put to take [tick]
+    tokens : handed over
+    peak : most that it held at the end of any tick, None where that is not watched
+    """
+
+    sources: tuple[str, ...]
+    target: str
+    slots: int | None
+    latency: int
+    tokens: int
+    peak: int | None
+
+
+@dataclass(frozen=True)
 class Connection:
     """A channel from one port, or from several, to one port."""
 
@@ -57,6 +76,18 @@ class Connection:
     def name(self) -> str:
         """How messages call it."""
         return f"{' + '.join(s.path for s in self.sources)} -> {self.target.path}"
+
+    def described(self) -> ChannelReport:
+        """Return what it carried so far."""
+        channel = self.channel
+        return ChannelReport(
+            tuple(source.path for source in self.sources),
+            self.target.path,
+            channel.capacity,
+            getattr(channel, "latency", 0),
+            channel.sent,
+            getattr(channel, "peak", None),
+        )
 
 
 class Wiring:

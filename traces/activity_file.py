@@ -1,24 +1,27 @@
 """Recorded activity as a file: an `.npz` of plain columns that any numpy reads, ended by its totals.
 
-Arrays: `format`, `units`, `states`; a row an interval in `unit`, `state`, `start`, `duration`; `makespan`,
-`ticks_per_cycle`, `clock_hz`; last `end`: number of intervals, sum of their starts, sum of their durations.
+Arrays: `format`, `units`, `states`; a row an interval in `unit`, `state`, `start`, `duration`, `cause` and
+`lag`; `makespan`, `ticks_per_cycle`, `clock_hz`, `finisher`; of memories `buffer_paths`, `buffer_slots` (-1: without
+bound), how many entries each has in `buffer_entries`, and all of these, one memory behind the other, in
+`buffer_tick` and `buffer_held`; last `end`: number of intervals, sums of their starts and durations.
 """
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.activity import CATEGORIES, Activity, category
+from simcore.activity import CATEGORIES, NOBODY, Activity, BufferTrace, category
 from simcore.errors import FileError
 from simcore.files import open_regular, write_atomically
 
-FORMAT = "imcsim.activity/1"
+FORMAT = "imcsim.activity/2"
 
 # What numpy and zipfile raise when fed with bytes that are not what they should be.
 _DAMAGE = (
@@ -32,7 +35,14 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-_COLUMNS = {"unit": np.int32, "state": np.int16, "start": np.int64, "duration": np.int64}
+_COLUMNS = {
+    "unit": np.int32,
+    "state": np.int16,
+    "start": np.int64,
+    "duration": np.int64,
+    "cause": np.int32,
+    "lag": np.int64,
+}
 
 
 def save_activity(path: str | Path, activity: Activity) -> None:
@@ -48,6 +58,8 @@ def save_activity(path: str | Path, activity: Activity) -> None:
         "makespan": np.array(activity.makespan, dtype=np.int64),
         "ticks_per_cycle": np.array(activity.ticks_per_cycle, dtype=np.int64),
         "clock_hz": np.array(activity.clock_hz, dtype=np.float64),
+        "finisher": np.array(activity.finisher, dtype=np.int32),
+        **_buffer_arrays(activity.buffers),
         "end": _totals(activity),
     }
     write_atomically(path, lambda stream: np.savez(stream, allow_pickle=False, **arrays))
@@ -72,9 +84,13 @@ def load_activity(path: str | Path) -> Activity:
                 state=arrays["state"],
                 start=arrays["start"],
                 duration=arrays["duration"],
+                cause=arrays["cause"],
+                lag=arrays["lag"],
                 makespan=int(arrays["makespan"]),
                 ticks_per_cycle=int(arrays["ticks_per_cycle"]),
                 clock_hz=float(arrays["clock_hz"]),
+                finisher=int(arrays["finisher"]),
+                buffers=_buffers(arrays),
             )
             end = arrays["end"]
     except OSError as error:
@@ -85,6 +101,31 @@ def load_activity(path: str | Path) -> Activity:
         raise _refusal(path, f"it is damaged or no activity file ({error})") from error
     _check(path, activity, end)
     return activity
+
+
+def _buffer_arrays(buffers: Sequence[BufferTrace]) -> dict[str, NDArray[Any]]:
+    """Return what memories held, all in the same few arrays."""
+    return {
+        "buffer_paths": np.array([buffer.path for buffer in buffers], dtype=np.str_),
+        "buffer_slots": np.array([-1 if b.slots is None else b.slots for b in buffers], dtype=np.int64),
+        "buffer_entries": np.array([len(buffer.tick) for buffer in buffers], dtype=np.int64),
+        "buffer_tick": np.concatenate([np.zeros(0, np.int64), *(buffer.tick for buffer in buffers)]),
+        "buffer_held": np.concatenate([np.zeros(0, np.int32), *(buffer.held for buffer in buffers)]),
+    }
+
+
+def _buffers(arrays: Mapping[str, NDArray[Any]]) -> tuple[BufferTrace, ...]:
+    """Return what memories held.
+
+    raises : ValueError if the arrays do not go together
+    """
+    paths, slots, entries = (arrays[f"buffer_{name}"].tolist() for name in ("paths", "slots", "entries"))
+    tick, held = arrays["buffer_tick"], arrays["buffer_held"]
+    if not sum(entries) == len(tick) == len(held):
+        raise ValueError("its memories have other entries than it says")
+    ends = np.cumsum(entries, dtype=np.int64)[:-1]
+    parts = zip(paths, slots, np.split(tick, ends), np.split(held, ends), strict=True) if paths else ()
+    return tuple(BufferTrace(path, None if n < 0 else n, t, h) for path, n, t, h in parts)
 
 
 def _totals(activity: Activity) -> NDArray[np.int64]:
@@ -107,6 +148,10 @@ def _check(path: str | Path, activity: Activity, end: NDArray[Any]) -> None:
         raise _refusal(path, "its makespan or its clock makes no sense")
     if not (_indexes(activity.unit, activity.units) and _indexes(activity.state, activity.states)):
         raise _refusal(path, "an interval names a unit or a state that the file does not list")
+    if not (_indexes(activity.cause - NOBODY, (NOBODY, *activity.units)) and (activity.lag >= 0).all()):
+        raise _refusal(path, "a wait was ended by a unit that the file does not list, or before its act")
+    if not NOBODY <= activity.finisher < len(activity.units):
+        raise _refusal(path, "the run was ended by a unit that the file does not list")
     finish = activity.start + activity.duration
     same_unit = activity.unit[1:] == activity.unit[:-1]
     in_order = np.where(same_unit, activity.start[1:] >= finish[:-1], activity.unit[1:] > activity.unit[:-1])
@@ -115,7 +160,7 @@ def _check(path: str | Path, activity: Activity, end: NDArray[Any]) -> None:
         raise _refusal(path, "its intervals overlap, are out of order, or leave the run")
 
 
-def _indexes(column: NDArray[Any], names: tuple[str, ...]) -> bool:
+def _indexes(column: NDArray[Any], names: Sequence[object]) -> bool:
     return bool(((column >= 0) & (column < len(names))).all())
 
 

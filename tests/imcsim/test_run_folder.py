@@ -17,7 +17,16 @@ from simcore import Deadlock, FileError
 from tests.imcsim.command_bench import MLP, command, printed, refusal
 from traces import load_activity
 
-FILES = {"summary.json", "config.yaml", "units.csv", "activity.npz", "outputs.npz"}
+FILES = {
+    "summary.json",
+    "config.yaml",
+    "units.csv",
+    "activity.npz",
+    "outputs.npz",
+    "parts.csv",
+    "channels.csv",
+    "images.csv",
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +63,17 @@ def test_files_agree_with_the_summary(saved: Path) -> None:
         assert (arrays["quantised"].shape, arrays["quantised"].dtype.kind) == ((2, 10, 1, 1), "i")
 
 
+def test_tables_agree_with_the_summary(saved: Path) -> None:
+    run = imcsim.read_run(saved)
+    energy, area = run.summary["energy_j"]["total"], run.summary["area_mm2"]["total"]
+    assert sum(part.energy(run.summary["time_s"]) for part in run.parts) == pytest.approx(energy, rel=1e-12)
+    assert sum(part.area_mm2 for part in run.parts) == pytest.approx(area, rel=1e-12)
+    peaks = {channel.target: channel.peak for channel in run.channels if channel.peak is not None}
+    traces = {buffer.path: int(buffer.held.max()) for buffer in run.recorded.buffers}
+    assert peaks == traces
+    assert [image.completed for image in run.images][-1] == run.summary["cycles"]
+
+
 def test_a_run_read_back_is_the_run(saved: Path, tmp_path: Path) -> None:
     run = imcsim.run("digits-mlp", "dataflow", images=2)
     run.save(tmp_path)
@@ -65,6 +85,12 @@ def test_a_run_read_back_is_the_run(saved: Path, tmp_path: Path) -> None:
     assert run.outputs is not None
     assert np.array_equal(back.outputs, run.outputs)  # type: ignore[arg-type]
     assert np.array_equal(back.quantised, run.quantised)  # type: ignore[arg-type]
+    assert (back.parts, back.channels, back.images) == (run.parts, run.channels, run.images)
+    assert len(back.images) == 2
+    assert [b.path for b in back.activity.buffers] == [b.path for b in run.recorded.buffers]
+    for read, kept in zip(back.activity.buffers, run.recorded.buffers, strict=True):
+        assert (read.slots, read.tick.tolist()) == (kept.slots, kept.tick.tolist())
+        assert np.array_equal(read.held, kept.held)
     assert repr(back) == f"Run('digits-mlp' on 'dataflow', 2 images, {run.summary['cycles']} cycles)"
 
 

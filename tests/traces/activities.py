@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 from hypothesis import strategies as st
 
-from simcore.activity import CATEGORIES, Activity
+from simcore.activity import CATEGORIES, NOBODY, Activity
 
 Interval = tuple[int, str, int, int]  # unit, state, start, end
 
@@ -42,6 +42,8 @@ def make_activity(
         state=state.astype(np.int16),
         start=start,
         duration=end - start,
+        cause=np.full(len(start), NOBODY, np.int32),
+        lag=np.zeros(len(start), np.int64),
         makespan=makespan,
         ticks_per_cycle=ticks_per_cycle,
         clock_hz=clock_hz,

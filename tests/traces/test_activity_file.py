@@ -143,5 +143,5 @@ def test_totals_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
 def test_file_of_another_format_is_refused(tmp_path: Path) -> None:
     for content in ({"format": "imcsim.activity/9"}, {"inputs": np.zeros(3)}):
         np.savez(tmp_path / "a.npz", **content)
-        with pytest.raises(FileError, match=r"expected the format 'imcsim\.activity/1', got"):
+        with pytest.raises(FileError, match=r"expected the format 'imcsim\.activity/2', got"):
             load_activity(tmp_path / "a.npz")

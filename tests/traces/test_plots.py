@@ -210,7 +210,7 @@ def test_pyplot_and_its_global_figures_are_never_loaded() -> None:
         "import sys, numpy as np; from simcore.activity import Activity; from traces import plot_timeline\n"
         "z = np.zeros(1, np.int64)\n"
         "unit, state = z.astype(np.int32), z.astype(np.int16)\n"
-        "plot_timeline(Activity(('a',), ('busy:x',), unit, state, z, z + 3, 5, 1, 1e9))\n"
+        "plot_timeline(Activity(('a',), ('busy:x',), unit, state, z, z + 3, unit - 1, z, 5, 1, 1e9))\n"
         "print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
