@@ -1,9 +1,9 @@
 """Recorded activity as a file: an `.npz` of plain columns that any numpy reads, ended by its totals.
 
 Arrays: `format`, `units`, `states`; a row an interval in `unit`, `state`, `start`, `duration`, `cause` and
-`lag`; `makespan`, `ticks_per_cycle`, `clock_hz`, `finisher`; of memories `buffer_paths`, `buffer_slots` (-1: without
-bound), how many entries each has in `buffer_entries`, and all of these, one memory behind the other, in
-`buffer_tick` and `buffer_held`; last `end`: number of intervals, sums of their starts and durations.
+`lag`; `makespan`, `ticks_per_cycle`, `clock_hz`, `finisher`; of memories `buffer_paths`, `buffer_slots` (-1
+without bound), how many entries each has in `buffer_entries`, and all of these, one memory behind the other,
+in `buffer_tick` and `buffer_held`; last `end`: number of intervals, sums of their starts and durations.
 """
 
 from __future__ import annotations
