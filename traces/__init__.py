@@ -2,6 +2,7 @@
 
 from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
+from traces.aggregate import Aggregate, AggregateRows
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.basis_file import BASIS_FILE, read_basis, write_basis
 from traces.chrome_trace import write_chrome_trace
@@ -11,9 +12,11 @@ from traces.composition_file import COMPOSITION_FILE, read_composition, write_co
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
+from traces.parquet_sink import write_parquet
 from traces.plots import plot_timeline, plot_utilisation
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
+from traces.sinks import BoundedSink, IntervalSink, open_sink, sinks, write_through
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -28,6 +31,7 @@ from traces.timeline import (
     time_in_bins,
     unit_groups,
 )
+from traces.trace_limits import LimitedSink, TraceLimits
 from traces.trace_reader import read_trace
 from traces.trace_records import json_schema
 from traces.trace_writer import write_trace
@@ -40,15 +44,21 @@ __all__ = [
     "REQUESTS",
     "TRACE_SUFFIXES",
     "Activity",
+    "Aggregate",
+    "AggregateRows",
     "ArrayUse",
     "Bits",
+    "BoundedSink",
     "ComparedPanel",
     "DrawnChannel",
     "DrawnNode",
+    "IntervalSink",
     "LayerArrays",
+    "LimitedSink",
     "LoadPoint",
     "LoadWords",
     "Trace",
+    "TraceLimits",
     "UnitGroup",
     "bin_edges",
     "busy_fraction",
@@ -59,6 +69,7 @@ __all__ = [
     "json_schema",
     "load_activity",
     "merge_touching",
+    "open_sink",
     "plot_arrays",
     "plot_comparison",
     "plot_comparison_over",
@@ -74,6 +85,7 @@ __all__ = [
     "save_activity",
     "save_figure",
     "select",
+    "sinks",
     "state_time",
     "take_units",
     "time_in_bins",
@@ -81,5 +93,7 @@ __all__ = [
     "write_basis",
     "write_chrome_trace",
     "write_composition",
+    "write_parquet",
+    "write_through",
     "write_trace",
 ]
