@@ -12,6 +12,7 @@ from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
+from traces.power import PowerSeries, by_family, by_group, peak_power, power_over_time
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
 from traces.timeline import (
@@ -48,10 +49,13 @@ __all__ = [
     "LayerArrays",
     "LoadPoint",
     "LoadWords",
+    "PowerSeries",
     "Trace",
     "UnitGroup",
     "bin_edges",
     "busy_fraction",
+    "by_family",
+    "by_group",
     "category_of_states",
     "category_time",
     "category_totals",
@@ -59,6 +63,7 @@ __all__ = [
     "json_schema",
     "load_activity",
     "merge_touching",
+    "peak_power",
     "plot_arrays",
     "plot_comparison",
     "plot_comparison_over",
@@ -66,6 +71,7 @@ __all__ = [
     "plot_load_latency",
     "plot_timeline",
     "plot_utilisation",
+    "power_over_time",
     "prepared_networks",
     "read_basis",
     "read_composition",
