@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,21 +74,57 @@ def write_atomically(path: str | Path, writer: Callable[[BinaryIO], object]) -> 
     writer : gets a binary stream to write to; what it raises passes through, except OSError
     raises : FileError if the disk, the folder or the target refuses; nothing is left behind then
     """
+    file = PendingFile(path)
     try:
-        target, temporary = _places(path)
-        try:
-            # "x" lets the umask decide on permissions, which tempfile's 0600 would not.
-            with open(temporary, "xb") as stream:
-                writer(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(target.parent)
+        writer(file.stream)
+        file.put()
     except OSError as error:
+        file.discard()
         raise _refusal(path, error) from error
+    except BaseException:
+        file.discard()
+        raise
+
+
+class PendingFile:
+    """A file that is written under another name beside its place, and is there only once it is put.
+
+    path : where it shall be; a link is followed, an existing file replaced, its folder must exist
+    raises : FileError if the disk, the folder or the target refuses
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        try:
+            self._target, self._temporary = _places(path)
+            # "x" lets the umask decide on permissions, which tempfile's 0600 would not.
+            self.stream: BinaryIO = open(self._temporary, "xb")  # noqa: SIM115  -- closed by put and discard
+        except OSError as error:
+            raise _refusal(path, error) from error
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes; FileError if the disk refuses."""
+        try:
+            self.stream.write(data)
+        except OSError as error:
+            raise _refusal(self.path, error) from error
+
+    def put(self) -> None:
+        """Put the file in its place in one step; discard it if that raises FileError."""
+        try:
+            self.stream.flush()
+            os.fsync(self.stream.fileno())
+            self.stream.close()
+            os.replace(self._temporary, self._target)
+            _sync_folder(self._target.parent)
+        except OSError as error:
+            raise _refusal(self.path, error) from error
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        with suppress(OSError):  # a full disk may refuse what is still to be flushed
+            self.stream.close()
+        self._temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path) -> None:

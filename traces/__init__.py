@@ -11,6 +11,7 @@ from traces.composition_file import COMPOSITION_FILE, read_composition, write_co
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
+from traces.perfetto import PerfettoSink, write_perfetto
 from traces.plots import plot_timeline, plot_utilisation
 from traces.power import PowerSeries, by_family, by_group, peak_power, power_over_time
 from traces.prepared_file import read_prepared
@@ -49,6 +50,7 @@ __all__ = [
     "LayerArrays",
     "LoadPoint",
     "LoadWords",
+    "PerfettoSink",
     "PowerSeries",
     "Trace",
     "UnitGroup",
@@ -87,5 +89,6 @@ __all__ = [
     "write_basis",
     "write_chrome_trace",
     "write_composition",
+    "write_perfetto",
     "write_trace",
 ]
