@@ -16,7 +16,7 @@ from arch.mapping.placement import Placement
 from arch.mapping.tiling import Tiling
 from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
 from arch.requests import Arrivals, LoadReport
-from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
+from simcore import Activity, Clock, Config, Limits, Outcome, Progress, Registry, Simulation
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
 from workloads.prepared import PreparedNetwork
@@ -29,6 +29,7 @@ class RunOptions:
 
     engine : `lean`, or `stock` for plain SimPy
     record : keep every interval
+    tell : called with the intervals as they are over, stretch by stretch, in place of keeping them
     shuffle : seed of a random order of starting processes
     observe : called now and then with the progress
     built : called once when all is built, before cycle 0
@@ -41,6 +42,7 @@ class RunOptions:
 
     engine: EngineName = "lean"
     record: bool = False
+    tell: Callable[[Activity], None] | None = None
     shuffle: int | None = None
     limits: Limits | None = None
     observe: Callable[[Progress], None] | None = None
@@ -56,6 +58,7 @@ class RunOptions:
             clocks,
             engine=self.engine,
             record=self.record,
+            tell=self.tell,
             shuffle=self.shuffle,
             limits=self.limits,
             observe=self.observe,

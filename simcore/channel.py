@@ -18,6 +18,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simcore.clocks import next_edge
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake, describe
 from simcore.errors import WiringError
@@ -62,6 +65,15 @@ class Waits:
                 log.append(since)
                 log.append(now - since)
 
+    def intervals(self) -> NDArray[np.int64]:
+        """Return what is logged: (n, 2) start and duration [tick] of each wait."""
+        return np.array(self.log, np.int64).reshape(-1, 2)
+
+    def forget(self, count: int) -> None:
+        """Keep the first `count` waits no longer; they are charged all the same."""
+        if self.log is not None:
+            del self.log[: 2 * count]
+
 
 class Endpoint(ABC):
     """Anything a process may park on; it tells who waits there, for accounts and explanations."""
@@ -95,6 +107,9 @@ class Endpoint(ABC):
         wake.parked_on = self
         wake.since = self.engine.now
         return PARK
+
+    def catch_up(self) -> None:  # noqa: B027  -- most log at once
+        """Log all intervals that are over, where an account is kept late; called during any tick."""
 
     @abstractmethod
     def standing(self, now: int) -> Sequence[int]:

@@ -68,6 +68,9 @@ class Operation:
         """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
         return np.zeros((0, 2), np.int64)
 
+    def forget(self, count: int) -> None:
+        """Keep the first `count` intervals no longer; they are counted and charged all the same."""
+
     def tally(self) -> tuple[int, int]:
         """Return how often it was held, and for how long in all [tick]."""
         return self.count, self.ticks
@@ -126,6 +129,7 @@ class _RecordedOperation(Operation):
         self._usual = _NONE_YET  # ticks that each lasts, as long as all last the same
         self._durations: array[int] | None = None  # ticks of each, once they differ
         self._engine = engine
+        self._forgotten = self._forgotten_ticks = 0  # how many are kept no longer, and how long they were
         self._starts = array("q")
         self._note_start = self._starts.append
 
@@ -161,12 +165,15 @@ class _RecordedOperation(Operation):
     @property
     def count(self) -> int:
         """How often it was held."""
-        return len(self._starts)
+        return self._forgotten + len(self._starts)
 
     @property
     def ticks(self) -> int:
         """Ticks for which it was held in all."""
-        return self._usual * len(self._starts) if self._durations is None else sum(self._durations)
+        return self._forgotten_ticks + self._ticks_of_first(len(self._starts))
+
+    def _ticks_of_first(self, count: int) -> int:
+        return self._usual * count if self._durations is None else sum(self._durations[:count])
 
     def intervals(self) -> NDArray[np.int64]:
         """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
@@ -174,6 +181,14 @@ class _RecordedOperation(Operation):
         rows[:, 0] = self._starts
         rows[:, 1] = self._usual if self._durations is None else self._durations
         return rows
+
+    def forget(self, count: int) -> None:
+        """Keep the first `count` intervals no longer; they are counted and charged all the same."""
+        self._forgotten += count
+        self._forgotten_ticks += self._ticks_of_first(count)
+        del self._starts[:count]
+        if self._durations is not None:
+            del self._durations[:count]
 
 
 class _ClockedOperation(Operation):
@@ -208,6 +223,10 @@ class _ClockedOperation(Operation):
     def intervals(self) -> NDArray[np.int64]:
         """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
         return self._inner.intervals()
+
+    def forget(self, count: int) -> None:
+        """Keep the first `count` intervals no longer; they are counted and charged all the same."""
+        self._inner.forget(count)
 
     def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
         """Count again, so many times and each time `ticks` later, what came between two tallies."""

@@ -21,20 +21,22 @@ def recorded_activity(
     makespan: int,
     reference: Clock,
     buffers: tuple[BufferTrace, ...] = (),
+    states: dict[str, int] | None = None,
 ) -> Activity:
-    """Return all intervals up to the makespan, in columns; they add up to the accounts.
+    """Return all logged intervals up to the makespan, in columns; they add up to the accounts.
 
     Units of components that are not recorded are left out.
 
     still_parked : who waits when nothing is left to do; those waits have not been logged
+    states : numbers of states that are numbered already
     """
-    columns = _Columns(makespan)
+    columns = Columns(makespan, states)
     units = [unit for unit in units if unit.component.recorded]
     for index, unit in enumerate(units):
         for operation in unit.operations:
             columns.add(index, operation.state, operation.intervals())
         for state, waits in unit.waits:
-            columns.add(index, state, np.array(waits.log, np.int64).reshape(-1, 2))
+            columns.add(index, state, waits.intervals())
     numbers = {id(unit): index for index, unit in enumerate(units)}
     for parked in still_parked:
         if category(parked.state) == "wait-input" or not parked.unit.component.recorded:
@@ -46,32 +48,55 @@ def recorded_activity(
 
 def buffer_traces(connections: Sequence[Connection], makespan: int) -> tuple[BufferTrace, ...]:
     """Return what each memory held up to the makespan, in the order in which they were connected."""
-    return tuple(
-        _trace(connection.target.path, connection.channel, makespan)
-        for connection in connections
-        if isinstance(connection.channel, BufferChannel)
-    )
+    return tuple(log.take_until(makespan) for log in memory_logs(connections))
 
 
-def _trace(path: str, memory: BufferChannel, makespan: int) -> BufferTrace:
-    """Return what one memory held; a token that was freed before it came never took a slot."""
-    came, gone = (np.array(log, np.int64) for log in (memory.came, memory.gone))
-    left = gone[: len(came)]
-    left = np.maximum(left, came[: len(left)])
-    ticks, entry = np.unique(np.concatenate([came, left]), return_inverse=True)
-    change = np.bincount(entry[: len(came)], minlength=len(ticks)) - np.bincount(
-        entry[len(came) :], minlength=len(ticks)
-    )
-    shown = (ticks <= makespan) & (change != 0)
-    return BufferTrace(path, memory.capacity, ticks[shown], np.cumsum(change)[shown].astype(np.int32))
+def memory_logs(connections: Sequence[Connection]) -> list[MemoryLog]:
+    """Return the log of each memory, in the order in which they were connected."""
+    return [MemoryLog(c.target.path, c.channel) for c in connections if isinstance(c.channel, BufferChannel)]
 
 
-class _Columns:
-    """Rows of (unit, state, start, duration) being collected, cut off at the makespan."""
+class MemoryLog:
+    """When tokens came into one memory and were freed there, as far as nobody has taken it."""
 
-    def __init__(self, makespan: int) -> None:
+    def __init__(self, path: str, memory: BufferChannel) -> None:
+        assert memory.came is not None
+        assert memory.gone is not None
+        self._path, self._slots = path, memory.capacity
+        self._coming, self._freed = memory.came, memory.gone
+        self._came = self._left = 0  # tokens that did, as far as was taken
+
+    def take_until(self, tick: int) -> BufferTrace:
+        """Return what the memory held up to a tick, from where it was taken last; it is logged no longer.
+
+        A token that was freed before it came never took a slot.
+        """
+        came, gone = np.array(self._coming, np.int64), np.array(self._freed, np.int64)
+        inside = self._came - self._left  # tokens whose coming was taken
+        left = gone[: inside + len(came)]
+        left[inside:] = np.maximum(left[inside:], came[: max(0, len(left) - inside)])
+        came, left = (ticks[: np.searchsorted(ticks, tick, side="right")] for ticks in (came, left))
+        del self._coming[: len(came)], self._freed[: len(left)]
+        self._came += len(came)
+        self._left += len(left)
+        ticks, entry = np.unique(np.concatenate([came, left]), return_inverse=True)
+        change = np.bincount(entry[: len(came)], minlength=len(ticks)) - np.bincount(
+            entry[len(came) :], minlength=len(ticks)
+        )
+        held = inside + np.cumsum(change)
+        shown = change != 0
+        return BufferTrace(self._path, self._slots, ticks[shown], held[shown].astype(np.int32))
+
+
+class Columns:
+    """Rows of (unit, state, start, duration) being collected, cut off at the makespan.
+
+    states : numbers of those that are numbered already
+    """
+
+    def __init__(self, makespan: int, states: dict[str, int] | None = None) -> None:
         self.makespan = makespan
-        self.states: dict[str, int] = {}
+        self.states: dict[str, int] = {} if states is None else states
         self.unit = [np.zeros(0, np.int32)]
         self.state = [np.zeros(0, np.int16)]
         self.rows = [np.zeros((0, 2), np.int64)]
@@ -79,7 +104,7 @@ class _Columns:
     def add(self, unit: int, state: str, rows: NDArray[np.int64]) -> None:
         """Add the rows (start, duration) that one unit spent in one state."""
         left = self.makespan - rows[:, 0]
-        keep = left > 0
+        keep = (left > 0) & (rows[:, 1] > 0)
         if category(state) == "wait-input":
             # An input that comes only after the makespan is none of this run's: the unit has finished.
             keep &= rows[:, 1] <= left
@@ -97,9 +122,6 @@ class _Columns:
     ) -> Activity:
         """Return the rows sorted by unit, then by start."""
         unit, state, rows = np.concatenate(self.unit), np.concatenate(self.state), np.concatenate(self.rows)
-        some = rows[:, 1] > 0
-        if not some.all():
-            unit, state, rows = unit[some], state[some], rows[some]
         # One key whose sorted runs, an operation's or a port's each, a stable sort only has to merge.
         order = np.argsort(unit * np.int64(self.makespan + 1) + rows[:, 0], kind="stable")
         return Activity(

@@ -29,6 +29,7 @@ from simcore.laws import Law, check_laws
 from simcore.recording import buffer_traces, recorded_activity
 from simcore.registry import near_miss
 from simcore.steady import NOTHING, FastForward, SteadyState
+from simcore.stretches import Stretches
 from simcore.wiring import ChannelReport, Wiring
 
 EngineName = Literal["lean", "stock"]
@@ -110,6 +111,8 @@ class Simulation:
     clocks : all clock domains; the first is the reference clock, in whose cycles reports are written
     engine : `lean`, or `stock` for plain SimPy as the reference
     record : keep every interval of every unit
+    tell : called with the intervals as they are over, stretch by stretch, in place of keeping them; see
+        `simcore.stretches`
     shuffle : seed of a random order of starting processes, which must not change anything; None keeps the
         order built
     observe : called now and then with the progress
@@ -121,6 +124,7 @@ class Simulation:
         *,
         engine: EngineName = "lean",
         record: bool = False,
+        tell: Callable[[Activity], None] | None = None,
         shuffle: int | None = None,
         limits: Limits | None = None,
         observe: Callable[[Progress], None] | None = None,
@@ -133,7 +137,7 @@ class Simulation:
             self.engine = StockEnvironment()
         self.clocks = synchronise(clocks)
         self.reference = self.clocks[clocks[0].name]
-        self.recording = record
+        self.recording = record or tell is not None
         self.parts: list[Component] = []
         self.laws: list[Law] = []
         self.wiring = Wiring(self.engine)
@@ -141,6 +145,8 @@ class Simulation:
         self._shuffle = shuffle
         self._limits = limits or Limits()
         self._observe = observe
+        self._tell = tell
+        self._stretches: Stretches | None = None
         self.event_waits: dict[tuple[Wake, str], Waits] = {}
         self._event_parks: dict[Wake, str] = {}
         self._finished = self._over = False  # the last output is there; the makespan is reached
@@ -182,7 +188,14 @@ class Simulation:
         self._expected.append((total, what, done))
 
     def fast_forward(self, begun: Callable[[], int], shorten: Callable[[int], None]) -> None:
-        """Leave out whole periods of the expected outputs; see `simcore.steady.SteadyState`."""
+        """Leave out whole periods of the expected outputs; see `simcore.steady.SteadyState`.
+
+        raises : WiringError if intervals are told while the run goes on, of which those left out are none
+        """
+        if self._tell is not None:
+            raise WiringError(
+                "what a run leaves out cannot be told while it goes on; keep it all: record=True"
+            )
         self._steady = SteadyState(self, begun, shorten)
 
     @property
@@ -291,7 +304,9 @@ class Simulation:
         )
         check_laws(self.wiring.connections, accounts, makespan, energy, self.laws)
         activity = None
-        if self.recording:
+        if self._stretches is not None:
+            self._stretches.tell_rest(parked, makespan)
+        elif self.recording:
             buffers = buffer_traces(self.wiring.connections, makespan)
             activity = recorded_activity(units, parked, makespan, self.reference, buffers)
         return Outcome(
@@ -325,7 +340,10 @@ class Simulation:
             unit.wake = self.engine.start(unit.generator)
             unit.wake.unit = unit
             unit.wake.owner.callbacks.append(lambda event, unit=unit: self._end(unit, event))
-        return sorted(units, key=lambda u: u.path)
+        units.sort(key=lambda u: u.path)
+        if self._tell is not None:
+            self._stretches = Stretches(units, self.wiring, self.reference, self._tell)
+        return units
 
     def _end(self, unit: Unit, event: Any) -> None:
         """Note when a unit's process returned; one that failed ends the run.
@@ -366,7 +384,7 @@ class Simulation:
             self.engine.run()
 
     def _look(self) -> None:
-        """Watch over progress and limits, now and then."""
+        """Watch over progress and limits, and tell what is over, now and then."""
         wall = time.perf_counter() - self._started
         tokens = sum(c.channel.sent for c in self.wiring.connections)
         if tokens != self._moved[0]:
@@ -388,6 +406,9 @@ class Simulation:
             raise WatchdogError(
                 f"the run passed its limit of {limits.memory_mb} MB at cycle {cycle}; {self._missing()}"
             )
+        if self._stretches is not None and not self._over and self._stretches.is_due(self.engine.events):
+            self._note_waits(self._stretches.units)
+            self._stretches.tell_before(self.engine.now, self.engine.events)
         if self._observe is not None:
             total, what, come = self._so_far()
             self._observe(Progress(cycle, come, total, what, self.engine.events, wall))
@@ -402,14 +423,7 @@ class Simulation:
 
     def _settle(self, units: Iterable[Unit], makespan: int) -> tuple[Account, ...]:
         """Return every unit's account of the time up to `makespan`, which is now or the end of the drain."""
-        self._refuse_strangers()
-        for unit in units:
-            unit.waits.clear()
-        for end in self.wiring.ends:
-            if end.waits.owner is not None:
-                end.waits.owner.unit.waits.append((end.state, end.waits))
-        for (wake, resource), waits in self.event_waits.items():
-            wake.unit.waits.append((f"wait-resource:{resource}", waits))
+        self._note_waits(units)
         waiting = {id(p.unit): p.state for p in self._parked(units)}
         return tuple(
             Account(
@@ -421,6 +435,17 @@ class Simulation:
             )
             for unit in units
         )
+
+    def _note_waits(self, units: Iterable[Unit]) -> None:
+        """Let each unit know where it has waited."""
+        self._refuse_strangers()
+        for unit in units:
+            unit.waits.clear()
+        for end in self.wiring.ends:
+            if end.waits.owner is not None:
+                end.waits.owner.unit.waits.append((end.state, end.waits))
+        for (wake, resource), waits in self.event_waits.items():
+            wake.unit.waits.append((f"wait-resource:{resource}", waits))
 
     def _refuse_strangers(self) -> None:
         """Raise WiringError if a process that belongs to no component has waited at a port."""

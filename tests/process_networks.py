@@ -9,7 +9,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from simcore import Clock, Component, In, Operation, Out, PartConfig, Process, Shared, Simulation, process
+from simcore import (
+    Clock,
+    Component,
+    In,
+    Operation,
+    Out,
+    Outcome,
+    PartConfig,
+    Process,
+    Shared,
+    Simulation,
+    process,
+)
 from simcore.arbiter import Rule
 from simcore.simulation import EngineName
 from tests.naive_machine import Link, NaiveRun, Node, ProcessNetwork
@@ -105,17 +117,24 @@ def simulate(
     relays: bool = False,
 ) -> NaiveRun:
     """Run the network on an engine, and return what the naive machine would."""
-    periods = {node.period for node in network.nodes} | {1}  # a clock whose period is a tick
-    order = [network.reference_period, *sorted(periods - {network.reference_period})]
-    clocks = [Clock(_clock_name(p), Fraction(p, 10**9)) for p in order]
-    simulation = Simulation(clocks, engine=engine, shuffle=shuffle, record=record)
-    root = simulation.build(NetworkOfProcesses, PartConfig())
-    root.lay_out(network, relays=relays)
-    outcome = simulation.run()
+    outcome, root = simulate_network(network, engine, shuffle=shuffle, record=record, relays=relays)
     if outcome.activity is not None:
         check_recording(outcome.activity, outcome.accounts)
     ticks = {account.path: dict(sorted(account.ticks.items())) for account in outcome.accounts}
     return NaiveRun(outcome.makespan, ticks, root.nodes["sink"].received)
+
+
+def simulate_network(
+    network: ProcessNetwork, engine: EngineName = "lean", *, relays: bool = False, **options: Any
+) -> tuple[Outcome, NetworkOfProcesses]:
+    """Run the network on an engine, and return what came of it."""
+    periods = {node.period for node in network.nodes} | {1}  # a clock whose period is a tick
+    order = [network.reference_period, *sorted(periods - {network.reference_period})]
+    clocks = [Clock(_clock_name(p), Fraction(p, 10**9)) for p in order]
+    simulation = Simulation(clocks, engine=engine, **options)
+    root = simulation.build(NetworkOfProcesses, PartConfig())
+    root.lay_out(network, relays=relays)
+    return simulation.run(), root
 
 
 def check_recording(activity: Any, accounts: Any) -> None:

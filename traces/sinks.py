@@ -15,10 +15,11 @@ class IntervalSink(Protocol):
     """Takes the intervals of a run stretch by stretch, while it runs or from a recording.
 
     A stretch is an `Activity` of some intervals. Its `units`, and the paths of its `buffers`, are the same in
-    all stretches of a run; `states` only grow at their end, so that numbers keep their meaning. Its `makespan`
-    is the tick up to which all is told by then: what ended later, or changed later in a memory, is in a later
-    stretch. So the intervals of each unit come in order. The first stretch comes before anything has happened
-    and has no intervals; the last one has the makespan of the run, and its `finisher`.
+    all stretches of a run; `states` only grow at their end, so that numbers keep their meaning. Its
+    `makespan` is the tick up to which all is told by then: what ended later, or changed later in a memory, is
+    in a later stretch. So the intervals of each unit come in order. A run's first stretch comes before
+    anything has happened and has no intervals; the last one has the makespan of the run, and its `finisher`.
+    A recording may come as a single one.
 
     Files appear under their name when they are closed, whole or not at all.
     """
@@ -54,7 +55,7 @@ def open_sink(path: str | Path) -> IntervalSink:
     ending = next((ending for ending in sinks if str(path).endswith(ending)), None)
     if ending is None:
         raise UnknownNameError(
-            f"a trace goes to a file whose name ends in {', '.join(sinks)}, which tells its format, got {path}"
+            f"a trace goes to a file whose name ends in {', '.join(sinks)}, which tells its form, got {path}"
         )
     return sinks[ending](Path(path))
 

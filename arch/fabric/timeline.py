@@ -84,6 +84,11 @@ class Timeline(Endpoint):
         """Note that a transfer which was held up has started."""
         self.held_up -= 1
 
+    def catch_up(self) -> None:
+        """Log what was forwarded, but for transfers of this tick, which others may join."""
+        if self._wake is not None and self._held_at != self.engine.now:
+            self._enter()
+
     def _charge(self, now: int) -> None:
         """Charge the wait that ends or changes its reason now."""
         self._enter()

@@ -42,7 +42,7 @@ class Bookings:
         self._used = [0, 0]
         self._noted, self._starts = array("q"), array("q")
         self._ahead: tuple[Ints, Ints, Ints] = (_NONE, _NONE, _NONE)  # units, begins, ends [tick]
-        self._charged = -1  # up to which tick all is charged
+        self._charged = (-1, False)  # before which tick all is charged, or all but what may be prolonged
 
     def add(self, owner: Component, operation: Operation) -> ReservedTime:
         """Return the account of one more unit."""
@@ -92,26 +92,30 @@ class Bookings:
             self._noted.append(route)
             self._starts.append(start)
             if len(self._noted) == _KEPT:
-                self.charge()
+                self.charge(whole=True)
         return route, start
 
-    def charge(self) -> None:
-        """Charge what begins before now; nothing can come in between any more."""
+    def charge(self, whole: bool = False) -> None:
+        """Charge what begins before now; nothing can come in between any more.
+
+        whole : leave alone what may still be prolonged, so that it does not matter when this was called
+        """
         now = self._engine.now
-        if self._charged == now and not self._noted:
+        if not self._noted and self._charged in ((now, False), (now, whole)):
             return
-        self._charged = now
+        self._charged = now, whole
         units, begins, ends = self._all()
-        over = begins < now
-        self._ahead = units[~over], begins[~over], ends[~over]
-        self._noted, self._starts = array("q"), array("q")
-        units, begins, ends = units[over], begins[over], ends[over]
-        order = np.argsort(units, kind="stable")
-        units, begins, ends = units[order], begins[order], ends[order]
-        bounds = [0, *(np.flatnonzero(np.diff(units)) + 1).tolist(), len(units)]
+        charged = begins < now
+        order = np.lexsort((begins, units))
+        order = order[charged[order]]
+        bounds = [0, *(np.flatnonzero(np.diff(units[order])) + 1).tolist(), len(order)]
         for first, last in pairwise(bounds):
             if first < last:
-                self._times[units[first]].charge(begins[first:last], ends[first:last])
+                own = order[first:last]
+                done = self._times[units[own[0]]].charge(begins[own], ends[own], now if whole else None)
+                charged[own[done:]] = False
+        self._ahead = units[~charged], begins[~charged], ends[~charged]
+        self._noted, self._starts = array("q"), array("q")
 
     def ahead(self, number: int) -> tuple[Ints, Ints]:
         """Return when one unit will be busy, as far as that is not charged: begins and ends [tick]."""
@@ -163,15 +167,19 @@ class ReservedTime(Endpoint):
         self._wake = self.engine.active
         return self.park(self._wake, self._waits)
 
-    def charge(self, begins: Ints, ends: Ints) -> None:
-        """Charge times from some ticks to others, in any order, behind those that were charged before."""
+    def charge(self, begins: Ints, ends: Ints, before: int | None) -> int:
+        """Charge times from some ticks on, rising, to others, behind those that were charged before.
+
+        before : leave the last ones alone if together they do not end before this tick; None: charge all
+        returns : how many were charged
+        """
         wake = self._wake
         assert wake is not None
-        order = np.argsort(begins, kind="stable")
-        begins, ends = begins[order], np.maximum.accumulate(ends[order])
-        apart = np.flatnonzero(begins[1:] > ends[:-1])
-        starts = begins[np.concatenate((_FIRST, apart + 1))].tolist()
-        stops = ends[np.concatenate((apart, _LAST))].tolist()
+        ends = np.maximum.accumulate(ends)
+        first = np.concatenate((_FIRST, np.flatnonzero(begins[1:] > ends[:-1]) + 1, [len(begins)]))
+        if before is not None and ends[-1] >= before:
+            first = first[:-1]
+        starts, stops = begins[first[:-1]].tolist(), ends[first[1:] - 1].tolist()
         for start, stop in zip(starts, stops, strict=True):
             if start > wake.since:
                 self._waits.end(wake, start)
@@ -180,6 +188,12 @@ class ReservedTime(Endpoint):
             if stop > wake.since:
                 self._hold_from(wake.since, stop - wake.since)
                 wake.since = stop
+        return int(first[-1])
+
+    def catch_up(self) -> None:
+        """Log what passed and ended before now."""
+        if self._wake is not None:
+            self._bookings.charge(whole=True)
 
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return the process if nothing passes now."""
@@ -195,8 +209,7 @@ class ReservedTime(Endpoint):
 
 
 _NONE = np.zeros(0, np.int64)
-#: Places of the first and the last of a row.
-_FIRST, _LAST = np.array([0]), np.array([-1])
+_FIRST = np.zeros(1, np.int64)
 
 
 #: In place of a router's number, where a link leads from a tile.
