@@ -7,10 +7,12 @@ from pathlib import Path
 
 from imcsim.results import Run, read_run
 from simcore import Registry
-from traces import save_figure, write_chrome_trace
+from traces import bin_edges, by_group, power_over_time, save_figure, write_chrome_trace, write_perfetto
 
 #: Takes a run and the directory to write to, and returns the files it wrote.
 Exporter = Callable[[Run, Path], list[Path]]
+
+_POWER_BINS = 1000
 
 exporters: Registry[Exporter] = Registry("export format")
 
@@ -43,6 +45,21 @@ def export_chrome(run: Run, folder: Path) -> list[Path]:
     """Write a trace for Perfetto, chrome://tracing and Speedscope."""
     path = folder / "trace.json"
     write_chrome_trace(run.recorded, path)
+    return [path]
+
+
+@exporters.register("perfetto")
+def export_perfetto(run: Run, folder: Path) -> list[Path]:
+    """Write a native trace for ui.perfetto.dev, with what memories hold and what groups of units draw."""
+    activity, path = run.recorded, folder / "trace.pftrace"
+    edges = bin_edges(0, activity.makespan, _POWER_BINS)
+    write_perfetto(
+        activity,
+        path,
+        title=f"{run.summary['workload']} on {run.summary['machine']}",
+        layers={unit.path: unit.layer for unit in run.units if unit.layer is not None},
+        power=power_over_time(activity, run.parts, edges, by_group(activity)),
+    )
     return [path]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from arch.machine import Machine, MachineRun, NetworkMap
 from arch.requests import Arrivals
 from simcore import Activity, Outcome
+from traces import peak_power
 from workloads import LoweredNetwork
 
 
@@ -154,8 +155,13 @@ def rates(run: MachineRun, stream: StreamMetrics, macs: int) -> dict[str, Any]:
             "by_layer": outcome.energy.by_layer,
         },
         "area_mm2": {"total": area, "by_component": outcome.area.by_component},
-        "power_w": {"mean": power, "static": outcome.energy.static_w, "peak": None},
+        "power_w": {"mean": power, "static": outcome.energy.static_w, "peak": peak_watts(outcome)},
     }
+
+
+def peak_watts(outcome: Outcome) -> float | None:
+    """Return the largest power at any moment of a run [W], see `traces.power`; None without a recording."""
+    return None if outcome.activity is None else peak_power(outcome.activity, outcome.parts)
 
 
 def energy_of_stream(summary: Mapping[str, Any]) -> float:

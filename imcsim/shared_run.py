@@ -18,6 +18,7 @@ from imcsim.metrics import (
     cache_metrics,
     content_digest,
     history_digest,
+    peak_watts,
     simulated,
     stream_metrics,
     whole,
@@ -166,7 +167,7 @@ class SharedJob(Job):
             "power_w": {
                 "mean": energy / seconds if seconds else None,
                 "static": outcome.energy.static_w,
-                "peak": None,
+                "peak": peak_watts(outcome),
             },
             "chips": placed.chips,
             "peak_tops": peak,

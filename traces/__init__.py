@@ -13,7 +13,9 @@ from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
 from traces.parquet_sink import write_parquet
+from traces.perfetto import PerfettoSink, write_perfetto
 from traces.plots import plot_timeline, plot_utilisation
+from traces.power import PowerSeries, by_family, by_group, peak_power, power_over_time
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
 from traces.sinks import BoundedSink, IntervalSink, open_sink, sinks, write_through
@@ -57,11 +59,15 @@ __all__ = [
     "LimitedSink",
     "LoadPoint",
     "LoadWords",
+    "PerfettoSink",
+    "PowerSeries",
     "Trace",
     "TraceLimits",
     "UnitGroup",
     "bin_edges",
     "busy_fraction",
+    "by_family",
+    "by_group",
     "category_of_states",
     "category_time",
     "category_totals",
@@ -70,6 +76,7 @@ __all__ = [
     "load_activity",
     "merge_touching",
     "open_sink",
+    "peak_power",
     "plot_arrays",
     "plot_comparison",
     "plot_comparison_over",
@@ -77,6 +84,7 @@ __all__ = [
     "plot_load_latency",
     "plot_timeline",
     "plot_utilisation",
+    "power_over_time",
     "prepared_networks",
     "read_basis",
     "read_composition",
@@ -94,6 +102,7 @@ __all__ = [
     "write_chrome_trace",
     "write_composition",
     "write_parquet",
+    "write_perfetto",
     "write_through",
     "write_trace",
 ]

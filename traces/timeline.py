@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,18 @@ BUSY, FINISHED = CATEGORIES.index("busy"), CATEGORIES.index("finished")
 def category_of_states(activity: Activity) -> NDArray[np.int64]:
     """Return the index into `CATEGORIES` of each of `activity.states`."""
     return np.array([CATEGORIES.index(category(state)) for state in activity.states], dtype=np.int64)
+
+
+def whole_tick(activity: Activity, per_second: int) -> int | None:
+    """Return how many parts of a second a tick is, None if they are no whole number.
+
+    per_second : parts in a second, as 10**9 for nanoseconds
+    """
+    parts = Fraction(per_second) / (Fraction(activity.clock_hz) * activity.ticks_per_cycle)
+    whole = round(parts)
+    # The frequency is that of an exact period, rounded to the nearest double.
+    exact = whole > 0 and float(Fraction(per_second, whole * activity.ticks_per_cycle)) == activity.clock_hz
+    return whole if exact else None
 
 
 def bin_edges(start: int, stop: int, bins: int) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from simcore import AreaReport, EnergyReport, Outcome
 from simcore.clocks import clock as clock_of
 from simcore.clocks import synchronise
 from tests.imcsim.command_bench import MLP, printed
+from traces import bin_edges, by_family, power_over_time
 from workloads import Conv2d, Input, Network, Window
 
 CONTRACT = {
@@ -249,6 +250,18 @@ def test_a_peak_is_that_of_full_arrays_on_whole_chips(
     assert s["peak_tops"] == pytest.approx(peak_tops)
     assert s["utilisation"] == pytest.approx(s["tops"] / peak_tops)
     assert s["power_w"]["static"] == pytest.approx(static)
+
+
+def test_peak_power_is_that_of_the_most_that_works_at_once_and_needs_a_recording() -> None:
+    runs = [
+        imcsim.run("digits-mlp", "isaac", values="off", images=2, record=record) for record in (True, False)
+    ]
+    power, unrecorded = (run.summary["power_w"] for run in runs)
+    assert {**power, "peak": None} == unrecorded
+    ticks = bin_edges(0, runs[0].recorded.makespan, runs[0].recorded.makespan)
+    watts = power_over_time(runs[0].recorded, runs[0].parts, ticks, by_family).watts.sum(axis=0)
+    assert power["peak"] == pytest.approx(watts.max())
+    assert power["static"] < power["mean"] < power["peak"]
 
 
 def test_arrays_that_are_full_and_never_rest_are_all_in_use() -> None:

@@ -1,0 +1,151 @@
+"""Recorded activity as a native Perfetto trace, which ui.perfetto.dev opens and answers questions about.
+
+A slice is an interval on the track of its unit: an operation bears its name, a wait that of its state, and
+the category is that of the state. Annotations tell the network's layer, and which unit's act ended a wait.
+What memories hold, and power, are counters. Arrows lead from slices to later ones that they let begin.
+
+Perfetto counts in whole nanoseconds. Where a tick is a whole number of them, times are those of the run.
+Where it is not, a tick is told as one nanosecond, so that all stays exact, and the name of the run's track
+says so. The last packet is the instant `end of trace` with totals, as half a file would load without
+complaint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.activity import CATEGORIES, Activity
+from simcore.errors import SimError
+from simcore.files import PendingFile
+from traces.perfetto_slices import NO_ARROWS, SEQUENCE, Arrows, Slices
+from traces.perfetto_tracks import RUN, Tracks
+from traces.power import PowerSeries
+from traces.protobuf_rows import Column, fixed64s, message, messages, rows_of, text, uint, uints
+from traces.timeline import category_of_states, whole_tick
+
+_INSTANT, _COUNTER = 3, 4  # TrackEvent.Type
+
+
+def write_perfetto(
+    activity: Activity,
+    path: str | Path,
+    *,
+    title: str = "run",
+    layers: Mapping[str, str] | None = None,
+    power: PowerSeries | None = None,
+    arrows: Arrows = NO_ARROWS,
+) -> None:
+    """Write a recording to `path` as a Perfetto trace, whole or not at all; equal ones make equal bytes.
+
+    title : the name of the run's track
+    layers : of the network, by unit; shared units have none
+    power : by the part of the machine that draws it
+    arrows : between rows of the activity
+    raises : FileError if the disk refuses, SimError for a run of centuries
+    """
+    sink = PerfettoSink(path, title, layers)
+    try:
+        sink.add(activity, arrows)
+        if power is not None:
+            sink.add_power(power)
+        sink.close()
+    except BaseException:
+        sink.abandon()
+        raise
+
+
+class PerfettoSink:
+    """Writes the intervals of a run to a Perfetto trace as they come; see `write_perfetto`."""
+
+    _tracks: Tracks
+    _slices: Slices
+    _last: Activity
+
+    def __init__(self, path: str | Path, title: str = "run", layers: Mapping[str, str] | None = None) -> None:
+        self._file = PendingFile(path)
+        self._title, self._layers = title, layers or {}
+        self._intervals = 0
+        self._ticks = np.zeros(len(CATEGORIES), np.int64)
+        self._memories: list[int] = []
+        self._ns = 0  # in a tick, once there was a stretch
+
+    def add(self, stretch: Activity, arrows: Arrows = NO_ARROWS) -> None:
+        """Take one more stretch.
+
+        arrows : between rows of the stretch
+        raises : FileError if the disk refuses, SimError for a run of centuries
+        """
+        if not self._ns:
+            self._begin(stretch)
+        if stretch.makespan * self._ns >= 1 << 63:
+            raise SimError(
+                f"a Perfetto trace ends after 292 years, got {stretch.makespan} ticks; record less"
+            )
+        for block in self._slices.packets(stretch, arrows):
+            self._file.write(block)
+        for track, buffer in zip(self._memories, stretch.buffers, strict=True):
+            self._count(track, buffer.tick, uints(30, buffer.held))
+        self._intervals += len(stretch)
+        category = category_of_states(stretch)[stretch.state]
+        np.add.at(self._ticks, category, stretch.duration)
+        self._last = stretch
+
+    def add_power(self, power: PowerSeries) -> None:
+        """Take power over time, behind the last stretch; FileError if the disk refuses."""
+        tracks = [self._tracks.counter(name, "power", "W") for name in power.names]
+        self._introduce_tracks()
+        for track, watts in zip(tracks, power.watts, strict=True):
+            self._count(track, power.edges, fixed64s(44, np.append(watts, 0.0)))
+
+    def close(self, interrupted: bool = False) -> None:
+        """Put the file in its place."""
+        self._end(interrupted)
+        self._file.put()
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        self._file.discard()
+
+    def _begin(self, first: Activity) -> None:
+        """Write what comes before all intervals: tracks, and strings that are called by number."""
+        whole = whole_tick(first, 10**9)
+        tick = 1e9 / (first.clock_hz * first.ticks_per_cycle)
+        self._ns = whole or 1
+        title = self._title if whole else f"{self._title} (1 ns here is a tick of {tick:.6g} ns)"
+        self._tracks = Tracks(first, title)
+        self._slices = Slices(first.units, self._layers, self._tracks.of_unit, self._ns)
+        self._memories = [self._tracks.of_buffer(buffer) for buffer in first.buffers]
+        self._file.write(self._slices.head())
+        self._introduce_tracks()
+        for track in self._memories:
+            self._count(track, np.zeros(1, np.int64), uints(30, np.zeros(1, np.int64)))
+
+    def _introduce_tracks(self) -> None:
+        for descriptor in self._tracks.new_descriptors():
+            self._file.write(message(1, SEQUENCE, descriptor))
+
+    def _count(self, track: int, tick: NDArray[np.int64], value: Column) -> None:
+        """Write a packet for each value of a counter."""
+        event = messages(11, Column(uint(9, _COUNTER) + uint(11, track)), value)
+        columns = messages(1, uints(8, tick * self._ns), Column(SEQUENCE), *event)
+        self._file.write(rows_of(len(tick), columns).data)
+
+    def _end(self, interrupted: bool) -> None:
+        """Write the last packet, with totals."""
+        last = self._last
+        totals = {
+            "intervals": self._intervals,
+            **{f"{kind} ticks": int(ticks) for kind, ticks in zip(CATEGORIES, self._ticks, strict=True)},
+            "units": len(last.units),
+            "makespan ticks": last.makespan,
+            "ticks per cycle": last.ticks_per_cycle,
+            "ns per tick": self._ns,
+            "interrupted": int(interrupted),
+        }
+        annotations = (message(4, text(10, name), uint(3, number)) for name, number in totals.items())
+        event = message(11, uint(9, _INSTANT), uint(11, RUN), text(23, "end of trace"), *annotations)
+        self._file.write(message(1, uint(8, last.makespan * self._ns), SEQUENCE, event))

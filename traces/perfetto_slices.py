@@ -1,0 +1,159 @@
+"""Intervals as the slices of a Perfetto trace: two packets each, with names, units and layers by number.
+
+Source: `trace_packet.proto`, `track_event.proto`, `debug_annotation.proto` and `interned_data.proto` of
+Perfetto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.activity import CATEGORIES, NOBODY, Activity
+from traces.protobuf_rows import Column, fixed64s, message, messages, rows_of, text, uint, uints, where
+from traces.timeline import category_of_states
+
+#: Pairs of rows, an interval and a later one that it let begin: (n, 2).
+Arrows = NDArray[np.int64]
+
+NO_ARROWS: Arrows = np.zeros((0, 2), np.int64)
+
+#: All packets are of one sequence, whose strings are numbered.
+SEQUENCE = uint(10, 1)
+
+_BLOCK = 1 << 13  # intervals encoded at once: few enough for the cache, enough to forget the call
+_CALLED_BY_DETAIL = ("busy", "programming")
+_LAYER, _CAUSE = 1, 2  # names of annotations
+_BEGIN, _END = 1, 2  # TrackEvent.Type
+_NUMBERED_ANEW, _CALLS_BY_NUMBER = 1, 2  # TracePacket.SequenceFlags
+_FLOW, _END_OF_FLOW = 47, 48  # fields of TrackEvent
+
+
+def slice_name(state: str) -> str:
+    """Return what an interval is called: an operation by its name, a wait by that of its state."""
+    kind, _, detail = state.partition(":")
+    return detail if kind in _CALLED_BY_DETAIL and detail else state
+
+
+class Slices:
+    """Makes the packets of intervals, and of the strings that they call by number.
+
+    units : of the run
+    layers : of the network, by unit
+    track : (units,) int64, on which the slices of each unit are
+    ns : in a tick
+    """
+
+    def __init__(
+        self, units: Sequence[str], layers: Mapping[str, str], track: NDArray[np.int64], ns: int
+    ) -> None:
+        self._units, self._track, self._ns = units, track, ns
+        self._layers = sorted(set(layers.values()))
+        numbers = {name: len(units) + number for number, name in enumerate(self._layers, start=1)}
+        self._layer = np.array([numbers.get(layers.get(unit, ""), 0) for unit in units], np.int64)
+        self._named_states = 0
+        self._named_units = np.zeros(len(units), bool)
+        self._arrows = 0
+
+    def head(self) -> bytes:
+        """Return the first packet of the sequence: what is called by number from the start."""
+        return message(
+            1,
+            SEQUENCE,
+            uint(13, _NUMBERED_ANEW),
+            uint(87, 1),
+            message(
+                12,
+                *(_string(1, number, name) for number, name in enumerate(CATEGORIES, start=1)),
+                _string(3, _LAYER, "layer"),
+                _string(3, _CAUSE, "cause"),
+                *(_string(29, len(self._units) + n, name) for n, name in enumerate(self._layers, start=1)),
+            ),
+        )
+
+    def packets(self, stretch: Activity, arrows: Arrows) -> Iterator[bytes | memoryview]:
+        """Yield the packets of all intervals of a stretch."""
+        if strings := self._new_strings(stretch):
+            yield message(1, SEQUENCE, uint(13, _CALLS_BY_NUMBER), message(12, *strings))
+        number = self._arrows + 1 + np.arange(len(arrows))
+        self._arrows += len(arrows)
+        for begin in range(0, len(stretch), _BLOCK):
+            end = min(begin + _BLOCK, len(stretch))
+            flows = [
+                *_flows(_FLOW, arrows[:, 0] - begin, number, end - begin),
+                *_flows(_END_OF_FLOW, arrows[:, 1] - begin, number, end - begin),
+            ]
+            yield self._block(stretch, begin, end, flows).data
+
+    def _block(self, stretch: Activity, begin: int, end: int, flows: Sequence[Column]) -> NDArray[np.uint8]:
+        """Return the two packets of each of some intervals."""
+        unit, state = stretch.unit[begin:end], stretch.state[begin:end]
+        start = stretch.start[begin:end] * self._ns
+        layer, cause = self._layer[unit], stretch.cause[begin:end]
+        track = uints(11, self._track[unit])
+        belongs = Column(SEQUENCE + uint(13, _CALLS_BY_NUMBER))
+        columns = [
+            *messages(
+                1,
+                uints(8, start),
+                belongs,
+                *messages(
+                    11,
+                    Column(uint(9, _BEGIN)),
+                    track,
+                    uints(10, state + 1),
+                    uints(3, category_of_states(stretch)[state] + 1),
+                    *_annotation(_LAYER, layer, layer > 0),
+                    *_annotation(_CAUSE, cause + 1, cause != NOBODY),
+                    *flows,
+                ),
+            ),
+            *messages(
+                1,
+                uints(8, start + stretch.duration[begin:end] * self._ns),
+                belongs,
+                *messages(11, Column(uint(9, _END)), track),
+            ),
+        ]
+        return rows_of(end - begin, columns)
+
+    def _new_strings(self, stretch: Activity) -> list[bytes]:
+        """Return the strings that no packet has introduced so far."""
+        states = enumerate(stretch.states[self._named_states :], start=self._named_states + 1)
+        strings = [_string(2, number, slice_name(state)) for number, state in states]
+        self._named_states = len(stretch.states)
+        causes = np.zeros(len(self._units), bool)
+        causes[stretch.cause[stretch.cause != NOBODY]] = True
+        new = np.flatnonzero(causes & ~self._named_units)
+        self._named_units |= causes
+        return strings + [_string(29, unit + 1, self._units[unit]) for unit in new.tolist()]
+
+
+def _string(kind: int, number: int, name: str) -> bytes:
+    """Return a field of InternedData: a string, and the number that stands for it."""
+    return message(kind, uint(1, number), text(2, name))
+
+
+def _annotation(name: int, string: NDArray[np.integer], there: NDArray[np.bool_]) -> list[Column]:
+    """Return an annotation of those rows that have it; name and value are called by number."""
+    if not there.any():
+        return []
+    return where(there, messages(4, Column(uint(1, name)), uints(17, string)))
+
+
+def _flows(field: int, row: NDArray[np.int64], number: NDArray[np.int64], rows: int) -> Iterator[Column]:
+    """Yield the ends of arrows on one side, as many columns as a row has at most.
+
+    row : of each arrow; those outside [0, rows) are elsewhere
+    number : of each arrow
+    """
+    here = (row >= 0) & (row < rows)
+    row, number = row[here], number[here]
+    while len(row):
+        _, first = np.unique(row, return_index=True)
+        numbers = np.zeros(rows, np.int64)
+        numbers[row[first]] = number[first]
+        yield from where(numbers > 0, [fixed64s(field, numbers)])
+        row, number = np.delete(row, first), np.delete(number, first)
