@@ -38,10 +38,14 @@ class TraceLimits:
 
 
 class LimitedSink:
-    """Hands to a sink what is within limits, and in the end what all others add up to."""
+    """Hands to a sink what is within limits, and in the end what all others add up to.
+
+    about : what the file says of its limits, once it is closed
+    """
 
     def __init__(self, sink: BoundedSink, limits: TraceLimits) -> None:
         self._sink, self._limits = sink, limits
+        self.about: dict[str, Any] = {}
         self._full = False  # whether the budget is used up
         self._complete = 0  # tick up to which the file holds what it is to hold
         self._size = 0  # of the file, at most [byte]
@@ -67,7 +71,7 @@ class LimitedSink:
         """Hand over what was added up, and put the file in its place."""
         added_up = self._added_up
         assert added_up is not None
-        about = {
+        self.about = {
             "budget_bytes": self._limits.budget,
             "window_cycles": [self._limits.start, self._limits.stop],
             "unit_patterns": list(self._limits.units),
@@ -75,7 +79,7 @@ class LimitedSink:
             "aggregated": added_up.count,
             "bin_ticks": added_up.bin_ticks,
         }
-        self._sink.summarise(added_up.rows(), about)
+        self._sink.summarise(added_up.rows(), self.about)
         self._sink.close(interrupted)
 
     def abandon(self) -> None:
