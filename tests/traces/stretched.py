@@ -16,17 +16,20 @@ from traces import AggregateRows
 Totals = dict[tuple[int, str], tuple[int, int]]
 
 
+def some(activity: Activity, rows: Any) -> Activity:
+    """Return the activity with some of its rows."""
+    columns: dict[str, Any] = {name: column[rows] for name, column in activity.columns().items()}
+    return replace(activity, **columns)
+
+
 def stretches_of(activity: Activity, moments: Sequence[int]) -> list[Activity]:
     """Return what a run tells that does so at some ticks: of each stretch all that ended since the last."""
     told, past = [], -1
     end = activity.start + activity.duration
     for moment in [*sorted(m for m in moments if m < activity.makespan), activity.makespan]:
-        rows = (end > past) & (end <= moment)
-        columns: dict[str, Any] = {name: column[rows] for name, column in activity.columns().items()}
-        told.append(replace(activity, **columns, makespan=moment))
+        told.append(replace(some(activity, (end > past) & (end <= moment)), makespan=moment))
         past = moment
-    columns = {name: column[:0] for name, column in activity.columns().items()}
-    return [replace(activity, **columns, makespan=0), *told]
+    return [replace(some(activity, slice(0)), makespan=0), *told]
 
 
 def totals(activity: Activity) -> Totals:

@@ -16,6 +16,7 @@ from tests.traces.stretched import (
     both,
     long_activity,
     moments,
+    some,
     stretches_of,
     totals,
     totals_of_rows,
@@ -66,8 +67,7 @@ def test_a_window_and_units_decide_what_is_told_one_by_one(
     inside = np.isin(activity.unit, chosen) & (end > start * cycle)
     if limits.stop is not None:
         inside &= activity.start < limits.stop * cycle
-    wanted = replace(activity, **{name: column[inside] for name, column in activity.columns().items()})
-    insist_on_equal(joined(sink.stretches), wanted)
+    insist_on_equal(joined(sink.stretches), some(activity, inside))
     assert sink.about["complete_until_tick"] == activity.makespan
 
 
@@ -84,10 +84,7 @@ def test_a_budget_holds_and_the_file_is_complete_up_to_where_it_says(
     assert sink.size() + sink.group + sink.row * len(sink.rows) <= budget
     until = sink.about["complete_until_tick"]
     end = activity.start + activity.duration
-    early = end <= until
-    wanted = replace(
-        activity, **{name: column[early] for name, column in activity.columns().items()}, makespan=until
-    )
+    wanted = replace(some(activity, end <= until), makespan=until)
     insist_on_equal(replace(joined(sink.stretches), makespan=until), wanted)
     if sink.about["aggregated"]:
         assert sink.size() > budget / 3  # and is made use of
