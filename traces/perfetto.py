@@ -1,7 +1,7 @@
 """Recorded activity as a native Perfetto trace, which ui.perfetto.dev opens and answers questions about.
 
-A slice is an interval on the track of its unit: an operation bears its name, a wait that of its state, and
-the category is that of the state. Annotations tell the network's layer, and which unit's act ended a wait.
+A slice is an interval on the track of its unit: an operation bears its name, a wait that of its category.
+Annotations tell at what a unit waited, whose act ended that, and for which layer of the network it works.
 What memories hold, and power, are counters. Arrows lead from slices to later ones that they let begin.
 
 Perfetto counts in whole nanoseconds. Where a tick is a whole number of them, times are those of the run.
@@ -96,9 +96,10 @@ class PerfettoSink:
 
     def add_power(self, power: PowerSeries) -> None:
         """Take power over time, behind the last stretch; FileError if the disk refuses."""
-        tracks = [self._tracks.counter(name, "power", "W") for name in power.names]
+        drawn = [(name, watts) for name, watts in zip(power.names, power.watts, strict=True) if watts.any()]
+        tracks = [self._tracks.of_power(name) for name, _ in drawn]
         self._introduce_tracks()
-        for track, watts in zip(tracks, power.watts, strict=True):
+        for track, (_, watts) in zip(tracks, drawn, strict=True):
             self._count(track, power.edges, fixed64s(44, np.append(watts, 0.0)))
 
     def close(self, interrupted: bool = False) -> None:
