@@ -63,7 +63,8 @@ class TraceProcessor:
         names = list(answer.query_result.column_names)
         while not batches[-1].is_last_batch:
             batches += self._answer().query_result.batch
-        return [tuple(getattr(row, name) for name in names) for row in QueryResultIterator(names, batches)]
+        cells = list(QueryResultIterator(names, batches).cells)  # its rows would hold one cell of a name
+        return [tuple(cells[begin : begin + len(names)]) for begin in range(0, len(cells), len(names))]
 
     def _ask(self, method: int, **arguments: Any) -> Any:
         request = {"seq": self._sent, "request": method, **arguments}

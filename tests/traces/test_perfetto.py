@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,8 @@ def fields(slice: Slice) -> tuple[int, int, str, str, dict[str, str]]:
 
 
 def rows_alone(activity: Activity, rows: NDArray[np.bool_]) -> Activity:
-    return replace(activity, **{name: column[rows] for name, column in activity.columns().items()})
+    columns: dict[str, Any] = {name: column[rows] for name, column in activity.columns().items()}
+    return replace(activity, **columns)
 
 
 def written(path: Path, activity: Activity, arrows: Arrows | None = None) -> ReadTrace:
@@ -86,16 +88,16 @@ def test_each_track_has_its_units_intervals_to_the_nanosecond(
     trace = written(tmp_path / "t.pftrace", activity)
     for unit, path in enumerate(activity.units):
         assert [fields(s) for s in trace.slices.pop(path, [])] == expected_slices(activity, unit, 10 // ticks)
-    assert not trace.slices
+    assert trace.slices == {}
     for buffer in activity.buffers:
         slots = "without bound" if buffer.slots is None else f"of {buffer.slots}"
         values = trace.counters.pop(f"{buffer.path} held, {slots}")
-        assert values[0] == (0, 0)
+        assert values[0] == (0, 0.0)
         assert values[1:] == [
             (10 // ticks * tick, held)
             for tick, held in zip(buffer.tick.tolist(), buffer.held.tolist(), strict=True)
         ]
-    assert not trace.counters
+    assert trace.counters == {}
 
 
 @given(caused_activities())
