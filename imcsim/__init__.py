@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from imcsim.results import Run, read_run
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
+    from imcsim.trace_file import TraceOptions
     from imcsim.workload_traces import capture_trace, trace_info
 
 _HOMES = {
@@ -40,6 +41,7 @@ _HOMES = {
     "LoadRun": "imcsim.load_run",
     "RequestRow": "imcsim.load_figures",
     "Run": "imcsim.results",
+    "TraceOptions": "imcsim.trace_file",
     "UnitTimes": "imcsim.run_record",
     "capture_trace": "imcsim.workload_traces",
     "compare": "imcsim.comparison",
@@ -69,6 +71,7 @@ __all__ = [
     "LoadRun",
     "RequestRow",
     "Run",
+    "TraceOptions",
     "UnitTimes",
     "capture_trace",
     "compare",

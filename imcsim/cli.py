@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -126,9 +127,40 @@ def _each(context: click.Context, option: click.Parameter, given: tuple[Any, ...
     help="How requests arrive: K at a time, R a second, or as a .csv file says.  [default: all at the start]",
 )
 @click.option("--out", metavar="DIR", help="Where to write results; without it nothing is written.")
+@click.option(
+    "--trace",
+    metavar="FILE.parquet|pftrace",
+    callback=_at_most_once,
+    multiple=True,
+    help="Write every interval to a file while the run goes on, in place of keeping them in memory.",
+)
+@click.option(
+    "--trace-budget",
+    metavar="SIZE",
+    help="Most that the file may take, as 200MB; what does not fit is added up exactly.",
+)
+@click.option(
+    "--trace-window",
+    metavar="A:B",
+    help="Write intervals of these cycles one by one; all others are added up exactly.",
+)
+@click.option(
+    "--trace-units",
+    multiple=True,
+    metavar="PATTERN",
+    help="Write intervals of these units one by one; those of all others are added up exactly.",
+)
 @_json_option
 def run_command(
-    workloads: tuple[str, ...], machine: str | None, as_json: bool, out: str | None, **options: Any
+    workloads: tuple[str, ...],
+    machine: str | None,
+    as_json: bool,
+    out: str | None,
+    trace: str | None,
+    trace_budget: str | None,
+    trace_window: str | None,
+    trace_units: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Simulate WORKLOAD on a machine, or several that share it.
 
@@ -137,7 +169,13 @@ def run_command(
     """
     from imcsim.progress_line import ProgressLine
     from imcsim.simulate import run
+    from imcsim.trace_file import TraceOptions
 
+    if trace is not None:
+        announce = partial(click.echo, err=True)
+        options["trace"] = TraceOptions(trace, trace_budget, trace_window, trace_units, announce)
+    elif trace_budget or trace_window or trace_units:
+        raise click.UsageError("a budget, a window or units are of a trace; add --trace FILE")
     # Python has no stream where the caller closed it.
     line = ProgressLine(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
     try:
@@ -592,7 +630,7 @@ def trace_schema_command() -> None:
 
 @main.command("export")
 @click.argument("folder", metavar="RUN")
-@click.option("--to", required=True, metavar="png|svg|chrome", help="Pictures, or a trace for Perfetto.")
+@click.option("--to", required=True, metavar="png|svg|chrome|perfetto|parquet", help="Pictures, or a trace.")
 @_plugin_option
 def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> None:
     """Write pictures or traces of a run.

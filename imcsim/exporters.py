@@ -7,7 +7,15 @@ from pathlib import Path
 
 from imcsim.results import Run, read_run
 from simcore import Registry
-from traces import bin_edges, by_group, power_over_time, save_figure, write_chrome_trace, write_perfetto
+from traces import (
+    bin_edges,
+    by_group,
+    power_over_time,
+    save_figure,
+    write_chrome_trace,
+    write_parquet,
+    write_perfetto,
+)
 
 #: Takes a run and the directory to write to, and returns the files it wrote.
 Exporter = Callable[[Run, Path], list[Path]]
@@ -45,6 +53,14 @@ def export_chrome(run: Run, folder: Path) -> list[Path]:
     """Write a trace for Perfetto, chrome://tracing and Speedscope."""
     path = folder / "trace.json"
     write_chrome_trace(run.recorded, path)
+    return [path]
+
+
+@exporters.register("parquet")
+def export_parquet(run: Run, folder: Path) -> list[Path]:
+    """Write every interval as a row of a table, for pandas, Polars, DuckDB and the like."""
+    path = folder / "trace.parquet"
+    write_parquet(run.recorded, path)
     return [path]
 
 

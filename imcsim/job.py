@@ -12,7 +12,8 @@ from imcsim.compile_clock import CompileClock
 from imcsim.results import Run
 from imcsim.run_config import RunConfig
 from imcsim.run_record import empty_summary
-from simcore import Outcome, Progress
+from imcsim.trace_file import TraceFile
+from simcore import ConfigError, Outcome, Progress
 from simcore.simulation import peak_memory_mb
 
 #: Told of networks of which only the structure is known.
@@ -40,18 +41,38 @@ class Job(ABC):
         self.config, self.options, self.observe, self.begin = config, options, observe, begin
         self.clock = CompileClock()
         self.compiled = 0.0
+        self.trace: TraceFile | None = None
         self.summary: dict[str, Any] = empty_summary(config)
+
+    def write_to(self, trace: TraceFile) -> None:
+        """Write the intervals to a file while the run goes on, in place of keeping them.
+
+        raises : ConfigError if the run leaves out what repeats, of which there are no intervals until its end
+        """
+        if self.config.fast_forward:
+            raise ConfigError(
+                "a trace is written while the run goes on, but fast_forward finds the intervals that it leaves "
+                "out at the end; leave out --fast-forward, or write with --out and imcsim export"
+            )
+        self.trace = trace
+        self.options = replace(self.options, record=False, tell=trace.add)
 
     def run(self) -> Run:
         """Map, calibrate, simulate, compare with the references, and add up."""
         if self.config.values == "off":  # needs no kernels
-            return self.simulated()
-        with self.clock:
-            return self.simulated()
+            result = self.simulated()
+        else:
+            with self.clock:
+                result = self.simulated()
+        if self.trace is not None:
+            self.summary["trace"] = self.trace.close()
+        return result
 
     def partial(self) -> Run:
         """Return what is known of a run that was interrupted."""
         self.summary |= {"interrupted": True, "peak_rss_mb": peak_memory_mb()}
+        if self.trace is not None:
+            self.summary["trace"] = self.trace.close(interrupted=True)
         return Run(self.summary, self.config, ())
 
     @abstractmethod

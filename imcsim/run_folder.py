@@ -48,6 +48,7 @@ EXPORTED = (
         for ending in ("png", "svg")
     ),
     "trace.json",
+    "trace.parquet",
     "trace.pftrace",
 )
 _COLUMNS = ("path", "kind", "family", "layer")

@@ -60,6 +60,7 @@ _FOUND = (
     "networks",
     "units",
     "fast_forward",
+    "trace",
     "reached",
     "buffer_peaks",
     "events",

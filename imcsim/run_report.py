@@ -104,9 +104,22 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
         yield "busiest link", f"{link}: {_shares(shares)}"
     if (skip := s["fast_forward"]) is not None:
         yield "skipped", f"{skip['skipped_images']} of {s['images']} images: {skip['told']}"
+    if s["trace"] is not None:
+        yield "trace", Text(_trace(s["trace"]), overflow="fold")
     took = {"simulating": s["wall_s"], "setting up": s["setup_s"], "compiling": s["compile_s"]}
     took_text = ", ".join(f"{_si(seconds, 's', 3)} {name}" for name, seconds in took.items() if seconds)
     yield "took", f"{took_text}; {s['events']:,} events of {s['units']} units"
+
+
+def _trace(trace: Mapping[str, Any]) -> str:
+    """Return what a trace holds."""
+    whole = f"{trace['intervals']:,} intervals in {_si(trace['bytes'], 'B')}: {trace['file']}"
+    if not trace["aggregated"]:
+        return whole
+    return (
+        f"{whole}; {trace['aggregated']:,} of them added up in bins of {_number(trace['bin_cycles'])} cycles, "
+        f"the others one by one until cycle {trace['complete_until_cycle']:,}"
+    )
 
 
 def _stream(s: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:

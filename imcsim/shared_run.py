@@ -126,7 +126,9 @@ class SharedJob(Job):
         """Return what a network does in its place with all others at rest; values would change no time."""
         at_rest = {other: ImageStream(0) for other in streams}
         own = replace(streams[name], values=None)
-        options = replace(self.options, engine=self.config.engine, seed=self.config.seed, record=False)
+        options = replace(
+            self.options, engine=self.config.engine, seed=self.config.seed, record=False, tell=None
+        )
         return self.request.machine.simulate_together(placed, {**at_rest, name: own}, options)[name]
 
     @property

@@ -31,6 +31,7 @@ from imcsim.run_request import RunRequest, resolve_request
 from imcsim.run_tables import channel_rows, image_rows
 from imcsim.shared_request import Workload, alone, is_shared, resolve_shared
 from imcsim.shared_run import SharedJob
+from imcsim.trace_file import TraceFile, TraceOptions
 from imcsim.training_run import TrainingMaterial, training_summary
 from simcore import Deadlock, Progress
 from simcore.simulation import peak_memory_mb
@@ -65,6 +66,7 @@ def run(
     plugins: Sequence[str | Path] | None = None,
     data: str | Path | Sequence[str | Path] | None = None,
     record: bool = True,
+    trace: str | Path | TraceOptions | None = None,
     shuffle: int | None = None,
     observe: Callable[[Progress], None] | None = None,
 ) -> Run:
@@ -91,6 +93,8 @@ def run(
     plugins : Python files to import first
     data : .npz file with `inputs` and, optionally, `labels`, see `workloads.read_data`
     record : keep every interval, for `Run.activity` and pictures
+    trace : file to write the intervals to while the run goes on, in place of keeping them; with
+        `TraceOptions` within limits of size, time and units
     shuffle : seed of a random order of starting processes, which changes nothing
     observe : called now and then with the progress
     raises : SimError; InterruptedRun on Ctrl-C
@@ -117,6 +121,8 @@ def run(
         job = _Job(resolve_request(single, arch, settings, own), options, observe, begin)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(out)) if out is not None else None
+        if trace is not None:
+            job.write_to(stack.enter_context(TraceFile(trace, folder)))
         try:
             result = job.run()
         except KeyboardInterrupt:

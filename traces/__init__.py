@@ -2,6 +2,7 @@
 
 from simcore.activity import CATEGORIES, Activity
 from traces.activity_file import load_activity, save_activity
+from traces.aggregate import Aggregate, AggregateRows
 from traces.array_plot import ArrayUse, LayerArrays, plot_arrays
 from traces.basis_file import BASIS_FILE, read_basis, write_basis
 from traces.chrome_trace import write_chrome_trace
@@ -11,11 +12,13 @@ from traces.composition_file import COMPOSITION_FILE, read_composition, write_co
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
+from traces.parquet_sink import write_parquet
 from traces.perfetto import PerfettoSink, write_perfetto
 from traces.plots import plot_timeline, plot_utilisation
 from traces.power import PowerSeries, by_family, by_group, peak_power, power_over_time
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
+from traces.sinks import BoundedSink, IntervalSink, open_sink, sinks, write_through
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -30,6 +33,7 @@ from traces.timeline import (
     time_in_bins,
     unit_groups,
 )
+from traces.trace_limits import LimitedSink, TraceLimits
 from traces.trace_reader import read_trace
 from traces.trace_records import json_schema
 from traces.trace_writer import write_trace
@@ -42,17 +46,23 @@ __all__ = [
     "REQUESTS",
     "TRACE_SUFFIXES",
     "Activity",
+    "Aggregate",
+    "AggregateRows",
     "ArrayUse",
     "Bits",
+    "BoundedSink",
     "ComparedPanel",
     "DrawnChannel",
     "DrawnNode",
+    "IntervalSink",
     "LayerArrays",
+    "LimitedSink",
     "LoadPoint",
     "LoadWords",
     "PerfettoSink",
     "PowerSeries",
     "Trace",
+    "TraceLimits",
     "UnitGroup",
     "bin_edges",
     "busy_fraction",
@@ -65,6 +75,7 @@ __all__ = [
     "json_schema",
     "load_activity",
     "merge_touching",
+    "open_sink",
     "peak_power",
     "plot_arrays",
     "plot_comparison",
@@ -82,6 +93,7 @@ __all__ = [
     "save_activity",
     "save_figure",
     "select",
+    "sinks",
     "state_time",
     "take_units",
     "time_in_bins",
@@ -89,6 +101,8 @@ __all__ = [
     "write_basis",
     "write_chrome_trace",
     "write_composition",
+    "write_parquet",
     "write_perfetto",
+    "write_through",
     "write_trace",
 ]

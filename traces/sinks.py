@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from simcore.activity import Activity
 from simcore.errors import UnknownNameError
 from simcore.registry import Registry
+from traces.aggregate import AggregateRows
 
 
 class IntervalSink(Protocol):
@@ -38,6 +39,23 @@ class IntervalSink(Protocol):
 
     def abandon(self) -> None:
         """Leave nothing behind; called in place of `close` when something failed."""
+
+
+@runtime_checkable
+class BoundedSink(IntervalSink, Protocol):
+    """A sink whose file can be kept within a size, as the rest is added up; see `traces.trace_limits`."""
+
+    def size(self) -> int:
+        """Return how large the file would be if it were closed now [byte], or somewhat more."""
+
+    def most(self, rows: int) -> int:
+        """Return by how much so many more rows make the file larger at most [byte]."""
+
+    def summarise(self, rows: AggregateRows, about: Mapping[str, Any]) -> None:
+        """Take what was not told one by one; called once, behind the last stretch.
+
+        about : what of the trace is complete, and how wide bins are, for whoever opens the file
+        """
 
 
 #: Opens a file to write to; FileError if it cannot be written.
