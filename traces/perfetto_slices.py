@@ -25,7 +25,7 @@ SEQUENCE = uint(10, 1)
 
 _BLOCK = 1 << 13  # intervals encoded at once: few enough for the cache, enough to forget the call
 _DONE = ("busy", "programming")  # categories of operations; all others are of waits
-_ANNOTATIONS = _DETAIL, _LAYER, _CAUSE = 1, 2, 3
+_ANNOTATIONS = _DETAIL, _LAYER, _CAUSE, _COUNT = 1, 2, 3, 4
 _BEGIN, _END = 1, 2  # TrackEvent.Type
 _NUMBERED_ANEW, _CALLS_BY_NUMBER = 1, 2  # TracePacket.SequenceFlags
 _FLOW, _END_OF_FLOW = 47, 48  # fields of TrackEvent
@@ -73,32 +73,49 @@ class Slices:
                 *(_string(1, number, name) for number, name in enumerate(CATEGORIES, start=1)),
                 *(
                     _string(3, n, name)
-                    for n, name in zip(_ANNOTATIONS, ("detail", "layer", "cause"), strict=True)
+                    for n, name in zip(_ANNOTATIONS, ("detail", "layer", "cause", "count"), strict=True)
                 ),
                 *(_string(29, number, name) for number, name in enumerate(self._layers, start=1)),
             ),
         )
 
-    def packets(self, stretch: Activity, arrows: Arrows) -> Iterator[bytes | memoryview]:
-        """Yield the packets of all intervals of a stretch."""
+    def packets(
+        self,
+        stretch: Activity,
+        arrows: Arrows = NO_ARROWS,
+        track: NDArray[np.int64] | None = None,
+        count: NDArray[np.int64] | None = None,
+    ) -> Iterator[bytes | memoryview]:
+        """Yield the packets of all intervals of a stretch.
+
+        track : (units,) where to put them, instead of where the units' intervals are
+        count : (rows,) how many intervals each stands for, if they are no intervals
+        """
+        track = self._track if track is None else track
         if strings := self._new_strings(stretch):
             yield message(1, SEQUENCE, uint(13, _CALLS_BY_NUMBER), message(12, *strings))
         number = self._arrows + 1 + np.arange(len(arrows))
         self._arrows += len(arrows)
         for begin in range(0, len(stretch), _BLOCK):
             end = min(begin + _BLOCK, len(stretch))
-            flows = [
+            more = [
+                *([] if count is None else messages(4, Column(uint(1, _COUNT)), uints(3, count[begin:end]))),
                 *_flows(_FLOW, arrows[:, 0] - begin, number, end - begin),
                 *_flows(_END_OF_FLOW, arrows[:, 1] - begin, number, end - begin),
             ]
-            yield self._block(stretch, begin, end, flows).data
+            yield self._block(stretch, begin, end, track, more).data
 
-    def _block(self, stretch: Activity, begin: int, end: int, flows: Sequence[Column]) -> NDArray[np.uint8]:
-        """Return the two packets of each of some intervals."""
+    def _block(
+        self, stretch: Activity, begin: int, end: int, track: NDArray[np.int64], more: Sequence[Column]
+    ) -> NDArray[np.uint8]:
+        """Return the two packets of each of some intervals.
+
+        more : fields of their beginnings
+        """
         unit, state = stretch.unit[begin:end], stretch.state[begin:end]
         start = stretch.start[begin:end] * self._ns
         layer, cause = self._layer[unit], stretch.cause[begin:end]
-        track = uints(11, self._track[unit])
+        on_track = uints(11, track[unit])
         belongs = Column(SEQUENCE + uint(13, _CALLS_BY_NUMBER))
         columns = [
             *messages(
@@ -108,20 +125,20 @@ class Slices:
                 *messages(
                     11,
                     Column(uint(9, _BEGIN)),
-                    track,
+                    on_track,
                     uints(10, state + 1),
                     uints(3, self._category[state] + 1),
                     *_annotation(_DETAIL, self._first_detail + state, self._is_wait[state]),
                     *_annotation(_LAYER, layer, layer > 0),
                     *_annotation(_CAUSE, self._first_unit + cause, cause != NOBODY),
-                    *flows,
+                    *more,
                 ),
             ),
             *messages(
                 1,
                 uints(8, start + stretch.duration[begin:end] * self._ns),
                 belongs,
-                *messages(11, Column(uint(9, _END)), track),
+                *messages(11, Column(uint(9, _END)), on_track),
             ),
         ]
         return rows_of(end - begin, columns)

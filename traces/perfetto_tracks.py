@@ -49,6 +49,10 @@ class Tracks:
         slots = "without bound" if buffer.slots is None else f"of {buffer.slots}"
         return self._counter(self._of_part(tuple(owner)), f"{port} held, {slots}", "tokens")
 
+    def of_added_up(self, unit: int) -> int:
+        """Return a new track for what a unit's intervals add up to, below that of the unit."""
+        return self._add(int(self.of_unit[unit]), "added up")
+
     def of_power(self, name: str) -> int:
         """Return a new track for the power of a part of the machine; what has no units is below the run."""
         part = self._part.get(tuple(segments(name)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ class Slice:
     end: int
     name: str
     category: str
-    annotations: dict[str, str]
+    annotations: dict[str, str | int]
     leaving: tuple[int, ...]
     arriving: tuple[int, ...]
 
@@ -30,7 +31,7 @@ class ReadTrace:
     """Tracks by their names from below the run's track on, with a dot between; the run's own is empty.
 
     ranks : a track's place among its siblings
-    end : totals of the last packet
+    end, limits : totals of the last packet, and what it says of limits
     """
 
     title: str = ""
@@ -39,6 +40,7 @@ class ReadTrace:
     slices: dict[str, list[Slice]] = field(default_factory=lambda: defaultdict(list))
     counters: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
     end: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 def read_perfetto(path: Path) -> ReadTrace:
@@ -70,7 +72,10 @@ def read_perfetto(path: Path) -> ReadTrace:
             else:
                 assert (event.type, event.name, track) == (INSTANT, "end of trace", "")
                 assert packet is message.packet[-1]
-                trace.end = {note.name: note.uint_value for note in event.debug_annotations}
+                notes = {note.name: note for note in event.debug_annotations}
+                if "limits" in notes:
+                    trace.limits = json.loads(notes.pop("limits").string_value)
+                trace.end = {name: note.uint_value for name, note in notes.items()}
                 trace.end["at"] = packet.timestamp
     assert not opened
     return trace
@@ -99,7 +104,9 @@ def _slice(begin: Any, end: int, names: dict[str, dict[int, str]]) -> Slice:
         names["event_names"][event.name_iid],
         names["event_categories"][category],
         {
-            names["debug_annotation_names"][note.name_iid]: values[note.string_value_iid]
+            names["debug_annotation_names"][note.name_iid]: (
+                note.uint_value if note.HasField("uint_value") else values[note.string_value_iid]
+            )
             for note in event.debug_annotations
         },
         tuple(event.flow_ids),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,16 @@ from simcore.energy import PartCost
 from simcore.errors import FileError, SimError
 from tests.traces.activities import activities, make_activity, pipeline_activity
 from tests.traces.perfetto_reader import ReadTrace, Slice, read_perfetto
-from traces import PerfettoSink, bin_edges, by_group, power_over_time, unit_groups, write_perfetto
+from traces import (
+    LimitedSink,
+    PerfettoSink,
+    TraceLimits,
+    bin_edges,
+    by_group,
+    power_over_time,
+    unit_groups,
+    write_perfetto,
+)
 from traces.perfetto_slices import Arrows
 from traces.unit_paths import segments
 
@@ -49,13 +59,13 @@ def caused_activities(draw: st.DrawFn) -> Activity:
 
 def expected_slices(
     activity: Activity, unit: int, ns: int
-) -> list[tuple[int, int, str, str, dict[str, str]]]:
+) -> list[tuple[int, int, str, str, dict[str, str | int]]]:
     """Return start, end, name, category and annotations of a unit's intervals."""
     expected = []
     for row in np.flatnonzero(activity.unit == unit):
         kind, _, detail = activity.states[activity.state[row]].partition(":")
         done = kind in ("busy", "programming")
-        notes = {} if done else {"detail": detail}
+        notes: dict[str, str | int] = {} if done else {"detail": detail}
         if activity.cause[row] != NOBODY:
             notes["cause"] = activity.units[activity.cause[row]]
         start, end = (
@@ -65,8 +75,27 @@ def expected_slices(
     return expected
 
 
-def fields(slice: Slice) -> tuple[int, int, str, str, dict[str, str]]:
+def fields(slice: Slice) -> tuple[int, int, str, str, dict[str, str | int]]:
     return slice.start, slice.end, slice.name, slice.category, slice.annotations
+
+
+def stretches_of(activity: Activity, cuts: Iterable[int]) -> Iterator[Activity]:
+    """Yield what a run tells that does so at some ticks: in each stretch what ended since the last one."""
+    end = activity.start + activity.duration
+    yield replace(rows_alone(activity, end < 0), makespan=0, buffers=tuple(map(empty, activity.buffers)))
+    for after, until in pairwise(
+        [-1, *sorted({c for c in cuts if c < activity.makespan}), activity.makespan]
+    ):
+        parts = [(buffer, (buffer.tick > after) & (buffer.tick <= until)) for buffer in activity.buffers]
+        yield replace(
+            rows_alone(activity, (end > after) & (end <= until)),
+            makespan=until,
+            buffers=tuple(replace(b, tick=b.tick[part], held=b.held[part]) for b, part in parts),
+        )
+
+
+def empty(buffer: BufferTrace) -> BufferTrace:
+    return replace(buffer, tick=buffer.tick[:0], held=buffer.held[:0])
 
 
 def rows_alone(activity: Activity, rows: NDArray[np.bool_]) -> Activity:
@@ -228,20 +257,81 @@ def test_many_units_and_states_need_more_bytes(tmp_path: Path) -> None:
 def test_told_in_stretches_it_is_the_same_trace(tmp_path: Path, activity: Activity, cuts: list[int]) -> None:
     (tmp_path / "stretches.pftrace").unlink(missing_ok=True)
     sink = PerfettoSink(tmp_path / "stretches.pftrace")
-    end = activity.start + activity.duration
-    for after, until in pairwise(
-        [-1, *sorted({min(cut, activity.makespan) for cut in cuts}), activity.makespan]
-    ):
-        rows = (end > after) & (end <= until) if until > after else np.zeros(len(end), bool)
-        buffers = []
-        for buffer in activity.buffers:
-            part = (buffer.tick > after) & (buffer.tick <= until)
-            buffers.append(replace(buffer, tick=buffer.tick[part], held=buffer.held[part]))
-        sink.add(replace(rows_alone(activity, rows), makespan=until, buffers=tuple(buffers)))
+    for stretch in stretches_of(activity, cuts):
+        sink.add(stretch)
     assert not (tmp_path / "stretches.pftrace").exists()
     sink.close()
     whole, parts = written(tmp_path / "t.pftrace", activity), read_perfetto(tmp_path / "stretches.pftrace")
     assert (parts.slices, parts.counters, parts.end) == (whole.slices, whole.counters, whole.end)
+
+
+@given(caused_activities(), st.data())
+@in_a_folder
+def test_what_is_added_up_has_tracks_of_its_own_and_all_totals_stay(
+    tmp_path: Path, activity: Activity, data: st.DataObject
+) -> None:
+    activity = rows_alone(activity, activity.duration > 0)  # as of any run
+    cycles = activity.makespan // activity.ticks_per_cycle
+    start = data.draw(st.integers(0, cycles))
+    limits = TraceLimits(
+        None, start, data.draw(st.integers(start, cycles)), data.draw(st.sampled_from(activity.units))
+    )
+    sink = LimitedSink(PerfettoSink(tmp_path / "t.pftrace"), limits)
+    sink.add(activity)
+    sink.close()
+    trace = read_perfetto(tmp_path / "t.pftrace")
+    for unit, path in enumerate(activity.units):
+        found: Counter[tuple[str, str, str, int]] = Counter()
+        expected: Counter[tuple[str, str, str, int]] = Counter()
+        for s in (*trace.slices.pop(path, []), *trace.slices.pop(f"{path}.added up", [])):
+            key = s.name, s.category, str(s.annotations.get("detail"))
+            found[*key, 0] += int(s.annotations.get("count", 1))
+            found[*key, 1] += s.end - s.start
+        ns = trace.end["ns per tick"]
+        for since, until, name, kind, notes in expected_slices(activity, unit, ns):
+            expected[name, kind, str(notes.get("detail")), 0] += 1
+            expected[name, kind, str(notes.get("detail")), 1] += until - since
+        assert found == expected
+    assert trace.slices == {}
+    assert trace.limits == sink.about
+    assert trace.end["intervals"] == len(activity)
+    assert sum(trace.end[f"{kind} ticks"] for kind in CATEGORIES) == activity.duration.sum()
+
+
+@given(caused_activities(), st.sampled_from([1e9, 7e8]), st.integers(0, 1 << 40))
+@in_a_folder
+def test_a_sink_tells_how_large_the_file_may_become(
+    tmp_path: Path, activity: Activity, clock_hz: float, later: int
+) -> None:
+    activity = replace(
+        activity,
+        start=activity.start + later,
+        makespan=activity.makespan + later,
+        clock_hz=clock_hz,
+        buffers=(),
+    )
+    path = tmp_path / "t.pftrace"
+    sink = PerfettoSink(path)
+    sink.add(rows_alone(replace(activity, makespan=0), np.zeros(len(activity), bool)))
+    bound = sink.size() + sink.most(len(activity))
+    sink.add(activity)
+    assert sink.size() <= bound
+    sink.close()
+    assert path.stat().st_size <= min(sink.size(), bound)
+
+
+def test_a_file_stays_within_its_budget(tmp_path: Path) -> None:
+    activity = pipeline_activity(cores=6, pixels=500)
+    path = tmp_path / "t.pftrace"
+    write_perfetto(activity, path)
+    budget = path.stat().st_size * 2 // 3
+    sink = LimitedSink(PerfettoSink(path), TraceLimits(budget))
+    for stretch in stretches_of(activity, range(0, activity.makespan, 500)):
+        sink.add(stretch)
+    sink.close()
+    trace = read_perfetto(path)
+    assert 0 < sink.about["aggregated"] < len(activity) == trace.end["intervals"]
+    assert budget / 2 < path.stat().st_size <= budget
 
 
 def test_stretches_may_bring_new_states(tmp_path: Path) -> None:
