@@ -51,7 +51,7 @@ class Job(ABC):
         """
         if self.config.fast_forward:
             raise ConfigError(
-                "a trace is written while the run goes on, but fast_forward finds the intervals that it leaves "
+                "a trace is written while the run goes on, but fast_forward finds intervals that it leaves "
                 "out at the end; leave out --fast-forward, or write with --out and imcsim export"
             )
         self.trace = trace

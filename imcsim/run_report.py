@@ -117,7 +117,7 @@ def _trace(trace: Mapping[str, Any]) -> str:
     if not trace["aggregated"]:
         return whole
     return (
-        f"{whole}; {trace['aggregated']:,} of them added up in bins of {_number(trace['bin_cycles'])} cycles, "
+        f"{whole}; {trace['aggregated']:,} of them in sums over {_number(trace['bin_cycles'])} cycles, "
         f"the others one by one until cycle {trace['complete_until_cycle']:,}"
     )
 

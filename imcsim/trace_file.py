@@ -81,7 +81,7 @@ class TraceOptions:
 
 
 class TraceFile:
-    """The file of one run: opened before it starts, told of stretches, closed or else left without a trace."""
+    """The file of one run: opened before it starts, told of stretches, closed, or else never there."""
 
     def __init__(self, trace: str | Path | TraceOptions, folder: RunFolder | None) -> None:
         """Take note of where to write: to the place of a result, if it is to lie among them.
