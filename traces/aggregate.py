@@ -36,6 +36,22 @@ class AggregateRows:
     def __len__(self) -> int:
         return len(self.start)
 
+    def laid_out(self) -> AggregateRows:
+        """Return the rows with time in them, one behind the other within each bin, by unit and start.
+
+        start : (n,) int64, from when on the unit may be drawn in the state
+        """
+        order = np.lexsort((self.state, self.start, self.unit))
+        order = order[self.ticks[order] > 0]
+        unit, start, ticks = self.unit[order], self.start[order], self.ticks[order]
+        behind = np.cumsum(ticks) - ticks
+        opens = np.ones(len(order), bool)
+        opens[1:] = (unit[1:] != unit[:-1]) | (start[1:] != start[:-1])
+        since = np.flatnonzero(opens)[np.cumsum(opens) - 1]
+        return AggregateRows(
+            unit, self.state[order], start + behind - behind[since], ticks, self.count[order]
+        )
+
 
 class Aggregate:
     """Adds intervals up in a fixed number of bins of time from tick 0 on, at most.
@@ -114,23 +130,16 @@ class Aggregate:
 
         like : one of the run's stretches, the last one for the run's makespan
         """
-        rows = self.rows()
-        order = np.lexsort((rows.state, rows.start, rows.unit))
-        order = order[rows.ticks[order] > 0]
-        unit, start, ticks = rows.unit[order], rows.start[order], rows.ticks[order]
-        behind = np.cumsum(ticks) - ticks
-        opens = np.ones(len(order), bool)
-        opens[1:] = (unit[1:] != unit[:-1]) | (start[1:] != start[:-1])
-        since = np.flatnonzero(opens)[np.cumsum(opens) - 1]
+        rows = self.rows().laid_out()
         return Activity(
             units=like.units,
             states=like.states,
-            unit=unit,
-            state=rows.state[order],
-            start=start + behind - behind[since],
-            duration=ticks,
-            cause=np.full(len(order), NOBODY, np.int32),
-            lag=np.zeros(len(order), np.int64),
+            unit=rows.unit,
+            state=rows.state,
+            start=rows.start,
+            duration=rows.ticks,
+            cause=np.full(len(rows), NOBODY, np.int32),
+            lag=np.zeros(len(rows), np.int64),
             makespan=like.makespan,
             ticks_per_cycle=like.ticks_per_cycle,
             clock_hz=like.clock_hz,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.activity import CATEGORIES, NOBODY, Activity
+from simcore.activity import CATEGORIES, NOBODY, Activity, category
 from traces.protobuf_rows import Column, fixed64s, message, messages, rows_of, text, uint, uints, where
 from traces.timeline import category_of_states
 
@@ -24,17 +24,17 @@ NO_ARROWS: Arrows = np.zeros((0, 2), np.int64)
 SEQUENCE = uint(10, 1)
 
 _BLOCK = 1 << 13  # intervals encoded at once: few enough for the cache, enough to forget the call
-_CALLED_BY_DETAIL = ("busy", "programming")
-_LAYER, _CAUSE = 1, 2  # names of annotations
+_DONE = ("busy", "programming")  # categories of operations; all others are of waits
+_ANNOTATIONS = _DETAIL, _LAYER, _CAUSE, _COUNT = 1, 2, 3, 4
 _BEGIN, _END = 1, 2  # TrackEvent.Type
 _NUMBERED_ANEW, _CALLS_BY_NUMBER = 1, 2  # TracePacket.SequenceFlags
 _FLOW, _END_OF_FLOW = 47, 48  # fields of TrackEvent
 
 
 def slice_name(state: str) -> str:
-    """Return what an interval is called: an operation by its name, a wait by that of its state."""
+    """Return what an interval is called: what is done, or that it waits; viewers colour slices by name."""
     kind, _, detail = state.partition(":")
-    return detail if kind in _CALLED_BY_DETAIL and detail else state
+    return detail if kind in _DONE else kind
 
 
 class Slices:
@@ -51,9 +51,13 @@ class Slices:
     ) -> None:
         self._units, self._track, self._ns = units, track, ns
         self._layers = sorted(set(layers.values()))
-        numbers = {name: len(units) + number for number, name in enumerate(self._layers, start=1)}
+        numbers = {name: number for number, name in enumerate(self._layers, start=1)}
         self._layer = np.array([numbers.get(layers.get(unit, ""), 0) for unit in units], np.int64)
-        self._named_states = 0
+        # Values of annotations are numbered, too: layers, units, and last what may become more.
+        self._first_unit = len(self._layers) + 1
+        self._first_detail = self._first_unit + len(units)
+        self._category = np.zeros(0, np.int64)  # of each state that has been named
+        self._is_wait = np.zeros(0, bool)
         self._named_units = np.zeros(len(units), bool)
         self._arrows = 0
 
@@ -67,32 +71,51 @@ class Slices:
             message(
                 12,
                 *(_string(1, number, name) for number, name in enumerate(CATEGORIES, start=1)),
-                _string(3, _LAYER, "layer"),
-                _string(3, _CAUSE, "cause"),
-                *(_string(29, len(self._units) + n, name) for n, name in enumerate(self._layers, start=1)),
+                *(
+                    _string(3, n, name)
+                    for n, name in zip(_ANNOTATIONS, ("detail", "layer", "cause", "count"), strict=True)
+                ),
+                *(_string(29, number, name) for number, name in enumerate(self._layers, start=1)),
             ),
         )
 
-    def packets(self, stretch: Activity, arrows: Arrows) -> Iterator[bytes | memoryview]:
-        """Yield the packets of all intervals of a stretch."""
+    def packets(
+        self,
+        stretch: Activity,
+        arrows: Arrows = NO_ARROWS,
+        track: NDArray[np.int64] | None = None,
+        count: NDArray[np.int64] | None = None,
+    ) -> Iterator[bytes | memoryview]:
+        """Yield the packets of all intervals of a stretch.
+
+        track : (units,) where to put them, instead of where the units' intervals are
+        count : (rows,) how many intervals each stands for, if they are no intervals
+        """
+        track = self._track if track is None else track
         if strings := self._new_strings(stretch):
             yield message(1, SEQUENCE, uint(13, _CALLS_BY_NUMBER), message(12, *strings))
         number = self._arrows + 1 + np.arange(len(arrows))
         self._arrows += len(arrows)
         for begin in range(0, len(stretch), _BLOCK):
             end = min(begin + _BLOCK, len(stretch))
-            flows = [
+            more = [
+                *([] if count is None else messages(4, Column(uint(1, _COUNT)), uints(3, count[begin:end]))),
                 *_flows(_FLOW, arrows[:, 0] - begin, number, end - begin),
                 *_flows(_END_OF_FLOW, arrows[:, 1] - begin, number, end - begin),
             ]
-            yield self._block(stretch, begin, end, flows).data
+            yield self._block(stretch, begin, end, track, more).data
 
-    def _block(self, stretch: Activity, begin: int, end: int, flows: Sequence[Column]) -> NDArray[np.uint8]:
-        """Return the two packets of each of some intervals."""
+    def _block(
+        self, stretch: Activity, begin: int, end: int, track: NDArray[np.int64], more: Sequence[Column]
+    ) -> NDArray[np.uint8]:
+        """Return the two packets of each of some intervals.
+
+        more : fields of their beginnings
+        """
         unit, state = stretch.unit[begin:end], stretch.state[begin:end]
         start = stretch.start[begin:end] * self._ns
         layer, cause = self._layer[unit], stretch.cause[begin:end]
-        track = uints(11, self._track[unit])
+        on_track = uints(11, track[unit])
         belongs = Column(SEQUENCE + uint(13, _CALLS_BY_NUMBER))
         columns = [
             *messages(
@@ -102,33 +125,38 @@ class Slices:
                 *messages(
                     11,
                     Column(uint(9, _BEGIN)),
-                    track,
+                    on_track,
                     uints(10, state + 1),
-                    uints(3, category_of_states(stretch)[state] + 1),
+                    uints(3, self._category[state] + 1),
+                    *_annotation(_DETAIL, self._first_detail + state, self._is_wait[state]),
                     *_annotation(_LAYER, layer, layer > 0),
-                    *_annotation(_CAUSE, cause + 1, cause != NOBODY),
-                    *flows,
+                    *_annotation(_CAUSE, self._first_unit + cause, cause != NOBODY),
+                    *more,
                 ),
             ),
             *messages(
                 1,
                 uints(8, start + stretch.duration[begin:end] * self._ns),
                 belongs,
-                *messages(11, Column(uint(9, _END)), track),
+                *messages(11, Column(uint(9, _END)), on_track),
             ),
         ]
         return rows_of(end - begin, columns)
 
     def _new_strings(self, stretch: Activity) -> list[bytes]:
         """Return the strings that no packet has introduced so far."""
-        states = enumerate(stretch.states[self._named_states :], start=self._named_states + 1)
-        strings = [_string(2, number, slice_name(state)) for number, state in states]
-        self._named_states = len(stretch.states)
+        strings = []
+        for number in range(len(self._category), len(stretch.states)):
+            state = stretch.states[number]
+            strings.append(_string(2, number + 1, slice_name(state)))
+            strings.append(_string(29, self._first_detail + number, state.partition(":")[2]))
+        self._category = category_of_states(stretch)
+        self._is_wait = np.array([category(state) not in _DONE for state in stretch.states], bool)
         causes = np.zeros(len(self._units), bool)
         causes[stretch.cause[stretch.cause != NOBODY]] = True
         new = np.flatnonzero(causes & ~self._named_units)
         self._named_units |= causes
-        return strings + [_string(29, unit + 1, self._units[unit]) for unit in new.tolist()]
+        return strings + [_string(29, self._first_unit + unit, self._units[unit]) for unit in new.tolist()]
 
 
 def _string(kind: int, number: int, name: str) -> bytes:

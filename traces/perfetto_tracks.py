@@ -47,14 +47,19 @@ class Tracks:
         """Return a new track for what a memory holds, below its component."""
         *owner, port = segments(buffer.path)
         slots = "without bound" if buffer.slots is None else f"of {buffer.slots}"
-        return self.counter(".".join(owner), f"{port} held, {slots}", "tokens")
+        return self._counter(self._of_part(tuple(owner)), f"{port} held, {slots}", "tokens")
 
-    def counter(self, owner: str, name: str, unit: str) -> int:
-        """Return a new track for a number that changes over time.
+    def of_added_up(self, unit: int) -> int:
+        """Return a new track for what a unit's intervals add up to, below that of the unit."""
+        return self._add(int(self.of_unit[unit]), "added up")
 
-        owner : path of the part of the machine that it belongs to; empty is the run
-        """
-        return self._add(self._of_part(tuple(segments(owner))), name, message(8, text(6, unit)))
+    def of_power(self, name: str) -> int:
+        """Return a new track for the power of a part of the machine; what has no units is below the run."""
+        part = self._part.get(tuple(segments(name)))
+        return self._counter(part or RUN, "power" if part else f"power of {name}", "W")
+
+    def _counter(self, parent: int, name: str, unit: str) -> int:
+        return self._add(parent, name, message(8, text(6, unit)))
 
     def _of_part(self, parts: tuple[str, ...]) -> int:
         if parts not in self._part:
