@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.accounting import Unit
-from simcore.activity import Activity
+from simcore.activity import NOBODY, Activity
+from simcore.causes import BY_TIME, Act
 from simcore.clocks import Clock
 from simcore.deadlock import Parked
 from simcore.recording import Columns, memory_logs, recorded_activity
@@ -26,9 +27,6 @@ EVENTS_A_LOG = 64
 
 class IntervalLog(Protocol):
     """Where a unit's intervals of one state are logged: an operation, or the waits at one end."""
-
-    def intervals(self) -> NDArray[np.int64]:
-        """Return what is logged: (n, 2) start and duration [tick], in order."""
 
     def forget(self, count: int) -> None:
         """Keep the first `count` intervals no longer."""
@@ -63,32 +61,44 @@ class Stretches:
         tick = max(0, now - 1)
         for end in self._wiring.ends:
             end.endpoint.catch_up()
-        columns = Columns(tick, self._states)
-        logs = self._logs()
-        self._next = events + EVENTS_A_LOG * len(logs)
-        for index, state, log in logs:
-            rows = log.intervals()
-            over = int(np.searchsorted(rows.sum(axis=1), tick, side="right"))
-            if over:
-                columns.add(index, state, rows[:over])
-                log.forget(over)
+        columns, logs = Columns(tick, self._states), 0
+        for unit in self._recorded:
+            logs += len(unit.operations) + len(unit.waits)
+            for operation in unit.operations:
+                _take(columns, unit, operation.state, operation, operation.intervals())
+            for state, waits in unit.waits:
+                _take(columns, unit, state, waits, *waits.recorded())
+        self._next = events + EVENTS_A_LOG * logs
         self._tell_columns(columns)
 
-    def tell_rest(self, still_parked: Sequence[Parked], makespan: int) -> None:
-        """Tell all that is left up to the makespan, when nothing is left to do."""
+    def tell_rest(self, still_parked: Sequence[Parked], makespan: int, finisher: int) -> None:
+        """Tell all that is left up to the makespan, when nothing is left to do.
+
+        finisher : number of the unit whose act ended the run
+        """
         buffers = tuple(memory.take_until(makespan) for memory in self._memories)
         self._tell(
-            recorded_activity(self.units, still_parked, makespan, self._reference, buffers, self._states)
+            recorded_activity(
+                self.units, still_parked, makespan, self._reference, finisher, buffers, self._states
+            )
         )
-
-    def _logs(self) -> list[tuple[int, str, IntervalLog]]:
-        """Return every log, with the number of its unit and its state."""
-        logs: list[tuple[int, str, IntervalLog]] = []
-        for index, unit in enumerate(self._recorded):
-            logs += ((index, operation.state, operation) for operation in unit.operations)
-            logs += ((index, state, waits) for state, waits in unit.waits)
-        return logs
 
     def _tell_columns(self, columns: Columns) -> None:
         buffers = tuple(memory.take_until(columns.makespan) for memory in self._memories)
-        self._tell(columns.activity(tuple(unit.path for unit in self._recorded), self._reference, buffers))
+        units = tuple(unit.path for unit in self._recorded)
+        self._tell(columns.activity(units, self._reference, NOBODY, buffers))
+
+
+def _take(
+    columns: Columns,
+    unit: Unit,
+    state: str,
+    log: IntervalLog,
+    rows: NDArray[np.int64],
+    acts: NDArray[np.int64] | Act = BY_TIME,
+) -> None:
+    """Move what was over by the tick of the columns from a log to them; see `Columns.add`."""
+    over = int(np.searchsorted(rows.sum(axis=1), columns.makespan, side="right"))
+    if over:
+        columns.add(unit.number, state, rows[:over], acts if isinstance(acts, tuple) else acts[:over])
+        log.forget(over)
