@@ -30,6 +30,9 @@ from simcore import (
     process,
 )
 
+#: What the time of a product is computed from.
+PRODUCT_SET_BY = ("mvm_cycles", "active_rows", "rows", "dac_bits", "activation_bits")
+
 
 class AnalogCrossbarConfig(PartConfig):
     """Size and cost of one array."""
@@ -152,10 +155,7 @@ class AnalogCrossbar(Component):
 
     window_in = In(Window, doc="one window, as a vector for the wordlines")
     sums_out = Out(Sums, doc="the column sums of that window")
-    mvm = Operation(
-        doc="one matrix-vector product",
-        set_by=("mvm_cycles", "active_rows", "rows", "dac_bits", "activation_bits"),
-    )
+    mvm = Operation(doc="one matrix-vector product", set_by=PRODUCT_SET_BY)
 
     blocks: Sequence[Block] = ()
     encoding: Encoding = Encoding("signed", 8)

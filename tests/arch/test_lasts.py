@@ -61,3 +61,18 @@ def assert_known(found: list[Held], unknown: frozenset[str] = frozenset()) -> No
     told = [h for h in found if h.told is not None]
     assert [(h.part.path, h.name) for h in told if not h.as_told] == []
     assert sum(h.operation.ticks for h in told)
+
+
+ISAAC: dict[str, tuple[str, dict[str, Any]]] = {
+    "as it comes": ("digits-resnet", {}),
+    "by arrays, on links": ("digits-cnn", {"detail": "array", "mesh": {"fidelity": "link"}}),
+    "attention": ("gpt-tiny", {}),
+    "attention in arrays": ("gpt-tiny", {"attention": {"products": "arrays"}}),
+}
+
+
+@pytest.mark.parametrize("case", ISAAC)
+def test_on_isaac_only_latching_and_what_a_mesh_books_follow_from_what_comes_when(case: str) -> None:
+    workload, values = ISAAC[case]
+    unknown = {"latch", "transfer", "forward"} if "mesh" in values else {"latch"}
+    assert_known(run_held(machine("isaac", **values), network(workload)), frozenset(unknown))
