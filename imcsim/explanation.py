@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from imcsim.bottlenecks import Bottleneck, ranked_bottlenecks
+from imcsim.evidence import evidence_of
 from imcsim.occupancy import BufferUse, LinkUse, buffer_uses, link_uses
 from imcsim.path_shares import CriticalPathShares
 from imcsim.roofline import Roofline, roofline_of
@@ -97,6 +98,7 @@ def explain(run: RunRecord) -> Explanation:
             "are not there; run it to its end"
         )
     times = exact_times(run)
+    buffers = buffer_uses(run)
     return Explanation(
         workload=summary["workload"],
         machine=summary["machine"],
@@ -108,8 +110,8 @@ def explain(run: RunRecord) -> Explanation:
         layers=layer_stacks(run, times),
         groups=group_stacks(run, times),
         causes=causes(run, times),
-        bottlenecks=ranked_bottlenecks(run, times),
-        buffers=buffer_uses(run),
+        bottlenecks=ranked_bottlenecks(evidence_of(run, times, None), buffers),
+        buffers=buffers,
         links=link_uses(run, times),
         energy=_energy(run),
         roofline=roofline_of(run, times),
