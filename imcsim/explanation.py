@@ -6,7 +6,7 @@ much and what was on the critical path is known of recorded runs only, and None 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from imcsim.bottlenecks import Bottleneck, ranked_bottlenecks
@@ -17,6 +17,7 @@ from imcsim.roofline import Roofline, roofline_of
 from imcsim.run_record import RunRecord
 from imcsim.stall_stacks import (
     Cause,
+    ExactTimes,
     GroupStack,
     LayerStack,
     UnitStack,
@@ -109,10 +110,10 @@ def explain(run: RunRecord) -> Explanation:
         units=unit_stacks(run, times),
         layers=layer_stacks(run, times),
         groups=group_stacks(run, times),
-        causes=causes(run, times),
+        causes=_causes(run, times),
         bottlenecks=ranked_bottlenecks(evidence_of(run, times, None), buffers),
         buffers=buffers,
-        links=link_uses(run, times),
+        links=link_uses(run),
         energy=_energy(run),
         roofline=roofline_of(run, times),
         critical_path=None,
@@ -122,6 +123,12 @@ def explain(run: RunRecord) -> Explanation:
 def _finisher(run: RunRecord) -> str | None:
     activity = run.activity
     return None if activity is None or activity.finisher < 0 else activity.units[activity.finisher]
+
+
+def _causes(run: RunRecord, times: ExactTimes) -> tuple[Cause, ...]:
+    """Return the causes with exact cycles."""
+    exact = [replace(unit, cycles=spent) for unit, spent in zip(run.units, times.spent, strict=True)]
+    return tuple(replace(cause, cycles=times.cycles(cause.cycles)) for cause in causes(exact))
 
 
 def _notes(run: RunRecord) -> list[str]:
