@@ -124,6 +124,8 @@ def alike_units(works: Iterable[Work]) -> list[Alike]:
     groups: list[list[Work]] = []
     latest: dict[tuple[str, str], list[Work]] = {}
     for work in works:
+        if work.unit.family == "router":  # which is busy while any of its links is
+            continue
         kind = work.unit.kind, work.operation
         group = latest.get(kind)
         if group is None or work.worked < _ALIKE * group[0].worked:
@@ -243,8 +245,9 @@ class _Search:
                     writers = waits.setdefault(channel.target, {})
                     writers[waiter] = writers.get(waiter, 0) + ticks
         for memory, writers in waits.items():
-            ticks = min(sum(writers.values()), self.times.makespan)
-            yield self._memory(memory, writers, ticks)
+            full = self.buffers[memory].full_share
+            most = self.times.makespan if full is None else round(full * self.times.makespan)
+            yield self._memory(memory, writers, min(sum(writers.values()), most))
 
     def _blocked(self) -> Iterator[tuple[str, str, int, str | None]]:
         """Yield who waited for room in which state and how long, and for whom, where that is known.
@@ -257,6 +260,8 @@ class _Search:
                 if crossing.state.startswith("blocked-output"):
                     yield crossing.waiter, crossing.state, crossing.ticks, crossing.by
             return
+        paced = self.busiest is not None and self.busiest.work.saturation >= SATURATED
+        unexplained = round(self.times.makespan * (1 - self.most * paced))
         spent = dict(zip((u.path for u in self.evidence.run.units), self.times.spent, strict=True))
         for waiter, states in spent.items():
             for state, ticks in states.items():
@@ -264,7 +269,7 @@ class _Search:
                     continue
                 for reader in self.neighbours.others(waiter, state):
                     idle = sum(t for s, t in spent[reader].items() if s.startswith("wait-input"))
-                    yield waiter, state, int(min(ticks, idle) * (1 - self.most)), reader
+                    yield waiter, state, min(ticks, idle, unexplained), reader
 
     def _memory(self, memory: str, writers: dict[str, int], ticks: int) -> _Candidate:
         use = self.buffers[memory]
