@@ -12,7 +12,7 @@ from typing import Any
 from imcsim.bottlenecks import Bottleneck, ranked_bottlenecks
 from imcsim.evidence import evidence_of
 from imcsim.occupancy import BufferUse, LinkUse, buffer_uses, link_uses
-from imcsim.path_shares import CriticalPathShares
+from imcsim.path_shares import CriticalPathShares, path_evidence, path_shares
 from imcsim.roofline import Roofline, roofline_of
 from imcsim.run_record import RunRecord
 from imcsim.stall_stacks import (
@@ -28,8 +28,10 @@ from imcsim.stall_stacks import (
     layer_stacks,
     unit_stacks,
 )
+from simcore.activity import NOBODY
 from simcore.energy import SHARED
 from simcore.errors import SimError
+from traces.critical_path import critical_path
 
 EXPLANATION_SCHEMA = "imcsim.explanation/1"
 
@@ -100,6 +102,10 @@ def explain(run: RunRecord) -> Explanation:
         )
     times = exact_times(run)
     buffers = buffer_uses(run)
+    activity, path, held = run.activity, None, None
+    if activity is not None and activity.finisher != NOBODY:
+        chain = critical_path(activity)
+        path, held = path_shares(run, times, activity, chain), path_evidence(activity, chain)
     return Explanation(
         workload=summary["workload"],
         machine=summary["machine"],
@@ -111,12 +117,12 @@ def explain(run: RunRecord) -> Explanation:
         layers=layer_stacks(run, times),
         groups=group_stacks(run, times),
         causes=_causes(run, times),
-        bottlenecks=ranked_bottlenecks(evidence_of(run, times, None), buffers),
+        bottlenecks=ranked_bottlenecks(evidence_of(run, times, held), buffers),
         buffers=buffers,
         links=link_uses(run),
         energy=_energy(run),
         roofline=roofline_of(run, times),
-        critical_path=None,
+        critical_path=path,
     )
 
 

@@ -78,11 +78,6 @@ class Reliefs:
         paths = (path_in(self._config, cls.Config, name) for name in names)
         return sorted(map(self._setting, filter(None, paths)), key=lambda setting: not setting.is_own)
 
-    def of_requests(self) -> Setting | None:
-        """Return what limits the requests that are served at once, None on machines without a queue."""
-        path = "queue.most_in_service"
-        return self._setting(path) if self._config is not None and _at(self._config, path) else None
-
     def of_layer(self, layer: str | None) -> str | None:
         """Return what gives a layer more copies of its arrays, None where nothing does."""
         known = self._run.config.machine.get("layers")
@@ -90,8 +85,8 @@ class Reliefs:
             return None
         return f"layers.{layer}.replication"
 
-    def of_memory(self, writer: str | None, reader: str | None) -> Setting | None:
-        """Return what decides how many slots a memory has, None where it is no choice.
+    def of_memory(self, writer: str | None, reader: str | None) -> str | None:
+        """Return the parameter that decides how many slots a memory has, None where it is no choice.
 
         writer, reader : layers at either end; None is the input
         """
@@ -101,8 +96,7 @@ class Reliefs:
         sender = writer or self._input_of(reader)
         if sender is None:
             return None
-        name = f"{sender}:{reader}"
-        return Setting(f"buffers.depths.{name}", buffers["depths"].get(name), "pixel", None)
+        return f"buffers.depths.{sender}:{reader}"
 
     def _input_of(self, reader: str) -> str | None:
         """Return the name of the input that a layer reads, None where its network is not found again."""

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import imcsim
-from imcsim.bottlenecks import Bottleneck
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,7 @@ class Plant:
 
 
 #: Layers of digits-resnet that keep up with a pixel every 33 cycles.
-QUICK = tuple(
-    f"layers.{layer}.replication=4" for layer in ("stem", "block1-conv1", "block1-conv2")
-)
+QUICK = tuple(f"layers.{layer}.replication=4" for layer in ("stem", "block1-conv1", "block1-conv2"))
 
 PLANTS = {
     "a layer without copies": Plant(
@@ -118,13 +115,13 @@ PLANTS = {
     "too few crossbars": Plant(
         "digits-cnn", "reprogrammed", "crossbars", "write", "write.pulse_cycles", ("crossbars=2",)
     ),
-    "slow adders": Plant(
+    "one set of adders for a layer": Plant(
         "digits-cnn",
         "rapidnn",
-        "layer[conv2].copy[0].rnas",
+        "layer[conv1].copy[0].rnas",
         "add",
         "rna.adder_cycles",
-        ("rna.adder_cycles=60",),
+        ("layers.conv1.replication=1",),
     ),
     "few requests": Plant(
         "digits-mlp",
@@ -147,30 +144,40 @@ PLANTS = {
         {"arrivals": "poisson:10000000"},
         {"arrivals": "poisson:10000000"},
     ),
-    "a single image": Plant(
-        "digits-mlp",
-        "dataflow",
-        "pipeline",
-        "fill and drain",
-        "images",
-        usual=("input_pixels_per_cycle=64",),
-        images=1,
-    ),
 }
 
 
-def slow_run(plant: Plant) -> imcsim.Run:
-    settings = _over(plant.usual, plant.planted)
+def run_of(plant: Plant, settings: dict[str, str], options: dict[str, Any]) -> imcsim.Run:
+    chosen = [f"{path}={value}" for path, value in settings.items()]
     return imcsim.run(
-        plant.workload,
-        arch=plant.arch,
-        images=plant.images,
-        values="off",
-        settings=settings,
-        **plant.options,
+        plant.workload, arch=plant.arch, images=plant.images, values="off", settings=chosen, **options
     )
 
 
-def _over(usual: tuple[str, ...], planted: tuple[str, ...]) -> list[str]:
-    chosen = dict(setting.split("=") for setting in (*usual, *planted))
-    return [f"{path}={value}" for path, value in chosen.items()]
+def split(settings: tuple[str, ...]) -> dict[str, str]:
+    return dict(setting.split("=", 1) for setting in settings)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_what_was_planted_is_named_first(name: str, tmp_path: Path) -> None:
+    plant = PLANTS[name]
+    usual = split(plant.usual)
+    run = run_of(plant, usual | split(plant.planted), plant.options)
+    sound = run_of(plant, usual, plant.sound)
+    assert run.summary["cycles"] > 1.3 * sound.summary["cycles"]
+    run.save(tmp_path / "run")
+    found = imcsim.read_run(tmp_path / "run").explain()
+    first = found.bottlenecks[0]
+    assert (first.where, first.what, first.parameter) == (plant.where, plant.what, plant.parameter)
+    assert first.share > 0.5
+    assert first.rank == 1
+    for changed in split(plant.planted).keys() & {first.parameter}:
+        assert changed in first.sentence + first.advice
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_without_a_recording_it_is_among_the_first(name: str) -> None:
+    plant = PLANTS[name]
+    run = run_of(plant, split(plant.usual) | split(plant.planted), plant.options | {"record": False})
+    found = [(b.where, b.what) for b in run.explain().bottlenecks]
+    assert (plant.where, plant.what) in found
