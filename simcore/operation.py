@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -36,16 +36,31 @@ class Operation:
     name : of the state `busy:name`; the attribute's name if left out
     process : the process method whose unit is held; may be left out where the component has one process
     programming : the time counts as programming (writing weights), not as busy
+    set_by : names of the parameters that its time is computed from, those that do most first: of the
+        component's own configuration, or else, dotted, of the machine's from its root ("mvm_cycles",
+        "attention.writing.pulses"); none where nothing that can be set decides it, and the doc tells why
     """
 
     def __init__(
-        self, name: str = "", *, unit: str = "op", doc: str = "", process: str = "", programming: bool = False
+        self,
+        name: str = "",
+        *,
+        unit: str = "op",
+        doc: str = "",
+        process: str = "",
+        programming: bool = False,
+        set_by: Sequence[str] = (),
     ) -> None:
+        if isinstance(set_by, str):
+            raise WiringError(
+                f"an operation's set_by must be a tuple of names, got {set_by!r}; write ({set_by!r},)"
+            )
         self.name = name
         self.unit = unit
         self.doc = doc
         self.process = process
         self.programming = programming
+        self.set_by = tuple(set_by)
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
@@ -265,6 +280,7 @@ def _as(form: type[Form], declared: Operation, name: str, owner: Holder) -> Form
         doc=declared.doc,
         process=owner.process,
         programming=declared.programming,
+        set_by=declared.set_by,
     )
 
 
