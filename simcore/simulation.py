@@ -15,7 +15,9 @@ from typing import Any, Literal, TypeVar
 
 from simcore.accounting import Account, Unit
 from simcore.activity import NOBODY, Activity
+from simcore.blueprint import Blueprint, blueprint_of
 from simcore.buffer_channel import BufferChannel
+from simcore.call_log import EDGE, EVENT, REST, CallLog
 from simcore.channel import Waits
 from simcore.clocks import Clock, next_edge, synchronise
 from simcore.commands import PARK, Engine, Park, Wake, describe
@@ -87,6 +89,7 @@ class Outcome:
     parts : what each component costs, sorted by path
     channels : all there are, in the order in which they were connected
     fast_forward : what came of skipping, None if it was not asked for
+    log : every call of every process, None if that was not asked for
     """
 
     makespan: int
@@ -100,6 +103,7 @@ class Outcome:
     parts: tuple[PartCost, ...] = ()
     channels: tuple[ChannelReport, ...] = ()
     fast_forward: FastForward | None = None
+    log: CallLog | None = None
 
     @property
     def cycles(self) -> int:
@@ -118,6 +122,7 @@ class Simulation:
     clocks : all clock domains; the first is the reference clock, in whose cycles reports are written
     engine : `lean`, or `stock` for plain SimPy as the reference
     record : keep every interval of every unit
+    log : keep every call of every process, too, for `simcore.dependencies`
     shuffle : seed of a random order of starting processes, which must not change anything; None keeps the
         order built
     observe : called now and then with the progress
@@ -129,6 +134,7 @@ class Simulation:
         *,
         engine: EngineName = "lean",
         record: bool = False,
+        log: bool = False,
         shuffle: int | None = None,
         limits: Limits | None = None,
         observe: Callable[[Progress], None] | None = None,
@@ -141,7 +147,10 @@ class Simulation:
             self.engine = StockEnvironment()
         self.clocks = synchronise(clocks)
         self.reference = self.clocks[clocks[0].name]
-        self.recording = record
+        self.recording = record or log
+        self._logging = log
+        self._log: CallLog | None = None
+        self._sealed = False
         self.parts: list[Component] = []
         self.laws: list[Law] = []
         self.wiring = Wiring(self.engine)
@@ -224,6 +233,8 @@ class Simulation:
             return
         self._finished = True
         self._finisher = last or self.engine.active.unit
+        if self._log is not None:
+            self._log.note_finish()
         edge = next_edge(self.engine.now, self.reference.ticks)
         if edge == self.engine.now:
             self._halt(None)
@@ -246,6 +257,11 @@ class Simulation:
         self.engine.halt()
         return PARK
 
+    def note_edge(self, component: Component, name: str, ticks: int, *, holds: bool) -> None:
+        """Note that the running process waits for an edge, or holds an operation until one."""
+        if self._log is not None:
+            self._log.note_edge(REST if holds else EDGE, component.path, name, ticks)
+
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event; see `Component.waits_for`."""
         wake = self.engine.active
@@ -253,6 +269,8 @@ class Simulation:
             raise WiringError(f"{describe(wake)} calls waits_for, but only a component's own process may")
         waits = self.event_waits.setdefault((wake, resource), self._new_waits(wake))
         wake.since = self.engine.now
+        if self._log is not None:
+            self._log.note(EVENT, -1)
         self._event_parks[wake] = f"wait-resource:{resource}"
 
         def charge(_: Any) -> None:
@@ -272,7 +290,7 @@ class Simulation:
 
         raises : Deadlock, WatchdogError, BrokenLawError
         """
-        self.wiring.seal(self.parts)
+        self._seal()
         units = self._start()
         self._started = time.perf_counter()
         self._watch = BusyWatch(self.engine, units, self.wiring.ends, self.event_waits)
@@ -321,7 +339,25 @@ class Simulation:
             costs,
             tuple(connection.described() for connection in self.wiring.connections),
             None if self._steady is None else self._left_out,
+            self._log,
         )
+
+    def blueprint(self) -> Blueprint:
+        """Return what decides when things happen on the machine that is built.
+
+        raises : WiringError for ports that are not connected
+        """
+        self._seal()
+        return blueprint_of(self.parts, self.wiring.connections, self.reference)
+
+    def _seal(self) -> None:
+        """Bind all ports, once."""
+        if self._sealed:
+            return
+        self._sealed = True
+        self.wiring.seal(self.parts)
+        if self._logging:
+            self._log = CallLog(self.engine, self.parts, self.wiring, self.blueprint())
 
     def _start(self) -> list[Unit]:
         """Start every process and return the units, sorted by path."""

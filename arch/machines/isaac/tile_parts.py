@@ -47,16 +47,17 @@ class InputFetch(Component):
     @process
     def serve(self) -> Process:
         """Take a window, wait for eDRAM and bus, read, hand the window on where a cycle begins."""
-        engine, stage = self.simulation.engine, self.stage
         while True:
             window = yield self.window_in.get()
             yield self.edram.acquire()
             yield self.read.hold(self.cycles)
             self.edram.release()
-            yield self.latch.hold(
-                -engine.now % stage
-            )  # a tick is a digital cycle, as that is the fastest clock
+            yield self.hold_until_edge(self.latch, self.stage)
             yield self.window_out.put(window)
+
+    def edges(self) -> Mapping[str, int]:
+        """Return the digital cycles of a cycle, at the end of which inputs are in their registers."""
+        return {"latch": self.stage}
 
     @property
     def bytes_read(self) -> int:
