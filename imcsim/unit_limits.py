@@ -30,7 +30,7 @@ def _limit(evidence: Evidence, reliefs: Reliefs, alike: Alike) -> Limit:
     saturated = work.saturation >= SATURATED
     ticks = work.worked if on_path is None or (saturated and work.worked > on_path) else on_path
     operation = operation_of(work.operation)
-    settings = reliefs.of_operation(work.unit.kind, operation)
+    settings = reliefs.of_operation(work.unit, operation)
     clauses = [_pace(evidence, alike)]
     if on_path is not None:
         whose = "its work" if len(alike.works) == 1 else "their work"

@@ -66,7 +66,7 @@ def _memory(
     writer = max(writers, key=lambda path: writers[path])
     layers = {unit.path: unit.layer for unit in evidence.run.units}
     reader = next(iter(neighbours.readers_of(memory)), None)
-    setting = reliefs.of_memory(layers[writer], None if reader is None else layers[reader])
+    setting = reliefs.of_room(layers[writer], None if reader is None else layers[reader])
     full = (
         ""
         if use.full_share is None
@@ -129,7 +129,9 @@ def _resource(
         told = f"{evidence.percent(ticks)} of the critical path is such turns"
     longest = sorted(held, key=lambda holder: (-held[holder], holder))
     unit, state = longest[0]
-    settings = reliefs.of_operation(evidence.by_path[unit].unit.kind, operation_of(state))
+    settings = reliefs.of_shared(name) or reliefs.of_operation(
+        evidence.by_path[unit].unit, operation_of(state)
+    )
     names = [f"{unit} ({operation_of(state)})" for unit, state in longest]
     shorter = f"change {settings[0].path}" if settings else f"hold {name} for less time"
     return Limit(

@@ -14,7 +14,7 @@ from simcore.live import LiveBottleneck
 from simcore.simulation import EngineName
 from tests.benches import CORE, ENGINES, Chain
 from tests.naive_machine import ProcessNetwork
-from tests.process_networks import acyclic_networks, contended_networks, built
+from tests.process_networks import acyclic_networks, built, contended_networks
 
 both_engines = pytest.mark.parametrize("engine", ENGINES)
 
