@@ -7,6 +7,7 @@ What is given back in tick t can be granted in t.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
@@ -87,6 +88,7 @@ class Contest:
 
     decide : called when a tick with new claims, or with something to grant, has settled
     call : asks for that
+    winners : places of those that won, one after the other, if they are logged
     """
 
     def __init__(self, engine: Engine, name: str, count: int, rule: Rule, decide: Callable[[], None]) -> None:
@@ -95,6 +97,7 @@ class Contest:
         self.engine = engine
         self.rule = rule
         self.claims: list[Claimant] = []
+        self.winners: array[int] | None = None
         self.call = Decision(engine, decide).call
         self._count = count
         self._turn = 0
@@ -114,6 +117,8 @@ class Contest:
         winner = min(self.claims, key=self._rank)
         self.claims.remove(winner)
         self._turn = winner.index + 1
+        if self.winners is not None:
+            self.winners.append(winner.index)
         return winner
 
     def _rank(self, claimant: Claimant) -> tuple[int, int]:

@@ -7,6 +7,7 @@ they send gets into a network. Which way it takes there, and for how long, is no
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -49,13 +50,15 @@ class CarriedBuffer(BufferChannel):
 
     end : the sender's
     store : called with each token when it lands
+    landings : tick in which each did, if that is logged
     """
 
-    __slots__ = ("_landed_by", "end", "landed")
+    __slots__ = ("_landed_by", "end", "landed", "landings")
 
     def __init__(self, engine: Engine, name: str, capacity: int | None, entry: Entry, reader: int) -> None:
         super().__init__(engine, name, capacity)
         self.landed = 0
+        self.landings: array[int] | None = None
         self.end = CarriedEnd(engine, name, self, entry, reader)
         self._landed_by = BY_TIME
 
@@ -105,6 +108,8 @@ class CarriedBuffer(BufferChannel):
             raise self._out_of_sequence(self.landed, token)
         self.landed = token + 1
         self._landed_by = by
+        if self.landings is not None:
+            self.landings.append(self.engine.now)
         if self.store is not None:
             self.store(token)
         if self._reader is not None and self.landed == self._need:

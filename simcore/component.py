@@ -8,7 +8,7 @@ ports as its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from simcore.accounting import Unit
@@ -16,7 +16,7 @@ from simcore.arbiter import Rule
 from simcore.carried import CarriedEnd, Entry
 from simcore.channel import Endpoint, Waits
 from simcore.clocks import Clock
-from simcore.commands import Engine
+from simcore.commands import DONE, Engine
 from simcore.config import PartConfig, part
 from simcore.errors import ConfigError, WiringError
 from simcore.history import Book
@@ -55,6 +55,9 @@ class Builder(Protocol):
 
     def adopt(self, component: Component) -> None:
         """Take note of a component."""
+
+    def note_edge(self, component: Component, name: str, ticks: int, *, holds: bool) -> None:
+        """Note that the running process waits for an edge, or holds an operation until one."""
 
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event to a resource."""
@@ -294,6 +297,25 @@ class Component:
         """Return a SimPy event to be yielded; the wait is charged to `wait-resource:resource` of the unit."""
         return self.simulation.charge_event(event, resource)
 
+    def until_edge(self, cycles: int, resource: str) -> Any:
+        """Return the command that waits for the next multiple of so many cycles, which may be now.
+
+        The wait is charged to `wait-resource:resource` of the unit.
+        """
+        ticks = cycles * self.clock.ticks
+        engine = self.simulation.engine
+        early = -engine.now % ticks
+        wait = self.waits_for(engine.timeout(early), resource) if early else DONE
+        self.simulation.note_edge(self, resource, ticks, holds=False)
+        return wait
+
+    def hold_until_edge(self, operation: Operation, cycles: int) -> int:
+        """Return the command that holds an operation until the next multiple of so many cycles."""
+        ticks = self.clock.ticks
+        command = operation.hold(-(self.simulation.engine.now // ticks) % cycles)
+        self.simulation.note_edge(self, operation.name, cycles * ticks, holds=True)
+        return command
+
     def phase(self, items: int) -> tuple[int, ...] | None:
         """Return where its processes stand in what they do for each item, relative to `items` finished.
 
@@ -303,6 +325,19 @@ class Component:
         return (); None, the default, says that nobody can tell.
         """
         return None
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles that operations last, one hold after the other and then over again.
+
+        They are by the name of the operation's attribute, in cycles of this component's clock. One whose time
+        is known before the run, by configuration, mapping and network, is in it; one that data, chance or
+        other parts decide on is not. A process holds what this says: both read the same numbers.
+        """
+        return {}
+
+    def edges(self) -> Mapping[str, int]:
+        """Return the cycles between edges that it waits for, by the names that it gives `until_edge`."""
+        return {}
 
     # -- for reports -----------------------------------------------------------------------------------------
 

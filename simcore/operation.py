@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -35,16 +36,31 @@ class Operation:
     name : of the state `busy:name`; the attribute's name if left out
     process : the process method whose unit is held; may be left out where the component has one process
     programming : the time counts as programming (writing weights), not as busy
+    set_by : names of the parameters that its time is computed from, those that do most first: of the
+        component's own configuration, or else, dotted, of the machine's from its root ("mvm_cycles",
+        "attention.writing.pulses"); none where nothing that can be set decides it, and the doc tells why
     """
 
     def __init__(
-        self, name: str = "", *, unit: str = "op", doc: str = "", process: str = "", programming: bool = False
+        self,
+        name: str = "",
+        *,
+        unit: str = "op",
+        doc: str = "",
+        process: str = "",
+        programming: bool = False,
+        set_by: Sequence[str] = (),
     ) -> None:
+        if isinstance(set_by, str):
+            raise WiringError(
+                f"an operation's set_by must be a tuple of names, got {set_by!r}; write ({set_by!r},)"
+            )
         self.name = name
         self.unit = unit
         self.doc = doc
         self.process = process
         self.programming = programming
+        self.set_by = tuple(set_by)
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
@@ -53,6 +69,9 @@ class Operation:
     def hold_from(self, tick: int, cycles: int) -> int:
         """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
         raise WiringError(f"operation {self.name!r} is held before its component was built")
+
+    def tell(self, note: Callable[[int], None]) -> None:
+        """Have `note` called with the tick of each start from now on, of an operation that records."""
 
     @property
     def count(self) -> int:
@@ -128,10 +147,11 @@ class _RecordedOperation(Operation):
         """Take the time from `engine`; called once, before the first hold."""
         self._usual = _NONE_YET  # ticks that each lasts, as long as all last the same
         self._durations: array[int] | None = None  # ticks of each, once they differ
+        self._summed = (0, 0)  # durations that were added up, and their sum
         self._engine = engine
         self._forgotten = self._forgotten_ticks = 0  # how many are kept no longer, and how long they were
         self._starts = array("q")
-        self._note_start = self._starts.append
+        self._note_start: Callable[[int], None] = self._starts.append
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
@@ -147,11 +167,22 @@ class _RecordedOperation(Operation):
             self._note_duration(cycles)
         return cycles
 
+    def tell(self, note: Callable[[int], None]) -> None:
+        """Have `note` called with the tick of each start from now on."""
+
+        def note_start(tick: int) -> None:
+            self._starts.append(tick)
+            note(tick)
+
+        self._note_start = note_start
+
     def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
         """Record again, so many times and each time `ticks` later, what came between two tallies."""
+        self._summed = (0, 0)
         self._starts = unrolled(self._starts, first[0], last[0], times, ticks)
         if self._durations is not None:
             self._durations = unrolled(self._durations, first[0], last[0], times, 0)
+            self._summed = (0, 0)
 
     def _note_duration(self, ticks: int) -> None:
         if self._usual == _NONE_YET:
@@ -170,10 +201,14 @@ class _RecordedOperation(Operation):
     @property
     def ticks(self) -> int:
         """Ticks for which it was held in all."""
-        return self._forgotten_ticks + self._ticks_of_first(len(self._starts))
+        seen, ticks = self._summed  # those who look at a run under way ask again and again
+        kept = len(self._starts)
+        self._summed = kept, ticks + self._ticks_between(seen, kept)
+        return self._forgotten_ticks + self._summed[1]
 
-    def _ticks_of_first(self, count: int) -> int:
-        return self._usual * count if self._durations is None else sum(self._durations[:count])
+    def _ticks_between(self, first: int, last: int) -> int:
+        """Return how long those of the kept ones lasted."""
+        return self._usual * (last - first) if self._durations is None else sum(self._durations[first:last])
 
     def intervals(self) -> NDArray[np.int64]:
         """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
@@ -185,7 +220,8 @@ class _RecordedOperation(Operation):
     def forget(self, count: int) -> None:
         """Keep the first `count` intervals no longer; they are counted and charged all the same."""
         self._forgotten += count
-        self._forgotten_ticks += self._ticks_of_first(count)
+        self._forgotten_ticks += self._ticks_between(0, count)
+        self._summed = (0, 0)
         del self._starts[:count]
         if self._durations is not None:
             del self._durations[:count]
@@ -209,6 +245,10 @@ class _ClockedOperation(Operation):
         """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
         self._owner.last = self
         return self._inner.hold_from(tick, cycles * self._ticks_per_cycle)
+
+    def tell(self, note: Callable[[int], None]) -> None:
+        """Have `note` called with the tick of each start from now on."""
+        self._inner.tell(note)
 
     @property
     def count(self) -> int:
@@ -267,6 +307,7 @@ def _as(form: type[Form], declared: Operation, name: str, owner: Holder) -> Form
         doc=declared.doc,
         process=owner.process,
         programming=declared.programming,
+        set_by=declared.set_by,
     )
 
 

@@ -8,13 +8,16 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from simcore.accounting import Account, Unit
 from simcore.activity import NOBODY, Activity
+from simcore.blueprint import Blueprint, blueprint_of
 from simcore.buffer_channel import BufferChannel
+from simcore.call_log import EDGE, EVENT, REST, CallLog
 from simcore.channel import Waits
 from simcore.clocks import Clock, next_edge, synchronise
 from simcore.commands import PARK, Engine, Park, Wake, describe
@@ -25,6 +28,7 @@ from simcore.energy import AreaReport, EnergyReport, PartCost, area_report, ener
 from simcore.environment import CycleEnvironment
 from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, WatchdogError, WiringError
 from simcore.laws import Law, check_laws
+from simcore.live import BusyWatch, LiveBottleneck
 from simcore.recording import buffer_traces, number_units, recorded_activity
 from simcore.registry import near_miss
 from simcore.steady import NOTHING, FastForward, SteadyState
@@ -59,6 +63,7 @@ class Progress:
     cycle : of the reference clock
     done, total, what : how many of the expected outputs have come ("images")
     events, wall_s : calendar entries handled and wall seconds so far
+    watch : tells the present bottleneck
     """
 
     cycle: int
@@ -67,6 +72,12 @@ class Progress:
     what: str
     events: int
     wall_s: float
+    watch: Callable[[], LiveBottleneck | None] = field(default=lambda: None, repr=False, compare=False)
+
+    @cached_property
+    def bottleneck(self) -> LiveBottleneck | None:
+        """The unit that worked most since the look at which this was asked before; ask while looking."""
+        return self.watch()
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,7 @@ class Outcome:
     parts : what each component costs, sorted by path
     channels : all there are, in the order in which they were connected
     fast_forward : what came of skipping, None if it was not asked for
+    log : every call of every process, None if that was not asked for
     """
 
     makespan: int
@@ -92,6 +104,7 @@ class Outcome:
     parts: tuple[PartCost, ...] = ()
     channels: tuple[ChannelReport, ...] = ()
     fast_forward: FastForward | None = None
+    log: CallLog | None = None
 
     @property
     def cycles(self) -> int:
@@ -112,6 +125,7 @@ class Simulation:
     record : keep every interval of every unit
     tell : called with the intervals as they are over, stretch by stretch, in place of keeping them; see
         `simcore.stretches`
+    log : keep every call of every process, too, for `simcore.dependencies`
     shuffle : seed of a random order of starting processes, which must not change anything; None keeps the
         order built
     observe : called now and then with the progress
@@ -124,6 +138,7 @@ class Simulation:
         engine: EngineName = "lean",
         record: bool = False,
         tell: Callable[[Activity], None] | None = None,
+        log: bool = False,
         shuffle: int | None = None,
         limits: Limits | None = None,
         observe: Callable[[Progress], None] | None = None,
@@ -136,7 +151,10 @@ class Simulation:
             self.engine = StockEnvironment()
         self.clocks = synchronise(clocks)
         self.reference = self.clocks[clocks[0].name]
-        self.recording = record or tell is not None
+        self.recording = record or log or tell is not None
+        self._logging = log
+        self._log: CallLog | None = None
+        self._sealed = False
         self.parts: list[Component] = []
         self.laws: list[Law] = []
         self.wiring = Wiring(self.engine)
@@ -228,6 +246,8 @@ class Simulation:
             return
         self._finished = True
         self._finisher = last or self.engine.active.unit
+        if self._log is not None:
+            self._log.note_finish()
         edge = next_edge(self.engine.now, self.reference.ticks)
         if edge == self.engine.now:
             self._halt(None)
@@ -250,6 +270,11 @@ class Simulation:
         self.engine.halt()
         return PARK
 
+    def note_edge(self, component: Component, name: str, ticks: int, *, holds: bool) -> None:
+        """Note that the running process waits for an edge, or holds an operation until one."""
+        if self._log is not None:
+            self._log.note_edge(REST if holds else EDGE, component.path, name, ticks)
+
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event; see `Component.waits_for`."""
         wake = self.engine.active
@@ -257,6 +282,8 @@ class Simulation:
             raise WiringError(f"{describe(wake)} calls waits_for, but only a component's own process may")
         waits = self.event_waits.setdefault((wake, resource), self._new_waits(wake))
         wake.since = self.engine.now
+        if self._log is not None:
+            self._log.note(EVENT, -1)
         self._event_parks[wake] = f"wait-resource:{resource}"
 
         def charge(_: Any) -> None:
@@ -276,9 +303,10 @@ class Simulation:
 
         raises : Deadlock, WatchdogError, BrokenLawError
         """
-        self.wiring.seal(self.parts)
+        self._seal()
         units = self._start()
         self._started = time.perf_counter()
+        self._watch = BusyWatch(self.engine, units, self.wiring.ends, self.event_waits)
         self.engine.observer = self._look
         collecting = gc.isenabled()
         gc.disable()  # the calendar makes no circles, so collecting them only costs time
@@ -326,7 +354,25 @@ class Simulation:
             costs,
             tuple(connection.described() for connection in self.wiring.connections),
             None if self._steady is None else self._left_out,
+            self._log,
         )
+
+    def blueprint(self) -> Blueprint:
+        """Return what decides when things happen on the machine that is built.
+
+        raises : WiringError for ports that are not connected
+        """
+        self._seal()
+        return blueprint_of(self.parts, self.wiring.connections, self.reference)
+
+    def _seal(self) -> None:
+        """Bind all ports, once."""
+        if self._sealed:
+            return
+        self._sealed = True
+        self.wiring.seal(self.parts)
+        if self._logging:
+            self._log = CallLog(self.engine, self.parts, self.wiring, self.blueprint())
 
     def _start(self) -> list[Unit]:
         """Start every process and return the units, sorted by path."""
@@ -417,7 +463,8 @@ class Simulation:
             self._stretches.tell_before(self.engine.now, self.engine.events)
         if self._observe is not None:
             total, what, come = self._so_far()
-            self._observe(Progress(cycle, come, total, what, self.engine.events, wall))
+            watch = self._watch.bottleneck
+            self._observe(Progress(cycle, come, total, what, self.engine.events, wall, watch))
 
     # -- settling --------------------------------------------------------------------------------------------
 

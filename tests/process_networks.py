@@ -45,6 +45,10 @@ class NodeProcess(Component):
         self.token_out = self.port(Out(int, doc="tokens"), "token_out") if sends else None
         self.resource = self.port(Shared(doc="resource"), "resource") if spec.shares else None
 
+    def lasts(self) -> dict[str, tuple[int, ...]]:
+        """Return the cycles of each firing."""
+        return {"work": self.spec.service}
+
     @process
     def serve(self) -> Process:
         """Fire as often as told, then end; the sink ends the run."""
@@ -124,16 +128,24 @@ def simulate(
     return NaiveRun(outcome.makespan, ticks, root.nodes["sink"].received)
 
 
-def simulate_network(
+def built(
     network: ProcessNetwork, engine: EngineName = "lean", *, relays: bool = False, **options: Any
-) -> tuple[Outcome, NetworkOfProcesses]:
-    """Run the network on an engine, and return what came of it."""
+) -> tuple[Simulation, NetworkOfProcesses]:
+    """Return a simulation of the network that has not run, and its root; options are `Simulation`'s."""
     periods = {node.period for node in network.nodes} | {1}  # a clock whose period is a tick
     order = [network.reference_period, *sorted(periods - {network.reference_period})]
     clocks = [Clock(_clock_name(p), Fraction(p, 10**9)) for p in order]
     simulation = Simulation(clocks, engine=engine, **options)
     root = simulation.build(NetworkOfProcesses, PartConfig())
     root.lay_out(network, relays=relays)
+    return simulation, root
+
+
+def simulate_network(
+    network: ProcessNetwork, engine: EngineName = "lean", **options: Any
+) -> tuple[Outcome, NetworkOfProcesses]:
+    """Run the network on an engine, and return what came of it."""
+    simulation, root = built(network, engine, **options)
     return simulation.run(), root
 
 

@@ -7,7 +7,7 @@ begins a whole number of beats later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from arch.machines.pipelayer.configuration import PipeLayerConfig
@@ -27,11 +27,12 @@ class BeatComponent(Component):
     images: int = 0
 
     def next_beat(self) -> Any:
-        """Return the command that waits until a beat begins; None if one begins now."""
-        early = -self.simulation.engine.now % self.beat  # a tick is a control cycle, the greatest divisor
-        if not early:
-            return None
-        return self.waits_for(self.simulation.engine.timeout(early), "beat")
+        """Return the command that waits until a beat begins."""
+        return self.until_edge(self.beat, "beat")
+
+    def edges(self) -> Mapping[str, int]:
+        """Return the control cycles of a beat."""
+        return {"beat": self.beat}
 
 
 class Sequencer(BeatComponent):
@@ -73,8 +74,7 @@ class Sequencer(BeatComponent):
             yield self.room_in.get()
             for port in self.image_in:
                 yield port.get()
-            if (wait := self.next_beat()) is not None:
-                yield wait
+            yield self.next_beat()
             self.begun.append(self.simulation.engine.now)
             if self.take is not None:
                 self.take(image)
@@ -132,7 +132,18 @@ class MemorySubarrays(CellWriter):
     sums_in = In(Sums, doc="counted spikes of all arrays, for one step")
     room_out = Out(Image, doc="images for whose results there is room, as the one before is done")
     image_out = Out(Image, doc="images that are complete")
-    write = Operation(doc="writing the results of one step")
+    write = Operation(
+        doc="writing the results of one step",
+        set_by=(
+            "write_ns",
+            "memory.writes",
+            "memory.cell_bits",
+            "memory.cols",
+            "memory.rows",
+            "memory.subarrays",
+            "activation_bits",
+        ),
+    )
 
     images: int = 0
     write_ticks: Sequence[int] = (0,)
@@ -153,6 +164,11 @@ class MemorySubarrays(CellWriter):
         ]
         if releases:
             self.release_out = self.port(Out(Image, doc="images that its layer has read"), "release_out")
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each step of an image behind which something is written."""
+        ticks = [ticks for ticks in self.write_ticks if ticks]
+        return {"write": ticks} if ticks else {}
 
     @process
     def serve(self) -> Process:
@@ -246,8 +262,7 @@ class Outputs(BeatComponent):
         self.simulation.expect(self.images, "images", lambda: len(self.completed))
         for image in images_of(self):
             yield self.image_in.get()
-            if (wait := self.next_beat()) is not None:
-                yield wait
+            yield self.next_beat()
             yield self.release_out.put(image)
             self.completed.append(self.simulation.engine.now)
             if image + 1 < self.images:

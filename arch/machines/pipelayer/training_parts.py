@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from arch.machines.pipelayer.parts import BeatComponent, CellWriter
@@ -24,7 +24,9 @@ class OutputError(BeatComponent, CellWriter):
     image_in = In(Image, doc="images whose outputs are complete in memory")
     release_out = Out(Image, doc="images whose outputs are read from now on")
     image_out = Out(Image, doc="images whose output errors are complete in memory")
-    write = Operation(doc="writing the errors of an image")
+    write = Operation(
+        doc="writing the errors of an image", set_by=("write_ns", "memory.writes", "memory.cell_bits")
+    )
 
     write_ticks: int = 0
     values: int = 0
@@ -38,13 +40,16 @@ class OutputError(BeatComponent, CellWriter):
             for i in range(readers)
         ]
 
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of an image."""
+        return {"write": (self.write_ticks,)}
+
     @process
     def serve(self) -> Process:
         """Wait for outputs, for the beat, and for room; write errors."""
         for image in images_of(self):
             yield self.image_in.get()
-            if (wait := self.next_beat()) is not None:
-                yield wait
+            yield self.next_beat()
             yield self.release_out.put(image)
             if image:
                 for port in self.released_in:
@@ -84,8 +89,22 @@ class WeightUpdate(CellWriter):
     update_in = In(Image, doc="batches whose gradients are complete")
     release_out = Out(Image, doc="images whose gradients are used up")
     updated_out = Out(Image, doc="batches whose update is done")
-    read = Operation(doc="reading weights, and adding up gradients")
-    write = Operation(doc="writing weights", programming=True)
+    read = Operation(
+        doc="reading weights, and adding up gradients",
+        set_by=(
+            "read_ns",
+            "array.mvm_cycles",
+            "array.active_rows",
+            "array.rows",
+            "array.dac_bits",
+            "training.batch",
+        ),
+    )
+    write = Operation(
+        doc="writing weights",
+        programming=True,
+        set_by=("write_ns", "training.rows_written", "memory.writes", "memory.cell_bits", "array.rows"),
+    )
 
     batches: Sequence[int] = ()
     read_ticks: Sequence[int] = ()
@@ -97,6 +116,10 @@ class WeightUpdate(CellWriter):
     slots: int = 1
     spike_pj: float = 0.0
     compute: Callable[[int], None] | None = None
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles behind each batch."""
+        return {"read": self.read_ticks, "write": (self.write_ticks,)}
 
     @process
     def serve(self) -> Process:
@@ -183,15 +206,13 @@ class BatchEnd(BeatComponent):
         for batch, images in enumerate(self.batches):
             for place in range(images):
                 image = yield self.image_in.get()
-                if (wait := self.next_beat()) is not None:
-                    yield wait
+                yield self.next_beat()
                 self.completed.append(self.simulation.engine.now)
                 if self.one_by_one and place + 1 < images:
                     yield self.next_out.put(image)
             yield self.update_out.put(batch)
             yield self.updated_in.get()
-            if (wait := self.next_beat()) is not None:
-                yield wait
+            yield self.next_beat()
             self.updates.append(self.simulation.engine.now)
             if batch + 1 < len(self.batches):
                 yield self.next_out.put(batch)
