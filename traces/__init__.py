@@ -8,13 +8,16 @@ from traces.chrome_trace import write_chrome_trace
 from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
+from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
+from traces.heat_plot import held_in_bins, plot_buffers, plot_power
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
 from traces.power import PowerSeries, by_family, by_group, peak_power, power_over_time
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
+from traces.stack_plot import plot_energy, plot_stalls
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -46,6 +49,7 @@ __all__ = [
     "ComparedPanel",
     "DrawnChannel",
     "DrawnNode",
+    "ImageTimes",
     "LayerArrays",
     "LoadPoint",
     "LoadWords",
@@ -60,15 +64,22 @@ __all__ = [
     "category_time",
     "category_totals",
     "check_figure_name",
+    "held_in_bins",
     "json_schema",
     "load_activity",
     "merge_touching",
     "peak_power",
     "plot_arrays",
+    "plot_buffers",
     "plot_comparison",
     "plot_comparison_over",
+    "plot_energy",
     "plot_fabric",
+    "plot_latency",
     "plot_load_latency",
+    "plot_power",
+    "plot_roofline",
+    "plot_stalls",
     "plot_timeline",
     "plot_utilisation",
     "power_over_time",
