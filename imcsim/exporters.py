@@ -38,13 +38,13 @@ def export_run(folder: str | Path, to: str) -> list[Path]:
 
 @exporters.register("png")
 def export_png(run: Run, folder: Path) -> list[Path]:
-    """Write timeline (of a long run the first images, too) and utilisation as pictures."""
+    """Write all figures that the run has as pictures; see `imcsim.run_figures`."""
     return _figures(run, folder, ".png")
 
 
 @exporters.register("svg")
 def export_svg(run: Run, folder: Path) -> list[Path]:
-    """Write timeline (of a long run the first images, too) and utilisation as drawings."""
+    """Write all figures that the run has as drawings; see `imcsim.run_figures`."""
     return _figures(run, folder, ".svg")
 
 
@@ -79,22 +79,9 @@ def export_perfetto(run: Run, folder: Path) -> list[Path]:
     return [path]
 
 
-def _first_images(run: Run) -> int:
-    """Return the cycle at which three images or so have come out, where a long run is worth a closer look."""
-    summary = run.summary
-    streams = summary["networks"] or [summary]  # of several networks the slowest is in view
-    intervals = [stream["initiation_interval_cycles"] or stream["cycles"] for stream in streams]
-    first = max(stream["latency_s"]["first"] for stream in streams)
-    return int(first * summary["clock_hz"] + 2.5 * max(intervals))
-
-
 def _figures(run: Run, folder: Path, ending: str) -> list[Path]:
-    figures = {"timeline": run.plot_timeline(), "utilisation": run.plot_utilisation()}
-    start = _first_images(run)
-    if start < run.summary["cycles"] // 2:
-        figures["timeline-start"] = run.plot_timeline(stop=start)
     paths = []
-    for name, figure in figures.items():
+    for name, figure in run.figures():
         paths.append(folder / f"{name}{ending}")
         save_figure(figure, paths[-1])
     return paths
