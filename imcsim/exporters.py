@@ -15,6 +15,7 @@ from traces import (
     write_chrome_trace,
     write_parquet,
     write_perfetto,
+    write_vcd,
 )
 
 #: Takes a run and the directory to write to, and returns the files it wrote.
@@ -72,11 +73,23 @@ def export_perfetto(run: Run, folder: Path) -> list[Path]:
     write_perfetto(
         activity,
         path,
-        title=f"{run.summary['workload']} on {run.summary['machine']}",
+        title=_title(run),
         layers={unit.path: unit.layer for unit in run.units if unit.layer is not None},
         power=power_over_time(activity, run.parts, edges, by_group(activity)),
     )
     return [path]
+
+
+@exporters.register("vcd")
+def export_vcd(run: Run, folder: Path) -> list[Path]:
+    """Write states and what memories hold as waveforms, for GTKWave and Surfer."""
+    path = folder / "waves.vcd"
+    write_vcd(run.recorded, path, title=_title(run))
+    return [path]
+
+
+def _title(run: Run) -> str:
+    return f"{run.summary['workload']} on {run.summary['machine']}"
 
 
 def _figures(run: Run, folder: Path, ending: str) -> list[Path]:

@@ -58,6 +58,7 @@ EXPORTED = (
     "trace.json",
     "trace.parquet",
     "trace.pftrace",
+    "waves.vcd",
 )
 _COLUMNS = ("path", "kind", "family", "layer")
 

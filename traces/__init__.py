@@ -40,6 +40,7 @@ from traces.trace_limits import LimitedSink, TraceLimits
 from traces.trace_reader import read_trace
 from traces.trace_records import json_schema
 from traces.trace_writer import write_trace
+from traces.vcd import write_vcd
 from traces.workload_trace import TRACE_SUFFIXES, Bits, Trace
 
 __all__ = [
@@ -116,4 +117,5 @@ __all__ = [
     "write_perfetto",
     "write_through",
     "write_trace",
+    "write_vcd",
 ]
