@@ -51,6 +51,7 @@ class LimitedSink:
         self._size = 0  # of the file, at most [byte]
         self._kept_free = 0  # for what is added up [byte]
         self._added_up: Aggregate | None = None
+        self._end: Activity  # the last stretch, but for its intervals
 
     def add(self, stretch: Activity) -> None:
         """Take one more stretch.
@@ -66,6 +67,7 @@ class LimitedSink:
         self._added_up.add(_taken(stretch, ~chosen))
         beyond = self._write(_taken(stretch, chosen))
         self._added_up.add(beyond)
+        self._end = _taken(stretch, slice(0))
 
     def close(self, interrupted: bool = False) -> None:
         """Hand over what was added up, and put the file in its place."""
@@ -79,6 +81,7 @@ class LimitedSink:
             "aggregated": added_up.count,
             "bin_ticks": added_up.bin_ticks,
         }
+        self._sink.add(self._end)  # so that states and makespan are those of all intervals
         self._sink.summarise(added_up.rows(), self.about)
         self._sink.close(interrupted)
 
@@ -93,7 +96,7 @@ class LimitedSink:
         self._chosen[match(first.units, limits.units)] = True
         self._start = limits.start * cycle
         self._stop = np.iinfo(np.int64).max if limits.stop is None else limits.stop * cycle
-        self._sink.add(_taken(first, np.zeros(len(first), bool)))
+        self._sink.add(_taken(first, slice(0)))
         if limits.budget is None:
             return Aggregate(units, cycle)
         fewest = LEAST_BINS * _STATES_A_UNIT * units
@@ -113,7 +116,7 @@ class LimitedSink:
         while not self._full:
             if self._fits(len(stretch)):
                 self._hand_on(stretch)
-                return _taken(stretch, np.zeros(len(stretch), bool))
+                return _taken(stretch, slice(0))
             rows = len(stretch) // 2
             while rows >= _FEWEST and not self._fits(rows):
                 rows //= 2
@@ -143,7 +146,7 @@ class LimitedSink:
         self._complete = stretch.makespan
 
 
-def _taken(activity: Activity, rows: NDArray[Any]) -> Activity:
+def _taken(activity: Activity, rows: NDArray[Any] | slice) -> Activity:
     """Return the activity with some of its rows."""
     columns: dict[str, Any] = {name: column[rows] for name, column in activity.columns().items()}
     return replace(activity, **columns)

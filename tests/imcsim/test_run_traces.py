@@ -17,6 +17,7 @@ from tests.imcsim.command_bench import command, printed, refusal
 from tests.stretches import insist_on_equal, told_every
 from tests.traces.parquet_files import about, intervals, named, totals_by_sql
 from tests.traces.stretched import totals
+from traces import sinks
 
 OFF: dict[str, Any] = {"arch": "dataflow", "values": "off"}
 RUN = ("run", "digits-cnn", "--arch", "dataflow", "--values", "off")
@@ -79,6 +80,20 @@ def test_limits_hold_and_totals_are_those_of_all(tmp_path: Path) -> None:
     assert (written.start + written.duration > 2000).all()
     assert len(written) + run.summary["trace"]["aggregated"] == len(kept)
     assert about(path)["limits"]["window_cycles"] == [2000, 9000]
+    assert about(path)["makespan"] == kept.makespan
+
+
+@pytest.mark.parametrize("ending", sinks)
+def test_files_of_any_format_stay_within_a_budget(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"run{ending}"
+    cuts = []
+    for budget in ("400 kB", "600 kB", "100 MB"):
+        run = imcsim.run("digits-cnn", images=20, trace=TraceOptions(path, budget), **OFF)
+        told = run.summary["trace"]
+        assert path.stat().st_size == told["bytes"] <= told["budget_bytes"]
+        cuts.append(told["complete_until_cycle"])
+    assert cuts[0] <= cuts[1] <= cuts[2] == run.summary["cycles"]
+    assert told["aggregated"] == 0
 
 
 def test_a_run_that_is_interrupted_leaves_what_it_told_marked_so(tmp_path: Path) -> None:

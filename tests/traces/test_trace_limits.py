@@ -33,6 +33,7 @@ def limited(activity: Activity, at: list[int], limits: TraceLimits) -> Rememberi
     filtered.close()
     assert sink.state == "closed"
     assert sink.about == filtered.about
+    assert (sink.stretches[-1].makespan, sink.stretches[-1].states) == (activity.makespan, activity.states)
     return sink
 
 
