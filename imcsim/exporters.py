@@ -15,6 +15,7 @@ from traces import (
     write_chrome_trace,
     write_parquet,
     write_perfetto,
+    write_vcd,
 )
 
 #: Takes a run and the directory to write to, and returns the files it wrote.
@@ -38,13 +39,13 @@ def export_run(folder: str | Path, to: str) -> list[Path]:
 
 @exporters.register("png")
 def export_png(run: Run, folder: Path) -> list[Path]:
-    """Write timeline (of a long run the first images, too) and utilisation as pictures."""
+    """Write all figures that the run has as pictures; see `imcsim.run_figures`."""
     return _figures(run, folder, ".png")
 
 
 @exporters.register("svg")
 def export_svg(run: Run, folder: Path) -> list[Path]:
-    """Write timeline (of a long run the first images, too) and utilisation as drawings."""
+    """Write all figures that the run has as drawings; see `imcsim.run_figures`."""
     return _figures(run, folder, ".svg")
 
 
@@ -72,29 +73,28 @@ def export_perfetto(run: Run, folder: Path) -> list[Path]:
     write_perfetto(
         activity,
         path,
-        title=f"{run.summary['workload']} on {run.summary['machine']}",
+        title=_title(run),
         layers={unit.path: unit.layer for unit in run.units if unit.layer is not None},
         power=power_over_time(activity, run.parts, edges, by_group(activity)),
     )
     return [path]
 
 
-def _first_images(run: Run) -> int:
-    """Return the cycle at which three images or so have come out, where a long run is worth a closer look."""
-    summary = run.summary
-    streams = summary["networks"] or [summary]  # of several networks the slowest is in view
-    intervals = [stream["initiation_interval_cycles"] or stream["cycles"] for stream in streams]
-    first = max(stream["latency_s"]["first"] for stream in streams)
-    return int(first * summary["clock_hz"] + 2.5 * max(intervals))
+@exporters.register("vcd")
+def export_vcd(run: Run, folder: Path) -> list[Path]:
+    """Write states and what memories hold as waveforms, for GTKWave and Surfer."""
+    path = folder / "waves.vcd"
+    write_vcd(run.recorded, path, title=_title(run))
+    return [path]
+
+
+def _title(run: Run) -> str:
+    return f"{run.summary['workload']} on {run.summary['machine']}"
 
 
 def _figures(run: Run, folder: Path, ending: str) -> list[Path]:
-    figures = {"timeline": run.plot_timeline(), "utilisation": run.plot_utilisation()}
-    start = _first_images(run)
-    if start < run.summary["cycles"] // 2:
-        figures["timeline-start"] = run.plot_timeline(stop=start)
     paths = []
-    for name, figure in figures.items():
+    for name, figure in run.figures():
         paths.append(folder / f"{name}{ending}")
         save_figure(figure, paths[-1])
     return paths
