@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
@@ -29,6 +29,9 @@ from simcore import (
     process,
 )
 from simcore.commands import DONE
+
+#: What the time of a step is computed from.
+_SET_BY = ("column_cycles", "port_bytes", "window", "activation_bits")
 
 #: What a step reads: the columns that the window register does not hold yet, or all of them.
 Reads = Literal["new-columns", "whole-window"]
@@ -160,7 +163,7 @@ class ActivationMemory(Component):
     config: ActivationMemoryConfig
 
     window_out = Out(Window, doc="assembled windows, in the order of output pixels")
-    read = Operation(doc="reading what one step reads")
+    read = Operation(doc="reading what one step reads", set_by=_SET_BY)
 
     stage: Stage
     buffers: list[Buffer]
@@ -193,6 +196,10 @@ class ActivationMemory(Component):
         """Return the cycles for which each step of an image reads."""
         return self.config.step_cycles(self.stage, [b.pixel_bytes for b in self.buffers], self.bits)
 
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles for which each step of an image reads."""
+        return {"read": self.step_cycles().tolist()}
+
     @process
     def assemble(self) -> Process:
         """Wait for a step's pixels, read its window, free what is behind it, hand the window on."""
@@ -200,7 +207,7 @@ class ActivationMemory(Component):
         first, *others = self._operands()
         for operand in (first, *others):
             operand.channel.free(operand.freed_before)
-        steps = list(zip(first.need, first.freed, self.step_cycles().tolist(), strict=True))
+        steps = list(zip(first.need, first.freed, self.lasts()["read"], strict=True))
         frees_on_read = self.window_depth > 0
         arrived, free = first.channel.arrived, first.channel.free
         window = 0
@@ -287,7 +294,7 @@ class DirectMemory(ActivationMemory):
 
     done_in = In(Token, doc="products that are done, in order")
 
-    read = Operation(doc="reading what one step reads", process="assemble")
+    read = Operation(doc="reading what one step reads", process="assemble", set_by=_SET_BY)
 
     released: int = 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from arch.attention_config import AttentionUnitConfig, macs_of_tokens
@@ -26,7 +28,7 @@ class AttentionUnit(Component):
 
     window_in = In(Window, doc="a token, with what it sees of the memory")
     sums_out = Out(Sums, doc="its sums in all heads")
-    product = Operation(doc="the products of one token")
+    product = Operation(doc="the products of one token", set_by=("pass_cycles", "macs"))
 
     stage: Stage
     bits: int = 8
@@ -41,11 +43,15 @@ class AttentionUnit(Component):
         assert self.stage.attention is not None
         return macs_of_tokens(self.stage.attention)
 
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each token's products."""
+        assert self.stage.attention is not None
+        return {"product": self.config.cycles(self.stage.attention)}
+
     @process
     def serve(self) -> Process:
         """Take a token, multiply, hand the sums on."""
-        assert self.stage.attention is not None
-        cycles = self.config.cycles(self.stage.attention)
+        cycles = self.lasts()["product"]
         relay = self.relay(self.product, self.window_in, self.sums_out)
         step = yield relay.get()
         while True:

@@ -6,7 +6,7 @@ recalled, not read: see the sources of each parameter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -178,14 +178,20 @@ class CAM(Component):
 
     key_in = In(Key, doc="keys to search for")
     match_out = Out(Match, doc="the answers, in the order of the keys")
-    search = Operation(process="serve", doc="all stages of one search")
+    search = Operation(
+        process="serve", doc="all stages of one search", set_by=("stage_cycles", "stage_bits", "key_bits")
+    )
 
     answer: Callable[[int], None] | None = None
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a search, which is like any other."""
+        return {"search": (self.config.search_cycles,)}
 
     @process
     def serve(self) -> Process:
         """Take a key, hold the memory for all stages, hand the answer on."""
-        cycles, answer = self.config.search_cycles, self.answer
+        (cycles,), answer = self.lasts()["search"], self.answer
         relay = self.relay(self.search, self.key_in, self.match_out)
         key = yield relay.get()
         while True:
@@ -224,7 +230,7 @@ class WritableCAM(CAM):
     entry_in = In(Entry, doc="new contents of a row")
     to_search = Shared(doc="the array, to search it")
     to_write = Shared(doc="the array, to write it")
-    write = Operation(process="program", doc="writing one row", programming=True)
+    write = Operation(process="program", doc="writing one row", programming=True, set_by=("write_cycles",))
 
     store: Callable[[int], None] | None = None
 
@@ -232,10 +238,14 @@ class WritableCAM(CAM):
         """Let searches and writes take turns, writes first."""
         self.share([self.to_write, self.to_search], "array", rule="priority")
 
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Add the cycles of a write."""
+        return {**super().lasts(), "write": (self.config.write_cycles,)}
+
     @process
     def serve(self) -> Process:
         """Take a key, hold the memory for all stages once no write is on, hand the answer on."""
-        cycles, answer = self.config.search_cycles, self.answer
+        (cycles,), answer = self.lasts()["search"], self.answer
         while True:
             key = yield self.key_in.get()
             yield self.to_search.acquire()
@@ -248,7 +258,7 @@ class WritableCAM(CAM):
     @process
     def program(self) -> Process:
         """Take an entry, write it."""
-        cycles, store = self.config.write_cycles, self.store
+        (cycles,), store = self.lasts()["write"], self.store
         while True:
             entry = yield self.entry_in.get()
             yield self.to_write.acquire()
@@ -288,16 +298,20 @@ class PriorityEncoder(Component):
 
     match_in = In(Match, doc="searches that are done")
     row_out = Out(Match, doc="their matches, `matches` for each search")
-    encode = Operation(doc="one match")
+    encode = Operation(doc="one match, in a cycle")
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycle of each turn."""
+        return {"encode": (1,)}
 
     @process
     def serve(self) -> Process:
         """Take a search's match lines, hand on match after match."""
-        matches = self.config.matches
+        (turn,), matches = self.lasts()["encode"], self.config.matches
         while True:
             search = yield self.match_in.get()
             for place in range(search * matches, (search + 1) * matches):
-                yield self.encode.hold(1)
+                yield self.encode.hold(turn)
                 yield self.row_out.put(place)
 
     def action_energy(self) -> dict[str, float]:

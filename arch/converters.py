@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -188,7 +188,17 @@ class SharedADC(ADC):
 
     sums_in = In(Sums, doc="held bitline sums of one product")
     sums_out = Out(Sums, doc="the same, as numbers")
-    convert = Operation(doc="all turns of one product's conversion")
+    convert = Operation(
+        doc="all turns of one product's conversion",
+        set_by=(
+            "cycles",
+            "bitlines",
+            "core.crossbar.active_rows",
+            "core.crossbar.rows",
+            "core.crossbar.dac_bits",
+            "activation_bits",
+        ),
+    )
 
     @property
     def converters(self) -> int:
@@ -198,10 +208,14 @@ class SharedADC(ADC):
             return 1
         return crossbar.arrays * -(-crossbar.config.cols // self.config.bitlines)
 
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a conversion, which is like any other."""
+        return {"convert": (min(self.config.bitlines, self.widest) * self.reads * self.config.cycles,)}
+
     @process
     def serve(self) -> Process:
         """Take sums, let the bitlines take their turns after each read, hand the numbers on."""
-        cycles = min(self.config.bitlines, self.widest) * self.reads * self.config.cycles
+        (cycles,) = self.lasts()["convert"]
         while True:
             sums = yield self.sums_in.get()
             yield self.convert.hold(cycles)

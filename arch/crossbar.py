@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from pydantic import model_validator
@@ -29,6 +29,9 @@ from simcore import (
     param,
     process,
 )
+
+#: What the time of a product is computed from.
+PRODUCT_SET_BY = ("mvm_cycles", "active_rows", "rows", "dac_bits", "activation_bits")
 
 
 class AnalogCrossbarConfig(PartConfig):
@@ -152,7 +155,7 @@ class AnalogCrossbar(Component):
 
     window_in = In(Window, doc="one window, as a vector for the wordlines")
     sums_out = Out(Sums, doc="the column sums of that window")
-    mvm = Operation(doc="one matrix-vector product")
+    mvm = Operation(doc="one matrix-vector product", set_by=PRODUCT_SET_BY)
 
     blocks: Sequence[Block] = ()
     encoding: Encoding = Encoding("signed", 8)
@@ -180,10 +183,19 @@ class AnalogCrossbar(Component):
         sums = sum((block.bitlines + units) * turns(block.rows) for block in self.blocks)
         return len(self.streaming.phases) * sums
 
+    @property
+    def product_cycles(self) -> int:
+        """Cycles of its clock for one product."""
+        return self.start_cycles + self.config.product_cycles(self.streaming)
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a product, which is like any other."""
+        return {"mvm": (self.product_cycles,)}
+
     @process
     def serve(self) -> Process:
         """Take a window, hold the array for one product, hand the sums on."""
-        cycles = self.start_cycles + self.config.product_cycles(self.streaming)
+        cycles = self.product_cycles
         multiply = self.multiply
         relay = self.relay(self.mvm, self.window_in, self.sums_out)
         window = yield relay.get()

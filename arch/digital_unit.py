@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from arch.cost import COLUMN_FINISH, DIGITAL_AREA
 from arch.mapping.adjacent_pixels import AdjacentPixels
@@ -165,7 +165,9 @@ class DigitalUnit(Component):
 
     sums_in = In(Token, doc="column sums of an array, or a window where the stage has none")
     pixel_out = Out(Pixel, doc="finished pixels, in order, to every reader's activation memory")
-    work = Operation("finish", doc="all passes of one step, or of each of its pixels")
+    work = Operation(
+        "finish", doc="all passes of one step, or of each of its pixels", set_by=("pass_cycles", "lanes")
+    )
 
     stage: Stage
     cores: int = 0
@@ -210,31 +212,36 @@ class DigitalUnit(Component):
         """Cycles of the step that completes each pixel of an image; one if all are alike."""
         return self.config.finish_cycles(self.stage, self.sharing)
 
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each step, or pixel, of an image; fewer where they repeat within it."""
+        unfinished = [self.step_cycles] * (self.stage.steps_per_pixel - 1)
+        return {"work": [cycles for last in self.pixel_cycles for cycles in (*unfinished, last)]}
+
     @process
     def serve(self) -> Process:
         """Take sums, pass over their channels, hand the pixel on; a global pool hands on one an image."""
-        step_cycles, pixel_cycles, finish = self.step_cycles, self.pixel_cycles, self.finish
+        cycles, finish = self.lasts()["work"], self.finish
         if self.stage.adjacent is not None:
             yield from self._serve_several(self.stage.adjacent)
             return
-        steps_per_pixel, alike = self.stage.steps_per_pixel, len(pixel_cycles)
+        steps_per_pixel, alike = self.stage.steps_per_pixel, len(cycles)
         relay = self.relay(self.work, self.sums_in, self.pixel_out)
         step = yield relay.get()
         while True:
             if finish is not None:
                 finish(step)
             if steps_per_pixel == 1:
-                step = yield relay.next(pixel_cycles[step % alike], step)
+                step = yield relay.next(cycles[step % alike], step)
                 continue
             pixels, unfinished = divmod(step + 1, steps_per_pixel)
             if unfinished:
-                step = yield relay.swallow(step_cycles)
+                step = yield relay.swallow(cycles[step % alike])
             else:
-                step = yield relay.next(pixel_cycles[(pixels - 1) % alike], pixels - 1)
+                step = yield relay.next(cycles[step % alike], pixels - 1)
 
     def _serve_several(self, adjacent: AdjacentPixels) -> Process:
         """Take the sums of several pixels, pass over the channels of one after the other, hand each on."""
-        cycles, finish = self.pixel_cycles, self.finish
+        cycles, finish = self.lasts()["work"], self.finish
         while True:
             step = yield self.sums_in.get()
             if finish is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -84,7 +84,10 @@ class Source(Component):
     config: SourceConfig
 
     pixel_out = Out(Pixel, doc="input pixels")
-    feed = Operation(doc="the time from one input pixel to the next")
+    feed = Operation(
+        doc="the time from one input pixel to the next; a cycle, where several come together",
+        set_by=("pixel_cycles",),
+    )
 
     images: int = 0
     pixels: int = 0
@@ -112,6 +115,10 @@ class Source(Component):
         sink.token_out = sink.port(Out(Token, doc="tokens that outputs have chosen"), "token_out")
         self.connect(sink.token_out, self.token_in, None, self.config.turn_cycles)
 
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles from one pixel to the next, or from those of a cycle to the others."""
+        return {"feed": (self.config.pixel_cycles if self.together is None else 1,)}
+
     @process
     def serve(self) -> Process:
         """Offer a pixel, or several; once they are taken, wait until the next ones are there.
@@ -122,7 +129,7 @@ class Source(Component):
         Pixels that come one by one, and for which there is room already, are put ahead: one wake for many.
         Of several networks the next pixels come once it is their turn on the link, which waits for no buffer.
         """
-        together, cycles = (1, self.config.pixel_cycles) if self.together is None else (self.together, 1)
+        together, (cycles,) = self.together or 1, self.lasts()["feed"]
         put, put_at, engine = self.pixel_out.put, self.pixel_out.put_at, self.simulation.engine
         hold, hold_from, link = self.feed.hold, self.feed.hold_from, self.link
         chosen = 0

@@ -9,7 +9,7 @@ Left out: contention for the memory, and the access more that each line at an od
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from arch.activation_memory import ActivationMemory, ActivationMemoryConfig, Reads
@@ -116,7 +116,9 @@ class StreamIn(Streamer):
     window_in = In(Window, doc="windows that are complete")
     window_out = Out(Window, doc="the same, at the array")
     ports_of_memory = Shared(doc="the ports that both directions take turns on")
-    stream_in = Operation(doc="reading one window")
+    stream_in = Operation(
+        doc="reading one window", set_by=("ports", "port_bytes", "fill_cycles", "activation_bits")
+    )
 
     done_in: Any = None
 
@@ -125,6 +127,10 @@ class StreamIn(Streamer):
         if self.done_in is None:
             self.done_in = self.port(In(Sums, doc="jobs that have ended"), "done_in")
         return self.done_in
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a job's window."""
+        return {"stream_in": (self.cycles,)}
 
     @process
     def serve(self) -> Process:
@@ -151,8 +157,10 @@ class StreamOut(Streamer):
     sums_in = In(Sums, doc="sums of one window")
     sums_out = Out(Sums, doc="the same, in the memory")
     ports_of_memory = Shared(doc="the ports that both directions take turns on")
-    stream_out = Operation(doc="writing the sums of one window")
-    rest = Operation("between jobs", doc="before the ports are free again")
+    stream_out = Operation(
+        doc="writing the sums of one window", set_by=("ports", "port_bytes", "fill_cycles", "core.adc.bits")
+    )
+    rest = Operation("between jobs", doc="before the ports are free again", set_by=("idle_cycles",))
 
     done_out: Any = None
 
@@ -161,6 +169,10 @@ class StreamOut(Streamer):
         if self.done_out is None:
             self.done_out = self.port(Out(Sums, doc="jobs that have ended"), "done_out")
         return self.done_out
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a job's sums, and of the rest behind it."""
+        return {"stream_out": (self.cycles,), "rest": (self.config.idle_cycles,)}
 
     @process
     def serve(self) -> Process:
@@ -238,6 +250,7 @@ class JobCore(Core):
         height, width = config.job_bytes(self.streaming, blocks)
         window_in, sums_out = super()._add_array(prefix, name, blocks)
         self.crossbars[-1].start_cycles = config.start_cycles
+        self.crossbars[-1].mvm.set_by += ("core.start_cycles",)
         stream_in = self.add(StreamIn, f"{prefix}stream-in{name}", config.streamer)
         stream_out = self.add(StreamOut, f"{prefix}stream-out{name}", config.streamer)
         stream_in.cycles = config.streamer.in_cycles(height, width)

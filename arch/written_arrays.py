@@ -6,7 +6,7 @@ there by pulses; from then on it can be multiplied. Tokens stay until the last p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
@@ -83,11 +83,6 @@ class WrittenArrays(AnalogCrossbar):
         node = self.attention
         return node.key_heads * node.features * node.keys * self.encoding.columns_per_weight
 
-    @property
-    def product_cycles(self) -> int:
-        """Cycles of its clock for one product."""
-        return self.config.product_cycles(self.streaming)
-
     @process
     def serve(self) -> Process:
         """Take a token, wait until its bank is not written, multiply in each head, hand the sums on."""
@@ -146,7 +141,16 @@ class TokenWriter(Component):
 
     token_out = Out(Pixel, doc="tokens, as soon as a column or row of their bank is free")
     written_out = Out(Pixel, doc="tokens that are in the cells")
-    write = Operation(doc="pulses and verifying reads, until a token is there", programming=True)
+    write = Operation(
+        doc="pulses and verifying reads, until a token is there",
+        programming=True,
+        set_by=(
+            "attention.writing.pulse_cycles",
+            "attention.writing.verify_cycles",
+            "attention.writing.pulses",
+            "attention.writing.parallel",
+        ),
+    )
 
     stage: Stage
     writing: TokenWritingConfig
@@ -214,6 +218,10 @@ class TokenWriter(Component):
             cycles = max(cycles, taken)
             self._drawn += drawn
         return cycles
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a token's write, unless pulses are drawn for each."""
+        return {"write": (self.usual_cycles,)} if self.writing.spread == "fixed" else {}
 
     def phase(self, items: int) -> tuple[int, ...]:
         """Return the token of the present image, and its bank; or its number, by which pulses are drawn."""

@@ -124,10 +124,13 @@ def _component(name: str, cls: type[Component]) -> Description:
         ((port_name, port.direction, port.payload.__name__), port.doc)
         for port_name, port in cls._ports.items()
     )
-    operations = tuple(((key, operation.unit), operation.doc) for key, operation in cls._operations.items())
+    operations = tuple(
+        ((key, operation.unit, ", ".join(operation.set_by)), operation.doc)
+        for key, operation in cls._operations.items()
+    )
     sections = (
         Section("Ports", ("port", "direction", "token"), ports),
-        Section("Operations", ("operation", "unit"), operations),
+        Section("Operations", ("operation", "unit", "set by"), operations),
         _parameters(cls.Config, {}),
     )
     return Description("component", name, _doc(cls), tuple(s for s in sections if s.rows))

@@ -248,6 +248,27 @@ def _check_one_at_a_time(activity: Activity) -> None:
         )
 
 
+def against_lasts(component: Component) -> str:
+    """Return in words what a component, or one below it, held otherwise than its `lasts` says, "" if nothing.
+
+    It has been run recorded.
+    """
+    for part in parts_below(component):
+        for name, pattern in part.lasts().items():
+            if name not in part._operations:
+                return f"{part.path} tells of {name!r}, which is no operation of its class"
+            if not len(pattern):
+                return f"{part.path} tells nothing of {name!r}; leave out what is not known"
+            held = getattr(part, name).intervals()[:, 1]
+            told = np.resize(np.array(pattern, np.int64) * part.clock.ticks, len(held))
+            for number in np.flatnonzero(held != told)[:1]:
+                return (
+                    f"{part.path} says that {name} lasts {told[number]} ticks at its hold {number}, but held "
+                    f"it for {held[number]}"
+                )
+    return ""
+
+
 def open_ports(component: Component) -> tuple[dict[str, Port], list[Port]]:
     """Return the ports that a component shows, by attribute, and those below it that nobody can reach."""
     shown: dict[str, Port] = {}

@@ -20,12 +20,14 @@ from typing import Any
 
 from arch import ADC, check_device
 from arch.converters import check_transfer
+from arch.parameter_paths import is_parameter
 from imcsim.conformance_bench import (
     PATIENCE_S,
     Bench,
     Observation,
     Tokens,
     Traffic,
+    against_lasts,
     all_traffic,
     behind_nothing,
     new_bench,
@@ -139,6 +141,14 @@ class _Check:
                 self._fail("documented", f"declares {name} without a doc; say what it is in a few words")
             if not getattr(declaration, "unit", "token").strip():
                 self._fail("documented", f"counts {name} without a unit; name what is counted")
+        for name, operation in cls._operations.items():
+            for parameter in operation.set_by:
+                if not is_parameter(cls, parameter):
+                    self._fail(
+                        "names what sets its time",
+                        f"says that {name} is set by {parameter!r}, which is no parameter of "
+                        f"{cls.Config.__name__} nor, from its root, of any machine",
+                    )
         for row in cls.Config.parameters():
             if not row.doc.strip():
                 self._fail("documented", f"has a parameter {row.path} without a doc")
@@ -279,6 +289,8 @@ class _Check:
                 rule = "accounting" if "accounting:" in str(error) else "conservation"
                 raise self._failure(rule, f"breaks a law: {error}") from error
         self._check_tokens(bench.received, expected, ended=True)
+        if record and (wrong := against_lasts(bench.component)):
+            self._fail("lasts as long as it says", f"has a wrong lasts(): {wrong}")
         return observation
 
     def _check_tokens(self, received: Tokens, expected: Tokens, *, ended: bool) -> None:

@@ -8,7 +8,7 @@ ports as its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from simcore.accounting import Unit
@@ -303,6 +303,15 @@ class Component:
         return (); None, the default, says that nobody can tell.
         """
         return None
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles that operations last, one hold after the other and then over again.
+
+        They are by the name of the operation's attribute, in cycles of this component's clock. One whose time
+        is known before the run, by configuration, mapping and network, is in it; one that data, chance or
+        other parts decide on is not. A process holds what this says: both read the same numbers.
+        """
+        return {}
 
     # -- for reports -----------------------------------------------------------------------------------------
 

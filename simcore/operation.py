@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -35,16 +36,31 @@ class Operation:
     name : of the state `busy:name`; the attribute's name if left out
     process : the process method whose unit is held; may be left out where the component has one process
     programming : the time counts as programming (writing weights), not as busy
+    set_by : names of the parameters that its time is computed from, those that do most first: of the
+        component's own configuration, or else, dotted, of the machine's from its root ("mvm_cycles",
+        "attention.writing.pulses"); none where nothing that can be set decides it, and the doc tells why
     """
 
     def __init__(
-        self, name: str = "", *, unit: str = "op", doc: str = "", process: str = "", programming: bool = False
+        self,
+        name: str = "",
+        *,
+        unit: str = "op",
+        doc: str = "",
+        process: str = "",
+        programming: bool = False,
+        set_by: Sequence[str] = (),
     ) -> None:
+        if isinstance(set_by, str):
+            raise WiringError(
+                f"an operation's set_by must be a tuple of names, got {set_by!r}; write ({set_by!r},)"
+            )
         self.name = name
         self.unit = unit
         self.doc = doc
         self.process = process
         self.programming = programming
+        self.set_by = tuple(set_by)
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
@@ -125,6 +141,7 @@ class _RecordedOperation(Operation):
         """Take the time from `engine`; called once, before the first hold."""
         self._usual = _NONE_YET  # ticks that each lasts, as long as all last the same
         self._durations: array[int] | None = None  # ticks of each, once they differ
+        self._summed = (0, 0)  # durations that were added up, and their sum
         self._engine = engine
         self._starts = array("q")
         self._note_start = self._starts.append
@@ -148,6 +165,7 @@ class _RecordedOperation(Operation):
         self._starts = unrolled(self._starts, first[0], last[0], times, ticks)
         if self._durations is not None:
             self._durations = unrolled(self._durations, first[0], last[0], times, 0)
+            self._summed = (0, 0)
 
     def _note_duration(self, ticks: int) -> None:
         if self._usual == _NONE_YET:
@@ -166,7 +184,11 @@ class _RecordedOperation(Operation):
     @property
     def ticks(self) -> int:
         """Ticks for which it was held in all."""
-        return self._usual * len(self._starts) if self._durations is None else sum(self._durations)
+        if self._durations is None:
+            return self._usual * len(self._starts)
+        seen, ticks = self._summed  # those who look at a run under way ask again and again
+        self._summed = len(self._durations), ticks + sum(self._durations[seen:])
+        return self._summed[1]
 
     def intervals(self) -> NDArray[np.int64]:
         """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""
@@ -248,6 +270,7 @@ def _as(form: type[Form], declared: Operation, name: str, owner: Holder) -> Form
         doc=declared.doc,
         process=owner.process,
         programming=declared.programming,
+        set_by=declared.set_by,
     )
 
 

@@ -48,7 +48,7 @@ class Node(Component):
     """Sends packets in the order in which it makes them."""
 
     made_in = In(list, doc="packets of a stretch of time")
-    wait = Operation(doc="until a packet is made and sent")
+    wait = Operation(doc="until a packet is made and sent, which chance decides")
 
     def attach(self, bench: TrafficBench) -> None:
         """Belong to a bench."""
@@ -76,7 +76,7 @@ class TrafficBench(Component):
     cycles : that were watched
     """
 
-    watch = Operation(doc="a stretch of time")
+    watch = Operation(doc="a stretch of time, as the run is cut up")
 
     def lay_out(self, config: LoneFabricConfig, interconnect: Interconnect, run: TrafficRun) -> None:
         """Build network and nodes."""

@@ -22,7 +22,9 @@ class PacketRouter(FabricRouter):
     Its time is that of all links that leave it: forwarding if one does, blocked if one is and none forwards.
     """
 
-    forward = Operation(doc="time in which some packet leaves")
+    forward = Operation(
+        doc="time in which some packet leaves", set_by=("fabric.width_bits", "activation_bits")
+    )
 
     def build(self) -> None:
         """Open the account."""
@@ -59,7 +61,7 @@ class PacketLink(FabricLink):
     late : has it decide when this tick has settled; None where all is known before
     """
 
-    transfer = Operation(doc="a flit a cycle")
+    transfer = Operation(doc="a flit a cycle", set_by=("fabric.width_bits", "activation_bits"))
 
     latency: int = 1
     onward_latency: int = 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from simcore import (
     BufferIn,
     Component,
@@ -51,6 +53,31 @@ class Stage(Component):
 
     def action_energy(self) -> dict[str, float]:
         return {"work": self.config.energy_pj * 1e-12}
+
+
+class Foretold(Component):
+    """Takes longer for each third token, as it says beforehand."""
+
+    Config = StageConfig
+
+    token_in = In(int, doc="tokens")
+    token_out = Out(int, doc="the same tokens, in order")
+    work = Operation(doc="serving a token", set_by=("cycles",))
+    rest = Operation(doc="a cycle behind each")
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        cycles = self.config.cycles
+        return {"work": (cycles, cycles, 2 * cycles), "rest": (1,)}
+
+    @process
+    def serve(self) -> Process:
+        """Take a token, hold it, hand it on."""
+        cycles = self.lasts()["work"]
+        while True:
+            token = yield self.token_in.get()
+            yield self.work.hold(cycles[token % 3])
+            yield self.rest.hold(1)
+            yield self.token_out.put(token)
 
 
 class Box(Component):

@@ -15,6 +15,7 @@ from tests.imcsim.honest_components import (
     Closed,
     Consumer,
     Final,
+    Foretold,
     Generator,
     Joiner,
     Passive,
@@ -51,7 +52,9 @@ from tests.imcsim.planted_bugs import (
 )
 
 
-@pytest.mark.parametrize("cls", [Stage, Box, Joiner, BusStage, Generator, Consumer, Passive, Closed])
+@pytest.mark.parametrize(
+    "cls", [Stage, Foretold, Box, Joiner, BusStage, Generator, Consumer, Passive, Closed]
+)
 def test_honest_components_pass(cls: type[Component]) -> None:
     check_component(cls)
 
@@ -59,6 +62,10 @@ def test_honest_components_pass(cls: type[Component]) -> None:
 def test_a_component_passes_in_any_configuration() -> None:
     for cycles in (0, 1, 20):
         check_component(Stage, StageConfig(cycles=cycles))
+
+
+def test_an_operation_may_be_set_by_a_parameter_of_a_machine() -> None:
+    check_component(declared(work=Operation(doc="serving a token", set_by=("cycles", "core.adc.bits"))))
 
 
 def test_other_ratios_and_behaviours_can_be_declared() -> None:
@@ -123,6 +130,18 @@ def test_a_planted_bug_in_behaviour_is_caught_by_name(cls: type[Component], rule
         (declared(__doc__=""), "documented", "has no docstring"),
         (declared(spare_in=In(int, doc=" ")), "documented", "declares spare_in without a doc"),
         (declared(work=Operation(doc="")), "documented", "declares work without a doc"),
+        (
+            declared(work=Operation(doc="work", set_by=("cycels",))),
+            "names what sets its time",
+            "says that work is set by 'cycels', which is no parameter of StageConfig",
+        ),
+        (
+            giving(lasts={"work": (3, 4)}),
+            "lasts as long as it says",
+            "says that work lasts 4 ticks at its hold 1, but held it for 3",
+        ),
+        (giving(lasts={"wrok": (3,)}), "lasts as long as it says", "tells of 'wrok', which is no operation"),
+        (giving(lasts={"work": ()}), "lasts as long as it says", "tells nothing of 'work'"),
         (declared(moved=Counter(unit="", doc="bytes")), "documented", "counts moved without a unit"),
         (declared(Config=Unexplained), "documented", "has a parameter size without a doc"),
         (declared(Config=Unbounded), "bounded parameters", "has a number size without bounds"),

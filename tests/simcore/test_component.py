@@ -13,7 +13,9 @@ from simcore import (
     Out,
     PartConfig,
     Process,
+    Simulation,
     WiringError,
+    clock,
     component_part,
     components,
     param,
@@ -211,3 +213,27 @@ def test_ports_may_be_as_many_as_the_configuration_says() -> None:
 
     run_component(build)
     assert [drain.received for drain in drains] == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
+
+
+def test_an_operation_names_what_sets_its_time_and_each_instance_may_have_more() -> None:
+    class Timed(Component):
+        Config = StageConfig
+
+        work = Operation(doc="work", set_by=("cycles",))
+
+        @process
+        def serve(self) -> Process:
+            yield self.work.hold(self.config.cycles)
+
+    one, other = (Simulation([clock("core", 10**9)]).build(Timed, StageConfig(), "it") for _ in range(2))
+    other.work.set_by += ("machine.cycles",)
+    assert one.work.set_by == ("cycles",)
+    assert other.work.set_by == ("cycles", "machine.cycles")
+    assert one.lasts() == {}
+
+
+def test_a_name_alone_is_no_list_of_names() -> None:
+    with pytest.raises(
+        WiringError, match=r"set_by must be a tuple of names, got 'cycles'; write \('cycles',\)"
+    ):
+        Operation(doc="work", set_by="cycles")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,11 @@ class OutputWork:
     pixel_cycles: int
     steps_per_pixel: int
 
+    def cycles(self, step: int) -> int:
+        """Return the cycles of a step, with those of the pixel that it finishes, if it does."""
+        finished = (step + 1) % self.steps_per_pixel == 0
+        return self.step_cycles + (self.pixel_cycles if finished else 0)
+
 
 class OutputUnit(Component):
     """Makes outputs of complete sums, in order: requantises, pools, adds, and all else without weights.
@@ -81,7 +86,7 @@ class OutputUnit(Component):
 
     layer_in = In(LayerStart, doc="stages that may begin")
     done_out = Out(LayerStart, doc="stages whose outputs are complete")
-    work = Operation("finish", doc="one step")
+    work = Operation("finish", doc="one step", set_by=("digital.channels_per_cycle",))
 
     images: int = 0
     works: Sequence[OutputWork] = ()
@@ -96,6 +101,11 @@ class OutputUnit(Component):
             self.port(In(Pass, doc="passes whose sums are there"), f"sums_in[{lane}]")
             for lane in range(lanes)
         ]
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each step of an image that takes some."""
+        cycles = [taken for work in self.works for step in range(work.steps) if (taken := work.cycles(step))]
+        return {"work": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:
@@ -113,9 +123,6 @@ class OutputUnit(Component):
                     if finish is not None:
                         finish(image, step)
                     self.steps[stage] += 1
-                    cycles = work.step_cycles
-                    if (step + 1) % work.steps_per_pixel == 0:
-                        cycles += work.pixel_cycles
-                    if cycles:
+                    if cycles := work.cycles(step):
                         yield self.work.hold(cycles)
                 yield self.done_out.put(stage)

@@ -6,10 +6,11 @@ the part behind it works on the one before, and waits where that is not done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from arch.crossbar import PRODUCT_SET_BY
 from arch.machines.basisn.configuration import BasisArrayConfig
 from arch.parts import chosen
 from arch.tokens import Token, images_of
@@ -66,6 +67,11 @@ class LanePart(Component):
     works: Sequence[LaneWork] = ()
     shared: Any = None
 
+    @property
+    def slices(self) -> Iterator[tuple[LaneWork, int]]:
+        """The passes of an image: work, and slice, of each."""
+        return ((work, number % work.slices) for work in self.works for number in work.passes)
+
     def take_turns(self, name: str, doc: str) -> Any:
         """Return a new port to what lanes share."""
         self.shared = self.port(Shared(doc=doc), name)
@@ -90,9 +96,14 @@ class InputFetch(LanePart):
 
     layer_in = In(LayerStart, doc="stages that may begin")
     pass_out = Out(Pass, doc="passes whose inputs are there")
-    fetch = Operation(doc="inputs of one pass")
+    fetch = Operation(doc="inputs of one pass", set_by=("buffer.port_bits", "activation_bits"))
 
     timed: bool = False
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each pass of an image, if inputs take time."""
+        cycles = [work.fetch_cycles[number] for work, number in self.slices] if self.timed else []
+        return {"fetch": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:
@@ -125,7 +136,17 @@ class BasisCrossbar(LanePart):
 
     pass_in = In(Pass, doc="passes whose inputs are there")
     sums_out = Out(Pass, doc="passes whose sums are converted")
-    combine = Operation(doc="all slots of one pass, or one of them")
+    combine = Operation(
+        doc="all slots of one pass, or one of them",
+        set_by=(
+            *PRODUCT_SET_BY,
+            "coefficients.bits",
+            "coefficients.nonzeros",
+            "coefficients.drawn",
+            "adc.columns_per_adc",
+            "variant",
+        ),
+    )
 
     done: Sequence[list[int]] = ()
     slot_in: Any = None
@@ -135,6 +156,16 @@ class BasisCrossbar(LanePart):
         """Set up ports that make each slot an event, which waits until its coefficients are there."""
         self.slot_in = self.port(In(Slot, doc="slots whose coefficients are there"), "slot_in")
         self.slot_out = self.port(Out(Slot, doc="slots that begin"), "slot_out")
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each pass of an image, or of each of its slots."""
+        if self.slot_in is None:
+            cycles = [work.cycles[number] for work, number in self.slices]
+        else:
+            cycles = [
+                work.slot_cycles for work, number in self.slices for _ in work.coefficient_cycles[number]
+            ]
+        return {"combine": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:
@@ -172,7 +203,16 @@ class CoefficientFetch(LanePart):
     family = "coefficients"
 
     slot_out = Out(Slot, doc="slots whose coefficients are there")
-    fetch = Operation(doc="coefficients of one slot")
+    fetch = Operation(
+        doc="coefficients of one slot",
+        set_by=("coefficients.port_bits", "coefficients.nonzeros", "coefficients.bits"),
+    )
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each slot of an image that takes some."""
+        of_slices = (work.coefficient_cycles[number] for work, number in self.slices)
+        cycles = [taken for of_slots in of_slices for taken in of_slots if taken]
+        return {"fetch": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:
@@ -192,7 +232,23 @@ class SlotConverters(LanePart):
     family = "adc"
 
     slot_in = In(Slot, doc="slots that begin")
-    convert = Operation(doc="conversions of one slot")
+    convert = Operation(
+        doc="conversions of one slot",
+        set_by=(
+            "array.mvm_cycles",
+            "array.active_rows",
+            "array.rows",
+            "array.dac_bits",
+            "activation_bits",
+            "coefficients.bits",
+            "variant",
+        ),
+    )
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each slot of an image."""
+        cycles = [work.slot_cycles for work, number in self.slices for _ in work.coefficient_cycles[number]]
+        return {"convert": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:
@@ -215,9 +271,14 @@ class Accumulators(LanePart):
 
     sums_in = In(Pass, doc="passes whose sums are converted")
     sums_out = Out(Pass, doc="passes whose sums are whole")
-    take = Operation(doc="sums of one pass")
+    take = Operation(doc="sums of one pass", set_by=("digital.sums_per_cycle",))
 
     compute: Sequence[TakeSums | None] = ()
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each pass of an image that takes some."""
+        cycles = [work.take_cycles for work, _ in self.slices if work.take_cycles]
+        return {"take": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:
@@ -243,7 +304,12 @@ class SumSender(LanePart):
 
     sums_in = In(Pass, doc="passes whose sums are whole")
     sums_out = Out(Pass, doc="passes whose sums are there")
-    send = Operation(doc="sums of one pass")
+    send = Operation(doc="sums of one pass", set_by=("digital.port_sums",))
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each pass of an image."""
+        cycles = [work.send_cycles for work, _ in self.slices]
+        return {"send": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:

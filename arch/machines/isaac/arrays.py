@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from arch.converters import ADC
-from arch.crossbar import AnalogCrossbar
+from arch.crossbar import PRODUCT_SET_BY, AnalogCrossbar
 from arch.machines.isaac.configuration import IsaacADCConfig, IsaacArrayConfig
 from arch.tokens import Sums, Window
 from arch.written_arrays import WrittenArrays
 from simcore import Component, In, Operation, Out, Process, components, process
+
+#: What the time of an operation is computed from: a cycle for each bit of the inputs.
+_SET_BY = (*PRODUCT_SET_BY, "cycle_ns")
 
 
 def cycle_energy(config: IsaacArrayConfig) -> float:
@@ -31,12 +34,19 @@ class IsaacArrays(AnalogCrossbar):
     Config = IsaacArrayConfig
     config: IsaacArrayConfig
 
+    mvm = Operation(doc="one operation: all bits of a window", set_by=_SET_BY)
+
     digital_cycles: int = 1
+
+    @property
+    def product_cycles(self) -> int:
+        """Cycles of its clock for one operation."""
+        return super().product_cycles * self.digital_cycles
 
     @process
     def serve(self) -> Process:
         """Take a window, drive all bits of it, hand the sums on."""
-        cycles = self.config.product_cycles(self.streaming) * self.digital_cycles
+        cycles = self.product_cycles
         relay = self.relay(self.mvm, self.window_in, self.sums_out)
         window = yield relay.get()
         while True:
@@ -75,6 +85,8 @@ class IsaacWrittenArrays(WrittenArrays):
 
     Config = IsaacArrayConfig
     config: IsaacArrayConfig
+
+    mvm = Operation(doc="one operation: all bits of a token", set_by=_SET_BY)
 
     digital_cycles: int = 1
 
@@ -115,9 +127,16 @@ class ArrayConverter(Component):
 
     window_in = In(Window, doc="windows whose first bit the array has read")
     sums_out = Out(Sums, doc="conversions of all bits of a window")
-    convert = Operation(doc="conversions of one operation")
+    convert = Operation(
+        doc="conversions of one operation, for as long as it lasts",
+        set_by=("array.mvm_cycles", "array.active_rows", "array.rows", "array.dac_bits", *_SET_BY[-2:]),
+    )
 
     cycles: int = 1
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of an operation's conversions."""
+        return {"convert": (self.cycles,)}
 
     @process
     def serve(self) -> Process:

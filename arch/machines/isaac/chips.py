@@ -56,6 +56,7 @@ class IsaacChips(Pipeline):
         incoming = SourceConfig(pixel_cycles=self.timing.input_cycles(placed.network))
         self.source = self.add(Source, "source", incoming, clock=DIGITAL)
         self.source.images, self.source.pixels = images, height * width
+        self.source.feed.set_by = ("hypertransport.gb_per_s", "hypertransport.links", "activation_bits")
         self.layers: dict[str, Layer] = {}
         for stage in placed.stages:
             layer = self.layers[stage.name] = self.add(

@@ -68,6 +68,7 @@ class Layer(Component):
         ]
         self.memory = self.add(ActivationMemory, "memory", _LINE_BUFFERS)
         self.memory.lay_out(stage, buffers, images, config.stored_bits)
+        self.memory.read.set_by = ()  # in no time
         self.writes = [self._add_writes(place) for place in range(len(buffers))]
         self.attention: AttentionUnit | None = None
         self.written: tuple[TokenWriter, IsaacWrittenArrays] | None = None
@@ -75,6 +76,7 @@ class Layer(Component):
         self.digital = self.add(DigitalUnit, "digital", timing.digital(stage), clock=DIGITAL)
         self.digital.lay_out(stage, None, 1)
         self.digital.sharing = timing.units(stage).number
+        self.digital.work.set_by = (*timing.units(stage).set_by, "digital_ghz")
         self.copies = placed.copies(stage.name)
         self.fetches: list[dict[int, InputFetch]] = []
         self.key_fetches: dict[int, KeyFetch] = {}
@@ -140,6 +142,7 @@ class Layer(Component):
         config = timing.multipliers(self.stage)
         self.attention = self.add(chosen(config, AttentionUnit), "attention", config, clock=DIGITAL)
         self.attention.lay_out(self.stage, self.settings.activation_bits)
+        self.attention.product.set_by = ("attention.unit.pass_cycles", "attention.unit.macs", "digital_ghz")
         for place, tile in enumerate(timing.tiles(self.stage.name)):
             fetch = self.add(KeyFetch, f"fetch[{tile}]", PartConfig(), clock=DIGITAL)
             fetch.reads = TileReads.of(self.stage, timing, place)
@@ -195,6 +198,7 @@ class Layer(Component):
         arrays.lay_out(stage, tiling, writing.banks)
         writer = self.add(TokenWriter, "writer", PartConfig(), clock=DIGITAL)
         writer.lay_out(stage, tiling, writing, settings.array.cell_energy_fj, settings.stored_bits)
+        writer.write.set_by += ("digital_ghz",)
         self.written = writer, arrays
         connect_written(self, writer, arrays, self.memory)
         fetches: dict[int, InputFetch] = {}

@@ -29,13 +29,18 @@ class MeshLink(MeshUnit):
 
     family = "link"
 
-    transfer = Operation(doc="time in which some packet passes")
+    transfer = Operation(
+        doc="time in which some packet passes", set_by=("mesh.link_bits", "mesh.link_ghz", "activation_bits")
+    )
     flits = Counter("flit", unit="flit", doc="that passed")
 
 
 class HyperTransportLink(MeshLink):
     """A link from chip to chip, one of several; a direction of its own."""
 
+    transfer = Operation(
+        doc="time in which some packet passes", set_by=("hypertransport.gb_per_s", "activation_bits")
+    )
     size = Counter("byte", unit="byte", doc="that passed")
 
 
@@ -47,7 +52,9 @@ class MeshRouter(MeshUnit):
 
     family = "router"
 
-    forward = Operation(doc="time in which some packet leaves")
+    forward = Operation(
+        doc="time in which some packet leaves", set_by=("mesh.link_bits", "mesh.link_ghz", "activation_bits")
+    )
 
     pj: float = 0.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from arch.machines.isaac.mesh import Choice, Decision, Journey, Mesh
 from arch.machines.isaac.pixel_ways import Departure
@@ -11,6 +11,9 @@ from arch.tokens import Pixel, Sums, Window
 from simcore import MOST_CYCLES, Component, Counter, In, Operation, Out, Process, Shared, process
 from simcore.channel import Channel
 from simcore.commands import DONE
+
+#: What the time of reading or writing in eDRAM is computed from.
+EDRAM_SET_BY = ("tile.edram_cycles", "tile.edram_banks", "tile.bus_bits", "activation_bits", "digital_ghz")
 
 
 class InputFetch(Component):
@@ -29,12 +32,16 @@ class InputFetch(Component):
     window_in = In(Window, doc="windows whose inputs are in eDRAM")
     window_out = Out(Window, doc="windows in the input registers")
     edram = Shared(doc="eDRAM and bus of the tile")
-    read = Operation(doc="reading the inputs of one operation")
-    latch = Operation(doc="the rest of the cycle in which they were read")
+    read = Operation(doc="reading the inputs of one operation", set_by=EDRAM_SET_BY)
+    latch = Operation(doc="the rest of the cycle in which they were read, as it comes", set_by=("cycle_ns",))
 
     cycles: int = 0
     size: int = 0
     stage: int = 1
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a read; those of a latch follow from when it ends."""
+        return {"read": (self.cycles,)}
 
     @process
     def serve(self) -> Process:
@@ -71,12 +78,18 @@ class KeyFetch(Component):
     window_in = In(Window, doc="tokens that see enough keys in eDRAM")
     window_out = Out(Window, doc="tokens, with the keys that they see")
     edram = Shared(doc="eDRAM and bus of the tile")
-    read = Operation(doc="reading what one token needs")
+    read = Operation(doc="reading what one token needs", set_by=EDRAM_SET_BY)
     keys = Counter("byte of keys", unit="byte", doc="bytes of keys, or values, read")
     tokens = Counter("byte of tokens", unit="byte", doc="bytes of tokens, or their shares, read")
 
     reads: TileReads
     cycles: Callable[[int], int]
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each read of as many images as it takes until all is as before."""
+        sizes = (self.reads.size(step) for step in range(self.reads.period))
+        cycles = [self.cycles(size) for size in sizes if size]
+        return {"read": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:
@@ -109,11 +122,15 @@ class ResultWrite(Component):
     family = "buffer"
 
     edram = Shared(doc="eDRAM and bus of the tile")
-    write = Operation(doc="writing one pixel")
+    write = Operation(doc="writing one pixel", set_by=EDRAM_SET_BY)
 
     cycles: int = 0
     size: int = 0
     written: Callable[[int], None]
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a pixel."""
+        return {"write": (self.cycles,)}
 
     def build(self) -> None:
         """Set up the place of pixels that have come, for which slots are claimed; senders never wait here."""
@@ -184,12 +201,16 @@ class ShiftAdd(Component):
 
     sums_in = In(Sums, doc="conversions of all arrays of the copy")
     sums_out = Out(Sums, doc="sums of a window in the output register")
-    work = Operation("shift-add", doc="the end of one operation")
+    work = Operation("shift-add", doc="the end of one operation", set_by=("ima.shift_add_cycles", "cycle_ns"))
 
     multiply: Callable[[int], None] | None = None
     cycles: int = 0
     sums: Sequence[Sequence[Choice]] = ()
     hops: int = 0
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of an operation's end."""
+        return {"work": (self.cycles,)}
 
     def send_by(self, mesh: Mesh, sums: Sequence[Sequence[Choice]], hops: int) -> None:
         """Let partial sums take a mesh; what holds them up is waited for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import gcd, lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +30,12 @@ class DigitalUnits(NamedTuple):
     """Max-pool units, adders or sigmoid units of some tiles.
 
     pj : energy of a value [pJ]
+    set_by : parameter that says how many there are of a tile; none where a tile has one
     """
 
     number: int
     pj: float
+    set_by: tuple[str, ...] = ()
 
 
 class TileReads(NamedTuple):
@@ -61,6 +64,12 @@ class TileReads(NamedTuple):
         assert node is not None
         sizes = timing.stored_bytes(stored), timing.stored_bytes(moving)
         return cls(tile, len(timing.tiles(stage.name)), node.visible.tolist(), node.keys, *sizes)
+
+    @property
+    def period(self) -> int:
+        """Steps until a tile reads the same again: of images until key and token lie in the first tile."""
+        steps, tiles = len(self.visible), self.tiles
+        return steps * lcm(tiles // gcd(tiles, self.keys), tiles // gcd(tiles, steps))
 
     def kept(self, step: int) -> int:
         """Return the bytes of keys that a step reads; steps are counted over all images."""
@@ -144,10 +153,10 @@ class Timing:
         """Return the digital units that share the channels of a stage's pixels."""
         tiles, tile = len(self.tiles(stage.name)), self.config.tile
         if isinstance(stage.head, MaxPoolNode):
-            return DigitalUnits(tile.pool_units * tiles, tile.pool_pj)
+            return DigitalUnits(tile.pool_units * tiles, tile.pool_pj, ("tile.pool_units",))
         if isinstance(stage.head, AvgPoolNode | Join):
             return DigitalUnits(tiles, tile.adder_pj)
-        return DigitalUnits(tile.sigmoid_units * tiles, tile.sigmoid_pj)
+        return DigitalUnits(tile.sigmoid_units * tiles, tile.sigmoid_pj, ("tile.sigmoid_units",))
 
     def way(self, sender: str, reader: str) -> Way:
         """Return the way from one stage to another."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from arch.converters import ADC
-from arch.crossbar import AnalogCrossbar
+from arch.crossbar import PRODUCT_SET_BY, AnalogCrossbar
 from arch.machines.pipelayer.configuration import CounterConfig, SpikingArrayConfig
 from arch.mapping.tiling import Block
-from simcore import Counter, Process, components, process
+from simcore import Counter, Operation, Process, components, process
 
 
 @components.register("spiking-array")
@@ -29,6 +29,7 @@ class SpikingArrays(AnalogCrossbar):
     Config = SpikingArrayConfig
     config: SpikingArrayConfig
 
+    mvm = Operation(doc="one step: all bits of its windows", set_by=(*PRODUCT_SET_BY, "read_ns"))
     windows = Counter(unit="op", doc="windows that a copy took")
 
     of_block: int = 1
@@ -40,10 +41,15 @@ class SpikingArrays(AnalogCrossbar):
         """Most bitlines in use in one array."""
         return max((block.cols for block in self.blocks), default=0)
 
+    @property
+    def product_cycles(self) -> int:
+        """Control cycles of a step that takes a window."""
+        return self.product_ticks
+
     @process
     def serve(self) -> Process:
         """Take a step's windows, drive all bits of them, hand the sums on."""
-        ticks, steps, windows = self.product_ticks, len(self.windows_of_steps), self.windows_of_steps
+        ticks, steps, windows = self.product_cycles, len(self.windows_of_steps), self.windows_of_steps
         count = self.windows.add
         while True:
             step = yield self.window_in.get()

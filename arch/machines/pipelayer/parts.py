@@ -7,7 +7,7 @@ begins a whole number of beats later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from arch.machines.pipelayer.configuration import PipeLayerConfig
@@ -132,7 +132,18 @@ class MemorySubarrays(CellWriter):
     sums_in = In(Sums, doc="counted spikes of all arrays, for one step")
     room_out = Out(Image, doc="images for whose results there is room, as the one before is done")
     image_out = Out(Image, doc="images that are complete")
-    write = Operation(doc="writing the results of one step")
+    write = Operation(
+        doc="writing the results of one step",
+        set_by=(
+            "write_ns",
+            "memory.writes",
+            "memory.cell_bits",
+            "memory.cols",
+            "memory.rows",
+            "memory.subarrays",
+            "activation_bits",
+        ),
+    )
 
     images: int = 0
     write_ticks: Sequence[int] = (0,)
@@ -153,6 +164,11 @@ class MemorySubarrays(CellWriter):
         ]
         if releases:
             self.release_out = self.port(Out(Image, doc="images that its layer has read"), "release_out")
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each step of an image behind which something is written."""
+        ticks = [ticks for ticks in self.write_ticks if ticks]
+        return {"write": ticks} if ticks else {}
 
     @process
     def serve(self) -> Process:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from arch.machines.pipelayer.parts import BeatComponent, CellWriter
@@ -24,7 +24,9 @@ class OutputError(BeatComponent, CellWriter):
     image_in = In(Image, doc="images whose outputs are complete in memory")
     release_out = Out(Image, doc="images whose outputs are read from now on")
     image_out = Out(Image, doc="images whose output errors are complete in memory")
-    write = Operation(doc="writing the errors of an image")
+    write = Operation(
+        doc="writing the errors of an image", set_by=("write_ns", "memory.writes", "memory.cell_bits")
+    )
 
     write_ticks: int = 0
     values: int = 0
@@ -37,6 +39,10 @@ class OutputError(BeatComponent, CellWriter):
             self.port(In(Image, doc="images that a reader has read"), f"released_in[{i}]")
             for i in range(readers)
         ]
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of an image."""
+        return {"write": (self.write_ticks,)}
 
     @process
     def serve(self) -> Process:
@@ -84,8 +90,22 @@ class WeightUpdate(CellWriter):
     update_in = In(Image, doc="batches whose gradients are complete")
     release_out = Out(Image, doc="images whose gradients are used up")
     updated_out = Out(Image, doc="batches whose update is done")
-    read = Operation(doc="reading weights, and adding up gradients")
-    write = Operation(doc="writing weights", programming=True)
+    read = Operation(
+        doc="reading weights, and adding up gradients",
+        set_by=(
+            "read_ns",
+            "array.mvm_cycles",
+            "array.active_rows",
+            "array.rows",
+            "array.dac_bits",
+            "training.batch",
+        ),
+    )
+    write = Operation(
+        doc="writing weights",
+        programming=True,
+        set_by=("write_ns", "training.rows_written", "memory.writes", "memory.cell_bits", "array.rows"),
+    )
 
     batches: Sequence[int] = ()
     read_ticks: Sequence[int] = ()
@@ -97,6 +117,10 @@ class WeightUpdate(CellWriter):
     slots: int = 1
     spike_pj: float = 0.0
     compute: Callable[[int], None] | None = None
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles behind each batch."""
+        return {"read": self.read_ticks, "write": (self.write_ticks,)}
 
     @process
     def serve(self) -> Process:

@@ -28,6 +28,7 @@ class RapidnnChips(Component):
         channels, height, width = placed.network.input_shape
         self.source = self.add(Source, "source", SourceConfig(pixel_cycles=config.send_cycles(channels)))
         self.source.images, self.source.pixels = images, height * width
+        self.source.feed.set_by = ("broadcast.codes_per_cycle",)
         self.input = self.add(Broadcast, "input", PartConfig())
         self.input.codes, self.input.cycles = channels, config.send_cycles(channels)
         self.input_depth = max(1, config.broadcast.depth // channels)

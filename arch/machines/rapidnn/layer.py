@@ -36,6 +36,7 @@ class Layer(Component):
         self.settings, self.stage, self.place = config, stage, place
         self.memory = self.add(ActivationMemory, "memory", _LINE_BUFFERS)
         self.memory.lay_out(stage, buffers, images)
+        self.memory.read.set_by = ()  # in no time
         self.parts: list[list[Any]] = []
         starts: list[Any] = []
         for copy in range(place.copies):
@@ -80,6 +81,7 @@ class Layer(Component):
         turns = neurons if self.settings.detail == "array" else self.place.turns
         each = rnas.each = self.place.each(turns)
         rnas.neurons = neurons
+        rnas.alike = self.settings.detail == "array" or not neurons % self.place.rnas
         rnas.average = Work(
             turns,
             turns * each.loading,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from arch.machines.rapidnn.neuron_times import Phases
@@ -37,6 +37,7 @@ class Rnas(Component):
     neurons : they do for each position
     each : phases of one neuron, of which counting and adding may depend on values
     average : what a position takes on average
+    alike : whether each of them does as many neurons of a position as any other
     compute : computes a position's values and says what that takes; None in a run without values
     positions : that were begun
     """
@@ -45,17 +46,42 @@ class Rnas(Component):
 
     window_in = In(Window, doc="positions whose codes are in the buffers of all RNAs")
     code_out = Out(Pixel, doc="the codes of a position")
-    load = Operation(doc="writing candidates of a pool, or the products of the next neuron")
-    counts = Operation("count", doc="counting pairs of codes")
-    additions = Operation("add", doc="adding shifted products")
-    activate = Operation(doc="search for the function's value")
-    encode = Operation(doc="search for the code")
+    load = Operation(
+        doc="writing candidates of a pool, or the products of the next neuron",
+        set_by=("rna.encoding.write_cycles", "sharing", "clusters.weights"),
+    )
+    counts = Operation(
+        "count", doc="counting pairs of codes", set_by=("rna.lanes", "clusters.weights", "sharing")
+    )
+    additions = Operation(
+        "add",
+        doc="adding shifted products",
+        set_by=(
+            "rna.adder_cycles",
+            "bits",
+            "rna.triples",
+            "rna.copying",
+            "rna.digits",
+            "clusters.weights",
+            "clusters.inputs",
+            "sharing",
+        ),
+    )
+    activate = Operation(
+        doc="search for the function's value",
+        set_by=("rna.activation.stage_cycles", "rna.activation.stage_bits", "bits", "sharing"),
+    )
+    encode = Operation(
+        doc="search for the code",
+        set_by=("rna.encoding.stage_cycles", "rna.encoding.stage_bits", "bits", "sharing"),
+    )
     counted = Counter("counting", unit="cycle", doc="of counters, each RNA's")
     added = Counter("adding", unit="cycle", doc="of arrays, each RNA's")
 
     neurons: int = 1
     each: Phases = Phases()
     average: Work = Work(1, 0, 0, 0, 0, 0)
+    alike: bool = True
     compute: Callable[[int], Work] | None = None
     done_out: Any = None
     positions: int = 0
@@ -64,6 +90,21 @@ class Rnas(Component):
         """Return a port that tells which positions are done and handed on."""
         self.done_out = self.port(Out(Window, doc="positions that are done"), "done_out")
         return self.done_out
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each phase of a position; with values, of those that are no matter of them.
+
+        Then codes decide on counting and adding, and on which RNA is the slowest: where some do more neurons
+        than others, on all phases.
+        """
+        if self.compute is not None and not self.alike:
+            return {}
+        average, (*_, activating, encoding) = self.average, self.each
+        counted = (average.counting, average.adding) if self.compute is None else (0, 0)
+        searched = average.turns * activating, average.turns * encoding
+        phases = ("load", "counts", "additions", "activate", "encode")
+        cycles = zip(phases, (average.loading, *counted, *searched), strict=True)
+        return {phase: (taken,) for phase, taken in cycles if taken}
 
     @process
     def serve(self) -> Process:
@@ -116,19 +157,23 @@ class CodePicker(Component):
 
     window_in = In(Window, doc="pixels that are complete")
     code_out = Out(Pixel, doc="the codes that were picked")
-    forward = Operation(doc="one pixel")
+    forward = Operation(doc="one pixel, in a cycle")
 
     compute: Callable[[int], Any] | None = None
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycle of a pixel."""
+        return {"forward": (1,)}
 
     @process
     def serve(self) -> Process:
         """Take a pixel, hand it on."""
-        compute = self.compute
+        (cycle,), compute = self.lasts()["forward"], self.compute
         while True:
             window = yield self.window_in.get()
             if compute is not None:
                 compute(window)
-            yield self.forward.hold(1)
+            yield self.forward.hold(cycle)
             yield self.code_out.put(window)
 
 
@@ -146,12 +191,16 @@ class Broadcast(Component):
 
     pixel_in = In(Pixel, doc="codes of a pixel")
     pixel_out = Out(Pixel, doc="pixels in the memories of their readers")
-    send = Operation(doc="codes of one pixel")
+    send = Operation(doc="codes of one pixel", set_by=("broadcast.codes_per_cycle",))
 
     cycles: int = 1
     codes: int = 1
     tiles: int = 1
     buses: Sequence[Any] = ()
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a pixel."""
+        return {"send": (self.cycles,)}
 
     def take_part(self, buses: Sequence[int]) -> list[Any]:
         """Return new ports for buses that others use, too, in ascending order."""

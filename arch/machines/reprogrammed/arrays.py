@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
+from arch.crossbar import PRODUCT_SET_BY
 from arch.mapping.tiling import Block
 from arch.resistive_parts import ResistiveArrayConfig
 from arch.tokens import Sums, Token, Window
@@ -56,6 +57,7 @@ class RewritableArrays(Component):
     a product takes a read for each bit of the inputs.
 
     product_cycles : of one window
+    write_cycles : of every write; None where pulses are drawn for each
     stays : what they do in each turn; by itself one window between writes of a cycle, for ever
     writes : that were begun
     """
@@ -68,15 +70,32 @@ class RewritableArrays(Component):
     written_out = Out(Round, doc="turns whose tiles are there")
     window_in = In(Window, doc="windows, as vectors for the wordlines")
     sums_out = Out(Sums, doc="the column sums of each")
-    write = Operation(doc="pulses and verifying reads, until all cells are there", programming=True)
-    mvm = Operation(doc="one product of each crossbar")
+    write = Operation(
+        doc="pulses and verifying reads, until all cells are there",
+        programming=True,
+        set_by=(
+            "write.pulse_cycles",
+            "write.verify_cycles",
+            "write.pulses",
+            "write.parallel",
+            "rows",
+            "cols",
+        ),
+    )
+    mvm = Operation(doc="one product of each crossbar", set_by=PRODUCT_SET_BY)
 
     product_cycles: int = 1
+    write_cycles: int | None = 1
     stays: Iterator[Stay]
 
     def build(self) -> None:
         """Begin with a stay that shows what a crossbar does."""
         self.stays = repeat(Stay((Job("", (), 1),), 1, lambda: 1))
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of a product, and of a write, unless pulses are drawn for each."""
+        written = {} if self.write_cycles is None else {"write": (self.write_cycles,)}
+        return {"mvm": (self.product_cycles,), **written}
 
     @process
     def serve(self) -> Process:

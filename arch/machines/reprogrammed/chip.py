@@ -14,7 +14,7 @@ from arch.machines.reprogrammed.configuration import ReprogrammedConfig
 from arch.machines.reprogrammed.parts import Finisher, Sequencer
 from arch.machines.reprogrammed.plan import ReprogrammedMap
 from arch.machines.reprogrammed.schedule import Turn, Visit
-from arch.machines.reprogrammed.writing import WriteLedger
+from arch.machines.reprogrammed.writing import WriteLedger, expected_write_cycles
 from arch.mapping.buffered_maps import input_bytes
 from arch.mapping.tiling import Block
 from arch.meter import Meter, meter_of
@@ -94,6 +94,7 @@ class ReprogrammedChip(Component):
         name = "crossbars" if self.placed.schedule.processes == 1 else f"crossbars[{unit}]"
         arrays = self.add(chosen(config.array, RewritableArrays), name, config.array)
         arrays.product_cycles, arrays.stays = config.product_cycles, self._stays(unit)
+        arrays.write_cycles = expected_write_cycles(config) if config.write.spread == "fixed" else None
         self.connect(sequencer.write_out[unit], arrays.write_in)
         self.connect(arrays.written_out, sequencer.written_in[unit])
         self.connect(sequencer.window_out[unit], arrays.window_in)

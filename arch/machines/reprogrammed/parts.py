@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -31,6 +31,17 @@ class Scheduled(Component):
         """Take over what to go through."""
         self.schedule, self.times, self.images = schedule, Times(schedule.config), images
 
+    @property
+    def visits(self) -> Iterator[tuple[Visit, int]]:
+        """Visits, and images of each: of one batch if all are alike, else of the whole run."""
+        batch = self.schedule.batch
+        images = self.images if self.images % batch else batch
+        return (
+            (visit, len(turn.images))
+            for turn in self.schedule.turns(images)
+            for visit in self.schedule.sets[turn.index]
+        )
+
 
 class Sequencer(Scheduled):
     """Has sets written, and reads windows for them from the activation buffer.
@@ -48,7 +59,7 @@ class Sequencer(Scheduled):
 
     visit_out = Out(Token, doc="visits, by their turn")
     done_in = In(Token, doc="visits that are done")
-    read = Operation(doc="reading a window")
+    read = Operation(doc="reading a window", set_by=("buffer.port_bits", "activation_bits"))
 
     accepted: list[int]
     input_bytes: int = 0
@@ -70,6 +81,14 @@ class Sequencer(Scheduled):
         self.write_out = [self.port(Out(Round, doc="turns to write"), f"write_out[{i}]") for i in numbers]
         self.written_in = [self.port(In(Round, doc="turns written"), f"written_in[{i}]") for i in numbers]
         self.window_out = [self.port(Out(Window, doc="windows"), f"window_out[{i}]") for i in numbers]
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each window that takes some."""
+        cycles: list[int] = []
+        for visit, images in self.visits:
+            if visit.layer is not None and (each := self.times.read_cycles(visit)):
+                cycles += [each] * images * visit.windows
+        return {"read": cycles} if cycles else {}
 
     @process
     def serve(self) -> Process:
@@ -145,7 +164,11 @@ class Finisher(Scheduled):
 
     visit_in = In(Token, doc="visits, by their turn")
     done_out = Out(Token, doc="visits that are done")
-    work = Operation("finish", doc="passes over a window's sums, or of a stage without weights")
+    work = Operation(
+        "finish",
+        doc="passes over a window's sums, or of a stage without weights",
+        set_by=("digital.channels_per_cycle",),
+    )
 
     completed: list[int]
     passes: dict[str, int]
@@ -164,6 +187,17 @@ class Finisher(Scheduled):
         self.sums_in = [self.port(In(Sums, doc="column sums"), f"sums_in[{i}]") for i in range(units)]
         self.last, self.completed = last, []
         self.passes = {}
+
+    def lasts(self) -> Mapping[str, Sequence[int]]:
+        """Return the cycles of each window, and of each stage without weights, that takes some."""
+        cycles: list[int] = []
+        for visit, images in self.visits:
+            if visit.layer is not None:
+                cycles += [self.times.sums_cycles(visit)] * images * visit.windows
+            for stage in visit.behind:
+                cycles += [self.times.stage_cycles(stage)] * images
+        taken = [each for each in cycles if each]
+        return {"work": taken} if taken else {}
 
     @process
     def serve(self) -> Process:
