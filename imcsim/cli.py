@@ -592,10 +592,12 @@ def trace_schema_command() -> None:
 
 @main.command("export")
 @click.argument("folder", metavar="RUN")
-@click.option("--to", required=True, metavar="png|svg|chrome", help="Pictures, or a trace for Perfetto.")
+@click.option(
+    "--to", required=True, metavar="png|svg|chrome|html", help="Pictures, a trace for Perfetto, or a report."
+)
 @_plugin_option
 def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> None:
-    """Write pictures or traces of a run.
+    """Write pictures, traces or a report of a run.
 
     RUN is a run directory; the files go beside its other ones.
     """

@@ -16,7 +16,7 @@ exporters: Registry[Exporter] = Registry("export format")
 
 
 def export_run(folder: str | Path, to: str) -> list[Path]:
-    """Write a run's recorded activity in another format into its directory; return the files.
+    """Write a run in another format into its directory; return the files.
 
     folder : a run directory
     to : a registered format
@@ -43,6 +43,14 @@ def export_chrome(run: Run, folder: Path) -> list[Path]:
     """Write a trace for Perfetto, chrome://tracing and Speedscope."""
     path = folder / "trace.json"
     write_chrome_trace(run.recorded, path)
+    return [path]
+
+
+@exporters.register("html")
+def export_html(run: Run, folder: Path) -> list[Path]:
+    """Write a report that any browser opens, in one file."""
+    path = folder / "report.html"
+    run.save_report(path)
     return [path]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imcsim.explanation import Explanation, explain
+from imcsim.run_config import config_text
 from imcsim.run_folder import RunFolder, read_folder
 from imcsim.run_record import RunRecord
 from simcore import Activity, BrokenLawError, SimError
-from traces import plot_timeline, plot_utilisation
+from traces import plot_timeline, plot_utilisation, write_html_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +43,21 @@ class Run(RunRecord):
     def explain(self) -> Explanation:
         """Return why the run took as long as it did; see `imcsim.explanation.explain`."""
         return explain(self)
+
+    def save_report(self, path: str | Path) -> None:
+        """Write a report of the run to an HTML file that needs nothing else; see `traces.write_html_report`.
+
+        raises : FileError if the disk refuses, SimError for a run that was interrupted
+        """
+        write_html_report(
+            path,
+            summary=self.summary,
+            explanation=self.explain().summary,
+            activity=self.activity,
+            channels=[asdict(channel) for channel in self.channels],
+            images=[asdict(image) for image in self.images],
+            configuration=config_text(self.config),
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the run to a directory, whole or not at all; an earlier result there is replaced.

@@ -48,6 +48,7 @@ EXPORTED = (
         for ending in ("png", "svg")
     ),
     "trace.json",
+    "report.html",
 )
 _COLUMNS = ("path", "kind", "family", "layer")
 

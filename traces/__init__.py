@@ -10,6 +10,7 @@ from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
+from traces.html_report import write_html_report
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
 from traces.plots import plot_timeline, plot_utilisation
 from traces.prepared_file import read_prepared
@@ -81,5 +82,6 @@ __all__ = [
     "write_basis",
     "write_chrome_trace",
     "write_composition",
+    "write_html_report",
     "write_trace",
 ]
