@@ -112,13 +112,18 @@ function rgb(colour) {
   return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 }
 
+/** A colour on the way from one to another. */
+function mixed(from, to, share) {
+  const end = rgb(to);
+  const parts = rgb(from).map((part, i) => Math.round(part + (end[i] - part) * share));
+  return `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+}
+
 /** A colour between the three of the heat scale, for 0 to 1. */
 function heatColour(share) {
-  const scale = [0, 1, 2].map((n) => rgb(themeColour(`--heat-${n}`)));
   const at = Math.max(0, Math.min(1, share)) * 2;
   const low = Math.min(Math.floor(at), 1);
-  const mixed = scale[low].map((part, i) => Math.round(part + (scale[low + 1][i] - part) * (at - low)));
-  return `#${mixed.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+  return mixed(themeColour(`--heat-${low}`), themeColour(`--heat-${low + 1}`), at - low);
 }
 
 /** Ink that reads well on a colour of the heat scale. */

@@ -1,5 +1,7 @@
 // Fills lanes pixel by pixel: what is narrower than a pixel counts with its share of the pixel's column.
 
+const EDGED = 8; // [device pixel] from which on intervals are told apart
+
 class Painter {
   /** width, height : of the picture [device pixel]; colours : of each kind, as `#rrggbb` */
   constructor(width, height, colours, background) {
@@ -9,6 +11,7 @@ class Painter {
     this.pixels = new Uint32Array(this.image.data.buffer);
     this.colours = colours.map(packedColour);
     this.background = packedColour(background);
+    this.edges = colours.map((colour) => packedColour(mixed(colour, background, 0.5)));
     this.pixels.fill(this.background);
     this.shares = new Float32Array(colours.length * width);
     this.touched = new Uint8Array(width);
@@ -24,13 +27,20 @@ class Painter {
 
   /** A kind from x to another [pixel, not rounded], of which it has a share. */
   add(kind, from, to, share = 1) {
-    if (to <= 0 || from >= this.width) return;
-    if (share === 1 && to - from >= 1.5) {
-      this.fill(Math.round(from), Math.round(to), this.colours[kind]);
-      return;
-    }
     from = Math.max(0, from);
     to = Math.min(this.width, to);
+    const [first, last] = [Math.ceil(from), Math.floor(to)];
+    if (share < 1 || last <= first) {
+      this.addShares(kind, from, to, share);
+      return;
+    }
+    this.fill(first, last, this.colours[kind]);
+    if (last - first >= EDGED) this.fill(first, first + 1, this.edges[kind]); // where it begins
+    this.addShares(kind, from, first, 1);
+    this.addShares(kind, last, to, 1);
+  }
+
+  addShares(kind, from, to, share) {
     const row = kind * this.width;
     for (let column = Math.floor(from); column < to; column++) {
       this.shares[row + column] += share * (Math.min(column + 1, to) - Math.max(column, from));

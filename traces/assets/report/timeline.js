@@ -1,6 +1,7 @@
 // The timeline: lanes of units over time, to zoom into, pan and filter, under a strip of the whole run.
 
 const RULER = 26; // [pixel] heights
+const TOP = 5; // above the first lane
 const GROUP_LANE = 26;
 const UNIT_LANE = 18;
 const GUTTER = 230; // at the left, for names
@@ -155,7 +156,7 @@ class Timeline {
       if (alone || open) for (const lane of found) this.rows.push({ lane, alone });
     });
     this.tops = [];
-    let top = 0;
+    let top = TOP;
     for (const row of this.rows) {
       this.tops.push(top);
       top += row.lane === undefined ? GROUP_LANE : UNIT_LANE;
