@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,8 +53,8 @@ class Run(RunRecord):
             summary=self.summary,
             explanation=self.explain().summary,
             activity=self.activity,
-            channels=[asdict(channel) for channel in self.channels],
-            images=[asdict(image) for image in self.images],
+            channels=[vars(channel) for channel in self.channels],
+            images=[vars(image) for image in self.images],
             configuration=config_text(self.config),
         )
 

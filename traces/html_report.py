@@ -68,7 +68,7 @@ def write_html_report(
     blocks = {
         "style": pack_json({"colours": {"busy": BUSY_COLOURS[0], "work": BUSY_COLOURS, **CATEGORY_COLOURS}}),
         "explanation": pack_json(explanation),
-        "channels": pack_json([_with_groups(channel) for channel in channels]),
+        "channels": pack_json([*map(_with_groups, channels)]),
         "images": pack_json(list(images)),
         "configuration": pack_json(configuration),
     }
