@@ -21,10 +21,12 @@ from simcore.files import write_atomically
 from traces.figure_style import BUSY_COLOURS, CATEGORY_COLOURS
 from traces.packed_columns import Packed, pack_json
 from traces.report_buffers import pack_buffers
-from traces.report_timeline import EXACT_BYTES, pack_timeline
+from traces.report_timeline import pack_timeline
 from traces.unit_paths import home, segments
 
 ASSETS = Path(__file__).parent / "assets" / "report"
+#: Of a page, about; exact intervals fill it up.
+PAGE_BYTES = 18_000_000
 #: In the order in which they stand in the page.
 SCRIPTS = (
     "data",
@@ -53,7 +55,7 @@ def write_html_report(
     channels: Sequence[Mapping[str, Any]] = (),
     images: Sequence[Mapping[str, Any]] = (),
     configuration: str = "",
-    exact_bytes: int = EXACT_BYTES,
+    page_bytes: int = PAGE_BYTES,
 ) -> None:
     """Write a run as an HTML page, whole or not at all; equal runs make equal bytes.
 
@@ -62,7 +64,8 @@ def write_html_report(
     channels : `sources` (with " + " between them), `target`, `slots`, `latency`, `tokens`, `peak` of each
     images : `completed` of each [cycle]
     configuration : what repeats the run, as text
-    exact_bytes : of the page that exact intervals may take; the rest of a larger run is in bins
+    page_bytes : that the page may take, about; of a run that needs more, only the first intervals are exact,
+        and bins tell of the rest
     raises : FileError if the disk refuses
     """
     blocks = {
@@ -73,23 +76,15 @@ def write_html_report(
         "configuration": pack_json(configuration),
     }
     if activity is not None:
-        blocks |= _recorded(activity, explanation, exact_bytes)
+        buffers, held = pack_buffers(activity.buffers, activity.makespan)
+        blocks |= {"buffers-about": pack_json(buffers), "buffers": held}
+        group_of = {unit["path"]: unit["group"] for unit in explanation["units"]}
+        groups = [group["group"] for group in explanation["groups"]]
+        room = page_bytes - sum(map(len, blocks.values()))
+        timeline = pack_timeline(activity, group_of, groups, room)
+        blocks |= {"timeline": pack_json(timeline.about), **timeline.blocks}
     title = " on ".join(name for name in (summary["workload"], summary["machine"]) if name)
     write_atomically(path, lambda stream: _write(stream, title, summary, blocks))
-
-
-def _recorded(activity: Activity, explanation: Mapping[str, Any], exact_bytes: int) -> dict[str, Packed]:
-    """Return the blocks that a recording fills."""
-    group_of = {unit["path"]: unit["group"] for unit in explanation["units"]}
-    groups = [group["group"] for group in explanation["groups"]]
-    timeline = pack_timeline(activity, group_of, groups, exact_bytes)
-    buffers, held = pack_buffers(activity.buffers, activity.makespan)
-    return {
-        "timeline": pack_json(timeline.about),
-        "buffers-about": pack_json(buffers),
-        "buffers": held,
-        **timeline.blocks,
-    }
 
 
 def _with_groups(channel: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Lanes are units in the order in which the page lists them, those of a group side
 by group, finely, and by unit, as finely as their number allows: for each kind of state how many ticks of a
 bin. Exact intervals come in slabs, stretches of time that hold about as many intervals each; an interval
 that reaches over several slabs is in all of them, so that each can be drawn alone. Slabs are packed from the
-first one on until their budget is used up.
+first one on until the page is full.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from traces.figure_style import CATEGORY_COLOURS, kinds_of
 from traces.packed_columns import Packed, pack_columns
 from traces.timeline import unit_groups
 
-#: Of exact intervals [byte] in the page, in base64.
-EXACT_BYTES = 13 << 20
 _GROUP_CELLS, _UNIT_CELLS = 1 << 21, 3 << 20  # of bins, all kinds of all lanes
 _MOST_BINS, _LEAST_BINS = 2048, 16
 _SLAB = 1 << 17  # intervals, about
@@ -122,12 +120,12 @@ class PackedTimeline:
 
 
 def pack_timeline(
-    activity: Activity, group_of: Mapping[str, str], groups: Sequence[str], exact_bytes: int = EXACT_BYTES
+    activity: Activity, group_of: Mapping[str, str], groups: Sequence[str], most_bytes: int
 ) -> PackedTimeline:
     """Return the activity for the page.
 
     group_of, groups : as for `lanes_of`
-    exact_bytes : that exact intervals may take in the page
+    most_bytes : that it may take in the page; exact intervals get what bins leave of it
     """
     lanes = lanes_of(activity, group_of, groups)
     kinds = kinds_of(activity, by_operation=True)
@@ -142,10 +140,10 @@ def pack_timeline(
         widths[name] = {"width": bins.width, "bins": bins.ticks.shape[1]}
         blocks[name] = pack_columns({"owner": bins.owner, "kind": bins.kind, "ticks": bins.ticks.reshape(-1)})
     slabs: list[dict[str, int]] = []
-    used, exact_until = 0, 0
+    used, exact_until = sum(map(len, blocks.values())), 0
     for start, stop, rows in _slabs(activity):
         block = _pack_slab(activity, lanes, start, rows)
-        if used + len(block) > exact_bytes:
+        if used + len(block) > most_bytes:
             break
         blocks[f"slab-{len(slabs)}"] = block
         slabs.append({"start": start, "stop": stop, "intervals": len(rows)})

@@ -261,7 +261,8 @@ class Timeline {
     }
   }
 
-  paintBins(painter, bins, owner, units, perTick, from, to) {
+  /** Add an owner's bins between two ticks to its lane, whose left edge is at `origin` [tick]. */
+  paintBins(painter, bins, owner, units, perTick, from, to, origin = this.from) {
     const begin = Math.floor(from / bins.width);
     const end = Math.min(bins.bins, Math.ceil(to / bins.width));
     for (let row = bins.first[owner]; row < bins.first[owner + 1]; row++) {
@@ -271,7 +272,7 @@ class Timeline {
         const start = bin * bins.width;
         const stop = Math.min(start + bins.width, this.data.makespan);
         const share = Math.min(ticks / ((stop - start) * units), 0.9999); // never as if exact
-        painter.add(bins.kind[row], (Math.max(start, from) - this.from) * perTick, (Math.min(stop, to) - this.from) * perTick, share);
+        painter.add(bins.kind[row], (Math.max(start, from) - origin) * perTick, (Math.min(stop, to) - origin) * perTick, share);
       }
     }
   }
@@ -409,20 +410,9 @@ class Timeline {
     context.fillRect(0, 0, width, height);
     const { data } = this;
     const right = this.lanes.clientWidth - GUTTER;
-    const painter = new Painter(Math.max(1, Math.round(right * scale)), Math.round(height * scale), data.kinds.map(kindColour), themeColour("--card"));
-    painter.lane(4 * scale, (height - 4) * scale);
-    const perTick = painter.width / Math.max(data.makespan, 1);
-    const bins = data.groupBins;
-    for (let row = 0; row < bins.kind.length; row++) {
-      for (let bin = 0; bin < bins.bins; bin++) {
-        const start = bin * bins.width;
-        const stop = Math.min(start + bins.width, data.makespan);
-        const ticks = bins.ticks[row * bins.bins + bin];
-        if (ticks) painter.add(bins.kind[row], start * perTick, stop * perTick, Math.min(ticks / ((stop - start) * data.units.length), 0.9999));
-      }
-    }
-    painter.endLane();
-    context.putImageData(painter.image, Math.round(GUTTER * scale), 0);
+    const size = [Math.max(1, Math.round(right * scale)), Math.round(height * scale), isDark()].join();
+    if (this.whole?.size !== size) this.whole = { size, image: this.wholeRun(Math.max(1, Math.round(right * scale)), Math.round(height * scale), scale) };
+    context.putImageData(this.whole.image, Math.round(GUTTER * scale), 0);
     context.fillStyle = themeColour("--ink");
     context.font = "600 12px system-ui, sans-serif";
     context.textBaseline = "middle";
@@ -439,6 +429,23 @@ class Timeline {
     context.strokeStyle = themeColour("--accent");
     context.lineWidth = 1.5;
     context.strokeRect(a + 0.75, 0.75, Math.max(b - a - 1.5, 1), height - 1.5);
+  }
+
+  /** A picture of all units over the whole run. */
+  wholeRun(width, height, scale) {
+    const { data } = this;
+    const { first, kind, ticks, bins, width: length } = data.groupBins;
+    const sums = data.kinds.map(() => new Float64Array(bins));
+    for (let row = 0; row < first[data.groups.length]; row++) {
+      const sum = sums[kind[row]];
+      for (let bin = 0; bin < bins; bin++) sum[bin] += ticks[row * bins + bin];
+    }
+    const painter = new Painter(width, height, data.kinds.map(kindColour), themeColour("--card"));
+    painter.lane(4 * scale, height - 4 * scale);
+    const all = { width: length, bins, first: [0, sums.length], kind: sums.map((_, index) => index), ticks: sums.flatMap((sum) => [...sum]) };
+    this.paintBins(painter, all, 0, data.units.length, width / Math.max(data.makespan, 1), 0, data.makespan, 0);
+    painter.endLane();
+    return painter.image;
   }
 
   // ------------------------------------------------------------------ what people do
