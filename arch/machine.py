@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar, Self
@@ -17,6 +18,7 @@ from arch.mapping.tiling import Tiling
 from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
 from arch.requests import Arrivals, LoadReport
 from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
+from simcore.settings import assign_all
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
 from workloads.prepared import PreparedNetwork
@@ -29,6 +31,7 @@ class RunOptions:
 
     engine : `lean`, or `stock` for plain SimPy
     record : keep every interval
+    log : keep every call of every process, too, from which the dependency graph is made
     shuffle : seed of a random order of starting processes
     observe : called now and then with the progress
     built : called once when all is built, before cycle 0
@@ -41,6 +44,7 @@ class RunOptions:
 
     engine: EngineName = "lean"
     record: bool = False
+    log: bool = False
     shuffle: int | None = None
     limits: Limits | None = None
     observe: Callable[[Progress], None] | None = None
@@ -56,6 +60,7 @@ class RunOptions:
             clocks,
             engine=self.engine,
             record=self.record,
+            log=self.log,
             shuffle=self.shuffle,
             limits=self.limits,
             observe=self.observe,
@@ -236,6 +241,23 @@ class MachineRun:
     load: LoadReport | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class BuiltMachine:
+    """A machine with a network on it that is built and fed, before cycle 0.
+
+    collect : returns what the machine gives back, once its simulation has run
+    """
+
+    simulation: Simulation
+    collect: Callable[[Outcome], MachineRun]
+
+    def run(self, options: RunOptions) -> MachineRun:
+        """Run it to the end."""
+        if options.built is not None:
+            options.built()
+        return self.collect(self.simulation.run())
+
+
 def images_of_pixels(pixels: NDArray[np.int32], shape: tuple[int, int, int]) -> NDArray[np.int32]:
     """Return pixels (images x pixels, channels) as images (n, channels, height, width) of a shape."""
     channels, height, width = shape
@@ -374,6 +396,7 @@ class Machine(ABC):
     shares : whether several networks can be on it at a time
     shared_parts : names of what these share, as paths begin with them; no network goes by one
     reads : forms of prepared networks that it computes on
+    data_decide : whether values, or numbers that a network is prepared to, decide how long something takes
     """
 
     Config: ClassVar[type[Config]]
@@ -384,6 +407,7 @@ class Machine(ABC):
     shares: ClassVar[bool] = False
     shared_parts: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[type[PreparedNetwork], ...]] = ()
+    data_decide: ClassVar[bool] = False
 
     def __init__(self, config: Any, name: str = "") -> None:
         self.config = config
@@ -394,10 +418,16 @@ class Machine(ABC):
         """Place a network on the machine; MappingError says what does not fit, and what would."""
 
     @abstractmethod
+    def build(
+        self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
+    ) -> BuiltMachine:
+        """Build the mapped machine, and feed it `images`."""
+
     def simulate(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
     ) -> MachineRun:
         """Build the mapped machine, feed it `images` and run it to the end."""
+        return self.build(placed, images, values, options).run(options)
 
     def map_together(self, networks: Mapping[str, LoweredNetwork]) -> SharedMap:
         """Place networks beside one another, by their names; only for machines that `shares`.
@@ -420,11 +450,17 @@ class Machine(ABC):
         """How it changes weights, None if it does not."""
         return None
 
+    def build_training(
+        self, placed: NetworkMap, images: int, values: TrainingValues | None, options: RunOptions
+    ) -> BuiltMachine:
+        """Build the mapped machine to train on `images`; only for machines with a `training` rule."""
+        raise NotImplementedError(f"{self.name} does not train")
+
     def train(
         self, placed: NetworkMap, images: int, values: TrainingValues | None, options: RunOptions
     ) -> MachineRun:
         """Build the mapped machine and let it train on `images`; only for machines with a `training` rule."""
-        raise NotImplementedError(f"{self.name} does not train")
+        return self.build_training(placed, images, values, options).run(options)
 
     def numbers(self, known: KnownNetwork) -> Numbers:
         """Return a network in the numbers that this machine computes on: quantised, unless it says otherwise.
@@ -439,6 +475,16 @@ class Machine(ABC):
         raises : ConfigError if its configuration asks for something else
         """
         return self
+
+    def with_settings(self, settings: Iterable[tuple[str, object]]) -> Self:
+        """Return the same machine with other values of some parameters, by their paths from its root.
+
+        raises : ConfigError for a path that leads nowhere, or values that do not go together
+        """
+        schema = type(self.config)
+        machine = copy(self)
+        machine.config = schema.parse(assign_all(self.config.canonical(), settings, schema))
+        return machine
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words; nothing if none are.

@@ -10,6 +10,7 @@ from arch.activation_memory import ActivationMemory
 from arch.attention_cache import cache_traffic
 from arch.host import Sink, Source
 from arch.machine import (
+    BuiltMachine,
     CacheTraffic,
     ImageStream,
     Machine,
@@ -102,22 +103,28 @@ class PipelinedMachine(Machine, Generic[P]):
     def _prepare(self, simulation: Simulation, pipelines: Sequence[P], options: RunOptions) -> None:
         """Do what else is to be done before cycle 0."""
 
-    def simulate(
+    def build(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
-    ) -> MachineRun:
-        """Build the pipeline, stream `images` through it and collect what comes out."""
+    ) -> BuiltMachine:
+        """Build the pipeline, for `images` that are streamed through it."""
         stream = ImageStream(images, values, options.arrivals, options.prompt)
-        return self._simulated({placed.name: placed}, {placed.name: stream}, options)[placed.name]
+        simulation, fed = self._fed({placed.name: placed}, {placed.name: stream}, options)
+        return BuiltMachine(simulation, fed[placed.name].run)
 
     def simulate_together(
         self, placed: SharedMap, streams: Mapping[str, ImageStream], options: RunOptions
     ) -> dict[str, MachineRun]:
         """Build the pipelines of all networks, stream the images of each and collect what comes out."""
-        return self._simulated(placed.networks, streams, options)
+        simulation, fed = self._fed(placed.networks, streams, options)
+        if options.built is not None:
+            options.built()
+        outcome = simulation.run()
+        return {name: own.run(outcome) for name, own in fed.items()}
 
-    def _simulated(
+    def _fed(
         self, maps: Mapping[str, NetworkMap], streams: Mapping[str, ImageStream], options: RunOptions
-    ) -> dict[str, MachineRun]:
+    ) -> tuple[Simulation, dict[str, _Fed]]:
+        """Build the pipelines, with what each is fed."""
         simulation = options.simulation(self._clocks())
         whole, pipelines = self._built(simulation, maps, {name: streams[name].images for name in maps})
         queue = None
@@ -128,10 +135,7 @@ class PipelinedMachine(Machine, Generic[P]):
         for own in pipelines.values():
             own.writing.draw_by(options.seed)
         self._prepare(simulation, list(pipelines.values()), options)
-        if options.built is not None:
-            options.built()
-        outcome = simulation.run()
-        return {name: own.run(outcome) for name, own in fed.items()}
+        return simulation, fed
 
 
 class _Fed:

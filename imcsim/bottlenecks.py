@@ -1,12 +1,35 @@
-"""What a run's time is due to, ranked: sentences with numbers, and the parameter that would relieve it."""
+"""What a run's time is due to, ranked: sentences with numbers, and the parameter that would relieve it.
+
+Each candidate has a weight, the share of the makespan that it accounts for, discounted by what speaks against
+it:
+
+* A unit counts with its share of the critical path, or of the run if it never rests while it has work: the
+  run cannot be shorter than its busy time. It is discounted by how much it rests between its first operation
+  and its last one: a unit that rests does not set the pace, but is one part of what does.
+* A memory counts with the time for which its writers waited for room on the critical path.
+* A shared resource counts with the time for which those that wait for one another held it.
+* Requests count with the time in which none was there.
+* Filling and draining the pipeline counts with what images, one behind the other, do not explain, discounted
+  by the share of the largest unit on the way.
+
+Without a recording the critical path is not known; then accounts stand in for it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imcsim.run_record import RunRecord
-from imcsim.stall_stacks import WORKING, ExactTimes, working
-from simcore.activity import category
+from imcsim.evidence import Evidence
+from imcsim.neighbours import Neighbours
+from imcsim.occupancy import BufferUse
+from imcsim.relief import Reliefs
+from imcsim.unit_limits import unit_limits
+from imcsim.waiting_limits import memory_limits, resource_limits
+from imcsim.whole_limits import filling_limits, request_limits
+
+#: Least weight, and number, of what is told.
+_LEAST, _MOST = 0.05, 5
 
 
 @dataclass(frozen=True)
@@ -15,7 +38,7 @@ class Bottleneck:
 
     rank : 1 is what it is due to most
     where : a unit, a memory, a shared resource, or `requests` and `pipeline` for those as a whole
-    what : the operation, or the kind of the limit
+    what : the operation, or the kind of the limit: `room`, `turn`, `arrivals`, `fill and drain`
     share, cycles : of the makespan that it accounts for
     sentence : what is known of it, in words
     parameter : of the machine or the run that would relieve it, as `--set` takes it; None if none is known
@@ -32,29 +55,32 @@ class Bottleneck:
     advice: str
 
 
-def ranked_bottlenecks(run: RunRecord, times: ExactTimes) -> tuple[Bottleneck, ...]:
-    """Return what a run's time is due to, the most important first."""
-    ranked = sorted(
-        ((working(spent), unit, spent) for unit, spent in zip(run.units, times.spent, strict=True)),
-        key=lambda found: (-found[0], found[1].path),
-    )
-    found = []
-    for rank, (ticks, unit, spent) in enumerate(ranked[:3], 1):
-        if not ticks:
-            break
-        state = max((s for s in spent if category(s) in WORKING), key=lambda s: spent[s])
-        share = times.share(ticks)
-        what = state.partition(":")[2]
-        found.append(
-            Bottleneck(
-                rank,
-                unit.path,
-                what,
-                share,
-                times.cycles(ticks),
-                f"{unit.path} is busy {share:.0%} of the time, mostly with {what}",
-                None,
-                f"make {what} of {unit.path} faster, or share its work among several",
-            )
+def ranked_bottlenecks(evidence: Evidence, buffers: Sequence[BufferUse]) -> tuple[Bottleneck, ...]:
+    """Return what a run's time is due to, the most important first.
+
+    buffers : what memories held
+    """
+    reliefs, neighbours = Reliefs(evidence.run), Neighbours(evidence.run)
+    limits = [
+        *unit_limits(evidence, reliefs),
+        *memory_limits(evidence, reliefs, neighbours, buffers),
+        *resource_limits(evidence, reliefs),
+        *request_limits(evidence),
+        *filling_limits(evidence),
+    ]
+    found = [limit for limit in limits if limit.weight >= _LEAST]
+    found.sort(key=lambda limit: (-limit.weight, -limit.ticks, limit.where))
+    times = evidence.times
+    return tuple(
+        Bottleneck(
+            rank,
+            limit.where,
+            limit.what,
+            times.share(limit.ticks),
+            times.cycles(limit.ticks),
+            limit.sentence,
+            limit.parameter,
+            limit.advice,
         )
-    return tuple(found)
+        for rank, limit in enumerate(found[:_MOST], 1)
+    )

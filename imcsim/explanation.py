@@ -6,16 +6,20 @@ much and what was on the critical path is known of recorded runs only, and None 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from traces.critical_path import critical_path
+
 from imcsim.bottlenecks import Bottleneck, ranked_bottlenecks
+from imcsim.evidence import evidence_of
 from imcsim.occupancy import BufferUse, LinkUse, buffer_uses, link_uses
-from imcsim.path_shares import CriticalPathShares
+from imcsim.path_shares import CriticalPathShares, path_evidence, path_shares
 from imcsim.roofline import Roofline, roofline_of
 from imcsim.run_record import RunRecord
 from imcsim.stall_stacks import (
     Cause,
+    ExactTimes,
     GroupStack,
     LayerStack,
     UnitStack,
@@ -26,6 +30,7 @@ from imcsim.stall_stacks import (
     layer_stacks,
     unit_stacks,
 )
+from simcore.activity import NOBODY
 from simcore.energy import SHARED
 from simcore.errors import SimError
 
@@ -97,6 +102,11 @@ def explain(run: RunRecord) -> Explanation:
             "are not there; run it to its end"
         )
     times = exact_times(run)
+    buffers = buffer_uses(run)
+    activity, path, held = run.activity, None, None
+    if activity is not None and activity.finisher != NOBODY:
+        chain = critical_path(activity)
+        path, held = path_shares(run, times, activity, chain), path_evidence(activity, chain)
     return Explanation(
         workload=summary["workload"],
         machine=summary["machine"],
@@ -107,19 +117,25 @@ def explain(run: RunRecord) -> Explanation:
         units=unit_stacks(run, times),
         layers=layer_stacks(run, times),
         groups=group_stacks(run, times),
-        causes=causes(run, times),
-        bottlenecks=ranked_bottlenecks(run, times),
-        buffers=buffer_uses(run),
-        links=link_uses(run, times),
+        causes=_causes(run, times),
+        bottlenecks=ranked_bottlenecks(evidence_of(run, times, held), buffers),
+        buffers=buffers,
+        links=link_uses(run),
         energy=_energy(run),
         roofline=roofline_of(run, times),
-        critical_path=None,
+        critical_path=path,
     )
 
 
 def _finisher(run: RunRecord) -> str | None:
     activity = run.activity
     return None if activity is None or activity.finisher < 0 else activity.units[activity.finisher]
+
+
+def _causes(run: RunRecord, times: ExactTimes) -> tuple[Cause, ...]:
+    """Return the causes with exact cycles."""
+    exact = [replace(unit, cycles=spent) for unit, spent in zip(run.units, times.spent, strict=True)]
+    return tuple(replace(cause, cycles=times.cycles(cause.cycles)) for cause in causes(exact))
 
 
 def _notes(run: RunRecord) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from imcsim.run_record import RunRecord
-from imcsim.stall_stacks import ExactTimes, working
 from simcore.activity import Activity, BufferTrace, category
 
 
@@ -67,17 +66,18 @@ def _use(buffer: BufferTrace, makespan: int) -> BufferUse:
     )
 
 
-def link_uses(run: RunRecord, times: ExactTimes) -> tuple[LinkUse, ...]:
-    """Return how busy each link of a fabric was, the busiest first."""
+def link_uses(run: RunRecord) -> tuple[LinkUse, ...]:
+    """Return how busy each link of a fabric was, the one first that is least often free."""
     moved = {} if run.activity is None else _operations(run.activity)
     uses = []
-    for unit, spent in zip(run.units, times.spent, strict=True):
-        if unit.family != "link":
-            continue
-        blocked = sum(ticks for state, ticks in spent.items() if category(state) == "blocked-output")
-        uses.append(
-            LinkUse(unit.path, times.share(working(spent)), times.share(blocked), moved.get(unit.path))
-        )
+    for unit in run.units:
+        if unit.family == "link":
+            busy, blocked = (
+                sum(cycles for state, cycles in unit.cycles.items() if category(state) == kind)
+                for kind in ("busy", "blocked-output")
+            )
+            makespan = run.summary["cycles"] or 1
+            uses.append(LinkUse(unit.path, busy / makespan, blocked / makespan, moved.get(unit.path)))
     return tuple(sorted(uses, key=lambda use: (-use.busy_share - use.blocked_share, use.path)))
 
 

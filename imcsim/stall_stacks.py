@@ -6,7 +6,7 @@ of a unit sum to the makespan, and those of a layer or a core to the makespan ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import fsum, lcm
@@ -21,12 +21,21 @@ from simcore.energy import SHARED, PartCost
 from simcore.errors import FileError
 from traces.unit_paths import home, natural_key
 
-#: What units of a fabric are; an idle link is no lost work.
+#: What units of a fabric are.
 FABRIC = ("link", "router")
+#: What reports call the categories.
+WORDS = {
+    "busy": "busy",
+    "programming": "programming weights",
+    "wait-input": "waiting for input",
+    "blocked-output": "blocked by output",
+    "wait-resource": "waiting for a resource",
+    "finished": "finished",
+}
 WORKING = ("busy", "programming")
 
-# Ticks in a cycle of the reference clock are the least common multiple of a few clocks' periods.
-_MOST_TICKS = 100_000
+# Of times up to so many cycles, floats tell apart all fractions that have denominators up to this.
+_PRECISE, _MOST_TICKS = 1 << 20, 10_000
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class Cause:
     """One use of time, or reason to be idle: the units of a core that are in states of one category.
 
     family : that has the most of it, None if all is of one
+    cycles : of the reference clock
     share : of the time of all units
     """
 
@@ -132,7 +142,7 @@ def exact_times(run: RunRecord) -> ExactTimes:
 
 def _ticks_per_cycle(cycles: Iterable[float]) -> int:
     """Return in how many ticks all of these times are whole."""
-    parts = {time % 1 for time in cycles}
+    parts = {time % 1 for time in cycles if time < _PRECISE}
     return lcm(*(Fraction(part).limit_denominator(_MOST_TICKS).denominator for part in parts))
 
 
@@ -182,28 +192,36 @@ def joules_by(run: RunRecord, key: Callable[[PartCost], Key]) -> dict[Key, float
     return {name: fsum(values) for name, values in found.items()}
 
 
-def causes(run: RunRecord, times: ExactTimes) -> tuple[Cause, ...]:
-    """Return what all units but those of a fabric did, by category and core, the largest first."""
-    spent: dict[tuple[str, str], dict[str, int]] = {}
-    total = 0
-    for unit, ticks in zip(run.units, times.spent, strict=True):
+def causes(units: Sequence[UnitTimes]) -> tuple[Cause, ...]:
+    """Return what units did, by category and core, the largest first; their shares sum to 1.
+
+    Links and routers between cores are left out: an idle link is no lost work.
+    """
+    spent: dict[tuple[str, str], dict[str, float]] = {}
+    for unit in units:
         if unit.family in FABRIC:
             continue
-        total += times.makespan
-        for state, time in ticks.items():
+        for state, time in unit.cycles.items():
             families = spent.setdefault((category(state), home(unit.path)), {})
             families[unit.family] = families.get(unit.family, 0) + time
+    total = sum(time for families in spent.values() for time in families.values())
     found = [
         Cause(
             kind,
             where,
-            max(families, key=lambda f: families[f]) if len(families) > 1 else None,
-            times.cycles(sum(families.values())),
-            sum(families.values()) / total if total else 0.0,
+            max(families, key=lambda name: families[name]) if len(families) > 1 else None,
+            sum(families.values()),
+            sum(families.values()) / total,
         )
         for (kind, where), families in spent.items()
     ]
     return tuple(sorted(found, key=lambda cause: (-cause.cycles, cause.category, natural_key(cause.where))))
+
+
+def category_shares(found: Sequence[Cause]) -> dict[str, float]:
+    """Return the share of all units' time by category, in fixed order; they sum to 1."""
+    sums = {kind: fsum(cause.share for cause in found if cause.category == kind) for kind in CATEGORIES}
+    return {kind: share for kind, share in sums.items() if share}
 
 
 def by_category(spent: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from simcore.arbiter import Rule
 from simcore.carried import CarriedEnd, Entry
 from simcore.channel import Endpoint, Waits
 from simcore.clocks import Clock
-from simcore.commands import Engine
+from simcore.commands import DONE, Engine
 from simcore.config import PartConfig, part
 from simcore.errors import ConfigError, WiringError
 from simcore.history import Book
@@ -56,6 +56,9 @@ class Builder(Protocol):
     def adopt(self, component: Component) -> None:
         """Take note of a component."""
 
+    def note_edge(self, component: Component, name: str, ticks: int, *, holds: bool) -> None:
+        """Note that the running process waits for an edge, or holds an operation until one."""
+
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event to a resource."""
 
@@ -65,8 +68,8 @@ class Builder(Protocol):
     def arrived(self) -> None:
         """Say that one of the expected outputs has arrived, but not the last one."""
 
-    def finish(self) -> None:
-        """Say that every output that the component expects has arrived."""
+    def finish(self, last: Unit | None = None) -> None:
+        """Say that every output that the component expects has arrived, the last one at a unit."""
 
 
 class ComponentRegistry(Registry[type["Component"]]):
@@ -294,6 +297,25 @@ class Component:
         """Return a SimPy event to be yielded; the wait is charged to `wait-resource:resource` of the unit."""
         return self.simulation.charge_event(event, resource)
 
+    def until_edge(self, cycles: int, resource: str) -> Any:
+        """Return the command that waits for the next multiple of so many cycles, which may be now.
+
+        The wait is charged to `wait-resource:resource` of the unit.
+        """
+        ticks = cycles * self.clock.ticks
+        engine = self.simulation.engine
+        early = -engine.now % ticks
+        wait = self.waits_for(engine.timeout(early), resource) if early else DONE
+        self.simulation.note_edge(self, resource, ticks, holds=False)
+        return wait
+
+    def hold_until_edge(self, operation: Operation, cycles: int) -> int:
+        """Return the command that holds an operation until the next multiple of so many cycles."""
+        ticks = self.clock.ticks
+        command = operation.hold(-(self.simulation.engine.now // ticks) % cycles)
+        self.simulation.note_edge(self, operation.name, cycles * ticks, holds=True)
+        return command
+
     def phase(self, items: int) -> tuple[int, ...] | None:
         """Return where its processes stand in what they do for each item, relative to `items` finished.
 
@@ -311,6 +333,10 @@ class Component:
         is known before the run, by configuration, mapping and network, is in it; one that data, chance or
         other parts decide on is not. A process holds what this says: both read the same numbers.
         """
+        return {}
+
+    def edges(self) -> Mapping[str, int]:
+        """Return the cycles between edges that it waits for, by the names that it gives `until_edge`."""
         return {}
 
     # -- for reports -----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -69,6 +69,9 @@ class Operation:
     def hold_from(self, tick: int, cycles: int) -> int:
         """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
         raise WiringError(f"operation {self.name!r} is held before its component was built")
+
+    def tell(self, note: Callable[[int], None]) -> None:
+        """Have `note` called with the tick of each start from now on, of an operation that records."""
 
     @property
     def count(self) -> int:
@@ -144,7 +147,7 @@ class _RecordedOperation(Operation):
         self._summed = (0, 0)  # durations that were added up, and their sum
         self._engine = engine
         self._starts = array("q")
-        self._note_start = self._starts.append
+        self._note_start: Callable[[int], None] = self._starts.append
 
     def hold(self, cycles: int) -> int:
         """Return the command to yield; `cycles` is a whole number of at least 0."""
@@ -159,6 +162,15 @@ class _RecordedOperation(Operation):
         if cycles != self._usual:
             self._note_duration(cycles)
         return cycles
+
+    def tell(self, note: Callable[[int], None]) -> None:
+        """Have `note` called with the tick of each start from now on."""
+
+        def note_start(tick: int) -> None:
+            self._starts.append(tick)
+            note(tick)
+
+        self._note_start = note_start
 
     def repeat(self, first: tuple[int, int], last: tuple[int, int], times: int, ticks: int) -> None:
         """Record again, so many times and each time `ticks` later, what came between two tallies."""
@@ -216,6 +228,10 @@ class _ClockedOperation(Operation):
         """Do what `hold` does, for an operation that is known to start at a tick, now or later."""
         self._owner.last = self
         return self._inner.hold_from(tick, cycles * self._ticks_per_cycle)
+
+    def tell(self, note: Callable[[int], None]) -> None:
+        """Have `note` called with the tick of each start from now on."""
+        self._inner.tell(note)
 
     @property
     def count(self) -> int:

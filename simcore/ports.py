@@ -37,9 +37,10 @@ class Port:
         return port
 
     def bind(self, channel: Any) -> None:
-        """Let the component's processes use `channel` under the port's name."""
-        self.channel = channel
-        if self.owner is not None and getattr(self.owner, self.name, None) is self:
+        """Let the component's processes use `channel` under the port's name, in place of one before."""
+        before, self.channel = self.channel, channel
+        used = getattr(self.owner, self.name, None)
+        if used is self or (before is not None and used is before):
             setattr(self.owner, self.name, channel)
 
     def connected(self) -> Any:

@@ -7,7 +7,6 @@ import inspect
 import random
 import time
 import traceback
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,8 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from simcore.accounting import Account, Unit
-from simcore.activity import Activity
+from simcore.activity import NOBODY, Activity
+from simcore.blueprint import Blueprint, blueprint_of
 from simcore.buffer_channel import BufferChannel
+from simcore.call_log import EDGE, EVENT, REST, CallLog
 from simcore.channel import Waits
 from simcore.clocks import Clock, next_edge, synchronise
 from simcore.commands import PARK, Engine, Park, Wake, describe
@@ -28,7 +29,7 @@ from simcore.environment import CycleEnvironment
 from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, WatchdogError, WiringError
 from simcore.laws import Law, check_laws
 from simcore.live import BusyWatch, LiveBottleneck
-from simcore.recording import buffer_traces, recorded_activity
+from simcore.recording import buffer_traces, number_units, recorded_activity
 from simcore.registry import near_miss
 from simcore.steady import NOTHING, FastForward, SteadyState
 from simcore.wiring import ChannelReport, Wiring
@@ -88,6 +89,7 @@ class Outcome:
     parts : what each component costs, sorted by path
     channels : all there are, in the order in which they were connected
     fast_forward : what came of skipping, None if it was not asked for
+    log : every call of every process, None if that was not asked for
     """
 
     makespan: int
@@ -101,6 +103,7 @@ class Outcome:
     parts: tuple[PartCost, ...] = ()
     channels: tuple[ChannelReport, ...] = ()
     fast_forward: FastForward | None = None
+    log: CallLog | None = None
 
     @property
     def cycles(self) -> int:
@@ -119,6 +122,7 @@ class Simulation:
     clocks : all clock domains; the first is the reference clock, in whose cycles reports are written
     engine : `lean`, or `stock` for plain SimPy as the reference
     record : keep every interval of every unit
+    log : keep every call of every process, too, for `simcore.dependencies`
     shuffle : seed of a random order of starting processes, which must not change anything; None keeps the
         order built
     observe : called now and then with the progress
@@ -130,6 +134,7 @@ class Simulation:
         *,
         engine: EngineName = "lean",
         record: bool = False,
+        log: bool = False,
         shuffle: int | None = None,
         limits: Limits | None = None,
         observe: Callable[[Progress], None] | None = None,
@@ -142,7 +147,10 @@ class Simulation:
             self.engine = StockEnvironment()
         self.clocks = synchronise(clocks)
         self.reference = self.clocks[clocks[0].name]
-        self.recording = record
+        self.recording = record or log
+        self._logging = log
+        self._log: CallLog | None = None
+        self._sealed = False
         self.parts: list[Component] = []
         self.laws: list[Law] = []
         self.wiring = Wiring(self.engine)
@@ -154,6 +162,7 @@ class Simulation:
         self._event_parks: dict[Wake, str] = {}
         self._finished = self._over = False  # the last output is there; the makespan is reached
         self._pausing = False
+        self._finisher: Unit | None = None
         self._steady: SteadyState | None = None
         self._expected: list[tuple[int, str, Callable[[], int]]] = []
         self._moved = (0, 0)  # tokens and events at the last look
@@ -215,11 +224,17 @@ class Simulation:
 
     # -- for components --------------------------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """Say that every expected output has arrived: the makespan ends with this cycle of the reference."""
+    def finish(self, last: Unit | None = None) -> None:
+        """Say that every expected output has arrived: the makespan ends with this cycle of the reference.
+
+        last : the unit with the last output; the running process's if left out
+        """
         if self._finished:
             return
         self._finished = True
+        self._finisher = last or self.engine.active.unit
+        if self._log is not None:
+            self._log.note_finish()
         edge = next_edge(self.engine.now, self.reference.ticks)
         if edge == self.engine.now:
             self._halt(None)
@@ -242,6 +257,11 @@ class Simulation:
         self.engine.halt()
         return PARK
 
+    def note_edge(self, component: Component, name: str, ticks: int, *, holds: bool) -> None:
+        """Note that the running process waits for an edge, or holds an operation until one."""
+        if self._log is not None:
+            self._log.note_edge(REST if holds else EDGE, component.path, name, ticks)
+
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event; see `Component.waits_for`."""
         wake = self.engine.active
@@ -249,6 +269,8 @@ class Simulation:
             raise WiringError(f"{describe(wake)} calls waits_for, but only a component's own process may")
         waits = self.event_waits.setdefault((wake, resource), self._new_waits(wake))
         wake.since = self.engine.now
+        if self._log is not None:
+            self._log.note(EVENT, -1)
         self._event_parks[wake] = f"wait-resource:{resource}"
 
         def charge(_: Any) -> None:
@@ -268,7 +290,7 @@ class Simulation:
 
         raises : Deadlock, WatchdogError, BrokenLawError
         """
-        self.wiring.seal(self.parts)
+        self._seal()
         units = self._start()
         self._started = time.perf_counter()
         self._watch = BusyWatch(self.engine, units, self.wiring.ends, self.event_waits)
@@ -303,7 +325,8 @@ class Simulation:
         activity = None
         if self.recording:
             buffers = buffer_traces(self.wiring.connections, makespan)
-            activity = recorded_activity(units, parked, makespan, self.reference, buffers)
+            finisher = NOBODY if self._finisher is None else self._finisher.number
+            activity = recorded_activity(units, parked, makespan, self.reference, finisher, buffers)
         return Outcome(
             makespan,
             self.reference,
@@ -316,7 +339,25 @@ class Simulation:
             costs,
             tuple(connection.described() for connection in self.wiring.connections),
             None if self._steady is None else self._left_out,
+            self._log,
         )
+
+    def blueprint(self) -> Blueprint:
+        """Return what decides when things happen on the machine that is built.
+
+        raises : WiringError for ports that are not connected
+        """
+        self._seal()
+        return blueprint_of(self.parts, self.wiring.connections, self.reference)
+
+    def _seal(self) -> None:
+        """Bind all ports, once."""
+        if self._sealed:
+            return
+        self._sealed = True
+        self.wiring.seal(self.parts)
+        if self._logging:
+            self._log = CallLog(self.engine, self.parts, self.wiring, self.blueprint())
 
     def _start(self) -> list[Unit]:
         """Start every process and return the units, sorted by path."""
@@ -324,9 +365,11 @@ class Simulation:
         order = list(units)
         if self._shuffle is not None:
             random.Random(self._shuffle).shuffle(order)
+        in_order = sorted(units, key=lambda u: u.path)
         if self.recording:
+            number_units(in_order)
             for end in self.wiring.ends:
-                end.waits.log = array("q")
+                end.record()
             for connection in self.wiring.connections:
                 if isinstance(connection.channel, BufferChannel):
                     connection.channel.record()
@@ -335,7 +378,7 @@ class Simulation:
             unit.wake = self.engine.start(unit.generator)
             unit.wake.unit = unit
             unit.wake.owner.callbacks.append(lambda event, unit=unit: self._end(unit, event))
-        return sorted(units, key=lambda u: u.path)
+        return in_order
 
     def _end(self, unit: Unit, event: Any) -> None:
         """Note when a unit's process returned; one that failed ends the run.
@@ -408,7 +451,8 @@ class Simulation:
     def _new_waits(self, wake: Wake) -> Waits:
         waits = Waits()
         waits.owner = wake
-        waits.log = array("q") if self.recording else None
+        if self.recording:
+            waits.record()
         return waits
 
     def _settle(self, units: Iterable[Unit], makespan: int) -> tuple[Account, ...]:

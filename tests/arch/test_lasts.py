@@ -55,6 +55,12 @@ def test_all_busy_time_of_a_pipeline_of_cores_is_known_before_it_runs(case: str)
     assert_known(run_held(machine("dataflow", **values), network(workload)))
 
 
+def test_what_links_carry_follows_from_what_comes_when() -> None:
+    values = {"fabric": {"fidelity": "link", "topology": {"kind": "mesh"}, "latency_cycles": 2}}
+    found = run_held(machine("dataflow", **values), network("digits-cnn"))
+    assert_known(found, frozenset({"transfer", "forward"}))
+
+
 def assert_known(found: list[Held], unknown: frozenset[str] = frozenset()) -> None:
     """Check that operations last what their parts say, all but the unknown ones, and that some are held."""
     assert {h.name for h in found if h.told is None and h.operation.count} == unknown

@@ -7,6 +7,7 @@ from typing import Self
 
 from arch.arrays.device_report import parts_report
 from arch.machine import (
+    BuiltMachine,
     Machine,
     MachineRun,
     NetworkMap,
@@ -22,7 +23,7 @@ from arch.machines.basisn.costs import programming_j
 from arch.machines.basisn.passes import LayerPasses, layer_passes
 from arch.machines.basisn.plan import BasisNMap, LoadedBasis, map_network
 from arch.numbers import KnownNetwork, Numbers
-from simcore import ConfigError, PartConfig, clock
+from simcore import ConfigError, Outcome, PartConfig, clock
 from simcore.laws import Law
 from workloads import LoweredNetwork
 from workloads.basis import BasisFit, BasisOptions
@@ -38,6 +39,7 @@ class BasisN(Machine):
     Config = BasisNConfig
     config: BasisNConfig
     device_values = True
+    data_decide = True
     reads = (BasisFit,)
 
     loaded_basis: LoadedBasis | None = None
@@ -84,10 +86,10 @@ class BasisN(Machine):
         """
         return map_network(self.config, network, self.loaded_basis)
 
-    def simulate(
+    def build(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
-    ) -> MachineRun:
-        """Build the chip, let `images` pass through it layer by layer, and collect what comes out."""
+    ) -> BuiltMachine:
+        """Build the chip, for `images` that pass through it layer by layer."""
         assert isinstance(placed, BasisNMap)
         loaded = placed.loaded
         if values is not None:  # time follows from the coefficients that are computed with
@@ -103,20 +105,21 @@ class BasisN(Machine):
         macs = placed.network.macs * images
         simulation.laws.append(lambda: ("MACs done = MACs of the network x images", macs, chip.macs()))
         simulation.laws += pass_laws(chip, passes, images)
-        if options.built is not None:
-            options.built()
-        outcome = simulation.run()
-        outputs = computed.maps.outputs if computed is not None else None
-        return MachineRun(
-            outcome=outcome,
-            accepted=chip.sequencer.begun,
-            completed=chip.sequencer.completed,
-            outputs=None if outputs is None else images_of_pixels(outputs, placed.stages[-1].shape),
-            macs=chip.macs(),
-            peaks={"buffer": placed.maps[0]},
-            arrays=computed.array_report(chip.done) if computed is not None else None,
-            programming_j=programming_j(self.config),
-        )
+
+        def collect(outcome: Outcome) -> MachineRun:
+            outputs = computed.maps.outputs if computed is not None else None
+            return MachineRun(
+                outcome=outcome,
+                accepted=chip.sequencer.begun,
+                completed=chip.sequencer.completed,
+                outputs=None if outputs is None else images_of_pixels(outputs, placed.stages[-1].shape),
+                macs=chip.macs(),
+                peaks={"buffer": placed.maps[0]},
+                arrays=computed.array_report(chip.done) if computed is not None else None,
+                programming_j=programming_j(self.config),
+            )
+
+        return BuiltMachine(simulation, collect)
 
 
 def pass_laws(chip: BasisNChip, passes: Mapping[str, LayerPasses], images: int) -> Iterator[Law]:

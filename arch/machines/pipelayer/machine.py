@@ -5,6 +5,7 @@ from __future__ import annotations
 from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
 from arch.machine import (
+    BuiltMachine,
     Machine,
     MachineRun,
     NetworkMap,
@@ -20,7 +21,7 @@ from arch.machines.pipelayer.configuration import PipeLayerConfig
 from arch.machines.pipelayer.plan import PipeLayerMap, map_network
 from arch.machines.pipelayer.training_chips import TrainingChips
 from arch.machines.pipelayer.training_plan import TrainingMap, map_training
-from simcore import Clock, PartConfig, clock
+from simcore import Clock, Outcome, PartConfig, clock
 from workloads import LoweredNetwork
 from workloads.training import TrainingRule
 
@@ -56,10 +57,10 @@ class PipeLayer(Machine):
         """
         return (map_training if self.training else map_network)(self.config, network)
 
-    def simulate(
+    def build(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
-    ) -> MachineRun:
-        """Build the chips, let `images` pass through them and collect what comes out."""
+    ) -> BuiltMachine:
+        """Build the chips, for `images` that pass through them."""
         assert isinstance(placed, PipeLayerMap)
         simulation = options.simulation(self.clocks)
         chips = simulation.build(PipeLayerChips, PartConfig(), clock=CONTROL)
@@ -68,33 +69,34 @@ class PipeLayer(Machine):
         simulation.laws.append(
             lambda: ("MACs done = MACs of the network x images", placed.network.macs * images, chips.macs())
         )
-        if options.built is not None:
-            options.built()
-        outcome = simulation.run()
-        first = min(chips.layers.values(), key=lambda layer: layer.plan.level)
-        outputs = computed.maps.outputs if computed is not None else None
-        return MachineRun(
-            outcome=outcome,
-            accepted=first.sequencer.begun,
-            completed=chips.outputs.completed,
-            outputs=None if outputs is None else images_of_pixels(outputs, placed.stages[-1].shape),
-            macs=chips.macs(),
-            peaks={
-                layer.memory.path: layer.memory.peak * layer.plan.stored_pixels
-                for layer in chips.layers.values()
-            },
-            arrays=computed.maps.array_report() if computed is not None else None,
-        )
+
+        def collect(outcome: Outcome) -> MachineRun:
+            first = min(chips.layers.values(), key=lambda layer: layer.plan.level)
+            outputs = computed.maps.outputs if computed is not None else None
+            return MachineRun(
+                outcome=outcome,
+                accepted=first.sequencer.begun,
+                completed=chips.outputs.completed,
+                outputs=None if outputs is None else images_of_pixels(outputs, placed.stages[-1].shape),
+                macs=chips.macs(),
+                peaks={
+                    layer.memory.path: layer.memory.peak * layer.plan.stored_pixels
+                    for layer in chips.layers.values()
+                },
+                arrays=computed.maps.array_report() if computed is not None else None,
+            )
+
+        return BuiltMachine(simulation, collect)
 
     @property
     def training(self) -> TrainingRule | None:
         """How it changes weights, None in inference."""
         return self.config.training.rule if self.config.mode == "training" else None
 
-    def train(
+    def build_training(
         self, placed: NetworkMap, images: int, values: TrainingValues | None, options: RunOptions
-    ) -> MachineRun:
-        """Build the chips, and let `images` pass through them forward and back."""
+    ) -> BuiltMachine:
+        """Build the chips, for `images` that pass through them forward and back."""
         assert isinstance(placed, TrainingMap)
         simulation = options.simulation(self.clocks)
         chips = simulation.build(TrainingChips, PartConfig(), clock=CONTROL)
@@ -103,24 +105,29 @@ class PipeLayer(Machine):
         simulation.laws.append(
             lambda: ("MACs done = forward + error + gradient x images", placed.macs * images, chips.macs())
         )
-        if options.built is not None:
-            options.built()
-        outcome = simulation.run()
-        return MachineRun(
-            outcome=outcome,
-            accepted=chips.layers[0].sequencer.begun,
-            completed=chips.end.completed,
-            outputs=None if computed is None else computed.outputs,
-            macs=chips.macs(),
-            peaks={layer.memory.path: layer.memory.peak * layer.plan.stored_pixels for layer in chips.layers},
-            training=TrainingReport(
-                updates=chips.end.updates,
-                beats=chips.end.updates[-1] // placed.beat,
-                update_beats=placed.update_beats(chips.batches[0]),
-                held={layer.plan.name: (layer.memory.peak, max(layer.memory.held)) for layer in chips.layers},
-                weights=None if computed is None else computed.final_weights(),
-            ),
-        )
+
+        def collect(outcome: Outcome) -> MachineRun:
+            return MachineRun(
+                outcome=outcome,
+                accepted=chips.layers[0].sequencer.begun,
+                completed=chips.end.completed,
+                outputs=None if computed is None else computed.outputs,
+                macs=chips.macs(),
+                peaks={
+                    layer.memory.path: layer.memory.peak * layer.plan.stored_pixels for layer in chips.layers
+                },
+                training=TrainingReport(
+                    updates=chips.end.updates,
+                    beats=chips.end.updates[-1] // placed.beat,
+                    update_beats=placed.update_beats(chips.batches[0]),
+                    held={
+                        layer.plan.name: (layer.memory.peak, max(layer.memory.held)) for layer in chips.layers
+                    },
+                    weights=None if computed is None else computed.final_weights(),
+                ),
+            )
+
+        return BuiltMachine(simulation, collect)
 
     @property
     def clocks(self) -> list[Clock]:

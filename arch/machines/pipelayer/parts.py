@@ -27,11 +27,12 @@ class BeatComponent(Component):
     images: int = 0
 
     def next_beat(self) -> Any:
-        """Return the command that waits until a beat begins; None if one begins now."""
-        early = -self.simulation.engine.now % self.beat  # a tick is a control cycle, the greatest divisor
-        if not early:
-            return None
-        return self.waits_for(self.simulation.engine.timeout(early), "beat")
+        """Return the command that waits until a beat begins."""
+        return self.until_edge(self.beat, "beat")
+
+    def edges(self) -> Mapping[str, int]:
+        """Return the control cycles of a beat."""
+        return {"beat": self.beat}
 
 
 class Sequencer(BeatComponent):
@@ -73,8 +74,7 @@ class Sequencer(BeatComponent):
             yield self.room_in.get()
             for port in self.image_in:
                 yield port.get()
-            if (wait := self.next_beat()) is not None:
-                yield wait
+            yield self.next_beat()
             self.begun.append(self.simulation.engine.now)
             if self.take is not None:
                 self.take(image)
@@ -262,8 +262,7 @@ class Outputs(BeatComponent):
         self.simulation.expect(self.images, "images", lambda: len(self.completed))
         for image in images_of(self):
             yield self.image_in.get()
-            if (wait := self.next_beat()) is not None:
-                yield wait
+            yield self.next_beat()
             yield self.release_out.put(image)
             self.completed.append(self.simulation.engine.now)
             if image + 1 < self.images:

@@ -49,8 +49,7 @@ class OutputError(BeatComponent, CellWriter):
         """Wait for outputs, for the beat, and for room; write errors."""
         for image in images_of(self):
             yield self.image_in.get()
-            if (wait := self.next_beat()) is not None:
-                yield wait
+            yield self.next_beat()
             yield self.release_out.put(image)
             if image:
                 for port in self.released_in:
@@ -207,15 +206,13 @@ class BatchEnd(BeatComponent):
         for batch, images in enumerate(self.batches):
             for place in range(images):
                 image = yield self.image_in.get()
-                if (wait := self.next_beat()) is not None:
-                    yield wait
+                yield self.next_beat()
                 self.completed.append(self.simulation.engine.now)
                 if self.one_by_one and place + 1 < images:
                     yield self.next_out.put(image)
             yield self.update_out.put(batch)
             yield self.updated_in.get()
-            if (wait := self.next_beat()) is not None:
-                yield wait
+            yield self.next_beat()
             self.updates.append(self.simulation.engine.now)
             if batch + 1 < len(self.batches):
                 yield self.next_out.put(batch)

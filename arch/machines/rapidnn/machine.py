@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from arch.machine import (
+    BuiltMachine,
     Machine,
     MachineRun,
     NetworkMap,
@@ -18,7 +19,7 @@ from arch.machines.rapidnn.composed_numbers import ComposedNumbers
 from arch.machines.rapidnn.configuration import RapidnnConfig
 from arch.machines.rapidnn.plan import RapidnnMap, map_network
 from arch.numbers import KnownNetwork, Numbers
-from simcore import ConfigError, PartConfig, clock
+from simcore import ConfigError, Outcome, PartConfig, clock
 from workloads import LoweredNetwork
 from workloads.composition.composition import Composition
 from workloads.prepared import PreparedNetwork
@@ -33,6 +34,7 @@ class Rapidnn(Machine):
     Config = RapidnnConfig
     config: RapidnnConfig
     device_values = True
+    data_decide = True
     reads = (Composition,)
 
     @property
@@ -80,10 +82,10 @@ class Rapidnn(Machine):
         """
         return map_network(self.config, network)
 
-    def simulate(
+    def build(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
-    ) -> MachineRun:
-        """Build the chips, stream `images` through them and collect what comes out."""
+    ) -> BuiltMachine:
+        """Build the chips, for `images` that are streamed through them."""
         assert isinstance(placed, RapidnnMap)
         simulation = options.simulation([clock("cycle", 1 / self.config.cycle)])
         chips = simulation.build(RapidnnChips, PartConfig())
@@ -91,24 +93,25 @@ class Rapidnn(Machine):
         computed = chips.attach(values) if values is not None else None
         macs = placed.form.lowered.macs * images
         simulation.laws.append(lambda: ("MACs done = MACs of the network x images", macs, chips.macs()))
-        if options.built is not None:
-            options.built()
-        outcome = simulation.run()
-        last = chips.layers[chips.output].stage
-        return MachineRun(
-            outcome=outcome,
-            accepted=chips.source.accepted,
-            completed=chips.sink.completed,
-            outputs=None if computed is None else images_of_pixels(computed.outputs, last.shape),
-            macs=chips.macs(),
-            peaks={
-                port.path: peak
-                for layer in chips.layers.values()
-                for port, peak in zip(layer.memory.pixel_in, layer.memory.peaks, strict=True)
-            },
-            neurons=None if computed is None else computed.neuron_times(),
-            programming_j=self.programming_j(placed),
-        )
+
+        def collect(outcome: Outcome) -> MachineRun:
+            last = chips.layers[chips.output].stage
+            return MachineRun(
+                outcome=outcome,
+                accepted=chips.source.accepted,
+                completed=chips.sink.completed,
+                outputs=None if computed is None else images_of_pixels(computed.outputs, last.shape),
+                macs=chips.macs(),
+                peaks={
+                    port.path: peak
+                    for layer in chips.layers.values()
+                    for port, peak in zip(layer.memory.pixel_in, layer.memory.peaks, strict=True)
+                },
+                neurons=None if computed is None else computed.neuron_times(),
+                programming_j=self.programming_j(placed),
+            )
+
+        return BuiltMachine(simulation, collect)
 
     def programming_j(self, placed: RapidnnMap) -> float:
         """Return the energy of writing the tables of all RNAs once [J], drivers left out."""

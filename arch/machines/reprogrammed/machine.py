@@ -8,6 +8,7 @@ from arch.arrays.array_parts import ArrayParts
 from arch.arrays.device_report import values_report
 from arch.cell_writing import pulse_energy
 from arch.machine import (
+    BuiltMachine,
     Machine,
     MachineRun,
     NetworkMap,
@@ -54,10 +55,10 @@ class Reprogrammed(Machine):
         """
         return map_network(self.config, network)
 
-    def simulate(
+    def build(
         self, placed: NetworkMap, images: int, values: Values | None, options: RunOptions
-    ) -> MachineRun:
-        """Build the chip, let `images` pass through it batch by batch and collect what comes out."""
+    ) -> BuiltMachine:
+        """Build the chip, for `images` that pass through it batch by batch."""
         assert isinstance(placed, ReprogrammedMap)
         hertz = Fraction(str(self.config.clock_ghz)) * 10**9
         simulation = options.simulation([clock("core", hertz)])
@@ -72,23 +73,24 @@ class Reprogrammed(Machine):
                 chip.ledger.total.crossbars,
             ),
         ]
-        if options.built is not None:
-            options.built()
-        outcome = simulation.run()
-        return MachineRun(
-            outcome=outcome,
-            accepted=chip.sequencer.accepted,
-            completed=chip.finisher.completed,
-            outputs=None
-            if computed is None
-            else images_of_pixels(computed.maps.outputs, placed.stages[-1].shape),
-            macs=chip.macs(),
-            batch=placed.batch,
-            peaks={"buffer": placed.buffer_pixels},
-            arrays=computed.maps.array_report() if computed is not None else None,
-            programming=self._programming(placed, chip, outcome, images),
-            programming_j=self._beforehand_j(placed, options.seed) if placed.schedule.resident else None,
-        )
+
+        def collect(outcome: Outcome) -> MachineRun:
+            return MachineRun(
+                outcome=outcome,
+                accepted=chip.sequencer.accepted,
+                completed=chip.finisher.completed,
+                outputs=None
+                if computed is None
+                else images_of_pixels(computed.maps.outputs, placed.stages[-1].shape),
+                macs=chip.macs(),
+                batch=placed.batch,
+                peaks={"buffer": placed.buffer_pixels},
+                arrays=computed.maps.array_report() if computed is not None else None,
+                programming=self._programming(placed, chip, outcome, images),
+                programming_j=self._beforehand_j(placed, options.seed) if placed.schedule.resident else None,
+            )
+
+        return BuiltMachine(simulation, collect)
 
     def _programming(
         self, placed: ReprogrammedMap, chip: ReprogrammedChip, outcome: Outcome, images: int

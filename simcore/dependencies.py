@@ -1,0 +1,298 @@
+"""The dependency graph of a run: who had to wait for whom, also where nobody did, and what follows from that.
+
+A node is the end of a call, or what happens in a channel on the way. A call ends no earlier than it is made,
+plus the time of an operation; than the token is there that it takes, or the slot free that it fills; than
+what it asks for was given back. So with other durations, latencies and capacities the same nodes happen at
+other times, each as early as its edges allow: a max-plus system, solved without simulating anything. That
+holds as long as processes do the same in the same order. What is shared goes round in the order that it did;
+what happens elsewhere, as on the ways of a network, takes as long as it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.blueprint import Blueprint
+from simcore.call_log import EDGE, EVENT, HOLD, REST, CallLog
+from simcore.clocks import next_edge
+from simcore.errors import BrokenLawError
+from simcore.graph_edges import NEVER_NODE, EdgeList, Edges, channel_edges, turn_edges
+from simcore.traffic import Side, TrafficFinder
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """All calls of a run, unit by unit.
+
+    units : their paths
+    unit : (n,) index into `units`
+    code, ref, arg, tick : as in `simcore.call_log.Calls`
+    call, done : nodes at which each is made, and over; mostly one is over where the next is made
+    nodes : that there are so far
+    """
+
+    units: tuple[str, ...]
+    unit: Ints
+    code: Ints
+    ref: Ints
+    arg: Ints
+    tick: Ints
+    call: Ints
+    done: Ints
+    nodes: int
+
+    @classmethod
+    def of(cls, log: CallLog) -> Steps:
+        """Return the calls of a run, with nodes behind the one that never happens."""
+        nodes = NEVER_NODE + 1
+        columns: list[list[Ints]] = [[] for _ in range(7)]
+        for number, (unit, calls) in enumerate(log.calls.items()):
+            count = len(calls.code)
+            own = [np.array(column, np.int64) for column in (calls.code, calls.ref, calls.arg, calls.tick)]
+            apart = unit in log.waits_apart  # what it waits for in between comes behind what is over
+            call = nodes + np.arange(count) * (1 + apart)
+            nodes += count * (1 + apart) + 1
+            rows = np.full(count, number, np.int64), *own, call, call + 1
+            for column, row in zip(columns, rows, strict=True):
+                column.append(row)
+        paths = tuple(unit.path for unit in log.calls)
+        whose, code, ref, arg, tick, call, done = (np.concatenate(column) for column in columns)
+        return cls(paths, whose, code, ref, arg, tick, call, done, nodes)
+
+    def done_by(self, unit: int) -> Ints:
+        """Return (3, n) what one unit did to what, and with which argument, but for ticks between edges."""
+        own = self.unit == unit
+        code, arg = self.code[own], self.arg[own]
+        return np.array([code, self.ref[own], np.where((code == EDGE) | (code == REST), 0, arg)])
+
+    def sides(self) -> Iterator[tuple[int, int, Side, Ints]]:
+        """Yield code, number of the end, nodes and arguments of all calls of one kind at one end."""
+        order = np.lexsort((self.tick, self.ref, self.code))
+        codes, refs = self.code[order], self.ref[order]
+        starts = np.flatnonzero(np.diff(codes, prepend=-1) | np.diff(refs, prepend=-1))
+        for first, last in zip(starts, [*starts[1:], len(order)], strict=True):
+            calls = order[first:last]
+            if len(calls):
+                side = Side(self.call[calls], self.done[calls])
+                yield int(codes[first]), int(refs[first]), side, self.arg[calls]
+
+
+class DependencyGraph:
+    """The dependencies of one run; `times` solves them for its blueprint, or for another one.
+
+    blueprint : of the run
+    steps : all calls
+    known : (nodes,) ticks at which each was seen, below 0 for what is not seen
+    untold : operations whose times nobody tells, or not those that they had, by path and name: they last as
+        long as they did
+    """
+
+    def __init__(self, log: CallLog) -> None:
+        """Make the graph of a run that was logged.
+
+        raises : BrokenLawError if something happened earlier than the graph allows
+        """
+        assert log.finish is not None  # a run that nobody finished is a deadlock
+        self.blueprint = log.blueprint
+        self.steps = steps = Steps.of(log)
+        self._operations, self._edge_names = log.operations, log.edges
+        self._lasted, self.untold = self._durations()
+        self._known = [np.full(steps.nodes, -1, np.int64)]
+        self._nodes = steps.nodes
+        self._called: list[tuple[int, int, str]] = []
+        self._fixed = EdgeList()
+        found = TrafficFinder(log, steps.sides(), self._new, self._fixed.add)
+        self._channels, self._shared = found.channels, found.shared
+        self._follow_up()
+        unit, calls = log.finish
+        own = np.flatnonzero(steps.unit == list(log.calls).index(unit))
+        self._last = int(steps.done[own[calls - 1]])
+        self.known = self._seen()
+        self._more = np.zeros(self._nodes, np.int64)
+        self._settle()
+
+    # -- building --------------------------------------------------------------------------------------------
+
+    def _new(self, count: int, seen: Any, what: str) -> Ints:
+        """Return further nodes; note what they are called, and when they were seen, as far as they were."""
+        self._called.append((self._nodes, self._nodes + count, what))
+        known = np.full(count, -1, np.int64)
+        if seen is not None:
+            known[: len(seen)] = np.array(seen, np.int64)[:count]
+        self._known.append(known)
+        self._nodes += count
+        return np.arange(self._nodes - count, self._nodes)
+
+    def _seen(self) -> Ints:
+        """Return when each node was seen: calls when they were made, and what is known of channels."""
+        steps, known = self.steps, np.concatenate(self._known)
+        holds = steps.code == HOLD
+        known[steps.done[holds]] = (steps.tick + self._lasted)[holds]
+        known[steps.call] = steps.tick
+        return known
+
+    def _follow_up(self) -> None:
+        """Let each unit make a call only once the one before is over, where these are two nodes."""
+        steps = self.steps
+        same = steps.unit[:-1] == steps.unit[1:]
+        apart = np.flatnonzero(same & (steps.done[:-1] != steps.call[1:]))
+        self._fixed.add(steps.done[apart], steps.call[apart + 1])
+
+    def _durations(self) -> tuple[Ints, set[tuple[str, str]]]:
+        """Return how long each hold lasted [tick], and the operations of which nobody tells that."""
+        steps = self.steps
+        lasted, untold = np.zeros(len(steps.code), np.int64), set()
+        for path, operation, held in self._holds():
+            lasted[held] = operation.intervals()[:, 1]
+            told = self.blueprint.lasts.get((path, operation.name))
+            if told is None or not np.array_equal(lasted[held], np.resize(told, len(held))):
+                untold.add((path, operation.name))
+        rests = np.flatnonzero(steps.code == REST) - 1
+        lasted[rests] = 0  # it is the edge that they wait for
+        untold -= {(path, o.name) for path, o, held in self._holds() if np.isin(held, rests).any()}
+        return lasted, untold
+
+    def _holds(self) -> Iterator[tuple[str, Any, Ints]]:
+        """Yield each operation with the path of its component, and the steps at which it was held."""
+        holds = np.flatnonzero(self.steps.code == HOLD)
+        by_operation = holds[np.argsort(self.steps.ref[holds], kind="stable")]
+        numbers = np.arange(len(self._operations))
+        firsts = np.searchsorted(self.steps.ref[by_operation], numbers)
+        lasts = np.searchsorted(self.steps.ref[by_operation], numbers, side="right")
+        for (path, operation), first, last in zip(self._operations, firsts, lasts, strict=True):
+            if last > first:
+                yield path, operation, by_operation[first:last]
+
+    # -- solving ---------------------------------------------------------------------------------------------
+
+    def times(self, blueprint: Blueprint) -> Ints:
+        """Return when each node happens [tick of the blueprint]; at least `NEVER` for what never does."""
+        more = self._more
+        if (scale := self.blueprint.tick / blueprint.tick) != 1:
+            more = scaled(more, scale)
+            more[NEVER_NODE] = self._more[NEVER_NODE]
+        return self._solved(self._edges(blueprint), more, settle=False)
+
+    def makespan(self, blueprint: Blueprint) -> int | None:
+        """Return the ticks of the run, up to a cycle of the reference clock; None for a deadlock."""
+        from simcore.kernels.longest_times_reference import NEVER
+
+        last = int(self.times(blueprint)[self._last])
+        return None if last >= NEVER else next_edge(last, blueprint.reference)
+
+    def _settle(self) -> None:
+        """Find what takes longer than edges tell."""
+        from simcore.kernels.longest_times_reference import NEVER
+
+        self._more[NEVER_NODE] = NEVER
+        self._solved(self._edges(self.blueprint), self._more, settle=True)
+        if (early := np.flatnonzero(self._more < 0)).size:
+            where = self._call_at(int(early[np.argmin(self.known[early])]))
+            raise BrokenLawError(f"dependencies: {where} was over earlier than the graph of the run allows")
+
+    def _solved(self, edges: Edges, more: Ints, *, settle: bool) -> Ints:
+        from simcore.kernels.longest_times import longest_times
+
+        order = np.argsort(edges.source, kind="stable")
+        first = np.searchsorted(edges.source[order], np.arange(self._nodes + 1))
+        target, lag, period = edges.target[order], edges.lag[order], edges.period[order]
+        return longest_times(first, target, lag, period, self.known, more, settle)
+
+    def _edges(self, blueprint: Blueprint) -> Edges:
+        """Return all edges as a blueprint has them."""
+        edges = EdgeList(self._fixed)
+        steps = self.steps
+        edges.add(steps.call, steps.done, self._lags(blueprint), self._periods(blueprint))
+        for name, traffic in self._channels.items():
+            channel_edges(edges, blueprint.channels[name], traffic)
+        for name, traffic in self._shared.items():
+            turn_edges(edges, blueprint.shared[name], traffic, self.known)
+        return edges.collected()
+
+    def _lags(self, blueprint: Blueprint) -> Ints:
+        """Return the ticks that each hold lasts; other calls take none of their own."""
+        if blueprint is self.blueprint:
+            return self._lasted
+        lags = self._lasted.copy()
+        for path, operation, held in self._holds():
+            told = blueprint.lasts.get((path, operation.name))
+            if told is not None and (path, operation.name) not in self.untold:
+                lags[held] = np.resize(told, len(held))
+            else:
+                ratio = Fraction(blueprint.clocks[path], self.blueprint.clocks[path])
+                lags[held] = scaled(lags[held], ratio)
+        return lags
+
+    def _periods(self, blueprint: Blueprint) -> Ints:
+        """Return the ticks between the edges that each call waits for; 1 for those that wait for none."""
+        steps, periods = self.steps, np.ones(len(self.steps.code), np.int64)
+        waits = np.flatnonzero((steps.code == EDGE) | (steps.code == REST))
+        for number, name in enumerate(self._edge_names):
+            periods[waits[steps.ref[waits] == number]] = blueprint.edges[name]
+        return periods
+
+    # -- explaining ------------------------------------------------------------------------------------------
+
+    def unexplained(self) -> list[str]:
+        """Return what took longer than edges tell, in words; it is assumed to take as long as it did.
+
+        Units of which no call is known, as links of a network, wait for nobody here.
+        """
+        steps, more = self.steps, self._more
+        told = [what for first, last, what in self._called if (more[first:last] > 0).any()]
+        silent = np.bincount(steps.unit, steps.code != HOLD, len(steps.units)) == 0
+        late = (more[steps.call] > 0) | (more[steps.done] > 0)
+        for unit in np.unique(steps.unit[late & ~silent[steps.unit]]):
+            events = (steps.unit == unit) & (steps.code == EVENT)
+            what = "events of SimPy" if events.any() else "what no port leads to"
+            told.append(f"waits of {steps.units[unit]} for {what}")
+        return list(dict.fromkeys(told))
+
+    @property
+    def contested(self) -> list[str]:
+        """What several take turns on, in the order in which they did: names of arbiters and merges."""
+        shared = {**self._shared, **self._channels}
+        return [name for name, traffic in shared.items() if len(np.unique(traffic.turns)) > 1]
+
+    def differs(self, other: DependencyGraph) -> str:
+        """Return in which way another run took another course, in words; "" if it did not.
+
+        Then all processes did the same in the same order, and took the same turns.
+        """
+        own, others = self.steps, other.steps
+        if own.units != others.units:
+            return "it has other units"
+        for number, unit in enumerate(own.units):
+            a, b = (steps.done_by(number) for steps in (own, others))
+            if not np.array_equal(a, b):
+                return f"{unit} does something else"
+        for name in [*self._shared, *self._channels]:
+            a, b = (graph.turns_of(name) for graph in (self, other))
+            if not np.array_equal(a, b):
+                return f"those that share {name} take their turns in another order"
+        return ""
+
+    def turns_of(self, name: str) -> Ints:
+        """Return whose turn it was at an arbiter or merge, one after the other."""
+        return (self._shared if name in self._shared else self._channels)[name].turns
+
+    def _call_at(self, node: int) -> str:
+        """Return whose call a node is the end of, in words."""
+        steps = np.flatnonzero((self.steps.done == node) | (self.steps.call == node))
+        if not len(steps):
+            return next(what for first, last, what in self._called if first <= node < last)
+        step = int(steps[0])
+        return f"call {step} of {self.steps.units[self.steps.unit[step]]}"
+
+
+def scaled(ticks: Ints, scale: Fraction) -> Ints:
+    """Return the same times in ticks of another length, rounded to the next."""
+    return (ticks * (2 * scale.numerator) + scale.denominator) // (2 * scale.denominator)

@@ -1,0 +1,133 @@
+"""Dependency graphs: they tell when everything happened, and when it will where something else is changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simcore.dependencies import DependencyGraph
+from simcore.kernels.longest_times import longest_times
+from simcore.kernels.longest_times_reference import NEVER, longest_times_reference
+from simcore.simulation import EngineName, Outcome
+from tests.naive_machine import ProcessNetwork
+from tests.process_networks import acyclic_networks, built, contended_networks, simulate
+
+
+def logged(network: ProcessNetwork, engine: EngineName = "lean", *, relays: bool = False) -> Outcome:
+    simulation, _ = built(network, engine, relays=relays, log=True)
+    return simulation.run()
+
+
+def graph_of(network: ProcessNetwork, *, relays: bool = False) -> DependencyGraph:
+    log = logged(network, relays=relays).log
+    assert log is not None
+    return DependencyGraph(log)
+
+
+def changed(network: ProcessNetwork, draw: st.DrawFn) -> ProcessNetwork:
+    """Draw other durations, latencies and depths for the same network."""
+    nodes = [
+        replace(node, service=tuple(draw(st.integers(0, 9)) for _ in node.service)) for node in network.nodes
+    ]
+    periods = {node.name: node.period for node in network.nodes}
+    links = []
+    for link in network.links:
+        latency = draw(st.sampled_from((0, 0, 1, 2, 4)))
+        alike = {periods[name] for name in (*link.writers, link.reader)}
+        least = 0 if link.kind == "channel" and not latency and len(alike) == 1 else 1
+        links.append(replace(link, depth=draw(st.integers(least, 5)), latency=latency))
+    return replace(network, nodes=tuple(nodes), links=tuple(links))
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> tuple[ProcessNetwork, ProcessNetwork]:
+    """Draw a network without arbiters, and the same one with other numbers."""
+    network = draw(acyclic_networks())
+    return network, changed(network, draw)
+
+
+@given(acyclic_networks() | contended_networks(), st.booleans())
+def test_the_graph_of_a_run_tells_when_each_call_was_made(network: ProcessNetwork, relays: bool) -> None:
+    graph = graph_of(network, relays=relays)
+    times = graph.times(graph.blueprint)
+    seen = graph.known >= 0
+    assert (times[seen] == graph.known[seen]).all()
+    assert graph.makespan(graph.blueprint) == simulate(network).makespan
+    assert graph.unexplained() == []
+
+
+@given(acyclic_networks() | contended_networks(), st.booleans(), st.sampled_from(["lean", "stock"]))
+def test_a_run_that_is_logged_is_the_same_run(
+    network: ProcessNetwork, relays: bool, engine: EngineName
+) -> None:
+    plain = built(network, engine, relays=relays)[0].run()
+    noted = logged(network, engine, relays=relays)
+    assert (noted.makespan, noted.accounts) == (plain.makespan, plain.accounts)
+    assert plain.log is None
+
+
+@given(changes())
+def test_without_arbiters_any_change_is_predicted_exactly(
+    networks: tuple[ProcessNetwork, ProcessNetwork],
+) -> None:
+    network, other = networks
+    simulation, _ = built(other)
+    predicted = graph_of(network).makespan(simulation.blueprint())
+    assert predicted == simulate(other).makespan
+
+
+@given(contended_networks(), st.data())
+def test_with_arbiters_a_change_that_keeps_their_turns_is_predicted_exactly(
+    network: ProcessNetwork, data: st.DataObject
+) -> None:
+    other = data.draw(st.composite(lambda draw: changed(network, draw))())
+    graph, after = graph_of(network), graph_of(other)
+    if not graph.differs(after):
+        assert graph.makespan(after.blueprint) == simulate(other).makespan
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[np.ndarray, ...]:
+    """Draw nodes, some of them seen, and edges between them, some of which may form circles."""
+    nodes = draw(st.integers(1, 12))
+    count = draw(st.integers(0, 24))
+    numbers = st.integers(0, nodes - 1)
+
+    def column(values: st.SearchStrategy[int], size: int) -> np.ndarray:
+        return np.array(draw(st.lists(values, min_size=size, max_size=size)), np.int64)
+
+    source, target = column(numbers, count), column(numbers, count)
+    if draw(st.booleans()):
+        source, target = np.minimum(source, target), np.maximum(source, target)
+    return (
+        source,
+        target,
+        column(st.integers(0, 5), count),
+        column(st.integers(1, 3), count),
+        column(st.integers(-1, 50), nodes),
+        column(st.sampled_from([0, 0, 3, NEVER]), nodes),
+    )
+
+
+@given(graphs(), st.booleans())
+def test_longest_times_are_those_of_the_specification(graph: tuple[np.ndarray, ...], settle: bool) -> None:
+    source, target, lag, period, known, more = graph
+    expected_more, found_more = more.copy(), more.copy()
+    expected = longest_times_reference(source, target, lag, period, known, expected_more, settle)
+    order = np.argsort(source, kind="stable")
+    first = np.searchsorted(source[order], np.arange(len(known) + 1))
+    target, lag, period = target[order], lag[order], period[order]
+    found = longest_times(first, target, lag, period, known, found_more, settle)
+    assert found.tolist() == expected.tolist()
+    assert found_more.tolist() == expected_more.tolist()
+
+
+def test_times_of_a_chain_are_sums_and_a_circle_never_happens() -> None:
+    source, target = np.array([0, 1, 3, 4]), np.array([1, 2, 4, 3])
+    lag, period = np.array([5, 4, 0, 0]), np.array([1, 6, 1, 1])
+    nothing = np.full(5, -1), np.zeros(5, np.int64)
+    times = longest_times_reference(source, target, lag, period, *nothing, False)
+    assert times.tolist() == [0, 5, 12, NEVER, NEVER]
