@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from traces.critical_path import CriticalPath, slack
 
 from imcsim.evidence import Crossing, PathEvidence
 from imcsim.run_record import RunRecord, UnitTimes
 from imcsim.stall_stacks import WORKING, ExactTimes
 from simcore.activity import NOBODY, Activity, category
 from simcore.energy import SHARED
+from traces.critical_path import CriticalPath, slack
 
 #: Longest stretch of steps whose repetitions are folded, and steps that are told at most.
 _LONGEST, _MOST_STEPS = 64, 1000

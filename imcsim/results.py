@@ -10,7 +10,9 @@ from imcsim.run_config import config_text
 from imcsim.run_folder import RunFolder, read_folder
 from imcsim.run_record import RunRecord
 from simcore import Activity, BrokenLawError, SimError
+from simcore.activity import NOBODY
 from traces import plot_timeline, plot_utilisation, write_html_report
+from traces.critical_path import critical_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,11 +50,14 @@ class Run(RunRecord):
 
         raises : FileError if the disk refuses, SimError for a run that was interrupted
         """
+        explanation = self.explain()
+        known = self.activity is not None and self.activity.finisher != NOBODY
         write_html_report(
             path,
             summary=self.summary,
-            explanation=self.explain().summary,
+            explanation=explanation.summary,
             activity=self.activity,
+            path_through=critical_path(self.recorded) if known else None,
             channels=[vars(channel) for channel in self.channels],
             images=[vars(image) for image in self.images],
             configuration=config_text(self.config),

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from simcore.activity import Activity
 from simcore.files import write_atomically
+from traces.critical_path import CriticalPath
 from traces.figure_style import BUSY_COLOURS, CATEGORY_COLOURS
 from traces.packed_columns import Packed, pack_json
 from traces.report_buffers import pack_buffers
@@ -52,6 +53,7 @@ def write_html_report(
     summary: Mapping[str, Any],
     explanation: Mapping[str, Any],
     activity: Activity | None = None,
+    path_through: CriticalPath | None = None,
     channels: Sequence[Mapping[str, Any]] = (),
     images: Sequence[Mapping[str, Any]] = (),
     configuration: str = "",
@@ -61,6 +63,7 @@ def write_html_report(
 
     summary, explanation : what `imcsim run --json` and `imcsim explain --json` print
     activity : the recorded intervals; without them the page has no timeline, and says so
+    path_through : the critical path of the activity, None where it is not known
     channels : `sources` (with " + " between them), `target`, `slots`, `latency`, `tokens`, `peak` of each
     images : `completed` of each [cycle]
     configuration : what repeats the run, as text
@@ -81,7 +84,7 @@ def write_html_report(
         group_of = {unit["path"]: unit["group"] for unit in explanation["units"]}
         groups = [group["group"] for group in explanation["groups"]]
         room = page_bytes - sum(map(len, blocks.values()))
-        timeline = pack_timeline(activity, group_of, groups, room)
+        timeline = pack_timeline(activity, group_of, groups, room, path_through)
         blocks |= {"timeline": pack_json(timeline.about), **timeline.blocks}
     title = " on ".join(name for name in (summary["workload"], summary["machine"]) if name)
     write_atomically(path, lambda stream: _write(stream, title, summary, blocks))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.activity import NOBODY, Activity
+from traces.critical_path import CriticalPath
 from traces.figure_style import CATEGORY_COLOURS, kinds_of
 from traces.packed_columns import Packed, pack_columns
 from traces.timeline import unit_groups
@@ -120,12 +121,17 @@ class PackedTimeline:
 
 
 def pack_timeline(
-    activity: Activity, group_of: Mapping[str, str], groups: Sequence[str], most_bytes: int
+    activity: Activity,
+    group_of: Mapping[str, str],
+    groups: Sequence[str],
+    most_bytes: int,
+    path: CriticalPath | None = None,
 ) -> PackedTimeline:
     """Return the activity for the page.
 
     group_of, groups : as for `lanes_of`
-    most_bytes : that it may take in the page; exact intervals get what bins leave of it
+    most_bytes : that it may take in the page; exact intervals get what bins and the path leave of it
+    path : the critical path
     """
     lanes = lanes_of(activity, group_of, groups)
     kinds = kinds_of(activity, by_operation=True)
@@ -139,6 +145,8 @@ def pack_timeline(
         bins = time_bins(activity, owner, kinds.of_state, cells)
         widths[name] = {"width": bins.width, "bins": bins.ticks.shape[1]}
         blocks[name] = pack_columns({"owner": bins.owner, "kind": bins.kind, "ticks": bins.ticks.reshape(-1)})
+    if path is not None:
+        blocks["path"] = _pack_path(path, lanes)
     slabs: list[dict[str, int]] = []
     used, exact_until = sum(map(len, blocks.values())), 0
     for start, stop, rows in _slabs(activity):
@@ -157,6 +165,7 @@ def pack_timeline(
         "groups": [{"name": name, "units": count} for name, count in lanes.groups],
         "states": list(activity.states),
         "kind_of_state": kinds.of_state.tolist(),
+        "path_states": [] if path is None else list(path.states),
         "kinds": [
             {"label": label, "category": kind, "colour": _hex(colour)}
             for label, kind, colour in zip(kinds.labels, categories, kinds.colours, strict=True)
@@ -193,6 +202,14 @@ def _slabs(activity: Activity) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
         reaching = long[(first[long] < slab) & (last[long] >= slab)]
         rows = np.concatenate([order[borders[slab] : borders[slab + 1]], reaching])
         yield edges[slab], edges[slab + 1], np.sort(rows)
+
+
+def _pack_path(path: CriticalPath, lanes: Lanes) -> Packed:
+    """Return the steps of the critical path: `lane`, `state` (of the path's own) and `duration` of each.
+
+    They follow each other without a gap from tick 0 on.
+    """
+    return pack_columns({"lane": lanes.place[path.unit], "state": path.state, "duration": path.duration})
 
 
 def _pack_slab(activity: Activity, lanes: Lanes, start: int, rows: NDArray[np.int64]) -> Packed:

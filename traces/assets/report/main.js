@@ -32,14 +32,17 @@ async function openTimeline() {
     return null;
   }
   const data = new TimelineData(about, groupBins, () => timeline.draw());
-  const timeline = new Timeline(data, path === null ? null : unpackedPath(path), images);
+  const timeline = new Timeline(data, path === null ? null : unpackedPath(path, data), images);
   return timeline;
 }
 
-function unpackedPath({ unit, kind, duration }) {
+/** Steps of the critical path: lane, kind (-1 of what is no unit's state, as a transfer), state, start and duration. */
+function unpackedPath({ lane, state, duration }, data) {
+  const kindOf = new Map(data.states.map((name, index) => [name, data.kind_of_state[index]]));
+  const kinds = data.path_states.map((name) => kindOf.get(name) ?? -1);
   const start = new Float64Array(duration.length);
   for (let n = 1; n < start.length; n++) start[n] = start[n - 1] + duration[n - 1];
-  return { unit, kind, start, duration };
+  return { lane, state, kind: Int8Array.from(state, (index) => kinds[index]), start, duration };
 }
 
 async function showConfiguration() {

@@ -290,7 +290,7 @@ class Timeline {
     const shownSteps = [];
     const byRow = new Map();
     for (let at = Math.max(0, lastNotAfter(path.start.length, (n) => path.start[n], this.from)); at < path.start.length && path.start[at] < this.to; at++) {
-      const row = rowOf.get(path.unit[at]);
+      const row = rowOf.get(path.lane[at]);
       if (row === undefined) continue;
       shownSteps.push({ row, start: path.start[at], end: path.start[at] + path.duration[at] });
       if (row < first || row > last) continue;
@@ -301,7 +301,7 @@ class Timeline {
       const top = this.tops[row] - this.lanes.scrollTop;
       painter.lane(top * scale, (top + (this.rows[row].lane === undefined ? GROUP_LANE : UNIT_LANE) - 3) * scale);
       for (const at of steps) {
-        const kind = path.kind[at] < this.data.kinds.length ? path.kind[at] : this.data.kinds.length;
+        const kind = path.kind[at] < 0 ? this.data.kinds.length : path.kind[at]; // the last colour is ink
         const from = (path.start[at] - this.from) * perTick;
         painter.add(kind, from, from + Math.max(path.duration[at] * perTick, 1.5));
       }
