@@ -630,10 +630,15 @@ def trace_schema_command() -> None:
 
 @main.command("export")
 @click.argument("folder", metavar="RUN")
-@click.option("--to", required=True, metavar="png|svg|chrome|perfetto|parquet", help="Pictures, or a trace.")
+@click.option(
+    "--to",
+    required=True,
+    metavar="png|svg|html|perfetto|chrome|vcd|parquet",
+    help="Pictures, a report, or what trace and waveform viewers or table programs open.",
+)
 @_plugin_option
 def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> None:
-    """Write pictures or traces of a run.
+    """Write pictures, traces or a report of a run.
 
     RUN is a run directory; the files go beside its other ones.
     """

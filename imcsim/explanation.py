@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from traces.critical_path import critical_path
-
 from imcsim.bottlenecks import Bottleneck, ranked_bottlenecks
 from imcsim.evidence import evidence_of
 from imcsim.occupancy import BufferUse, LinkUse, buffer_uses, link_uses
@@ -33,6 +31,7 @@ from imcsim.stall_stacks import (
 from simcore.activity import NOBODY
 from simcore.energy import SHARED
 from simcore.errors import SimError
+from traces.critical_path import critical_path
 
 EXPLANATION_SCHEMA = "imcsim.explanation/1"
 

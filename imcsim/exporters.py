@@ -27,7 +27,7 @@ exporters: Registry[Exporter] = Registry("export format")
 
 
 def export_run(folder: str | Path, to: str) -> list[Path]:
-    """Write a run's recorded activity in another format into its directory; return the files.
+    """Write a run in another format into its directory; return the files.
 
     folder : a run directory
     to : a registered format
@@ -85,6 +85,14 @@ def export_vcd(run: Run, folder: Path) -> list[Path]:
     """Write states and what memories hold as waveforms, for GTKWave and Surfer."""
     path = folder / "waves.vcd"
     write_vcd(run.recorded, path, title=_title(run))
+    return [path]
+
+
+@exporters.register("html")
+def export_html(run: Run, folder: Path) -> list[Path]:
+    """Write a report that any browser opens, in one file."""
+    path = folder / "report.html"
+    run.save_report(path)
     return [path]
 
 

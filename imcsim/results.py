@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from imcsim.explanation import Explanation, explain
+from imcsim.run_config import config_text
 from imcsim.run_figures import RunFigures
 from imcsim.run_folder import RunFolder, read_folder
 from simcore import BrokenLawError
+from simcore.activity import NOBODY
+from traces import write_html_report
+from traces.critical_path import critical_path
 
 
 class Run(RunFigures):
@@ -20,6 +24,24 @@ class Run(RunFigures):
     def explain(self) -> Explanation:
         """Return why the run took as long as it did; see `imcsim.explanation.explain`."""
         return explain(self)
+
+    def save_report(self, path: str | Path) -> None:
+        """Write a report of the run to an HTML file that needs nothing else; see `traces.write_html_report`.
+
+        raises : FileError if the disk refuses, SimError for a run that was interrupted
+        """
+        explanation = self.explain()
+        known = self.activity is not None and self.activity.finisher != NOBODY
+        write_html_report(
+            path,
+            summary=self.summary,
+            explanation=explanation.summary,
+            activity=self.activity,
+            path_through=critical_path(self.recorded) if known else None,
+            channels=[vars(channel) for channel in self.channels],
+            images=[vars(image) for image in self.images],
+            configuration=config_text(self.config),
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the run to a directory, whole or not at all; an earlier result there is replaced.

@@ -59,6 +59,7 @@ EXPORTED = (
     "trace.parquet",
     "trace.pftrace",
     "waves.vcd",
+    "report.html",
 )
 _COLUMNS = ("path", "kind", "family", "layer")
 

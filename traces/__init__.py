@@ -13,6 +13,7 @@ from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.heat_plot import held_in_bins, plot_buffers, plot_power
+from traces.html_report import write_html_report
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
 from traces.parquet_sink import write_parquet
 from traces.perfetto import PerfettoSink, write_perfetto
@@ -116,6 +117,7 @@ __all__ = [
     "write_parquet",
     "write_perfetto",
     "write_through",
+    "write_html_report",
     "write_trace",
     "write_vcd",
 ]
