@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imcsim.map_picture import plot_map
     from imcsim.placement_picture import plot_placement
     from imcsim.results import Run, read_run
+    from imcsim.run_diff import RunDiff, diff
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
     from imcsim.workload_traces import capture_trace, trace_info
@@ -39,10 +40,12 @@ _HOMES = {
     "LeastDepths": "imcsim.least_depths",
     "LoadRun": "imcsim.load_run",
     "RequestRow": "imcsim.load_figures",
+    "RunDiff": "imcsim.run_diff",
     "Run": "imcsim.results",
     "UnitTimes": "imcsim.run_record",
     "capture_trace": "imcsim.workload_traces",
     "compare": "imcsim.comparison",
+    "diff": "imcsim.run_diff",
     "compose_workload": "imcsim.composed_workload",
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
@@ -69,10 +72,12 @@ __all__ = [
     "LoadRun",
     "RequestRow",
     "Run",
+    "RunDiff",
     "UnitTimes",
     "capture_trace",
     "compare",
     "compose_workload",
+    "diff",
     "export_run",
     "exporters",
     "find_least_depths",
