@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from simcore.activity import NOBODY
 from simcore.buffer_channel import BufferChannel
+from simcore.causes import BY_TIME, Act, Side, Units
 from simcore.channel import Endpoint, Waits
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.operation import Operation
@@ -25,6 +27,9 @@ class Entry(Protocol):
 
     def accept(self, token: int, reader: int) -> bool:
         """Take a copy for one of the sender's readers, if there is a place; else `retry` its ends later."""
+
+    def place_since(self) -> tuple[int, Act]:
+        """Return since when there was a place for the last copy that was taken, and who made it."""
 
     def holders(self) -> list[Wake]:
         """Return whose move would make a place."""
@@ -46,12 +51,17 @@ class CarriedBuffer(BufferChannel):
     store : called with each token when it lands
     """
 
-    __slots__ = ("end", "landed")
+    __slots__ = ("_landed_by", "end", "landed")
 
     def __init__(self, engine: Engine, name: str, capacity: int | None, entry: Entry, reader: int) -> None:
         super().__init__(engine, name, capacity)
         self.landed = 0
         self.end = CarriedEnd(engine, name, self, entry, reader)
+        self._landed_by = BY_TIME
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let who brought the last token that was waited for have ended each wait."""
+        waits.ender = lambda _: self._landed_by
 
     def arrived(self, count: int, then: Operation | None = None, cycles: int = 0) -> Ready | Park | int:
         """Wait until the first `count` tokens have landed, and hold the operation `then` if one is given."""
@@ -85,14 +95,16 @@ class CarriedBuffer(BufferChannel):
             self._times.popleft()
         return True
 
-    def land(self, token: int) -> None:
+    def land(self, token: int, by: Act = BY_TIME) -> None:
         """Fill the slot of a token whose last part is here now.
 
+        by : who brought it
         raises : BrokenLawError if `token` is not the next in sequence
         """
         if token != self.landed:
             raise self._out_of_sequence(self.landed, token)
         self.landed = token + 1
+        self._landed_by = by
         if self.store is not None:
             self.store(token)
         if self._reader is not None and self.landed == self._need:
@@ -129,7 +141,7 @@ class CarriedEnd(Endpoint):
     reader : which of the sender's readers this is
     """
 
-    __slots__ = ("_held", "_writer", "buffer", "entry", "reader", "writer_waits")
+    __slots__ = ("_held", "_sender", "_writer", "buffer", "entry", "reader", "writer_waits")
 
     def __init__(self, engine: Engine, name: str, buffer: CarriedBuffer, entry: Entry, reader: int) -> None:
         super().__init__(engine, name)
@@ -139,6 +151,23 @@ class CarriedEnd(Endpoint):
         self.writer_waits = Waits()
         self._held = 0
         self._writer: Wake | None = None
+        self._sender: Side | None = None  # where it is asked for
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let whoever made room last have ended each wait: the reader, or who made a place."""
+        self._sender = Side(self.engine, own, waits)
+        units = others[0] if others else ()
+        reader = Side(self.engine, units, self.buffer.reader_waits)
+        waits.ender = lambda end: self._let_out_by(reader, end)
+
+    def sender(self) -> int:
+        """Return the number of the unit that sends, if it is asked for."""
+        return NOBODY if self._sender is None else self._sender.number()
+
+    def _let_out_by(self, reader: Side, end: int) -> Act:
+        since, act = self.entry.place_since()
+        freed = self.buffer.freed_at(self._held)
+        return (reader.number(), end - freed) if freed >= since else act
 
     def put(self, token: int, wake: Wake | None = None) -> Ready | Park:
         """Send the next token, waiting until it can set out; `wake` waits in place of the running process."""
