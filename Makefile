@@ -1,5 +1,6 @@
 # make run    build the environment, then watch a machine classify handwritten digits
 # make test   run all tests, two at a time    make check   lint and strict types
+# make pythons   an environment of another Python version, with which a test repeats runs
 # make bench  speed, as ratios         make docs    build the documentation
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check bench docs clean
+.PHONY: run test pythons check bench docs clean
 
 run: $(STAMP)
 	$(BIN)/imcsim run digits-resnet --arch dataflow --images 100 --out runs/digits-resnet
@@ -15,6 +16,9 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+pythons: $(STAMP)
+	$(BIN)/python tests/pythons.py
 
 check: $(STAMP)
 	$(BIN)/ruff check
@@ -29,7 +33,7 @@ docs: $(STAMP)
 	@echo open docs/_build/index.html
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info docs/_build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist *.egg-info docs/_build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt

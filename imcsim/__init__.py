@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from imcsim.placement_picture import plot_placement
     from imcsim.progress_line import watch
     from imcsim.results import Run, read_run
+    from imcsim.run_diff import RunDiff, diff
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
     from imcsim.trace_file import TraceOptions
@@ -43,11 +44,13 @@ _HOMES = {
     "LeastDepths": "imcsim.least_depths",
     "LoadRun": "imcsim.load_run",
     "RequestRow": "imcsim.load_figures",
+    "RunDiff": "imcsim.run_diff",
     "Run": "imcsim.results",
     "TraceOptions": "imcsim.trace_file",
     "UnitTimes": "imcsim.run_record",
     "capture_trace": "imcsim.workload_traces",
     "compare": "imcsim.comparison",
+    "diff": "imcsim.run_diff",
     "compose_workload": "imcsim.composed_workload",
     "explain": "imcsim.explanation",
     "export_run": "imcsim.exporters",
@@ -77,11 +80,13 @@ __all__ = [
     "LoadRun",
     "RequestRow",
     "Run",
+    "RunDiff",
     "TraceOptions",
     "UnitTimes",
     "capture_trace",
     "compare",
     "compose_workload",
+    "diff",
     "explain",
     "export_run",
     "exporters",

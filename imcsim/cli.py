@@ -673,6 +673,30 @@ def explain_command(folder: str, plugins: tuple[str, ...] | None, as_json: bool)
     _print(explanation_text(found))
 
 
+@main.command("diff")
+@click.argument("folder_a", metavar="RUN_A")
+@click.argument("folder_b", metavar="RUN_B")
+@_plugin_option
+@_json_option
+def diff_command(folder_a: str, folder_b: str, plugins: tuple[str, ...] | None, as_json: bool) -> None:
+    """Tell how two runs differ.
+
+    RUN_A and RUN_B are run directories. Shows what was asked otherwise, the first event that differs, and
+    which causes, layers and units cycles and energy went to.
+    """
+    from imcsim.plugins import load_plugins
+    from imcsim.run_diff import diff
+
+    load_plugins(plugins or ())
+    found = diff(folder_a, folder_b)
+    if as_json:
+        _print_json(found.summary)
+        return
+    from imcsim.diff_report import diff_table
+
+    _print(diff_table(found))
+
+
 @main.command("validate")
 @click.argument("name", required=False)
 @_json_option
