@@ -9,6 +9,8 @@ from traces.chrome_trace import write_chrome_trace
 from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
+from traces.critical_path import CriticalPath, critical_path_of, slack
+from traces.enabling import image_chain, relations
 from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
@@ -57,6 +59,7 @@ __all__ = [
     "Bits",
     "BoundedSink",
     "ComparedPanel",
+    "CriticalPath",
     "DrawnChannel",
     "DrawnNode",
     "ImageTimes",
@@ -78,6 +81,8 @@ __all__ = [
     "category_time",
     "category_totals",
     "check_figure_name",
+    "critical_path_of",
+    "image_chain",
     "held_in_bins",
     "json_schema",
     "load_activity",
@@ -103,10 +108,12 @@ __all__ = [
     "read_composition",
     "read_prepared",
     "read_trace",
+    "relations",
     "save_activity",
     "save_figure",
     "select",
     "sinks",
+    "slack",
     "state_time",
     "take_units",
     "time_in_bins",
