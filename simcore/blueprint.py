@@ -43,7 +43,7 @@ class ChannelPlan:
 
     form : `fifo`, `memory`, `carried`, `gather` or `merge`
     capacity : tokens; 0 hands over when both sides are there, None is unbounded
-    latency : from put to take [tick]
+    latency : from put to take [tick]; of `carried`, from the last station
     reader_period, writer_period : ticks in a cycle of either side's clock
     """
 
@@ -115,6 +115,8 @@ def blueprint_of(
 def _planned(channel: Any) -> ChannelPlan:
     """Return what decides on one channel; the form is that of the most special class it has."""
     form = next(form for kind, form in _FORMS if isinstance(channel, kind))
+    if isinstance(channel, CarriedBuffer) and (stations := channel.stations) is not None:
+        return ChannelPlan(form, channel.capacity, stations.latency, stations.period, 1)
     periods = getattr(channel, "reader_period", 1), getattr(channel, "writer_period", 1)
     return ChannelPlan(form, channel.capacity, getattr(channel, "latency", 0), *periods)
 

@@ -101,6 +101,8 @@ class CallLog:
                 self._watch(channel)
             if isinstance(channel, CarriedBuffer):
                 channel.landings = array("q")
+                if channel.stations is not None:
+                    channel.stations.came = array("q")
 
     def _follow(self, unit: Unit, operation: Operation) -> None:
         """Note each hold of an operation."""

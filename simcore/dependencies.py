@@ -22,8 +22,8 @@ from simcore.blueprint import Blueprint
 from simcore.call_log import EDGE, EVENT, HOLD, REST, CallLog
 from simcore.clocks import next_edge
 from simcore.errors import BrokenLawError
-from simcore.graph_edges import NEVER_NODE, EdgeList, Edges, channel_edges, turn_edges
-from simcore.traffic import Side, TrafficFinder
+from simcore.graph_edges import EdgeList, Edges, channel_edges, turn_edges
+from simcore.traffic import NEVER_NODE, Side, TrafficFinder
 
 Ints = NDArray[np.int64]
 

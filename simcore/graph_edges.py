@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.blueprint import ChannelPlan
-from simcore.traffic import Traffic
+from simcore.traffic import NEVER_NODE, Traffic
 
 Ints = NDArray[np.int64]
-
-#: The node that never happens: what waits for more than ever comes waits for it.
-NEVER_NODE = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +92,8 @@ def _memory(edges: EdgeList, plan: ChannelPlan, traffic: Traffic) -> None:
     there = writer.done if traffic.landed is None else traffic.landed
     latency, period = (plan.latency, plan.reader_period) if traffic.landed is None else (0, 1)
     edges.wait(traffic.taken.done, there, traffic.awaited - 1, latency, period)
+    if traffic.handled is not None and traffic.landed is not None:
+        edges.add(traffic.handled, traffic.landed, plan.latency, plan.reader_period)
 
 
 def _gather(edges: EdgeList, plan: ChannelPlan, traffic: Traffic) -> None:

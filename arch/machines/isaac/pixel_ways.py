@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from arch.machines.isaac.mesh import Choice, Journey, Mesh
-from simcore.carried import CarriedBuffer, CarriedEnd
+from simcore.carried import CarriedBuffer, CarriedEnd, Stations
 from simcore.channel import Channel
 from simcore.clocks import next_edge
 from simcore.commands import PARK, Engine, Park, Wake
@@ -45,10 +45,9 @@ class Landing:
     ) -> None:
         self.tiles = tiles
         self._engine = engine
-        self._arrivals = [writer.arrivals for writer in writers]
         for writer in writers:
             writer.written = self.written
-        self._latency, self._period = latency, period
+        self._stations = Stations(engine, [writer.arrivals for writer in writers], latency, period)
         self._buffer: CarriedBuffer | None = None
         self._written: set[int] = set()
         self._next = 0  # the first that is not written, or behind one that is not
@@ -58,6 +57,7 @@ class Landing:
     def connect(self, buffer: CarriedBuffer) -> None:
         """Take the reader's buffer."""
         self._buffer = buffer
+        buffer.stations = self._stations
 
     @property
     def slots(self) -> int:
@@ -68,7 +68,7 @@ class Landing:
 
     def arrive(self, pixel: int) -> Park:
         """Let the tile write a pixel that is here."""
-        self._arrivals[pixel % len(self.tiles)].put(pixel)
+        self._stations.hand_over(pixel)
         return PARK
 
     def written(self, pixel: int) -> None:
@@ -79,7 +79,7 @@ class Landing:
         while self._next in self._written:
             self._written.remove(self._next)
             self._next += 1
-        tick = next_edge(self._engine.now + self._latency, self._period)
+        tick = next_edge(self._engine.now + self._stations.latency, self._stations.period)
         if self._coming and self._coming[-1][0] == tick:
             self._coming[-1] = tick, self._next
         else:

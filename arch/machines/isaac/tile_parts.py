@@ -122,6 +122,7 @@ class ResultWrite(Component):
 
     family = "buffer"
 
+    pixel_in = In(Pixel, doc="pixels that have come to the tile")
     edram = Shared(doc="eDRAM and bus of the tile")
     write = Operation(doc="writing one pixel", set_by=EDRAM_SET_BY)
 
@@ -136,13 +137,14 @@ class ResultWrite(Component):
     def build(self) -> None:
         """Set up the place of pixels that have come, for which slots are claimed; senders never wait here."""
         self.arrivals = Channel(self.simulation.engine, f"{self.path}.pixel_in", MOST_CYCLES)
+        self.pixel_in.bind(self.arrivals)
         self.account(self.arrivals, "wait-input:pixel_in", self.arrivals.reader_waits)
 
     @process
     def serve(self) -> Process:
         """Take a pixel, wait for the eDRAM, write, hand the pixel on."""
         while True:
-            pixel = yield self.arrivals.get()
+            pixel = yield self.pixel_in.get()
             yield self.edram.acquire()
             yield self.write.hold(self.cycles)
             self.edram.release()
