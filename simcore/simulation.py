@@ -333,6 +333,8 @@ class Simulation:
         raises : WiringError for ports that are not connected
         """
         self._seal()
+        if self._log is not None:  # which was made before ports led to it
+            return self._log.blueprint
         return blueprint_of(self.parts, self.wiring.connections, self.reference)
 
     def _seal(self) -> None:
