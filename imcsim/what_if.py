@@ -164,10 +164,9 @@ def _answer(
     blueprint = after.blueprint
     unlike = [*_other_mapping(before.placed, after.placed), *_other_machine(graph, blueprint, after.request)]
     predicted = None
-    reasons = [*unlike]
-    if not unlike:
+    reasons = [*unlike, *([] if unlike else _untold(graph, blueprint))]
+    if not reasons:
         makespan = graph.makespan(blueprint)
-        reasons += _untold(graph, blueprint)
         if makespan is None:
             reasons.append("by the graph, nothing moves any more: processes wait for one another in a circle")
         else:
@@ -189,7 +188,7 @@ def _confirmed(answer: WhatIf, graph: DependencyGraph, after: _Trial) -> WhatIf:
     if course:
         reasons.append(course)
     elif answer.predicted != outcome.cycles:
-        reasons += [f"assumed as they were: {what}" for what in graph.unexplained()]
+        reasons.append(f"assumed as they were: {_some(graph.unexplained())}")
     return replace(answer, confirmed=outcome.cycles, order_kept=not course, reasons=tuple(reasons))
 
 
@@ -226,12 +225,20 @@ def _other_machine(graph: DependencyGraph, blueprint: Blueprint, request: RunReq
 def _untold(graph: DependencyGraph, blueprint: Blueprint) -> Iterator[str]:
     """Yield operations that may last longer or shorter than the graph takes them to."""
     own = graph.blueprint
-    for path, name in sorted(graph.untold):
-        if own.configs[path] != blueprint.configs[path]:
-            yield f"nobody tells how long {path} holds {name}, whose parameters change"
-    for key, ticks in blueprint.lasts.items():
-        if any(ticks) and not any(own.lasts.get(key, ())):
-            yield f"{key[0]} begins to take time for {key[1]}, and nobody tells when"
+    changed = [
+        f"{path} {name}"
+        for path, name in sorted(graph.untold)
+        if own.configs[path] != blueprint.configs[path]
+    ]
+    if changed:
+        yield f"data decide how long these last, whose parameters change: {_some(changed)}"
+    begun = [
+        f"{path} {name}"
+        for (path, name), ticks in blueprint.lasts.items()
+        if any(ticks) and not any(own.lasts.get((path, name), ()))
+    ]
+    if begun:
+        yield f"these took no time before, so that nobody knows when they begin: {_some(begun)}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -27,6 +27,9 @@ class Entry(Protocol):
     def accept(self, token: int, reader: int) -> bool:
         """Take a copy for one of the sender's readers, if there is a place; else `retry` its ends later."""
 
+    def passage(self, token: int, reader: int) -> int:
+        """Return the ticks from setting out to a reader, or to a station, if nothing holds a token up."""
+
     def holders(self) -> list[Wake]:
         """Return whose move would make a place."""
 

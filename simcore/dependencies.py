@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,12 @@ class Steps:
         paths = tuple(unit.path for unit in log.calls)
         whose, code, ref, arg, tick, call, done = (np.concatenate(column) for column in columns)
         return cls(paths, whose, code, ref, arg, tick, call, done, nodes)
+
+    @cached_property
+    def silent(self) -> NDArray[np.bool_]:
+        """Whether each unit only holds operations, as links of a network whose time others charge."""
+        silent: NDArray[np.bool_] = np.bincount(self.unit, self.code != HOLD, len(self.units)) == 0
+        return silent
 
     def done_by(self, unit: int) -> Ints:
         """Return (3, n) what one unit did to what, and with which argument, but for ticks between edges."""
@@ -235,22 +242,20 @@ class DependencyGraph:
         """Return the ticks between the edges that each call waits for; 1 for those that wait for none."""
         steps, periods = self.steps, np.ones(len(self.steps.code), np.int64)
         waits = np.flatnonzero((steps.code == EDGE) | (steps.code == REST))
+        periods[waits] = steps.arg[waits]
         for number, name in enumerate(self._edge_names):
-            periods[waits[steps.ref[waits] == number]] = blueprint.edges[name]
+            if name in blueprint.edges:
+                periods[waits[steps.ref[waits] == number]] = blueprint.edges[name]
         return periods
 
     # -- explaining ------------------------------------------------------------------------------------------
 
     def unexplained(self) -> list[str]:
-        """Return what took longer than edges tell, in words; it is assumed to take as long as it did.
-
-        Units of which no call is known, as links of a network, wait for nobody here.
-        """
+        """Return what took longer than edges tell, in words; it is assumed to take as long as it did."""
         steps, more = self.steps, self._more
         told = [what for first, last, what in self._called if (more[first:last] > 0).any()]
-        silent = np.bincount(steps.unit, steps.code != HOLD, len(steps.units)) == 0
         late = (more[steps.call] > 0) | (more[steps.done] > 0)
-        for unit in np.unique(steps.unit[late & ~silent[steps.unit]]):
+        for unit in np.unique(steps.unit[late & ~steps.silent[steps.unit]]):
             events = (steps.unit == unit) & (steps.code == EVENT)
             what = "events of SimPy" if events.any() else "what no port leads to"
             told.append(f"waits of {steps.units[unit]} for {what}")
@@ -270,14 +275,14 @@ class DependencyGraph:
         own, others = self.steps, other.steps
         if own.units != others.units:
             return "it has other units"
-        for number, unit in enumerate(own.units):
-            a, b = (steps.done_by(number) for steps in (own, others))
-            if not np.array_equal(a, b):
-                return f"{unit} does something else"
-        for name in [*self._shared, *self._channels]:
+        for name in self.contested:
             a, b = (graph.turns_of(name) for graph in (self, other))
             if not np.array_equal(a, b):
                 return f"those that share {name} take their turns in another order"
+        for number, unit in enumerate(own.units):
+            a, b = (steps.done_by(number) for steps in (own, others))
+            if not own.silent[number] and not np.array_equal(a, b):
+                return f"{unit} does something else"
         return ""
 
     def turns_of(self, name: str) -> Ints:

@@ -89,10 +89,15 @@ def _memory(edges: EdgeList, plan: ChannelPlan, traffic: Traffic) -> None:
         token = np.arange(len(writer.done))
         by = np.searchsorted(traffic.below, token - plan.capacity + 1)
         edges.wait(writer.done, traffic.freed, np.where(token < plan.capacity, -1, by), 0, plan.writer_period)
-    there = writer.done if traffic.landed is None else traffic.landed
-    latency, period = (plan.latency, plan.reader_period) if traffic.landed is None else (0, 1)
-    edges.wait(traffic.taken.done, there, traffic.awaited - 1, latency, period)
-    if traffic.handled is not None and traffic.landed is not None:
+    if traffic.landed is None:
+        latency, period = plan.latency, plan.reader_period
+        edges.wait(traffic.taken.done, writer.done, traffic.awaited - 1, latency, period)
+        return
+    edges.wait(traffic.taken.done, traffic.landed, traffic.awaited - 1)
+    assert plan.passage is not None
+    passages = np.array([plan.passage(token) for token in traffic.tokens.tolist()], np.int64)
+    edges.add(writer.done[traffic.tokens], traffic.come, passages)
+    if traffic.handled is not None:
         edges.add(traffic.handled, traffic.landed, plan.latency, plan.reader_period)
 
 

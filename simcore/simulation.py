@@ -249,6 +249,11 @@ class Simulation:
         if self._log is not None:
             self._log.note_edge(REST if holds else EDGE, component.path, name, ticks)
 
+    def note_event(self) -> None:
+        """Note that the running process waits for an event of SimPy."""
+        if self._log is not None:
+            self._log.note(EVENT, -1)
+
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event; see `Component.waits_for`."""
         wake = self.engine.active
@@ -256,8 +261,6 @@ class Simulation:
             raise WiringError(f"{describe(wake)} calls waits_for, but only a component's own process may")
         waits = self.event_waits.setdefault((wake, resource), self._new_waits(wake))
         wake.since = self.engine.now
-        if self._log is not None:
-            self._log.note(EVENT, -1)
         self._event_parks[wake] = f"wait-resource:{resource}"
 
         def charge(_: Any) -> None:

@@ -46,6 +46,7 @@ class Traffic:
     awaited : of a memory: how many tokens are awaited each time
     freed, below : of a memory: nodes at which tokens are freed, and below which index
     landed : of a memory behind a network: nodes at which tokens are there
+    come, tokens : nodes at which these come there, or to a station, in the order in which they did
     handled : nodes at which the last station on the way is done with each; None without stations
     turns : of what is contested: whose turn it was, one after the other
     given_back : of what is shared: nodes at which each requester gives it back
@@ -57,6 +58,8 @@ class Traffic:
     freed: Ints = field(default_factory=lambda: _NONE)
     below: Ints = field(default_factory=lambda: _NONE)
     landed: Ints | None = None
+    come: Ints = field(default_factory=lambda: _NONE)
+    tokens: Ints = field(default_factory=lambda: _NONE)
     handled: Ints | None = None
     turns: Ints = field(default_factory=lambda: _NONE)
     given_back: list[Ints] = field(default_factory=list)
@@ -163,22 +166,20 @@ class TrafficFinder:
         ways = f"ways {channel.name}"
         if channel.stations is None:
             traffic.landed = landed = self._new(len(sent), channel.landings, ways)
-            self._joins(sent, landed)
+            traffic.come, traffic.tokens = landed, np.arange(len(sent))
         else:
             traffic.landed = landed = self._new(len(sent), None, ways)
-            traffic.handled = self._pass(channel.stations, sent, ways)
+            self._pass(channel.stations, traffic, ways)
         self._joins(landed[:-1], landed[1:])
 
-    def _pass(self, stations: Stations, sent: Ints, ways: str) -> Ints:
-        """Return the nodes at which stations are done with each token that was sent."""
+    def _pass(self, stations: Stations, traffic: Traffic, ways: str) -> None:
+        """Note where tokens come to stations, and where these are done with each."""
         tokens, ticks = np.array(stations.came, np.int64).reshape(-1, 2).T
-        come = self._new(len(tokens), ticks, ways)
-        self._joins(sent[tokens], come)
-        handled = np.full(len(sent), NEVER_NODE, np.int64)
+        traffic.come, traffic.tokens = self._new(len(tokens), ticks, ways), tokens
+        traffic.handled = handled = np.full(len(traffic.writers[0].done), NEVER_NODE, np.int64)
         for place, channel in enumerate(stations.channels):
             taken = self._at_stations.get(channel.name, Side())
             own = np.flatnonzero(tokens % len(stations.channels) == place)
-            self._joins(come[own], taken.done[: len(own)])
+            self._joins(traffic.come[own], taken.done[: len(own)])
             over = taken.call[1:][: len(own)]
             handled[tokens[own][: len(over)]] = over
-        return handled

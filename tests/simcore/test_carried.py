@@ -53,6 +53,9 @@ class Ferry:
             end.retry()
         return PARK
 
+    def passage(self, token: int, reader: int) -> int:
+        return TRIP
+
     def holders(self) -> list[Wake]:
         return []
 

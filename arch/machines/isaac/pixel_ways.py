@@ -145,6 +145,13 @@ class Departure:
             done(self._engine.now, self._engine.now)
         return True
 
+    def passage(self, token: int, reader: int) -> int:
+        """Return the ticks to the tile that writes a pixel for a reader if nothing is in its way."""
+        landing, _ = self._landings[reader]
+        place, maker = token % len(landing.tiles), token % len(self.makers)
+        packets = self._packets(reader, maker, place, token % self._mesh.lanes)
+        return max((self._mesh.passage(choice) for choice in packets), default=0)
+
     def _packets(self, reader: int, maker: int, place: int, lane: int) -> Sequence[Choice]:
         key = reader, maker, place, lane
         if key not in self._choices:
