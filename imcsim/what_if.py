@@ -184,11 +184,13 @@ def _confirmed(answer: WhatIf, graph: DependencyGraph, after: _Trial) -> WhatIf:
         return replace(answer, reasons=(*reasons, "the run ends in a deadlock"))
     if answer.predicted is None:
         return replace(answer, confirmed=outcome.cycles, reasons=tuple(reasons))
-    course = graph.differs(_graph(outcome))
+    ran = _graph(outcome)
+    course = graph.differs(ran)
     if course:
         reasons.append(course)
     elif answer.predicted != outcome.cycles:
-        reasons.append(f"assumed as they were: {_some(graph.unexplained())}")
+        held_up = dict.fromkeys([*ran.unexplained(), *graph.unexplained()])
+        reasons.append(f"these take longer or shorter than assumed: {_some([*held_up])}")
     return replace(answer, confirmed=outcome.cycles, order_kept=not course, reasons=tuple(reasons))
 
 

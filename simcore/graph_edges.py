@@ -35,9 +35,12 @@ _NO_EDGES = Edges(*(np.zeros(0, np.int64) for _ in range(4)))
 class EdgeList:
     """Edges that are being collected."""
 
-    def __init__(self, begin: EdgeList | None = None) -> None:
-        """Begin with those of another list, or with none."""
-        self._parts: list[Edges] = [_NO_EDGES] if begin is None else list(begin._parts)
+    def __init__(self) -> None:
+        self._parts = [_NO_EDGES]
+
+    def extend(self, others: EdgeList) -> None:
+        """Add all edges of another list."""
+        self._parts += others._parts
 
     def add(self, source: Ints, target: Ints, lag: Any = 0, period: Any = 1) -> None:
         """Let each target come no earlier than its source."""
