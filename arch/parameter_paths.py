@@ -33,6 +33,18 @@ def parameter_path(machine_config: Config, component: Component, name: str) -> s
     )
 
 
+def path_in(machine_config: Config, part: type[Config], name: str) -> str | None:
+    """Return the path of a parameter that operations of components with configurations of a class name.
+
+    It is for those who know the class alone, as of a run that was read from files; of several such
+    configurations in the machine's it is that of the first. None if neither has it.
+    """
+    for path, config in _configs(machine_config, ""):
+        if type(config) is part and _has(config, name):
+            return path + name
+    return name if _has(machine_config, name) else None
+
+
 def is_parameter(cls: type[Component], name: str) -> bool:
     """Return whether a class's own configuration, or that of any registered machine, has a parameter."""
     own = {row.path for row in cls.Config.parameters()}

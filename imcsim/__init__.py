@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from imcsim.comparison import Comparison, compare
     from imcsim.composed_workload import ComposeReport, compose_workload
+    from imcsim.explanation import Explanation, explain
     from imcsim.exporters import export_run, exporters
     from imcsim.fabric_run import FabricRun, run_fabric
     from imcsim.fitted_workload import FitReport, fit_workload
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from imcsim.load_run import LoadRun, measure_load
     from imcsim.map_picture import plot_map
     from imcsim.placement_picture import plot_placement
+    from imcsim.progress_line import watch
     from imcsim.results import Run, read_run
     from imcsim.run_record import UnitTimes
     from imcsim.simulate import InterruptedRun, map_workload, run
@@ -33,6 +35,7 @@ _HOMES = {
     "Comparison": "imcsim.comparison",
     "ComposeReport": "imcsim.composed_workload",
     "EdgeDepths": "imcsim.least_depths",
+    "Explanation": "imcsim.explanation",
     "FabricRun": "imcsim.fabric_run",
     "FitReport": "imcsim.fitted_workload",
     "InterruptedRun": "imcsim.simulate",
@@ -44,6 +47,7 @@ _HOMES = {
     "capture_trace": "imcsim.workload_traces",
     "compare": "imcsim.comparison",
     "compose_workload": "imcsim.composed_workload",
+    "explain": "imcsim.explanation",
     "export_run": "imcsim.exporters",
     "exporters": "imcsim.exporters",
     "find_least_depths": "imcsim.least_depths",
@@ -56,12 +60,14 @@ _HOMES = {
     "run": "imcsim.simulate",
     "run_fabric": "imcsim.fabric_run",
     "trace_info": "imcsim.workload_traces",
+    "watch": "imcsim.progress_line",
 }
 
 __all__ = [
     "Comparison",
     "ComposeReport",
     "EdgeDepths",
+    "Explanation",
     "FabricRun",
     "FitReport",
     "InterruptedRun",
@@ -73,6 +79,7 @@ __all__ = [
     "capture_trace",
     "compare",
     "compose_workload",
+    "explain",
     "export_run",
     "exporters",
     "find_least_depths",
@@ -85,6 +92,7 @@ __all__ = [
     "run",
     "run_fabric",
     "trace_info",
+    "watch",
 ]
 
 

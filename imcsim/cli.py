@@ -607,6 +607,29 @@ def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> Non
         click.echo(path)
 
 
+@main.command("explain")
+@click.argument("folder", metavar="RUN")
+@_plugin_option
+@_json_option
+def explain_command(folder: str, plugins: tuple[str, ...] | None, as_json: bool) -> None:
+    """Tell why a run took as long as it did.
+
+    RUN is a run directory. Shows what the time is due to and which parameter would relieve it, the critical
+    path, where the time of layers and cores went, how full memories were, how busy links, and the energy.
+    """
+    from imcsim.plugins import load_plugins
+    from imcsim.results import read_run
+
+    load_plugins(plugins or ())
+    found = read_run(folder).explain()
+    if as_json:
+        _print_json(found.summary)
+        return
+    from imcsim.explain_report import explanation_text
+
+    _print(explanation_text(found))
+
+
 @main.command("validate")
 @click.argument("name", required=False)
 @_json_option

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imcsim.explanation import Explanation, explain
 from imcsim.run_folder import RunFolder, read_folder
 from imcsim.run_record import RunRecord
 from simcore import Activity, BrokenLawError, SimError
@@ -36,6 +37,10 @@ class Run(RunRecord):
             machine=self.summary["machine"],
             **options,
         )
+
+    def explain(self) -> Explanation:
+        """Return why the run took as long as it did; see `imcsim.explanation.explain`."""
+        return explain(self)
 
     def save(self, folder: str | Path) -> None:
         """Write the run to a directory, whole or not at all; an earlier result there is replaced.

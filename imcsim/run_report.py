@@ -11,13 +11,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imcsim.idleness import busiest_link, of_fabric, time_shares, top_causes
 from imcsim.memory_report import cache_text, written_text
+from imcsim.occupancy import link_uses
 from imcsim.results import Run
-from imcsim.run_record import UnitTimes
 from imcsim.shared_report import network_lines
 from imcsim.shared_request import JOINT
+from imcsim.stall_stacks import WORDS, WORKING, Cause, category_shares, causes
 from simcore.units import format_si
+
+#: Reasons to be idle that are told.
+_CAUSES = 4
 
 
 def report_table(run: Run, folder: str | None) -> RenderableType:
@@ -96,12 +99,12 @@ def _lines(run: Run) -> Iterator[tuple[str, RenderableType]]:
             f"{_si(s['programming_j'], 'J')} to write what it holds once, not among the above",
         )
     yield "area", _area(s["area_mm2"])
-    fabric, machine = of_fabric(run.units)
-    yield "machine time", _shares(time_shares(machine))
-    yield "most idle", _causes(machine)
-    if fabric:
-        link, shares = busiest_link(fabric)
-        yield "busiest link", f"{link}: {_shares(shares)}"
+    found = causes(run.units)
+    yield "machine time", ", ".join(f"{s:.1%} {WORDS[kind]}" for kind, s in category_shares(found).items())
+    yield "most idle", _idle(found)
+    if links := link_uses(run):
+        link = links[0]
+        yield "busiest link", f"{link.path}: {link.busy_share:.1%} busy, {link.blocked_share:.1%} blocked"
     if (skip := s["fast_forward"]) is not None:
         yield "skipped", f"{skip['skipped_images']} of {s['images']} images: {skip['told']}"
     took = {"simulating": s["wall_s"], "setting up": s["setup_s"], "compiling": s["compile_s"]}
@@ -211,18 +214,15 @@ def _area(area: dict[str, Any]) -> str:
     return f"{total:.4g} mm2" + (": " if parts else "") + ", ".join(f"{k} {v / total:.1%}" for k, v in parts)
 
 
-def _shares(shares: Mapping[str, float]) -> str:
-    return ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
-
-
-def _causes(units: Sequence[UnitTimes]) -> RenderableType:
+def _idle(found: Sequence[Cause]) -> RenderableType:
     """Return the largest reasons to be idle, a line each."""
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right")
     table.add_column(no_wrap=True)
     table.add_column()
-    for cause in top_causes(units):
-        table.add_row(f"{cause.share:.1%}", Text(cause.where), Text(cause.why))
+    for cause in [c for c in found if c.category not in WORKING][:_CAUSES]:
+        mostly = "" if cause.family is None else f", mostly its {cause.family}"
+        table.add_row(f"{cause.share:.1%}", Text(cause.where), Text(WORDS[cause.category] + mostly))
     return table
 
 

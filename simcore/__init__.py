@@ -24,6 +24,7 @@ from simcore.errors import (
     WiringError,
     WorkloadError,
 )
+from simcore.live import LiveBottleneck
 from simcore.operation import Counter, Operation
 from simcore.ports import BufferIn, In, Out, Shared
 from simcore.registry import Registry
@@ -49,6 +50,7 @@ __all__ = [
     "In",
     "InvalidConfigError",
     "Limits",
+    "LiveBottleneck",
     "MappingError",
     "ModelError",
     "Operation",

@@ -144,6 +144,7 @@ class _RecordedOperation(Operation):
         """Take the time from `engine`; called once, before the first hold."""
         self._usual = _NONE_YET  # ticks that each lasts, as long as all last the same
         self._durations: array[int] | None = None  # ticks of each, once they differ
+        self._summed = (0, 0)  # durations that were added up, and their sum
         self._engine = engine
         self._starts = array("q")
         self._note_start: Callable[[int], None] = self._starts.append
@@ -176,6 +177,7 @@ class _RecordedOperation(Operation):
         self._starts = unrolled(self._starts, first[0], last[0], times, ticks)
         if self._durations is not None:
             self._durations = unrolled(self._durations, first[0], last[0], times, 0)
+            self._summed = (0, 0)
 
     def _note_duration(self, ticks: int) -> None:
         if self._usual == _NONE_YET:
@@ -194,7 +196,11 @@ class _RecordedOperation(Operation):
     @property
     def ticks(self) -> int:
         """Ticks for which it was held in all."""
-        return self._usual * len(self._starts) if self._durations is None else sum(self._durations)
+        if self._durations is None:
+            return self._usual * len(self._starts)
+        seen, ticks = self._summed  # those who look at a run under way ask again and again
+        self._summed = len(self._durations), ticks + sum(self._durations[seen:])
+        return self._summed[1]
 
     def intervals(self) -> NDArray[np.int64]:
         """Return what was recorded: (n, 2) start and duration [tick] of each time it was held."""

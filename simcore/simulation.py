@@ -9,7 +9,8 @@ import time
 import traceback
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -28,6 +29,7 @@ from simcore.energy import AreaReport, EnergyReport, PartCost, area_report, ener
 from simcore.environment import CycleEnvironment
 from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, WatchdogError, WiringError
 from simcore.laws import Law, check_laws
+from simcore.live import BusyWatch, LiveBottleneck
 from simcore.recording import buffer_traces, recorded_activity
 from simcore.registry import near_miss
 from simcore.steady import NOTHING, FastForward, SteadyState
@@ -61,6 +63,7 @@ class Progress:
     cycle : of the reference clock
     done, total, what : how many of the expected outputs have come ("images")
     events, wall_s : calendar entries handled and wall seconds so far
+    watch : tells the present bottleneck
     """
 
     cycle: int
@@ -69,6 +72,12 @@ class Progress:
     what: str
     events: int
     wall_s: float
+    watch: Callable[[], LiveBottleneck | None] = field(default=lambda: None, repr=False, compare=False)
+
+    @cached_property
+    def bottleneck(self) -> LiveBottleneck | None:
+        """The unit that worked most since the look at which this was asked before; ask while looking."""
+        return self.watch()
 
 
 @dataclass(frozen=True)
@@ -283,6 +292,7 @@ class Simulation:
         self._seal()
         units = self._start()
         self._started = time.perf_counter()
+        self._watch = BusyWatch(self.engine, units, self.wiring.ends, self.event_waits)
         self.engine.observer = self._look
         collecting = gc.isenabled()
         gc.disable()  # the calendar makes no circles, so collecting them only costs time
@@ -431,7 +441,8 @@ class Simulation:
             )
         if self._observe is not None:
             total, what, come = self._so_far()
-            self._observe(Progress(cycle, come, total, what, self.engine.events, wall))
+            watch = self._watch.bottleneck
+            self._observe(Progress(cycle, come, total, what, self.engine.events, wall, watch))
 
     # -- settling --------------------------------------------------------------------------------------------
 

@@ -47,6 +47,19 @@ def group_name(path: str, depth: int) -> str:
     return ".".join(segments(path)[:depth])
 
 
+def home(path: str) -> str:
+    """Return the core, tile or lane that a unit is part of: all up to the first index that has more below it.
+
+    >>> [home(path) for path in ("core[conv1].crossbar[0,1]", "net.core[fc1].digital", "fabric.link[0,1]")]
+    ['core[conv1]', 'net.core[fc1]', 'fabric']
+    """
+    parts = segments(path)
+    inner = next((n for n, part in enumerate(parts[:-1], 1) if part.endswith("]")), None)
+    if inner is None:
+        inner = len(parts) - 1 if len(parts) > 1 and parts[-1].endswith("]") else len(parts)
+    return ".".join(parts[:inner])
+
+
 def match(paths: Sequence[str], patterns: str | Sequence[str]) -> list[int]:
     """Return the indices of the paths that fit one of the patterns at least.
 

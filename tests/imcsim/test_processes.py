@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import imcsim
-from imcsim.progress_line import ProgressLine, ProgressLines
-from simcore import Progress
+from imcsim.progress_line import NotebookProgress, ProgressLine, ProgressLines, watch
+from simcore import LiveBottleneck, Progress
 from tests.imcsim.command_bench import MLP, process
 
 #: Far more than anybody waits for.
@@ -103,7 +103,7 @@ def test_progress_is_shown_on_a_terminal_and_wiped() -> None:
     words = [sys.executable, "-m", "imcsim", *LONG]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=follower, text=True) as running:
         shown = ""
-        while "simulating at" not in shown:
+        while "cycle" not in shown:
             shown += os.read(leader, 1 << 12).decode()
         running.send_signal(signal.SIGINT)
         stdout, _ = running.communicate(timeout=20)
@@ -124,10 +124,56 @@ def test_progress_is_shown_only_once_people_wonder_and_fits_the_line() -> None:
     shown = [text.strip() for text in stream.getvalue().split("\r") if text]
     assert shown == [
         "0 of 8 images, cycle 3,000,000, simulating at 3 MHz",
-        "2 of 8 images, cycle 3,000,000, simulating at 1.5 MHz, 6 s left",
+        "2 of 8 images, cycle 3,000,000, 6 s left, simulating at 1.5 MHz",
     ]
     line.clear()
     assert stream.getvalue().endswith(" \r")
+
+
+def busy(share: float) -> LiveBottleneck:
+    return LiveBottleneck("core[conv1].crossbar[0,0]", "mvm", share)
+
+
+def test_the_progress_line_names_the_present_bottleneck() -> None:
+    stream = StringIO()
+    line = ProgressLine(stream)
+    for wall_s, share in ((1.0, 0.984), (1.1, 0.9), (2.0, 0.5)):
+        line(Progress(3_000_000, 2, 8, "images", 7, wall_s, lambda share=share: busy(share)))  # type: ignore[misc]
+    shown = [text.strip() for text in stream.getvalue().split("\r") if text]
+    assert [text.rpartition(", ")[0] for text in shown] == [
+        f"2 of 8 images, cycle 3,000,000, {left} s left, core[conv1].crossbar[0,0] {share} busy"
+        for left, share in ((3, "98%"), (6, "50%"))
+    ]
+
+
+def test_a_notebook_keeps_one_line_up_to_date() -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, content: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            shown[-1] = content["text/plain"]
+
+    def display(content: dict[str, str], *, raw: bool, display_id: bool) -> Handle:
+        assert (raw, display_id) == (True, True)
+        shown.append(content["text/plain"])
+        return Handle()
+
+    progress = NotebookProgress(display)
+    progress(Progress(3_000_000, 0, 8, "images", 7, 0.5))
+    assert not shown
+    progress(Progress(3_000_000, 0, 8, "images", 7, 1.0))
+    assert shown == ["0 of 8 images, cycle 3,000,000, simulating at 3 MHz"]
+    progress(Progress(6_000_000, 2, 8, "images", 7, 2.0, lambda: busy(0.984)))
+    told = "core[conv1].crossbar[0,0] 98% busy"
+    assert shown == [f"2 of 8 images, cycle 6,000,000, 6 s left, {told}, simulating at 3 MHz"]
+
+
+def test_outside_a_notebook_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    watch()(Progress(3_000_000, 0, 8, "images", 7, 1.0))
+    captured = capsys.readouterr()
+    assert "0 of 8 images" in captured.err
+    assert not captured.out
 
 
 def test_a_full_disk_is_told_in_one_line() -> None:
