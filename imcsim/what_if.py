@@ -8,7 +8,7 @@ them, put into the graph, give the new makespan. Then the changed machine runs, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from arch.machine import BuiltMachine, MapRow, NetworkMap, RunOptions
@@ -20,10 +20,25 @@ from imcsim.run_material import material_of
 from imcsim.run_record import RunRecord
 from imcsim.run_request import RunRequest, resolve_request
 from simcore import ConfigError, Deadlock, Outcome
+from simcore.binding import longest_way
 from simcore.blueprint import Blueprint
 from simcore.dependencies import DependencyGraph
 from simcore.errors import WorkloadError
 from workloads import check_decodes, lower
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What takes a share of the time on the longest way through a run's graph.
+
+    family, state : of components, and what they do then; of ways between them the family is "channel"
+    cycles, share : of the makespan
+    """
+
+    family: str
+    state: str
+    cycles: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,7 @@ class WhatIf:
     confirmed : cycles of a run; None if it was not run, or did not come to an end
     order_kept : whether all processes did the same in the same order; None if it was not run
     reasons : why the graph cannot tell, what it assumed, or what was not as it assumed, in words
+    bound_by : what the predicted makespan is made of, the largest share first
     """
 
     changes: tuple[ParameterChange, ...]
@@ -44,6 +60,7 @@ class WhatIf:
     confirmed: int | None
     order_kept: bool | None
     reasons: tuple[str, ...]
+    bound_by: tuple[Bound, ...] = ()
 
     @property
     def error(self) -> float | None:
@@ -63,6 +80,7 @@ class WhatIf:
             "error": self.error,
             "order_kept": self.order_kept,
             "reasons": list(self.reasons),
+            "bound_by": [asdict(bound) for bound in self.bound_by],
         }
 
 
@@ -73,27 +91,33 @@ def what_if(run: RunRecord, questions: Sequence[str], *, confirm: bool = True) -
     confirm : run the changed machine, too
     raises : ConfigError for what cannot be asked, or of such a run; SimError for an impossible machine
     """
-    config = run.config
-    if config.networks:
-        raise ConfigError(
-            f"what-if repeats runs of one network, but {config.workload} share the machine; ask it of a run "
-            "of one of them"
-        )
-    before = _Trial.of(config)
+    before = _Trial.of_run(run)
     values, schema = before.request.machine.config.canonical(), type(before.request.machine.config)
     asked = [parameter_changes(question, values, schema) for question in questions]
-    after = [_Trial.of(config, settings_of(changes)) for changes in asked]  # which refuses what cannot be
-    outcome = before.run()
-    if outcome.cycles != run.summary["cycles"]:
-        raise WorkloadError(
-            f"the run was repeated to make its graph and took {outcome.cycles:,} cycles, but it is said to "
-            f"have taken {run.summary['cycles']:,}; run it anew with this version"
-        )
-    graph = _graph(outcome)
+    after = [_Trial.of(run.config, settings_of(changes)) for changes in asked]  # which refuses what cannot be
+    graph = before.repeated(run)
     return [
-        _answer(before, trial, graph, changes, outcome.cycles, confirm)
+        _answer(before, trial, graph, changes, run.summary["cycles"], confirm)
         for changes, trial in zip(asked, after, strict=True)
     ]
+
+
+def sensitivity(run: RunRecord) -> tuple[Bound, ...]:
+    """Return which operations of which families a run's makespan is made of, the largest share first.
+
+    raises : as `what_if`
+    """
+    graph = _Trial.of_run(run).repeated(run)
+    return _bounds(graph, graph.blueprint)
+
+
+def _bounds(graph: DependencyGraph, blueprint: Blueprint) -> tuple[Bound, ...]:
+    shares = longest_way(graph, blueprint).shares(graph)
+    total = max(1, sum(shares.values()))
+    return tuple(
+        Bound(family or "channel", state, ticks / blueprint.reference, ticks / total)
+        for (family, state), ticks in shares.items()
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +149,28 @@ class _Trial:
         build = machine.build if machine.training is None else machine.build_training
         values: Any = None if material is None else material.values
         return cls(request, placed, build(placed, config.images, values, options))
+
+    @classmethod
+    def of_run(cls, run: RunRecord) -> _Trial:
+        """Build what a run was of."""
+        if run.config.networks:
+            raise ConfigError(
+                f"what-if repeats runs of one network, but {run.config.workload} share the machine; ask it "
+                "of a run of one of them"
+            )
+        if run.summary["interrupted"]:
+            raise ConfigError("the run was interrupted, so that nobody knows its end; run it anew")
+        return cls.of(run.config)
+
+    def repeated(self, run: RunRecord) -> DependencyGraph:
+        """Run it, and return the graph; WorkloadError if it took another time than it did in a run."""
+        outcome = self.run()
+        if outcome.cycles != run.summary["cycles"]:
+            raise WorkloadError(
+                f"the run was repeated to make its graph and took {outcome.cycles:,} cycles, but it is said "
+                f"to have taken {run.summary['cycles']:,}; run it anew with this version"
+            )
+        return _graph(outcome)
 
     @property
     def blueprint(self) -> Blueprint:
@@ -162,7 +208,9 @@ def _answer(
 ) -> WhatIf:
     """Predict, run, and compare."""
     blueprint = after.blueprint
-    unlike = [*_other_mapping(before.placed, after.placed), *_other_machine(graph, blueprint, after.request)]
+    unlike = [*_other_mapping(before.placed, after.placed)] or [
+        *_other_machine(graph, blueprint, after.request)
+    ]
     predicted = None
     reasons = [*unlike, *([] if unlike else _untold(graph, blueprint))]
     if not reasons:
@@ -171,7 +219,8 @@ def _answer(
             reasons.append("by the graph, nothing moves any more: processes wait for one another in a circle")
         else:
             predicted = makespan // blueprint.reference
-    answer = WhatIf(changes, cycles, predicted, None, None, tuple(reasons))
+    bounds = () if predicted is None else _bounds(graph, blueprint)
+    answer = WhatIf(changes, cycles, predicted, None, None, tuple(reasons), bounds)
     return _confirmed(answer, graph, after) if confirm else answer
 
 
