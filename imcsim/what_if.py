@@ -239,7 +239,7 @@ def _confirmed(answer: WhatIf, graph: DependencyGraph, after: _Trial) -> WhatIf:
         reasons.append(course)
     elif answer.predicted != outcome.cycles:
         held_up = dict.fromkeys([*ran.unexplained(), *graph.unexplained()])
-        reasons.append(f"these take longer or shorter than assumed: {_some([*held_up])}")
+        reasons.append(f"another contention than assumed: {_some([*held_up], most=1)}")
     return replace(answer, confirmed=outcome.cycles, order_kept=not course, reasons=tuple(reasons))
 
 
@@ -292,7 +292,7 @@ def _untold(graph: DependencyGraph, blueprint: Blueprint) -> Iterator[str]:
         yield f"these took no time before, so that nobody knows when they begin: {_some(begun)}"
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(names: Sequence[str], most: int = 3) -> str:
     """Return a few names, and how many more there are."""
-    shown = ", ".join(names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
