@@ -652,21 +652,43 @@ def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> Non
 
 @main.command("explain")
 @click.argument("folder", metavar="RUN")
+@click.option(
+    "--what-if",
+    "questions",
+    multiple=True,
+    metavar="PATH=FACTORx|PATH=VALUE",
+    help="Predict the cycles with another value, as in source.pixel_cycles=0.5x, and run to confirm it; "
+    "several changes at once go with commas between them, and each --what-if is a question of its own.",
+)
 @_plugin_option
 @_json_option
-def explain_command(folder: str, plugins: tuple[str, ...] | None, as_json: bool) -> None:
-    """Tell why a run took as long as it did.
+def explain_command(
+    folder: str, questions: tuple[str, ...], plugins: tuple[str, ...] | None, as_json: bool
+) -> None:
+    """Tell why a run took as long as it did, or how long it would take if a parameter were another.
 
     RUN is a run directory. Shows what the time is due to and which parameter would relieve it, the critical
     path, where the time of layers and cores went, how full memories were, how busy links, and the energy.
+    With --what-if it shows the answers alone.
     """
     from imcsim.plugins import load_plugins
     from imcsim.results import read_run
 
     load_plugins(plugins or ())
-    found = read_run(folder).explain()
+    run = read_run(folder)
+    answers = None
+    if questions:
+        from imcsim.what_if import what_if
+        from imcsim.what_if_report import what_if_text
+
+        answers = what_if(run, questions)
+        if not as_json:
+            _print(what_if_text(answers))
+            return
+    found = run.explain()
     if as_json:
-        _print_json(found.summary)
+        told = None if answers is None else [answer.summary for answer in answers]
+        _print_json({**found.summary, "what_if": told})
         return
     from imcsim.explain_report import explanation_text
 

@@ -6,9 +6,10 @@ and how long tokens take through them, how many of a shared resource there are, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Protocol
 
 from simcore.arbiter import Merge, SharedEnd
@@ -43,8 +44,9 @@ class ChannelPlan:
 
     form : `fifo`, `memory`, `carried`, `gather` or `merge`
     capacity : tokens; 0 hands over when both sides are there, None is unbounded
-    latency : from put to take [tick]
+    latency : from put to take [tick]; of `carried`, from the last station
     reader_period, writer_period : ticks in a cycle of either side's clock
+    passage : of `carried`: tells the ticks that a token takes to its reader or station if nothing holds it up
     """
 
     form: str
@@ -52,6 +54,7 @@ class ChannelPlan:
     latency: int
     reader_period: int
     writer_period: int
+    passage: Callable[[int], int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +118,11 @@ def blueprint_of(
 def _planned(channel: Any) -> ChannelPlan:
     """Return what decides on one channel; the form is that of the most special class it has."""
     form = next(form for kind, form in _FORMS if isinstance(channel, kind))
+    if isinstance(channel, CarriedBuffer):
+        end, stations = channel.end, channel.stations
+        behind = (0, 1) if stations is None else (stations.latency, stations.period)
+        passage = partial(end.entry.passage, reader=end.reader)
+        return ChannelPlan(form, channel.capacity, *behind, 1, passage)
     periods = getattr(channel, "reader_period", 1), getattr(channel, "writer_period", 1)
     return ChannelPlan(form, channel.capacity, getattr(channel, "latency", 0), *periods)
 

@@ -82,7 +82,8 @@ class CallLog:
         self.calls: dict[Unit, Calls] = {}
         self.operations: list[tuple[str, Operation]] = []
         self.ends: list[Any] = []
-        self.edges: list[tuple[str, str]] = []
+        self.edges = list(blueprint.edges)
+        self._edge_numbers = {edge: number for number, edge in enumerate(self.edges)}
         self.channels = [connection.channel for connection in wiring.connections]
         apart = (end for end in wiring.ends if not end.peers and not isinstance(end.endpoint, SharedEnd))
         self.waits_apart = {unit for end in apart for unit in end.owner.units}
@@ -101,6 +102,8 @@ class CallLog:
                 self._watch(channel)
             if isinstance(channel, CarriedBuffer):
                 channel.landings = array("q")
+                if channel.stations is not None:
+                    channel.stations.came = array("q")
 
     def _follow(self, unit: Unit, operation: Operation) -> None:
         """Note each hold of an operation."""
@@ -128,9 +131,10 @@ class CallLog:
 
     def note_edge(self, code: int, path: str, name: str, ticks: int) -> None:
         """Note that the running process waits for an edge, or holds an operation until then."""
-        if (path, name) not in self.edges:
+        number = self._edge_numbers.setdefault((path, name), len(self.edges))
+        if number == len(self.edges):  # of which the component does not tell beforehand
             self.edges.append((path, name))
-        self.note(code, self.edges.index((path, name)), ticks)
+        self.note(code, number, ticks)
 
     def note_finish(self) -> None:
         """Note that the running process has ended the run."""

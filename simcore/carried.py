@@ -14,7 +14,7 @@ from typing import Protocol
 from simcore.activity import NOBODY
 from simcore.buffer_channel import BufferChannel
 from simcore.causes import BY_TIME, Act, Side, Units
-from simcore.channel import Endpoint, Waits
+from simcore.channel import Channel, Endpoint, Waits
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.operation import Operation
 
@@ -32,6 +32,9 @@ class Entry(Protocol):
     def place_since(self) -> tuple[int, Act]:
         """Return since when there was a place for the last copy that was taken, and who made it."""
 
+    def passage(self, token: int, reader: int) -> int:
+        """Return the ticks from setting out to a reader, or to a station, if nothing holds a token up."""
+
     def holders(self) -> list[Wake]:
         """Return whose move would make a place."""
 
@@ -45,20 +48,43 @@ class Entry(Protocol):
         """Return what is held here, relative to now; see `Endpoint.standing`."""
 
 
+class Stations:
+    """Where processes handle tokens on their way to a buffer, which land once that is done, in their order.
+
+    channels : by which tokens come to each; it is done with one when it asks for the next
+    latency, period : ticks from then until the token lands, at the first multiple of so many
+    came : token and tick, one after the other, of all that came to a station, if that is logged
+    """
+
+    def __init__(self, engine: Engine, channels: Sequence[Channel], latency: int, period: int) -> None:
+        self.channels = tuple(channels)
+        self.latency, self.period = latency, period
+        self.came: array[int] | None = None
+        self._engine = engine
+
+    def hand_over(self, token: int) -> None:
+        """Let the station whose turn it is have a token that has come."""
+        if self.came is not None:
+            self.came.extend((token, self._engine.now))
+        self.channels[token % len(self.channels)].put(token)
+
+
 class CarriedBuffer(BufferChannel):
     """Buffer whose tokens come over a network: `sent` counts slots claimed, `landed` those that were filled.
 
     end : the sender's
     store : called with each token when it lands
-    landings : tick in which each did, if that is logged
+    stations : that tokens pass on their way, if they do
+    landings : tick in which each landed, if that is logged
     """
 
-    __slots__ = ("_landed_by", "end", "landed", "landings")
+    __slots__ = ("_landed_by", "end", "landed", "landings", "stations")
 
     def __init__(self, engine: Engine, name: str, capacity: int | None, entry: Entry, reader: int) -> None:
         super().__init__(engine, name, capacity)
         self.landed = 0
         self.landings: array[int] | None = None
+        self.stations: Stations | None = None
         self.end = CarriedEnd(engine, name, self, entry, reader)
         self._landed_by = BY_TIME
 

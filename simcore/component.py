@@ -59,6 +59,9 @@ class Builder(Protocol):
     def note_edge(self, component: Component, name: str, ticks: int, *, holds: bool) -> None:
         """Note that the running process waits for an edge, or holds an operation until one."""
 
+    def note_event(self) -> None:
+        """Note that the running process waits for an event of SimPy."""
+
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event to a resource."""
 
@@ -295,6 +298,7 @@ class Component:
 
     def waits_for(self, event: Any, resource: str) -> Any:
         """Return a SimPy event to be yielded; the wait is charged to `wait-resource:resource` of the unit."""
+        self.simulation.note_event()
         return self.simulation.charge_event(event, resource)
 
     def until_edge(self, cycles: int, resource: str) -> Any:
@@ -305,9 +309,8 @@ class Component:
         ticks = cycles * self.clock.ticks
         engine = self.simulation.engine
         early = -engine.now % ticks
-        wait = self.waits_for(engine.timeout(early), resource) if early else DONE
         self.simulation.note_edge(self, resource, ticks, holds=False)
-        return wait
+        return self.simulation.charge_event(engine.timeout(early), resource) if early else DONE
 
     def hold_until_edge(self, operation: Operation, cycles: int) -> int:
         """Return the command that holds an operation until the next multiple of so many cycles."""

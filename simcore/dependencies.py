@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ from simcore.blueprint import Blueprint
 from simcore.call_log import EDGE, EVENT, HOLD, REST, CallLog
 from simcore.clocks import next_edge
 from simcore.errors import BrokenLawError
-from simcore.graph_edges import NEVER_NODE, EdgeList, Edges, channel_edges, turn_edges
-from simcore.traffic import Side, TrafficFinder
+from simcore.graph_edges import EdgeList, Edges, channel_edges, turn_edges
+from simcore.traffic import NEVER_NODE, Side, TrafficFinder
 
 Ints = NDArray[np.int64]
 
@@ -67,6 +68,12 @@ class Steps:
         whose, code, ref, arg, tick, call, done = (np.concatenate(column) for column in columns)
         return cls(paths, whose, code, ref, arg, tick, call, done, nodes)
 
+    @cached_property
+    def silent(self) -> NDArray[np.bool_]:
+        """Whether each unit only holds operations, as links of a network whose time others charge."""
+        silent: NDArray[np.bool_] = np.bincount(self.unit, self.code != HOLD, len(self.units)) == 0
+        return silent
+
     def done_by(self, unit: int) -> Ints:
         """Return (3, n) what one unit did to what, and with which argument, but for ticks between edges."""
         own = self.unit == unit
@@ -91,6 +98,9 @@ class DependencyGraph:
     blueprint : of the run
     steps : all calls
     known : (nodes,) ticks at which each was seen, below 0 for what is not seen
+    more : (nodes,) ticks by which each was later than edges tell
+    last : the node that ends the run
+    families : of the components of all units
     untold : operations whose times nobody tells, or not those that they had, by path and name: they last as
         long as they did
     """
@@ -104,6 +114,7 @@ class DependencyGraph:
         self.blueprint = log.blueprint
         self.steps = steps = Steps.of(log)
         self._operations, self._edge_names = log.operations, log.edges
+        self.families = [unit.component.family for unit in log.calls]
         self._lasted, self.untold = self._durations()
         self._known = [np.full(steps.nodes, -1, np.int64)]
         self._nodes = steps.nodes
@@ -114,9 +125,9 @@ class DependencyGraph:
         self._follow_up()
         unit, calls = log.finish
         own = np.flatnonzero(steps.unit == list(log.calls).index(unit))
-        self._last = int(steps.done[own[calls - 1]])
+        self.last = int(steps.done[own[calls - 1]])
         self.known = self._seen()
-        self._more = np.zeros(self._nodes, np.int64)
+        self.more = np.zeros(self._nodes, np.int64)
         self._settle()
 
     # -- building --------------------------------------------------------------------------------------------
@@ -175,26 +186,31 @@ class DependencyGraph:
 
     def times(self, blueprint: Blueprint) -> Ints:
         """Return when each node happens [tick of the blueprint]; at least `NEVER` for what never does."""
-        more = self._more
-        if (scale := self.blueprint.tick / blueprint.tick) != 1:
-            more = scaled(more, scale)
-            more[NEVER_NODE] = self._more[NEVER_NODE]
-        return self._solved(self._edges(blueprint), more, settle=False)
+        return self._solved(self.edges(blueprint), self.more_ticks(blueprint), settle=False)
+
+    def more_ticks(self, blueprint: Blueprint) -> Ints:
+        """Return `more` in ticks of a blueprint."""
+        scale = self.blueprint.tick / blueprint.tick
+        if scale == 1:
+            return self.more
+        more = scaled(self.more, scale)
+        more[NEVER_NODE] = self.more[NEVER_NODE]
+        return more
 
     def makespan(self, blueprint: Blueprint) -> int | None:
         """Return the ticks of the run, up to a cycle of the reference clock; None for a deadlock."""
         from simcore.kernels.longest_times_reference import NEVER
 
-        last = int(self.times(blueprint)[self._last])
+        last = int(self.times(blueprint)[self.last])
         return None if last >= NEVER else next_edge(last, blueprint.reference)
 
     def _settle(self) -> None:
         """Find what takes longer than edges tell."""
         from simcore.kernels.longest_times_reference import NEVER
 
-        self._more[NEVER_NODE] = NEVER
-        self._solved(self._edges(self.blueprint), self._more, settle=True)
-        if (early := np.flatnonzero(self._more < 0)).size:
+        self.more[NEVER_NODE] = NEVER
+        self._solved(self.edges(self.blueprint), self.more, settle=True)
+        if (early := np.flatnonzero(self.more < 0)).size:
             where = self._call_at(int(early[np.argmin(self.known[early])]))
             raise BrokenLawError(f"dependencies: {where} was over earlier than the graph of the run allows")
 
@@ -206,11 +222,11 @@ class DependencyGraph:
         target, lag, period = edges.target[order], edges.lag[order], edges.period[order]
         return longest_times(first, target, lag, period, self.known, more, settle)
 
-    def _edges(self, blueprint: Blueprint) -> Edges:
-        """Return all edges as a blueprint has them."""
-        edges = EdgeList(self._fixed)
-        steps = self.steps
+    def edges(self, blueprint: Blueprint) -> Edges:
+        """Return all edges as a blueprint has them; those of steps, in their order, are the first ones."""
+        edges, steps = EdgeList(), self.steps
         edges.add(steps.call, steps.done, self._lags(blueprint), self._periods(blueprint))
+        edges.extend(self._fixed)
         for name, traffic in self._channels.items():
             channel_edges(edges, blueprint.channels[name], traffic)
         for name, traffic in self._shared.items():
@@ -235,22 +251,20 @@ class DependencyGraph:
         """Return the ticks between the edges that each call waits for; 1 for those that wait for none."""
         steps, periods = self.steps, np.ones(len(self.steps.code), np.int64)
         waits = np.flatnonzero((steps.code == EDGE) | (steps.code == REST))
+        periods[waits] = steps.arg[waits]
         for number, name in enumerate(self._edge_names):
-            periods[waits[steps.ref[waits] == number]] = blueprint.edges[name]
+            if name in blueprint.edges:
+                periods[waits[steps.ref[waits] == number]] = blueprint.edges[name]
         return periods
 
     # -- explaining ------------------------------------------------------------------------------------------
 
     def unexplained(self) -> list[str]:
-        """Return what took longer than edges tell, in words; it is assumed to take as long as it did.
-
-        Units of which no call is known, as links of a network, wait for nobody here.
-        """
-        steps, more = self.steps, self._more
+        """Return what took longer than edges tell, in words; it is assumed to take as long as it did."""
+        steps, more = self.steps, self.more
         told = [what for first, last, what in self._called if (more[first:last] > 0).any()]
-        silent = np.bincount(steps.unit, steps.code != HOLD, len(steps.units)) == 0
         late = (more[steps.call] > 0) | (more[steps.done] > 0)
-        for unit in np.unique(steps.unit[late & ~silent[steps.unit]]):
+        for unit in np.unique(steps.unit[late & ~steps.silent[steps.unit]]):
             events = (steps.unit == unit) & (steps.code == EVENT)
             what = "events of SimPy" if events.any() else "what no port leads to"
             told.append(f"waits of {steps.units[unit]} for {what}")
@@ -270,15 +284,25 @@ class DependencyGraph:
         own, others = self.steps, other.steps
         if own.units != others.units:
             return "it has other units"
-        for number, unit in enumerate(own.units):
-            a, b = (steps.done_by(number) for steps in (own, others))
-            if not np.array_equal(a, b):
-                return f"{unit} does something else"
-        for name in [*self._shared, *self._channels]:
+        for name in self.contested:
             a, b = (graph.turns_of(name) for graph in (self, other))
             if not np.array_equal(a, b):
                 return f"those that share {name} take their turns in another order"
+        for number, unit in enumerate(own.units):
+            a, b = (steps.done_by(number) for steps in (own, others))
+            if not own.silent[number] and not np.array_equal(a, b):
+                return f"{unit} does something else"
         return ""
+
+    def state_of(self, step: int) -> str:
+        """Return the state in which a step takes time by itself, "" if it takes none."""
+        code, ref = int(self.steps.code[step]), int(self.steps.ref[step])
+        if code == EDGE:
+            return f"wait-resource:{self._edge_names[ref][1]}"
+        if code not in (HOLD, REST):
+            return ""
+        _, operation = self._operations[ref if code == HOLD else self.steps.ref[step - 1]]
+        return str(operation.state)
 
     def turns_of(self, name: str) -> Ints:
         """Return whose turn it was at an arbiter or merge, one after the other."""

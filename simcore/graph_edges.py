@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.blueprint import ChannelPlan
-from simcore.traffic import Traffic
+from simcore.traffic import NEVER_NODE, Traffic
 
 Ints = NDArray[np.int64]
-
-#: The node that never happens: what waits for more than ever comes waits for it.
-NEVER_NODE = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +35,12 @@ _NO_EDGES = Edges(*(np.zeros(0, np.int64) for _ in range(4)))
 class EdgeList:
     """Edges that are being collected."""
 
-    def __init__(self, begin: EdgeList | None = None) -> None:
-        """Begin with those of another list, or with none."""
-        self._parts: list[Edges] = [_NO_EDGES] if begin is None else list(begin._parts)
+    def __init__(self) -> None:
+        self._parts = [_NO_EDGES]
+
+    def extend(self, others: EdgeList) -> None:
+        """Add all edges of another list."""
+        self._parts += others._parts
 
     def add(self, source: Ints, target: Ints, lag: Any = 0, period: Any = 1) -> None:
         """Let each target come no earlier than its source."""
@@ -92,9 +92,16 @@ def _memory(edges: EdgeList, plan: ChannelPlan, traffic: Traffic) -> None:
         token = np.arange(len(writer.done))
         by = np.searchsorted(traffic.below, token - plan.capacity + 1)
         edges.wait(writer.done, traffic.freed, np.where(token < plan.capacity, -1, by), 0, plan.writer_period)
-    there = writer.done if traffic.landed is None else traffic.landed
-    latency, period = (plan.latency, plan.reader_period) if traffic.landed is None else (0, 1)
-    edges.wait(traffic.taken.done, there, traffic.awaited - 1, latency, period)
+    if traffic.landed is None:
+        latency, period = plan.latency, plan.reader_period
+        edges.wait(traffic.taken.done, writer.done, traffic.awaited - 1, latency, period)
+        return
+    edges.wait(traffic.taken.done, traffic.landed, traffic.awaited - 1)
+    assert plan.passage is not None
+    passages = np.array([plan.passage(token) for token in traffic.tokens.tolist()], np.int64)
+    edges.add(writer.done[traffic.tokens], traffic.come, passages)
+    if traffic.handled is not None:
+        edges.add(traffic.handled, traffic.landed, plan.latency, plan.reader_period)
 
 
 def _gather(edges: EdgeList, plan: ChannelPlan, traffic: Traffic) -> None:

@@ -46,6 +46,26 @@ def assign(values: Mapping[str, Any], path: str, value: object, schema: type[Con
         raise InvalidConfigError((Problem(path, str(error)),), schema.__name__) from None
 
 
+def value_at(values: Mapping[str, Any], path: str, schema: type[Config]) -> Any:
+    """Return what raw `values` of a `schema` hold at a path; None where there is nothing, see `assign`.
+
+    raises : InvalidConfigError if there is no such parameter
+    """
+    try:
+        keys = _keys_in_model(schema, values, tuple(path.split(".")), ())
+    except ConfigError as error:
+        raise InvalidConfigError((Problem(path, str(error)),), schema.__name__) from None
+    value: Any = values
+    for key in keys:
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int):
+            value = value[key]
+        else:
+            return None
+    return value
+
+
 def assign_all(
     values: Mapping[str, Any], settings: Iterable[tuple[str, object]], schema: type[Config], source: str = ""
 ) -> dict[str, Any]:

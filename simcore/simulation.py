@@ -275,6 +275,11 @@ class Simulation:
         if self._log is not None:
             self._log.note_edge(REST if holds else EDGE, component.path, name, ticks)
 
+    def note_event(self) -> None:
+        """Note that the running process waits for an event of SimPy."""
+        if self._log is not None:
+            self._log.note(EVENT, -1)
+
     def charge_event(self, event: Any, resource: str) -> Any:
         """Charge the running process's wait for a SimPy event; see `Component.waits_for`."""
         wake = self.engine.active
@@ -282,8 +287,6 @@ class Simulation:
             raise WiringError(f"{describe(wake)} calls waits_for, but only a component's own process may")
         waits = self.event_waits.setdefault((wake, resource), self._new_waits(wake))
         wake.since = self.engine.now
-        if self._log is not None:
-            self._log.note(EVENT, -1)
         self._event_parks[wake] = f"wait-resource:{resource}"
 
         def charge(_: Any) -> None:
@@ -363,6 +366,8 @@ class Simulation:
         raises : WiringError for ports that are not connected
         """
         self._seal()
+        if self._log is not None:  # which was made before ports led to it
+            return self._log.blueprint
         return blueprint_of(self.parts, self.wiring.connections, self.reference)
 
     def _seal(self) -> None:

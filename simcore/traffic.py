@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from simcore.arbiter import Arbiter, Merge, MergeEnd, SharedEnd
 from simcore.call_log import ACQUIRE, ARRIVED, FREE, GET, PUT, RELEASE, CallLog
-from simcore.carried import CarriedBuffer, CarriedEnd
+from simcore.carried import CarriedBuffer, CarriedEnd, Stations
 from simcore.fan import Gather, GatherEnd, Multicast
 from simcore.turns import Collect, Deal
 
 Ints = NDArray[np.int64]
+
+#: The node that never happens: what waits for more than ever comes waits for it.
+NEVER_NODE = 0
 
 _NONE = np.zeros(0, np.int64)
 #: Calls that refer to an end.
@@ -43,6 +46,8 @@ class Traffic:
     awaited : of a memory: how many tokens are awaited each time
     freed, below : of a memory: nodes at which tokens are freed, and below which index
     landed : of a memory behind a network: nodes at which tokens are there
+    come, tokens : nodes at which these come there, or to a station, in the order in which they did
+    handled : nodes at which the last station on the way is done with each; None without stations
     turns : of what is contested: whose turn it was, one after the other
     given_back : of what is shared: nodes at which each requester gives it back
     """
@@ -53,6 +58,9 @@ class Traffic:
     freed: Ints = field(default_factory=lambda: _NONE)
     below: Ints = field(default_factory=lambda: _NONE)
     landed: Ints | None = None
+    come: Ints = field(default_factory=lambda: _NONE)
+    tokens: Ints = field(default_factory=lambda: _NONE)
+    handled: Ints | None = None
     turns: Ints = field(default_factory=lambda: _NONE)
     given_back: list[Ints] = field(default_factory=list)
 
@@ -75,6 +83,7 @@ class TrafficFinder:
     ) -> None:
         self.channels: dict[str, Traffic] = {}
         self.shared: dict[str, Traffic] = {}
+        self._at_stations: dict[str, Side] = {}
         self._new, self._joins = new, joins
         for channel in log.channels:
             writers = len(channel.ends) if isinstance(channel, Gather | Merge) else 1
@@ -146,12 +155,31 @@ class TrafficFinder:
                 self._taken(channel, side.part(turn, len(end.channels)))
         elif end.name in self.channels:
             self.channels[end.name].taken = side
+        else:
+            self._at_stations[end.name] = side
 
     def _land(self, channel: CarriedBuffer) -> None:
         """Note where tokens are there that came over a network, one behind the other."""
         assert channel.landings is not None
         traffic = self.channels[channel.name]
         sent = traffic.writers[0].done
-        traffic.landed = landed = self._new(len(sent), channel.landings, f"ways {channel.name}")
-        self._joins(sent, landed)
+        ways = f"ways {channel.name}"
+        if channel.stations is None:
+            traffic.landed = landed = self._new(len(sent), channel.landings, ways)
+            traffic.come, traffic.tokens = landed, np.arange(len(sent))
+        else:
+            traffic.landed = landed = self._new(len(sent), None, ways)
+            self._pass(channel.stations, traffic, ways)
         self._joins(landed[:-1], landed[1:])
+
+    def _pass(self, stations: Stations, traffic: Traffic, ways: str) -> None:
+        """Note where tokens come to stations, and where these are done with each."""
+        tokens, ticks = np.array(stations.came, np.int64).reshape(-1, 2).T
+        traffic.come, traffic.tokens = self._new(len(tokens), ticks, ways), tokens
+        traffic.handled = handled = np.full(len(traffic.writers[0].done), NEVER_NODE, np.int64)
+        for place, channel in enumerate(stations.channels):
+            taken = self._at_stations.get(channel.name, Side())
+            own = np.flatnonzero(tokens % len(stations.channels) == place)
+            self._joins(traffic.come[own], taken.done[: len(own)])
+            over = taken.call[1:][: len(own)]
+            handled[tokens[own][: len(over)]] = over

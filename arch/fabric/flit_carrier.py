@@ -20,7 +20,7 @@ from arch.fabric.flit_entry import Copy, FlitEntry
 from arch.fabric.flit_network import FlitNetwork
 from arch.fabric.flit_units import FlitLink, FlitRouter, Spent
 from arch.fabric.interconnect import Interconnect
-from arch.fabric.network import Network
+from arch.fabric.network import Network, passages
 from arch.links import LinksConfig
 from simcore.commands import PARK, Engine, Park, Wake
 from simcore.kernels.wormhole_reference import NEVER
@@ -70,7 +70,9 @@ class FlitCarrier(Network):
         self._entries += 1
         numbers = [self._number[key] for key in ways]
         links = [[self.links[hop.link] for hop in self._interconnect.ways[key]] for key in ways]
-        return FlitEntry(self, self._config, self._entries, name, bits, delay, numbers, links)
+        entry = FlitEntry(self, self._config, self._entries, name, bits, delay, numbers, links)
+        entry.passages = passages(self._config, self._interconnect, bits, delay, ways)
+        return entry
 
     def offer(self, copy: Copy, tick: int) -> None:
         """Let a copy enter the network in a tick, now or later."""

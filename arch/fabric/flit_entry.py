@@ -81,6 +81,7 @@ class FlitEntry:
     flits, bits : of a pixel
     ends : the stage's, one for each reader, in the order of their ways
     load : keeps the values of a pixel that sets out, None in a run without values
+    passages : cycles from setting out to each reader if nothing holds a pixel up
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class FlitEntry:
         self.bits, self.flits = bits, config.flits(bits)
         self.ends: list[CarriedEnd] = []
         self.load: Callable[[int], None] | None = None
+        self.passages: Sequence[int] = ()
         self._network, self._engine = network, network.engine
         # What is on its way to its place has one, too.
         self._capacity, self._delay = config.queue_packets + delay, delay
@@ -199,6 +201,10 @@ class FlitEntry:
         by = self.ends[0].sender(), self._engine.now - copy.since
         for reader in copy.readers:
             self.ends[reader].buffer.land(copy.token, by)
+
+    def passage(self, token: int, reader: int) -> int:
+        """Return the cycles to a reader if nothing holds a pixel up."""
+        return self.passages[reader]
 
     def holders(self) -> list[Wake]:
         """Return nobody: the network moves on, or tells itself why it cannot."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from arch.fabric.configuration import FabricConfig
 from arch.fabric.interconnect import Hop, Interconnect
-from arch.fabric.network import Network
+from arch.fabric.network import Network, passages
 from arch.fabric.packet_link import PacketLink, PacketRouter
 from arch.fabric.packets import Branch, Packet, Queue
 from arch.links import LinksConfig
@@ -25,7 +25,7 @@ class LinkNetwork(Network):
 
     def lay_out(self, config: FabricConfig, costs: LinksConfig, interconnect: Interconnect) -> None:
         """Build the links and routers."""
-        self._config, self._ways = config, interconnect.ways
+        self._config, self._interconnect = config, interconnect
         cost = config.router_costs
         joints = interconnect.joints
         routers = {
@@ -50,9 +50,11 @@ class LinkNetwork(Network):
 
     def entry(self, name: str, bits: int, delay: int, ways: Sequence[Hashable]) -> LinkEntry:
         """Return the entry of a stage: a queue for packets."""
-        hops = [self._ways[key] for key in ways]
+        hops = [self._interconnect.ways[key] for key in ways]
         slots = self._config.queue_packets + delay  # what is on its way to the queue has one, too
-        return LinkEntry(self, name, slots, bits, self._config.flits(bits), delay, hops)
+        entry = LinkEntry(self, name, slots, bits, self._config.flits(bits), delay, hops)
+        entry.passages = passages(self._config, self._interconnect, bits, delay, ways)
+        return entry
 
     def tree(self, queue: Queue, ways: Iterable[tuple[Sequence[Hop], CarriedEnd]]) -> tuple[Branch, ...]:
         """Return the trees of links along which packets of a queue go to some readers."""
@@ -111,11 +113,12 @@ class LinkEntry(Queue):
     stream : what messages call what it sends
     ends : the stage's, one for each reader, in the order of their ways
     load : keeps the values of a pixel that sets out, None in a run without values
+    passages : cycles from setting out to each reader if nothing holds a pixel up
     """
 
     __slots__ = (
         "_accepted_at", "_bits", "_delay", "_engine", "_flits", "_hops", "_last", "_network", "_refused",
-        "_retry", "_tick", "_trees", "ends", "load", "stream",
+        "_retry", "_tick", "_trees", "ends", "load", "passages", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -133,6 +136,7 @@ class LinkEntry(Queue):
         self.feeder = self
         self.ends: list[CarriedEnd] = []
         self.load: Callable[[int], None] | None = None
+        self.passages: Sequence[int] = ()
         self._network = network
         self._engine = network.simulation.engine
         self._bits, self._flits, self._delay = bits, flits, delay
@@ -174,6 +178,10 @@ class LinkEntry(Queue):
             self.append(packet)
         packet.readers |= 1 << reader
         return True
+
+    def passage(self, token: int, reader: int) -> int:
+        """Return the cycles to a reader if nothing holds a pixel up."""
+        return self.passages[reader]
 
     def first_asks(self, tick: int) -> None:
         """Let the first packet ask for its links, once it is known who shares it."""

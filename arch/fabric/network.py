@@ -47,3 +47,14 @@ class Network(Component):
         delay : cycles from where a pixel is sent until it is here
         ways : of its readers, keys of the interconnect
         """
+
+
+def passages(
+    config: FabricConfig, interconnect: Interconnect, bits: int, delay: int, ways: Sequence[Hashable]
+) -> list[int]:
+    """Return the cycles from where a pixel is sent to each of its readers, if nothing holds it up."""
+    flits = config.flits(bits)
+    return [
+        delay + config.zero_load_cycles(interconnect.length(key), interconnect.routers_on(key), flits)
+        for key in ways
+    ]

@@ -57,6 +57,9 @@ class Ferry:
     def place_since(self) -> tuple[int, Act]:
         return self.left_at + TRIP if self.left_at >= 0 else -1, BY_TIME
 
+    def passage(self, token: int, reader: int) -> int:
+        return TRIP
+
     def holders(self) -> list[Wake]:
         return []
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simcore.binding import longest_way
 from simcore.dependencies import DependencyGraph
 from simcore.kernels.longest_times import longest_times
 from simcore.kernels.longest_times_reference import NEVER, longest_times_reference
@@ -16,9 +18,15 @@ from tests.naive_machine import ProcessNetwork
 from tests.process_networks import acyclic_networks, built, contended_networks, simulate
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _compiled() -> None:
+    """Compile the kernel, which takes longer than a property may."""
+    one = np.zeros(1, np.int64)
+    longest_times(np.array([0, 0]), one[:0], one[:0], one[:0], one, one, False)
+
+
 def logged(network: ProcessNetwork, engine: EngineName = "lean", *, relays: bool = False) -> Outcome:
-    simulation, _ = built(network, engine, relays=relays, log=True)
-    return simulation.run()
+    return built(network, engine, relays=relays, log=True)[0].run()
 
 
 def graph_of(network: ProcessNetwork, *, relays: bool = False) -> DependencyGraph:
@@ -74,8 +82,7 @@ def test_without_arbiters_any_change_is_predicted_exactly(
     networks: tuple[ProcessNetwork, ProcessNetwork],
 ) -> None:
     network, other = networks
-    simulation, _ = built(other)
-    predicted = graph_of(network).makespan(simulation.blueprint())
+    predicted = graph_of(network).makespan(built(other)[0].blueprint())
     assert predicted == simulate(other).makespan
 
 
@@ -87,6 +94,17 @@ def test_with_arbiters_a_change_that_keeps_their_turns_is_predicted_exactly(
     graph, after = graph_of(network), graph_of(other)
     if not graph.differs(after):
         assert graph.makespan(after.blueprint) == simulate(other).makespan
+
+
+@given(acyclic_networks() | contended_networks())
+def test_the_longest_way_goes_from_the_start_to_the_makespan(network: ProcessNetwork) -> None:
+    graph = graph_of(network)
+    way = longest_way(graph, graph.blueprint)
+    ends = way.start + way.duration
+    assert way.start[:1].tolist() in ([], [0])
+    assert way.start[1:].tolist() == ends[:-1].tolist()
+    assert way.duration.sum() == graph.makespan(graph.blueprint)
+    assert sum(way.shares(graph).values()) == way.duration.sum()
 
 
 @st.composite
@@ -123,6 +141,14 @@ def test_longest_times_are_those_of_the_specification(graph: tuple[np.ndarray, .
     found = longest_times(first, target, lag, period, known, found_more, settle)
     assert found.tolist() == expected.tolist()
     assert found_more.tolist() == expected_more.tolist()
+
+
+@given(contended_networks())
+def test_a_run_does_not_differ_from_itself_and_shares_tell_who_takes_turns(network: ProcessNetwork) -> None:
+    graph, again = graph_of(network), graph_of(network)
+    assert graph.differs(again) == ""
+    assert set(graph.blueprint.shared) == set(network.resources)
+    assert all(len(graph.turns_of(name)) > 1 for name in graph.contested)
 
 
 def test_times_of_a_chain_are_sums_and_a_circle_never_happens() -> None:

@@ -244,6 +244,10 @@ class Mesh(Component):
         number = self._bookings.route(busy, arrival)
         return Route(tuple(steps), arrival, flits, size, len(legs) - 1, chips, number)
 
+    def passage(self, choice: Choice) -> int:
+        """Return the ticks that a packet takes by the first of its routes."""
+        return -(-choice.first.arrival // self._tick)
+
     def ask(self, journey: Journey) -> None:
         """Decide on a journey once this tick has settled; at once where nothing is in its way."""
         if not self._contended:

@@ -12,8 +12,9 @@ from functools import partial
 from typing import Protocol
 
 from arch.machines.isaac.mesh import Choice, Journey, Mesh
-from simcore.carried import CarriedBuffer, CarriedEnd
+from simcore.carried import CarriedBuffer, CarriedEnd, Stations
 from simcore.causes import BY_TIME, Act
+from simcore.channel import Channel
 from simcore.clocks import next_edge
 from simcore.commands import PARK, Engine, Park, Wake
 
@@ -21,13 +22,14 @@ from simcore.commands import PARK, Engine, Park, Wake
 class Writer(Protocol):
     """What writes pixels in one tile.
 
+    arrivals : the place of pixels that have come
+    sent_by : who sent the pixel that came last, and how many ticks before
     written : told each pixel that is in eDRAM, and the number of the unit that wrote it
     """
 
+    arrivals: Channel
+    sent_by: Act
     written: Callable[[int, int], None]
-
-    def come(self, pixel: int, by: Act) -> None:
-        """Take a pixel that is here, of a sender so many ticks ago."""
 
 
 #: Bytes that each of some tiles makes of a pixel.
@@ -49,7 +51,7 @@ class Landing:
         self._writers = writers
         for writer in writers:
             writer.written = self.written
-        self._latency, self._period = latency, period
+        self._stations = Stations(engine, [writer.arrivals for writer in writers], latency, period)
         self._buffer: CarriedBuffer | None = None
         self._written: set[int] = set()
         self._next = 0  # the first that is not written, or behind one that is not
@@ -60,6 +62,7 @@ class Landing:
     def connect(self, buffer: CarriedBuffer) -> None:
         """Take the reader's buffer."""
         self._buffer = buffer
+        buffer.stations = self._stations
 
     @property
     def slots(self) -> int:
@@ -71,7 +74,8 @@ class Landing:
     def arrive(self, coming: tuple[int, tuple[int, int]]) -> Park:
         """Let the tile write a pixel that is here; of it is told which unit sent it when, too."""
         pixel, (sender, tick) = coming
-        self._writers[pixel % len(self.tiles)].come(pixel, (sender, self._engine.now - tick))
+        self._writers[pixel % len(self.tiles)].sent_by = sender, self._engine.now - tick
+        self._stations.hand_over(pixel)
         return PARK
 
     def written(self, pixel: int, writer: int) -> None:
@@ -83,7 +87,7 @@ class Landing:
             self._written.remove(self._next)
             self._next += 1
         now = self._engine.now
-        tick, act = next_edge(now + self._latency, self._period), (writer, now)
+        tick, act = next_edge(now + self._stations.latency, self._stations.period), (writer, now)
         if self._coming and self._coming[-1][0] == tick:
             before = self._coming[-1][2]
             self._coming[-1] = tick, self._next, min(act, before) if before[1] == now else act
@@ -158,6 +162,13 @@ class Departure:
     def place_since(self) -> tuple[int, Act]:
         """Return that there always was a place."""
         return -1, BY_TIME
+
+    def passage(self, token: int, reader: int) -> int:
+        """Return the ticks to the tile that writes a pixel for a reader if nothing is in its way."""
+        landing, _ = self._landings[reader]
+        place, maker = token % len(landing.tiles), token % len(self.makers)
+        packets = self._packets(reader, maker, place, token % self._mesh.lanes)
+        return max((self._mesh.passage(choice) for choice in packets), default=0)
 
     def _packets(self, reader: int, maker: int, place: int, lane: int) -> Sequence[Choice]:
         key = reader, maker, place, lane

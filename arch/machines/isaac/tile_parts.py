@@ -124,6 +124,7 @@ class ResultWrite(Component):
 
     family = "buffer"
 
+    pixel_in = In(Pixel, doc="pixels that have come to the tile")
     edram = Shared(doc="eDRAM and bus of the tile")
     write = Operation(doc="writing one pixel", set_by=EDRAM_SET_BY)
 
@@ -140,19 +141,15 @@ class ResultWrite(Component):
         """Set up the place of pixels that have come, for which slots are claimed; senders never wait here."""
         self.arrivals = Channel(self.simulation.engine, f"{self.path}.pixel_in", MOST_CYCLES)
         self.arrivals.reader_waits.ender = lambda _: self.sent_by
+        self.pixel_in.bind(self.arrivals)
         self.account(self.arrivals, "wait-input:pixel_in", self.arrivals.reader_waits)
-
-    def come(self, pixel: int, by: Act) -> None:
-        """Take a pixel that is here, and note whose it is."""
-        self.sent_by = by
-        self.arrivals.put(pixel)
 
     @process
     def serve(self) -> Process:
         """Take a pixel, wait for the eDRAM, write, hand the pixel on."""
         number = self.units[0].number
         while True:
-            pixel = yield self.arrivals.get()
+            pixel = yield self.pixel_in.get()
             yield self.edram.acquire()
             yield self.write.hold(self.cycles)
             self.edram.release()

@@ -1,0 +1,87 @@
+"""Changes of parameters as a what-if question writes them: `core.step_cycles=0.5x`, or `detail=group`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from imcsim.machine_files import parse_setting
+from simcore.config import Config
+from simcore.errors import ConfigError
+from simcore.settings import value_at
+
+_FACTOR = re.compile(r"(\d+(?:\.\d+)?|\d+/\d+)x")
+
+
+@dataclass(frozen=True)
+class ParameterChange:
+    """One parameter of a machine that is to have another value.
+
+    path : as in `--set`
+    old, new : values, None where there is none
+    """
+
+    path: str
+    old: Any
+    new: Any
+
+    @property
+    def told(self) -> str:
+        """Return it in words."""
+        return f"{self.path}: {_shown(self.old)} -> {_shown(self.new)}"
+
+
+def parameter_changes(
+    question: str, values: Mapping[str, Any], schema: type[Config]
+) -> tuple[ParameterChange, ...]:
+    """Return the changes that a question asks for, several with commas between them.
+
+    values : what the machine's parameters are, all of them
+    raises : ConfigError for what is not written so, for an unknown parameter, and for a multiple of what is
+        no number, or that would be no whole number where it has to be one
+    """
+    parts = re.split(r",(?=[^,=\[\]{}]+=)", question)  # a comma within a list belongs to its value
+    return tuple(_change(part, values, schema) for part in parts)
+
+
+def _change(written: str, values: Mapping[str, Any], schema: type[Config]) -> ParameterChange:
+    path, equals, text = written.partition("=")
+    path, text = path.strip(), text.strip()
+    if not equals or not path or not text:
+        raise ConfigError(
+            f"--what-if must be PATH=FACTORx or PATH=VALUE, as in source.pixel_cycles=0.5x, got {written!r}"
+        )
+    old = value_at(values, path, schema)
+    factor = _FACTOR.fullmatch(text)
+    if factor is None:
+        return ParameterChange(path, old, parse_setting(f"{path}={text}")[1])
+    return ParameterChange(path, old, _times(path, old, Fraction(factor[1])))
+
+
+def _times(path: str, old: Any, factor: Fraction) -> int | float:
+    """Return a multiple of a number, of the same kind."""
+    if isinstance(old, bool) or not isinstance(old, int | float):
+        raise ConfigError(
+            f"--what-if {path} - is {_shown(old)}, of which there are no multiples; write {path}=VALUE"
+        )
+    if isinstance(old, float):
+        return float(old * factor)
+    new = old * factor
+    if new.denominator != 1:
+        raise ConfigError(
+            f"--what-if {path} - is {old}, of which {float(factor):g}x is {float(new):g}, but it must be a "
+            f"whole number; write {path}={round(new)}"
+        )
+    return int(new)
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
+def settings_of(changes: Sequence[ParameterChange]) -> list[tuple[str, object]]:
+    """Return changes as settings of a machine."""
+    return [(change.path, change.new) for change in changes]
