@@ -10,8 +10,8 @@ from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
 from traces.critical_path import CriticalPath, critical_path_of, slack
-from traces.enabling import image_chain, relations
 from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
+from traces.enabling import image_chain, relations
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.heat_plot import held_in_bins, plot_buffers, plot_power
@@ -82,8 +82,8 @@ __all__ = [
     "category_totals",
     "check_figure_name",
     "critical_path_of",
-    "image_chain",
     "held_in_bins",
+    "image_chain",
     "json_schema",
     "load_activity",
     "merge_touching",
@@ -121,10 +121,10 @@ __all__ = [
     "write_basis",
     "write_chrome_trace",
     "write_composition",
+    "write_html_report",
     "write_parquet",
     "write_perfetto",
     "write_through",
-    "write_html_report",
     "write_trace",
     "write_vcd",
 ]
