@@ -11,7 +11,7 @@ from imcsim.run_folder import RunFolder, read_folder
 from simcore import BrokenLawError
 from simcore.activity import NOBODY
 from traces import write_html_report
-from traces.critical_path import critical_path
+from traces.critical_path import critical_path_of
 
 
 class Run(RunFigures):
@@ -37,7 +37,7 @@ class Run(RunFigures):
             summary=self.summary,
             explanation=explanation.summary,
             activity=self.activity,
-            path_through=critical_path(self.recorded) if known else None,
+            path_through=critical_path_of(self.recorded) if known else None,
             channels=[vars(channel) for channel in self.channels],
             images=[vars(image) for image in self.images],
             configuration=config_text(self.config),
