@@ -74,7 +74,7 @@ class CriticalPath:
         return _sorted(tuple(numbers), np.bincount(group[self.unit], self.duration, len(numbers)))
 
 
-def critical_path(activity: Activity) -> CriticalPath:
+def critical_path_of(activity: Activity) -> CriticalPath:
     """Return the chain of activities that set the makespan.
 
     raises : SimError if nothing was recorded
