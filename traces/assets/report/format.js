@@ -25,7 +25,7 @@ function filled(made, attributes, children) {
     else if (name === "styles") for (const [key, text] of Object.entries(value)) made.style.setProperty(key, text);
     else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return made;
 }
 
