@@ -12,7 +12,7 @@ from imcsim.run_record import RunRecord
 from simcore import Activity, BrokenLawError, SimError
 from simcore.activity import NOBODY
 from traces import plot_timeline, plot_utilisation, write_html_report
-from traces.critical_path import critical_path
+from traces.critical_path import critical_path_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ class Run(RunRecord):
             summary=self.summary,
             explanation=explanation.summary,
             activity=self.activity,
-            path_through=critical_path(self.recorded) if known else None,
+            path_through=critical_path_of(self.recorded) if known else None,
             channels=[vars(channel) for channel in self.channels],
             images=[vars(image) for image in self.images],
             configuration=config_text(self.config),

@@ -1,4 +1,4 @@
-"""The HTML report of real runs, opened from disk: it asks for nothing, shows what the JSON says, and reacts."""
+"""The HTML report of real runs, opened from disk: it is quiet, shows what the JSON says, and reacts."""
 
 from __future__ import annotations
 
