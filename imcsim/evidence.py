@@ -74,7 +74,7 @@ class PathEvidence:
 
 @dataclass(frozen=True)
 class Alike:
-    """Units that do the same, equally long, as arrays of slow layers; the one that worked most comes first."""
+    """Units that do the same, equally long, as arrays of slow layers; the one that worked most is first."""
 
     works: tuple[Work, ...]
 

@@ -116,22 +116,21 @@ def _ticks_held(activity: Activity, path: CriticalPath) -> Iterator[tuple[str, s
 
 def _crossings(activity: Activity, path: CriticalPath) -> Iterator[Crossing]:
     """Yield the waits that the path goes past, in order."""
-    rows = path.waits
-    first = np.searchsorted(activity.unit, np.arange(len(activity.units) + 1))
-    acts = activity.start[rows] + activity.duration[rows] - activity.lag[rows]
     works = [category(state) in WORKING for state in activity.states]
-    for row, act in zip(rows.tolist(), acts.tolist(), strict=True):
+    before = NOBODY
+    for row in path.rows.tolist():
         by = int(activity.cause[row])
-        begin, end = first[by], first[by + 1]
-        last = begin + int(np.searchsorted(activity.start[begin:end], act)) - 1
-        held = int(activity.state[last]) if last >= begin else NOBODY
-        yield Crossing(
-            activity.units[activity.unit[row]],
-            activity.states[activity.state[row]],
-            int(activity.duration[row]),
-            activity.units[by],
-            activity.states[held] if held != NOBODY and works[held] else None,
-        )
+        if by != NOBODY:
+            state = int(activity.state[before])
+            holding = before != NOBODY and activity.unit[before] == by and works[state]
+            yield Crossing(
+                activity.units[activity.unit[row]],
+                activity.states[activity.state[row]],
+                int(activity.duration[row]),
+                activity.units[by],
+                activity.states[state] if holding else None,
+            )
+        before = row
 
 
 def _slack(activity: Activity, times: ExactTimes) -> Iterator[UnitSlack]:

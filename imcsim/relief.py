@@ -1,4 +1,4 @@
-"""Which parameters would relieve a bottleneck: of how long operations last, of room, copies and what is shared."""
+"""Which parameters would relieve a bottleneck: of durations, of room, of copies and of what is shared."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Reliefs:
         return self._settings(paths)
 
     def of_shared(self, resource: str) -> list[Setting]:
-        """Return what says how much there is of a resource that parts share, in the order of `of_operation`."""
+        """Return what says how much there is of a resource that parts share, what was chosen first."""
         return [] if self._config is None else self._settings(shared_paths(self._config, resource))
 
     def of_layer(self, layer: str | None) -> str | None:

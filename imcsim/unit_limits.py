@@ -59,10 +59,10 @@ def _pace(evidence: Evidence, alike: Alike) -> str:
         operation_of(s) + ("" if alone else f" {evidence.percent(states[s])}") for s in longest[:3]
     )
     if work.saturation >= SATURATED and share >= max(_PACE, ALIKE * evidence.most_share):
+        what = doing if alone else "operation"
         return (
-            f"{called(alike)} sets the pace: from its first {doing if alone else 'operation'} to its last one "
-            f"it works {work.saturation:.0%} of the time, {share:.0%} of the run"
-            + ("" if alone else f" ({doing})")
+            f"{called(alike)} sets the pace: from its first {what} to its last one it works "
+            f"{work.saturation:.0%} of the time, {share:.0%} of the run" + ("" if alone else f" ({doing})")
         )
     return f"{called(alike)} works {share:.0%} of the run ({doing})"
 

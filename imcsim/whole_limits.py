@@ -73,13 +73,14 @@ def filling_limits(evidence: Evidence) -> Iterator[Limit]:
     most = max((_share(evidence, work) for work in evidence.works), default=0.0)
     share = max(min(1 - steady, 1 - most), 0.0)
     first = round(summary["latency_s"]["first"] * summary["clock_hz"])
+    told = "a single image does" if images == 1 else f"{images} images do"
     yield Limit(
         share,
         "pipeline",
         "fill and drain",
         round(share * evidence.times.makespan),
-        f"{'a single image does' if images == 1 else f'{images} images do'} not fill the pipeline: the first "
-        f"one is on its way for {first:,} of {cycles:,} cycles, and no unit accounts for more than {most:.0%}",
+        f"{told} not fill the pipeline: the first one is on its way for {first:,} of {cycles:,} cycles, and "
+        f"no unit accounts for more than {most:.0%}",
         "images",
         "for throughput run more images (--images); for latency shorten what is on the critical path",
     )
