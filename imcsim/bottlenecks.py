@@ -24,9 +24,9 @@ from imcsim.evidence import Evidence
 from imcsim.neighbours import Neighbours
 from imcsim.occupancy import BufferUse
 from imcsim.relief import Reliefs
-from imcsim.unit_limits import unit_limits
-from imcsim.waiting_limits import memory_limits, resource_limits
-from imcsim.whole_limits import filling_limits, request_limits
+from imcsim.unit_limits import limits_of_units
+from imcsim.waiting_limits import limits_of_memories, limits_of_resources
+from imcsim.whole_limits import limits_of_filling, limits_of_requests
 
 #: Least weight, and number, of what is told.
 _LEAST, _MOST = 0.05, 5
@@ -62,11 +62,11 @@ def ranked_bottlenecks(evidence: Evidence, buffers: Sequence[BufferUse]) -> tupl
     """
     reliefs, neighbours = Reliefs(evidence.run), Neighbours(evidence.run)
     limits = [
-        *unit_limits(evidence, reliefs),
-        *memory_limits(evidence, reliefs, neighbours, buffers),
-        *resource_limits(evidence, reliefs),
-        *request_limits(evidence),
-        *filling_limits(evidence),
+        *limits_of_units(evidence, reliefs),
+        *limits_of_memories(evidence, reliefs, neighbours, buffers),
+        *limits_of_resources(evidence, reliefs),
+        *limits_of_requests(evidence),
+        *limits_of_filling(evidence),
     ]
     found = [limit for limit in limits if limit.weight >= _LEAST]
     found.sort(key=lambda limit: (-limit.weight, -limit.ticks, limit.where))

@@ -74,13 +74,13 @@ class PathEvidence:
 
 @dataclass(frozen=True)
 class Alike:
-    """Units that do the same, equally long, as arrays of slow layers; the one that worked most is first."""
+    """Units that do the same, equally long, as arrays of slow layers; the first is on the path most."""
 
     works: tuple[Work, ...]
 
     @property
     def work(self) -> Work:
-        """The one that worked most."""
+        """The one that stands for all."""
         return self.works[0]
 
     @property
@@ -133,7 +133,11 @@ class Evidence:
                 group = latest[kind] = []
                 groups.append(group)
             group.append(work)
-        return [Alike(tuple(group)) for group in groups]
+        return [Alike(tuple(sorted(group, key=self._absent))) for group in groups]
+
+    def _absent(self, work: Work) -> int:
+        """Return a key that sorts units by how long they are on the critical path, the longest first."""
+        return -(self.on_path([work.unit.path]) or 0)
 
     @property
     def most(self) -> Work | None:

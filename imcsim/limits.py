@@ -34,8 +34,12 @@ def first_path(settings: Sequence[Setting]) -> str | None:
 
 
 def set_by(settings: Sequence[Setting], what: str) -> str:
-    """Return which parameters decide on something, as the end of a sentence; "" if none are known."""
-    told = [setting for setting in settings if setting.value is not None][:2]
+    """Return which parameters decide on something, as the end of a sentence; "" if none are known.
+
+    They are those that somebody chose, or else the one that does most.
+    """
+    own = [setting for setting in settings if setting.is_own]
+    told = own[:2] or [setting for setting in settings if setting.value is not None][:1]
     return f"; {' and '.join(map(str, told))} set{'s' * (len(told) == 1)} {what}" if told else ""
 
 

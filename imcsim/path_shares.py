@@ -79,7 +79,7 @@ def path_evidence(activity: Activity, path: CriticalPath) -> PathEvidence:
     return PathEvidence(held, tuple(_crossings(activity, path)))
 
 
-def path_shares(
+def shares_of_path(
     run: RunRecord, times: ExactTimes, activity: Activity, path: CriticalPath
 ) -> CriticalPathShares:
     """Return the critical path as an explanation tells it."""

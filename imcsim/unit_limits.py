@@ -19,7 +19,7 @@ from simcore.activity import category
 _PACE = 0.5
 
 
-def unit_limits(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
+def limits_of_units(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
     """Yield all units that worked, those that do the same together."""
     for alike in evidence.alike:
         yield _limit(evidence, reliefs, alike)

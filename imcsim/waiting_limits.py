@@ -16,7 +16,7 @@ from imcsim.relief import Reliefs
 from imcsim.whole_limits import REQUESTS
 
 
-def memory_limits(
+def limits_of_memories(
     evidence: Evidence, reliefs: Reliefs, neighbours: Neighbours, buffers: Sequence[BufferUse]
 ) -> Iterator[Limit]:
     """Yield memories whose writers waited for room."""
@@ -85,7 +85,7 @@ def _memory(
     )
 
 
-def resource_limits(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
+def limits_of_resources(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
     """Yield what units wait for one another to give back."""
     waits: dict[str, int] = {}
     holders: dict[str, set[tuple[str, str]]] = {}

@@ -15,7 +15,7 @@ from imcsim.limits import Limit
 REQUESTS = ("arrival", "service", "schedule", "completion")
 
 
-def request_limits(evidence: Evidence) -> Iterator[Limit]:
+def limits_of_requests(evidence: Evidence) -> Iterator[Limit]:
     """Yield that nothing was asked of the machine, or that its queue let nothing in."""
     load = evidence.run.summary["load"]
     if load is None:
@@ -61,7 +61,7 @@ def _waited(evidence: Evidence, what: str) -> int:
     return max(past, sum(held.get("wait-resource:schedule", 0) for held in evidence.path.held.values()))
 
 
-def filling_limits(evidence: Evidence) -> Iterator[Limit]:
+def limits_of_filling(evidence: Evidence) -> Iterator[Limit]:
     """Yield that images are too few to fill the pipeline."""
     summary = evidence.run.summary
     images, cycles, interval = summary["images"], summary["cycles"], summary["initiation_interval_cycles"]

@@ -54,7 +54,7 @@ PLANTS = {
     "slow arrays": Plant(
         "digits-mlp",
         "dataflow",
-        "core[fc1].crossbar[0,0]",
+        "core[fc3].crossbar[0,0]",
         "mvm",
         "core.crossbar.mvm_cycles",
         ("core.crossbar.mvm_cycles=5000",),
@@ -67,7 +67,7 @@ PLANTS = {
     "slow digital units": Plant(
         "digits-cnn",
         "dataflow",
-        "core[conv1].digital",
+        "core[pool1].digital",
         "finish",
         "core.digital.pass_cycles",
         ("core.digital.pass_cycles=500",),
@@ -84,7 +84,7 @@ PLANTS = {
     "narrow links": Plant(
         "digits-resnet",
         "dataflow",
-        "fabric.link[router[1],router[2]]",
+        "fabric.link[router[2],2]",
         "transfer",
         "fabric.width_bits",
         ("fabric.width_bits=1",),
@@ -101,7 +101,7 @@ PLANTS = {
     "slow reads of ISAAC's arrays": Plant(
         "digits-cnn",
         "isaac",
-        "layer[conv1].copy[0].ima[0]",
+        "layer[fc].copy[0].ima[60]",
         "mvm",
         "array.mvm_cycles",
         ("array.mvm_cycles=20",),
@@ -179,5 +179,5 @@ def test_what_was_planted_is_named_first(name: str, tmp_path: Path) -> None:
 def test_without_a_recording_it_is_among_the_first(name: str) -> None:
     plant = PLANTS[name]
     run = run_of(plant, split(plant.usual) | split(plant.planted), plant.options | {"record": False})
-    found = [(b.where, b.what) for b in run.explain().bottlenecks]
-    assert (plant.where, plant.what) in found
+    found = [(b.what, b.parameter) for b in run.explain().bottlenecks]
+    assert (plant.what, plant.parameter) in found
