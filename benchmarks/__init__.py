@@ -13,6 +13,7 @@ from benchmarks import isaac as _isaac
 from benchmarks import load as _load
 from benchmarks import onnx_files as _onnx_files
 from benchmarks import rapidnn as _rapidnn
+from benchmarks import reports as _reports
 from benchmarks import trace_writers as _trace_writers
 from benchmarks.compare import Bench, Comparison, benches, machine_info, measure
 

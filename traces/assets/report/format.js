@@ -25,7 +25,7 @@ function filled(made, attributes, children) {
     else if (name === "styles") for (const [key, text] of Object.entries(value)) made.style.setProperty(key, text);
     else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return made;
 }
 
@@ -91,18 +91,16 @@ function pairs(list) {
   return element("dl", { class: "pairs" }, list.map(([term, told]) => [element("dt", {}, term), element("dd", {}, told)]));
 }
 
-/** Colours of a run's kinds of states; waits and what is over are darker on a dark page. */
+/** Colours of a run's kinds of states. On a dark page waits and what is over are dark, and dark work is lighter. */
 const DARK = { "wait-input": "#39434f", finished: "#1b2027" };
 const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
 
-function categoryColour(category) {
-  const colour = report.colours[category];
-  return isDark() ? DARK[category] ?? colour : colour;
+function kindColour({ category, colour }) {
+  if (!isDark()) return colour;
+  return DARK[category] ?? (brightness(colour) < 80 ? mixed(colour, "#ffffff", 0.3) : colour);
 }
 
-function kindColour(kind) {
-  return isDark() ? DARK[kind.category] ?? kind.colour : kind.colour;
-}
+const categoryColour = (category) => kindColour({ category, colour: report.colours[category] });
 
 function themeColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -128,8 +126,12 @@ function heatColour(share) {
 
 /** Ink that reads well on a colour of the heat scale. */
 function inkOn(colour) {
+  return brightness(colour) > 140 ? "#10161d" : "#ffffff";
+}
+
+function brightness(colour) {
   const [r, g, b] = rgb(colour);
-  return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#10161d" : "#ffffff";
+  return 0.299 * r + 0.587 * g + 0.114 * b;
 }
 
 function heatScale(low, high) {

@@ -14,7 +14,7 @@ function showLinks() {
   const metrics = ["busy_share", "blocked_share"];
   const choose = tabs(["busy", "blocked"], (index) => place.replaceChildren(linkMap(links, metrics[index])));
   body.append(element("div", { class: "two" },
-    element("div", { class: "card" }, element("div", { class: "tools" }, choose.bar, element("span", { class: "gap" }),
+    element("div", { class: "card" }, element("div", { class: "tools" }, choose.bar, element("span", { class: "told" }, "from rows to columns"), element("span", { class: "gap" }),
       heatScale("0\u2009%", element("span", { id: "most-load" }))), place),
     element("div", { class: "card" }, linkTable(links))));
   choose.select(0);

@@ -5,6 +5,7 @@ const NODE_LEAST = 96; // [pixel] sizes
 const COLUMN_GAP = 46;
 const ROW_GAP = 14;
 const LINE_GAP = 34;
+const ABOVE = 34; // room for curves over the first line
 const STACK_MOST = 6; // groups on top of each other
 const CELLS_MOST = 6000; // drawn one by one in all
 
@@ -110,7 +111,7 @@ function ranked(groups, edges) {
 
 /** Give every box its place: columns side by side, as many in a line as there is room for. */
 function placed(columns, room) {
-  let [x, y, lineHeight, lineNumber, widest] = [2, 2, 0, 0, 0];
+  let [x, y, lineHeight, lineNumber, widest] = [2, ABOVE, 0, 0, 0];
   for (const column of columns) {
     const stacks = [];
     for (let n = 0; n < column.length; n += STACK_MOST) stacks.push(column.slice(n, n + STACK_MOST));

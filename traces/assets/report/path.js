@@ -9,14 +9,15 @@ function showPath(timeline) {
   }
   const place = element("div");
   const kinds = ["unit", "layer", "family", "state"];
-  const choose = tabs(kinds.map((kind) => `by ${kind}`), (index) => place.replaceChildren(pathShares(path, kinds[index])));
+  const choose = tabs([...kinds.map((kind) => `by ${kind}`), "slack of others"],
+    (index) => place.replaceChildren(index < kinds.length ? pathShares(path, kinds[index]) : slackTable(path)));
   body.append(
     element("p", { class: "note" }, "The chain of activities, each of which had to end for the next to begin, from the first cycle to the last: ",
       shown("/explanation/critical_path/steps", grouped), " steps that take ", shown("/explanation/critical_path/cycles", cyclesText), " cycles."),
     element("div", { class: "two" },
       element("div", { class: "card" }, element("div", { class: "tools" }, choose.bar, element("span", { class: "gap" }),
         timeline && timeline.path ? element("button", { onclick: () => { timeline.showPath(true); timeline.look(0, timeline.data.makespan); location.hash = "timeline"; } }, "show in the timeline") : null), place),
-      element("div", { class: "card" }, element("h3", {}, "Its steps"), pathSteps(path, timeline), element("h3", { class: "slack" }, "Slack of units"), slackTable(path))));
+      element("div", { class: "card" }, element("h3", {}, "Its steps"), pathSteps(path, timeline))));
   choose.select(0);
 }
 
