@@ -17,7 +17,7 @@ from traces.plots import plot_timeline, plot_utilisation
 from traces.power import PowerSeries, by_family, by_group, peak_power, power_over_time
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
-from traces.stack_plot import plot_energy, plot_stalls
+from traces.stack_plot import plot_energy, plot_path, plot_stalls
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -77,6 +77,7 @@ __all__ = [
     "plot_fabric",
     "plot_latency",
     "plot_load_latency",
+    "plot_path",
     "plot_power",
     "plot_roofline",
     "plot_stalls",
