@@ -98,12 +98,12 @@ def _changes(diff: RunDiff) -> Iterator[Table]:
     """Yield tables of what became more and less."""
     cycles, energy, total = diff.cycles, diff.energy, diff.cycles.unit_cycles
     yield from _numbers("cycles", [cycles.makespan])
-    yield from _numbers("of all units, by cause", cycles.by_cause, total=total)
-    yield from _splits("by layer", cycles.by_layer, total)
-    yield from _splits("by unit", cycles.by_unit, total)
     if (path := diff.critical_path) is not None:
         yield from _numbers("critical path, by unit", path.by_unit, total=cycles.makespan)
         yield from _numbers("critical path, by state", path.by_state, total=cycles.makespan)
+    yield from _numbers("of all units, by cause", cycles.by_cause, total=total)
+    yield from _splits("by layer", cycles.by_layer, total)
+    yield from _splits("by unit", cycles.by_unit, total)
     yield from _numbers("energy, by component", energy.by_component, _joules, total=energy.total)
     yield from _numbers("most tokens held", diff.buffers)
     yield from _numbers("other figures", diff.figures, None)

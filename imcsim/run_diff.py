@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from imcsim.metrics import whole
 from imcsim.occupancy import buffer_uses
-from imcsim.path_shares import CriticalPathShares
 from imcsim.results import Run, read_run
 from imcsim.run_record import UnitTimes
 from imcsim.stall_stacks import exact_times
 from simcore.energy import SHARED
 from simcore.errors import SimError
+from traces.critical_path import critical_path
 from traces.divergence import Divergence, first_divergence
 from traces.unit_paths import natural_key
 
@@ -296,18 +296,26 @@ def _change(name: str, a: float, b: float, per_cycle: int = 1) -> Change:
 
 def _path_changes(one: Run, other: Run) -> PathChanges | None:
     """Return what the critical path gained and lost by what is on it."""
-    first, second = (run.explain().critical_path for run in (one, other))
-    if first is None or second is None:
+    if not len(one.recorded) or not len(other.recorded):
         return None
+    paths = [critical_path(run.recorded) for run in (one, other)]
+    layers = [{unit.path: unit.layer or SHARED for unit in run.units} for run in (one, other)]
+    families = [{unit.path: unit.family for unit in run.units} for run in (one, other)]
+    fine = lcm(*(path.ticks_per_cycle for path in paths))
 
-    def held(by: str) -> tuple[Change, ...]:
-        return tuple(_changes(_held(first, by), _held(second, by)))
+    def held(ticks: Callable[[int], Mapping[str, int]]) -> tuple[Change, ...]:
+        left, right = (
+            {name: spent * (fine // path.ticks_per_cycle) for name, spent in ticks(n).items()}
+            for n, path in enumerate(paths)
+        )
+        return tuple(_changes(left, right, fine))
 
-    return PathChanges(held("unit"), held("layer"), held("family"), held("state"))
-
-
-def _held(path: CriticalPathShares, by: str) -> dict[str, float]:
-    return {share.name: share.cycles for share in path.shares if share.by == by}
+    return PathChanges(
+        held(lambda n: paths[n].by_unit()),
+        held(lambda n: paths[n].by(layers[n])),
+        held(lambda n: paths[n].by(families[n])),
+        held(lambda n: paths[n].by_state()),
+    )
 
 
 def _energy(one: Run, other: Run) -> EnergyChanges:

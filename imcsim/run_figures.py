@@ -17,12 +17,14 @@ from traces import (
     plot_buffers,
     plot_energy,
     plot_latency,
+    plot_path,
     plot_power,
     plot_roofline,
     plot_stalls,
     plot_timeline,
     plot_utilisation,
 )
+from traces.critical_path import critical_path
 from traces.figure_style import short_si
 from traces.unit_paths import home
 
@@ -46,6 +48,8 @@ class RunFigures(RunRecord):
             yield "timeline-start", self.plot_timeline(stop=start)
         yield "utilisation", self.plot_utilisation()
         yield "stalls", self.plot_stalls()
+        if len(self.recorded):
+            yield "critical-path", self.plot_critical_path()
         if any(part.energy(1.0) for part in self.parts):
             yield "energy", self.plot_energy()
             yield "power", self.plot_power()
@@ -83,6 +87,17 @@ class RunFigures(RunRecord):
             for state, cycles in unit.cycles.items():
                 spent[state] = spent.get(state, 0.0) + cycles
         return plot_stalls(stacks, **self._names, below=self._below, **options)
+
+    def plot_critical_path(self, **options: Any) -> Figure:
+        """Draw how much of the critical path each unit holds, and with what; see `traces.plot_path`."""
+        path = critical_path(self.recorded)
+        ticks = np.zeros((len(path.units), len(path.states)), np.int64)
+        np.add.at(ticks, (path.unit, path.state), path.duration)
+        stacks = {
+            path.units[unit]: dict(zip(path.states, ticks[unit] / path.ticks_per_cycle, strict=True))
+            for unit in np.flatnonzero(ticks.any(axis=1))
+        }
+        return plot_path(stacks, **self._names, below=self._below, **options)
 
     def plot_energy(self, **options: Any) -> Figure:
         """Draw the energy of each layer by component; see `traces.plot_energy`."""

@@ -46,6 +46,7 @@ FIGURES = (
     "timeline-start",
     "utilisation",
     "stalls",
+    "critical-path",
     "energy",
     "power",
     "buffers",

@@ -256,3 +256,17 @@ def test_networks_meet_at_the_host_and_on_a_bus_but_not_on_a_mesh(tmp_path: Path
     study["save_figure"](study["draw"](found | {"isaac, host at 20 MB/s a link": slower}, full), picture)
     assert picture.stat().st_size > 10_000
     assert len(study["cause_table"](full).splitlines()) == 1 + 2 * len(full)
+
+
+def test_a_run_has_its_figures_and_two_runs_their_difference(tmp_path: Path) -> None:
+    example = runpy.run_path(str(EXAMPLES / "run_figures.py"))
+    drawn = dict(example["figures"](example["streamed"](images=2), example["requested"](images=5)))
+    assert set(drawn) == {path.stem for path in (EXAMPLES.parent / "docs" / "images").glob("figure-*.png")}
+    for name, figure in drawn.items():
+        example["save_figure"](figure, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    found = example["compared"]()
+    assert [setting.path for setting in found.settings] == ["core.crossbar.mvm_cycles"]
+    assert found.divergence.unit == "core[conv1].crossbar[0,0]"
+    causes = found.cycles.by_cause
+    assert sum(cause.difference for cause in causes) == found.cycles.unit_cycles.difference < 0

@@ -24,7 +24,7 @@ from traces.power import PowerSeries, by_family, by_group, peak_power, power_ove
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
 from traces.sinks import BoundedSink, IntervalSink, open_sink, sinks, write_through
-from traces.stack_plot import plot_energy, plot_stalls
+from traces.stack_plot import plot_energy, plot_path, plot_stalls
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -97,6 +97,7 @@ __all__ = [
     "plot_fabric",
     "plot_latency",
     "plot_load_latency",
+    "plot_path",
     "plot_power",
     "plot_roofline",
     "plot_stalls",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.activity import CATEGORIES, category
+from simcore.activity import category
 from simcore.errors import SimError
 from traces.figure_rows import Rows, blocks_by_name, draw_bars
 from traces.figure_style import (
@@ -40,7 +40,10 @@ _SHADES = {
     "blocked-output": ("#F0A04B", "#F6C084", "#FADDBB"),
     "wait-input": ("#9EABB8", "#C3CCD5", "#DDE3E8"),
     "finished": (CATEGORY_COLOURS["finished"],),
+    "transfer": ("#D8B365", "#E8D3A3", "#F3E8CF"),
 }
+_LABELS = {**CATEGORY_LABELS, "transfer": "on its way"}
+_MOST_UNITS, _LEAST_SHARE = 24, 0.5  # of a critical path that are shown [%], the others together
 
 #: Names, each with the amounts of its parts.
 Stacks = Mapping[str, Mapping[str, float]]
@@ -96,6 +99,37 @@ def plot_energy(
     return frame.figure
 
 
+def plot_path(
+    stacks: Stacks, *, workload: str = "", machine: str = "", below: str = "", width: float = PAGE
+) -> Figure:
+    """Draw how much of the critical path each unit holds, the most first, and with what.
+
+    stacks : of each unit on it, cycles by state; all together are the makespan
+    workload, machine, below : for the title and the line under it
+    width : [inch]
+    raises : SimError if matplotlib is missing or there is nothing to draw
+
+    Units that hold next to nothing of it, and those behind the largest, are shown together.
+    """
+    palette, kinds = _of_states(stacks.values())
+    names, amounts = _amounts(stacks, kinds, len(palette.labels))
+    order = np.argsort(-amounts.sum(axis=1), kind="stable")
+    share = 100 * amounts[order] / amounts.sum()
+    names = [names[n] for n in order]
+    count = min(_MOST_UNITS, int((share.sum(axis=1) >= _LEAST_SHARE).sum()))
+    if count < len(names) - 1:
+        share = np.concatenate([share[:count], share[count:].sum(axis=0, keepdims=True)])
+        names = [*names[:count], f"{len(names) - count} others"]
+    with style():
+        rows = Rows(blocks_by_name(names, _MOST_ROWS), height=_HEIGHT, flattest=3, tallest=36)
+        held = share.sum(axis=1)
+        frame = _bars(rows, palette, share, [f"{value:.3g} %" for value in held], width)
+        frame.axes.set_xlim(0, held.max())
+        frame.axes.set_xlabel("% of the critical path, which is as long as the run")
+        frame.title(workload, machine, below)
+    return frame.figure
+
+
 def of_families(stacks: Iterable[Mapping[str, float]]) -> tuple[Palette, dict[str, int]]:
     """Return colours for families, the largest first, and the kind of each; too many share the last."""
     sums: dict[str, float] = {}
@@ -112,7 +146,7 @@ def of_families(stacks: Iterable[Mapping[str, float]]) -> tuple[Palette, dict[st
 
 def _of_states(stacks: Iterable[Mapping[str, float]]) -> tuple[Palette, dict[str, int]]:
     """Return colours for the causes of time, and the kind of each state; ports of one name are one cause."""
-    sums: dict[str, dict[str, float]] = {name: {} for name in CATEGORIES}
+    sums: dict[str, dict[str, float]] = {name: {} for name in _SHADES}
     states = set[str]()
     for spent in stacks:
         for state, cycles in spent.items():
@@ -127,7 +161,7 @@ def _of_states(stacks: Iterable[Mapping[str, float]]) -> tuple[Palette, dict[str
         for number, cause in enumerate(largest):
             if number < len(shades):
                 last = number == len(shades) - 1 and len(largest) > len(shades)
-                labels.append(f"{CATEGORY_LABELS[name]}: other" if last else _label(cause))
+                labels.append(f"{_LABELS[name]}: other" if last else _label(cause))
                 colours.append(shades[number])
             place[cause] = len(labels) - 1
     return Palette(tuple(labels), rgb(colours)), {state: place[_cause(state)] for state in sorted(states)}
@@ -140,7 +174,7 @@ def _cause(state: str) -> str:
 
 def _label(cause: str) -> str:
     name, _, detail = cause.partition(":")
-    return f"{CATEGORY_LABELS[name]}: {detail}" if detail else CATEGORY_LABELS[name]
+    return f"{_LABELS[name]}: {detail}" if detail else _LABELS[name]
 
 
 def _amounts(stacks: Stacks, kinds: Mapping[str, int], count: int) -> tuple[list[str], NDArray[np.float64]]:

@@ -82,6 +82,10 @@ def test_a_parameter_is_named_with_the_first_event_and_the_cycles_by_cause(
     products = next(change for change in found.cycles.by_cause if change.name == "busy:mvm")
     assert products == Change("busy:mvm", products.a, products.a * 100 // 130, -products.a * 30 // 130)
     assert found.cycles.by_cause[0] == products
+    path = found.critical_path
+    assert path is not None
+    assert path.by_state[0].name == "busy:mvm"
+    assert path.by_state[0].difference <= found.cycles.makespan.difference / 2  # most of what was gained
     check_sums(found)
     back = imcsim.diff(quicker, plain)
     assert back.cycles.makespan.difference == -found.cycles.makespan.difference

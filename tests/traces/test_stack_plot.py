@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simcore.errors import SimError
 from tests.traces.test_plots import texts
-from traces import plot_energy, plot_stalls
+from traces import plot_energy, plot_path, plot_stalls
 from traces.figure_style import BUSY_COLOURS
 
 SPENT = {
@@ -70,6 +70,30 @@ def test_many_families_share_the_last_colour() -> None:
 
 
 @pytest.mark.parametrize("count", [3, 3000])
+def test_a_critical_path_is_shown_unit_by_unit_the_most_first(count: int) -> None:
+    stacks = {f"unit{n}": {"busy:mvm": 1.0 + n, "transfer:pixel_in[0]": 2.0} for n in range(count)}
+    figure = plot_path(stacks)
+    rows = 1 if count > 200 else count  # of thousands each holds next to nothing
+    held = bars(figure, rows).sum(axis=1)
+    assert held.sum() == pytest.approx(100)
+    most = 100 * (count + 2) / sum(n + 3 for n in range(count))
+    written = texts(figure)
+    assert {"busy: mvm", "on its way: pixel_in"} <= set(written)
+    if count == 3:
+        assert held[0] == pytest.approx(most)
+        assert [text for text in written if text.startswith("unit")] == ["unit2", "unit1", "unit0"]
+    else:
+        assert "3000 others" in written
+
+
+def test_of_a_critical_path_the_largest_are_shown() -> None:
+    stacks = {f"unit{n}": {"busy:mvm": 10.0 if n < 40 else 0.01} for n in range(60)}
+    figure = plot_path(stacks)
+    assert "36 others" in texts(figure)
+    assert bars(figure, 25).sum() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("count", [3, 3000])
 def test_few_and_thousands_of_bars_fit_on_a_page(count: int) -> None:
     stacks = {f"layer{n}": {"busy:mvm": 1.0 + n, "wait-input:x": 5.0} for n in range(count)}
     figure = plot_stalls(stacks)
@@ -80,6 +104,6 @@ def test_few_and_thousands_of_bars_fit_on_a_page(count: int) -> None:
 
 
 def test_nothing_to_draw_is_told() -> None:
-    for plot in (plot_stalls, plot_energy):
+    for plot in (plot_stalls, plot_energy, plot_path):
         with pytest.raises(SimError, match="nothing to draw"):
             plot({"a": {}})
