@@ -636,8 +636,9 @@ def trace_schema_command() -> None:
     metavar="png|svg|html|perfetto|chrome|vcd|parquet",
     help="Pictures, a report, or what trace and waveform viewers or table programs open.",
 )
+@click.option("--image", type=int, metavar="N", help="The one that perfetto follows, if not the last.")
 @_plugin_option
-def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> None:
+def export_command(folder: str, to: str, image: int | None, plugins: tuple[str, ...] | None) -> None:
     """Write pictures, traces or a report of a run.
 
     RUN is a run directory; the files go beside its other ones.
@@ -646,7 +647,7 @@ def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> Non
     from imcsim.plugins import load_plugins
 
     load_plugins(plugins or ())
-    for path in export_run(folder, to):
+    for path in export_run(folder, to, image):
         click.echo(path)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
+from imcsim.image_way import way_of_image
 from imcsim.results import Run, read_run
-from simcore import Registry
+from simcore import Registry, SimError
 from traces import (
     bin_edges,
     by_group,
@@ -18,23 +20,28 @@ from traces import (
     write_vcd,
 )
 
-#: Takes a run and the directory to write to, and returns the files it wrote.
-Exporter = Callable[[Run, Path], list[Path]]
+#: Takes a run and the directory to write to, and returns the files it wrote; `image`, if it follows one.
+Exporter = Callable[..., list[Path]]
 
 _POWER_BINS = 1000
 
 exporters: Registry[Exporter] = Registry("export format")
 
 
-def export_run(folder: str | Path, to: str) -> list[Path]:
+def export_run(folder: str | Path, to: str, image: int | None = None) -> list[Path]:
     """Write a run in another format into its directory; return the files.
 
     folder : a run directory
     to : a registered format
-    raises : UnknownNameError, FileError, SimError for a run without a recording
+    image : the one to follow, in formats that do
+    raises : UnknownNameError, FileError, SimError for a run without a recording or without the image
     """
     exporter = exporters[to]
-    return exporter(read_run(folder), Path(folder))
+    if image is None:
+        return exporter(read_run(folder), Path(folder))
+    if "image" not in signature(exporter).parameters:
+        raise SimError(f"{to} follows no single image; leave --image out, or export --to perfetto")
+    return exporter(read_run(folder), Path(folder), image=image)
 
 
 @exporters.register("png")
@@ -66,8 +73,11 @@ def export_parquet(run: Run, folder: Path) -> list[Path]:
 
 
 @exporters.register("perfetto")
-def export_perfetto(run: Run, folder: Path) -> list[Path]:
-    """Write a native trace for ui.perfetto.dev, with what memories hold and what groups of units draw."""
+def export_perfetto(run: Run, folder: Path, image: int | None = None) -> list[Path]:
+    """Write a native trace for ui.perfetto.dev, with what memories hold and what groups of units draw.
+
+    image : whose way is shown in arrows, the last one if left out
+    """
     activity, path = run.recorded, folder / "trace.pftrace"
     edges = bin_edges(0, activity.makespan, _POWER_BINS)
     write_perfetto(
@@ -76,6 +86,7 @@ def export_perfetto(run: Run, folder: Path) -> list[Path]:
         title=_title(run),
         layers={unit.path: unit.layer for unit in run.units if unit.layer is not None},
         power=power_over_time(activity, run.parts, edges, by_group(activity)),
+        arrows=way_of_image(run, image),
     )
     return [path]
 
