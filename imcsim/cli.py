@@ -630,9 +630,10 @@ def trace_schema_command() -> None:
 
 @main.command("export")
 @click.argument("folder", metavar="RUN")
-@click.option("--to", required=True, metavar="png|svg|chrome|perfetto|parquet", help="Pictures, or a trace.")
+@click.option("--to", required=True, metavar="png|svg|chrome|perfetto|vcd|parquet", help="The format.")
+@click.option("--image", type=int, metavar="N", help="The one that perfetto follows, if not the last.")
 @_plugin_option
-def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> None:
+def export_command(folder: str, to: str, image: int | None, plugins: tuple[str, ...] | None) -> None:
     """Write pictures or traces of a run.
 
     RUN is a run directory; the files go beside its other ones.
@@ -641,7 +642,7 @@ def export_command(folder: str, to: str, plugins: tuple[str, ...] | None) -> Non
     from imcsim.plugins import load_plugins
 
     load_plugins(plugins or ())
-    for path in export_run(folder, to):
+    for path in export_run(folder, to, image):
         click.echo(path)
 
 

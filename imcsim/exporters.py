@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
+from imcsim.image_way import way_of_image
 from imcsim.results import Run, read_run
-from simcore import Registry
+from simcore import Registry, SimError
 from traces import (
     bin_edges,
     by_group,
@@ -15,36 +17,42 @@ from traces import (
     write_chrome_trace,
     write_parquet,
     write_perfetto,
+    write_vcd,
 )
 
-#: Takes a run and the directory to write to, and returns the files it wrote.
-Exporter = Callable[[Run, Path], list[Path]]
+#: Takes a run and the directory to write to, and returns the files it wrote; `image`, if it follows one.
+Exporter = Callable[..., list[Path]]
 
 _POWER_BINS = 1000
 
 exporters: Registry[Exporter] = Registry("export format")
 
 
-def export_run(folder: str | Path, to: str) -> list[Path]:
+def export_run(folder: str | Path, to: str, image: int | None = None) -> list[Path]:
     """Write a run's recorded activity in another format into its directory; return the files.
 
     folder : a run directory
     to : a registered format
-    raises : UnknownNameError, FileError, SimError for a run without a recording
+    image : the one to follow, in formats that do
+    raises : UnknownNameError, FileError, SimError for a run without a recording or without the image
     """
     exporter = exporters[to]
-    return exporter(read_run(folder), Path(folder))
+    if image is None:
+        return exporter(read_run(folder), Path(folder))
+    if "image" not in signature(exporter).parameters:
+        raise SimError(f"{to} follows no single image; leave --image out, or export --to perfetto")
+    return exporter(read_run(folder), Path(folder), image=image)
 
 
 @exporters.register("png")
 def export_png(run: Run, folder: Path) -> list[Path]:
-    """Write timeline (of a long run the first images, too) and utilisation as pictures."""
+    """Write all figures that the run has as pictures; see `imcsim.run_figures`."""
     return _figures(run, folder, ".png")
 
 
 @exporters.register("svg")
 def export_svg(run: Run, folder: Path) -> list[Path]:
-    """Write timeline (of a long run the first images, too) and utilisation as drawings."""
+    """Write all figures that the run has as drawings; see `imcsim.run_figures`."""
     return _figures(run, folder, ".svg")
 
 
@@ -65,36 +73,39 @@ def export_parquet(run: Run, folder: Path) -> list[Path]:
 
 
 @exporters.register("perfetto")
-def export_perfetto(run: Run, folder: Path) -> list[Path]:
-    """Write a native trace for ui.perfetto.dev, with what memories hold and what groups of units draw."""
+def export_perfetto(run: Run, folder: Path, image: int | None = None) -> list[Path]:
+    """Write a native trace for ui.perfetto.dev, with what memories hold and what groups of units draw.
+
+    image : whose way is shown in arrows, the last one if left out
+    """
     activity, path = run.recorded, folder / "trace.pftrace"
     edges = bin_edges(0, activity.makespan, _POWER_BINS)
     write_perfetto(
         activity,
         path,
-        title=f"{run.summary['workload']} on {run.summary['machine']}",
+        title=_title(run),
         layers={unit.path: unit.layer for unit in run.units if unit.layer is not None},
         power=power_over_time(activity, run.parts, edges, by_group(activity)),
+        arrows=way_of_image(run, image),
     )
     return [path]
 
 
-def _first_images(run: Run) -> int:
-    """Return the cycle at which three images or so have come out, where a long run is worth a closer look."""
-    summary = run.summary
-    streams = summary["networks"] or [summary]  # of several networks the slowest is in view
-    intervals = [stream["initiation_interval_cycles"] or stream["cycles"] for stream in streams]
-    first = max(stream["latency_s"]["first"] for stream in streams)
-    return int(first * summary["clock_hz"] + 2.5 * max(intervals))
+@exporters.register("vcd")
+def export_vcd(run: Run, folder: Path) -> list[Path]:
+    """Write states and what memories hold as waveforms, for GTKWave and Surfer."""
+    path = folder / "waves.vcd"
+    write_vcd(run.recorded, path, title=_title(run))
+    return [path]
+
+
+def _title(run: Run) -> str:
+    return f"{run.summary['workload']} on {run.summary['machine']}"
 
 
 def _figures(run: Run, folder: Path, ending: str) -> list[Path]:
-    figures = {"timeline": run.plot_timeline(), "utilisation": run.plot_utilisation()}
-    start = _first_images(run)
-    if start < run.summary["cycles"] // 2:
-        figures["timeline-start"] = run.plot_timeline(stop=start)
     paths = []
-    for name, figure in figures.items():
+    for name, figure in run.figures():
         paths.append(folder / f"{name}{ending}")
         save_figure(figure, paths[-1])
     return paths

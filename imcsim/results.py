@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
 from imcsim.explanation import Explanation, explain
+from imcsim.run_figures import RunFigures
 from imcsim.run_folder import RunFolder, read_folder
-from imcsim.run_record import RunRecord
-from simcore import Activity, BrokenLawError, SimError
-from traces import plot_timeline, plot_utilisation
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from simcore import BrokenLawError
 
 
-class Run(RunRecord):
+class Run(RunFigures):
     """One simulated run: its record, pictures of it, and a way to keep it."""
 
     def __repr__(self) -> str:
         s = self.summary
         return f"Run({s['workload']!r} on {s['machine']!r}, {s['images']} images, {s['cycles']} cycles)"
-
-    def plot_timeline(self, **options: Any) -> Figure:
-        """Draw what each unit did; `options` are those of `traces.plot_timeline`."""
-        return plot_timeline(
-            self.recorded, workload=self.summary["workload"], machine=self.summary["machine"], **options
-        )
-
-    def plot_utilisation(self, by: Literal["auto", "unit", "group"] = "auto", **options: Any) -> Figure:
-        """Draw how units spend their time; `options` are those of `traces.plot_utilisation`."""
-        return plot_utilisation(
-            self.recorded,
-            by=by,
-            workload=self.summary["workload"],
-            machine=self.summary["machine"],
-            **options,
-        )
 
     def explain(self) -> Explanation:
         """Return why the run took as long as it did; see `imcsim.explanation.explain`."""
@@ -57,15 +36,6 @@ class Run(RunRecord):
                 "the machine's outputs differ from the golden reference, which ideal values must equal; "
                 "look for a component that works on a value too early, too late or twice"
             )
-
-    @property
-    def recorded(self) -> Activity:
-        """The activity of a run that was recorded; SimError otherwise."""
-        if self.activity is None:
-            raise SimError(
-                "the run holds no recorded activity; run it anew with record=True, or with --out DIR"
-            )
-        return self.activity
 
 
 def read_run(folder: str | Path) -> Run:

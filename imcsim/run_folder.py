@@ -40,16 +40,25 @@ SUMMARY, CONFIG, UNITS, ACTIVITY, OUTPUTS, WEIGHTS, REQUESTS = (
     "weights.npz",
     "requests.csv",
 )
+#: Figures that a run may have, in the order in which they tell of it.
+FIGURES = (
+    "timeline",
+    "timeline-start",
+    "utilisation",
+    "stalls",
+    "energy",
+    "power",
+    "buffers",
+    "latency",
+    "roofline",
+)
 #: What exporters add; it belongs to the run and goes with it.
 EXPORTED = (
-    *(
-        f"{name}.{ending}"
-        for name in ("timeline", "timeline-start", "utilisation")
-        for ending in ("png", "svg")
-    ),
+    *(f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg")),
     "trace.json",
     "trace.parquet",
     "trace.pftrace",
+    "waves.vcd",
 )
 _COLUMNS = ("path", "kind", "family", "layer")
 

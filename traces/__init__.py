@@ -9,8 +9,10 @@ from traces.chrome_trace import write_chrome_trace
 from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
+from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
+from traces.heat_plot import held_in_bins, plot_buffers, plot_power
 from traces.load_plot import REQUESTS, LoadPoint, LoadWords, plot_load_latency
 from traces.parquet_sink import write_parquet
 from traces.perfetto import PerfettoSink, write_perfetto
@@ -19,6 +21,7 @@ from traces.power import PowerSeries, by_family, by_group, peak_power, power_ove
 from traces.prepared_file import read_prepared
 from traces.shipped_networks import prepared_networks
 from traces.sinks import BoundedSink, IntervalSink, open_sink, sinks, write_through
+from traces.stack_plot import plot_energy, plot_stalls
 from traces.timeline import (
     UnitGroup,
     bin_edges,
@@ -37,6 +40,7 @@ from traces.trace_limits import LimitedSink, TraceLimits
 from traces.trace_reader import read_trace
 from traces.trace_records import json_schema
 from traces.trace_writer import write_trace
+from traces.vcd import write_vcd
 from traces.workload_trace import TRACE_SUFFIXES, Bits, Trace
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "ComparedPanel",
     "DrawnChannel",
     "DrawnNode",
+    "ImageTimes",
     "IntervalSink",
     "LayerArrays",
     "LimitedSink",
@@ -72,16 +77,23 @@ __all__ = [
     "category_time",
     "category_totals",
     "check_figure_name",
+    "held_in_bins",
     "json_schema",
     "load_activity",
     "merge_touching",
     "open_sink",
     "peak_power",
     "plot_arrays",
+    "plot_buffers",
     "plot_comparison",
     "plot_comparison_over",
+    "plot_energy",
     "plot_fabric",
+    "plot_latency",
     "plot_load_latency",
+    "plot_power",
+    "plot_roofline",
+    "plot_stalls",
     "plot_timeline",
     "plot_utilisation",
     "power_over_time",
@@ -105,4 +117,5 @@ __all__ = [
     "write_perfetto",
     "write_through",
     "write_trace",
+    "write_vcd",
 ]

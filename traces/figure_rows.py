@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 _NAME_SIZE, _BLOCK_SIZE = 6.5, 7.5  # [point]
 _NAMED_ROW = 19  # [pixel] that a row's name needs
+_ENDED_ROW, _END_SIZE = 16, 7  # [pixel, point] of a text behind a row
 _LONGEST_NAME = 30  # [character]
+
+#: Shades of a heat map: they darken steadily, so any colour vision and a black-and-white print order them.
+_HEAT = ("#F4F6F8", "#BFDCEA", "#6FB0D2", "#2F6DA8", "#16335E", "#0B1730")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,13 @@ def blocks_by_unit(activity: Activity, most_rows: int) -> list[Block]:
 def blocks_by_group(activity: Activity) -> list[Block]:
     """Return a block with a single row for each group."""
     return [Block(group.name, (group.units,), (group.name,)) for group in unit_groups(activity)]
+
+
+def blocks_by_name(names: Sequence[str], most_rows: int) -> list[Block]:
+    """Return a block with a single row for each name, by index; of too many names, neighbours share rows."""
+    share = -(-len(names) // most_rows)
+    rows = [tuple(range(i, min(i + share, len(names)))) for i in range(0, len(names), share)]
+    return [Block(names[row[0]], (row,), (names[row[0]],)) for row in rows]
 
 
 def _names(tails: list[list[str]]) -> list[str]:
@@ -104,6 +115,22 @@ class Rows:
             spent[:] = time_in_bins(take_units(activity, units), edges, kinds.of_state, count).sum(axis=0)
             spent[-1] += len(units) * widths - spent.sum(axis=0)
         return time
+
+    def sums(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the sum over the members of each row: (members, ...) to (rows, ...)."""
+        return np.stack([values[list(members)].sum(axis=0) for members in self.units])
+
+    def write_ends(self, axes: Axes, texts: Sequence[str]) -> None:
+        """Write a text behind the right end of each row, where rows are tall enough."""
+        if self.pitch >= _ENDED_ROW:
+            place = axes.get_yaxis_transform()
+            for top, text in zip(self.tops, texts, strict=True):
+                y = top + self.bar / 2
+                axes.text(1.01, y, text, transform=place, va="center_baseline", size=_END_SIZE)
+
+    def end_width(self, texts: Sequence[str]) -> float:
+        """Return the width of the texts behind the rows [inch]."""
+        return 0.08 + max(text_width(text, _END_SIZE) for text in texts) if self.pitch >= _ENDED_ROW else 0.0
 
     def label_width(self) -> float:
         """Return the width of all names [inch]."""
@@ -160,3 +187,37 @@ def _short(name: str) -> str:
     """Return a name that fits the margin, its middle left out if need be."""
     half = _LONGEST_NAME // 2
     return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def draw_bars(axes: Axes, rows: Rows, lengths: NDArray[np.float64], colours: NDArray[np.float64]) -> None:
+    """Draw a bar a row from `lengths` (rows, kinds), its kinds side by side."""
+    left = np.zeros(len(lengths))
+    middle = np.array(rows.tops) + rows.bar / 2
+    for kind, colour in enumerate(colours):
+        axes.barh(middle, lengths[:, kind], left=left, height=rows.bar, color=colour, linewidth=0)
+        left += lengths[:, kind]
+    _row_axes(axes, rows)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+
+
+def draw_heat(
+    axes: Axes, rows: Rows, values: NDArray[np.float64], extent: tuple[float, float], most: float
+) -> Any:
+    """Draw `values` (rows, bins) over `extent` as shades of 0 to `most`; return the image."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shades = LinearSegmentedColormap.from_list("heat", _HEAT)
+    picture = np.full((rows.height, values.shape[1]), np.nan)
+    for top, line in zip(rows.tops, values, strict=True):
+        picture[top : top + rows.bar] = line
+    image = axes.imshow(
+        picture, extent=(*extent, rows.height, 0), aspect="auto", interpolation="nearest", cmap=shades,
+        vmin=0, vmax=most,
+    )  # fmt: skip
+    _row_axes(axes, rows)
+    return image
+
+
+def _row_axes(axes: Axes, rows: Rows) -> None:
+    axes.set_ylim(rows.height, 0)
+    axes.set_yticks([])

@@ -6,7 +6,7 @@ canvas: `pyplot`, its global state and the user's settings stay out of it, and e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from simcore.activity import Activity, category
 from simcore.errors import FileError, SimError
 from simcore.files import write_atomically
+from simcore.units import format_si, parse_quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 200
+COLUMN, PAGE = 3.5, 7.16  # [inch] widths of one and of two columns of a paper
 INK, FAINT = "#1F2933", "#7B8794"
 MARGIN = 0.15  # [inch] that words keep from the figure's edge
 
@@ -50,17 +52,30 @@ OTHER_WORK = "#5C7387"
 
 
 @dataclass(frozen=True)
-class Kinds:
+class Palette:
     """What a figure tells apart by colour, from the bottom of a stack to its top.
 
     labels : for the legend
     colours : (kinds, 3) red, green, blue, 0 to 1
-    of_state : (states,) the kind of each of the activity's states
     """
 
     labels: tuple[str, ...]
     colours: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Kinds(Palette):
+    """States of an activity, told apart by colour.
+
+    of_state : (states,) the kind of each of the activity's states
+    """
+
     of_state: NDArray[np.int64]
+
+
+def rgb(colours: Iterable[str]) -> NDArray[np.float64]:
+    """Return colours such as "#2F6DA8" as (colours, 3) red, green, blue, 0 to 1."""
+    return np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
 
 
 def kinds_of(activity: Activity, *, by_operation: bool) -> Kinds:
@@ -77,8 +92,9 @@ def kinds_of(activity: Activity, *, by_operation: bool) -> Kinds:
         place.update({state: len(labels) for state in activity.states if category(state) == name})
         labels.append(CATEGORY_LABELS[name])
         colours.append(colour)
-    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
-    return Kinds(tuple(labels), rgb, np.array([place[state] for state in activity.states], dtype=np.int64))
+    return Kinds(
+        tuple(labels), rgb(colours), np.array([place[state] for state in activity.states], dtype=np.int64)
+    )
 
 
 def _operations(activity: Activity, place: dict[str, int]) -> tuple[list[str], list[str]]:
@@ -106,6 +122,17 @@ def time_unit(seconds: float) -> tuple[float, str]:
         if seconds >= unit:
             return unit, sign
     return 1e-9, "ns"
+
+
+def short_si(value: float, unit: str) -> str:
+    """Return a value in the SI unit in which it reads best: 12.3 µJ."""
+    return format_si(value, unit, 3).replace(" u", " µ")
+
+
+def si_scale(value: float, unit: str) -> tuple[float, str]:
+    """Return the SI unit in which a value reads best, as its size and its sign: (1e-9, "nJ")."""
+    sign = format_si(value, unit).split()[1]
+    return float(parse_quantity(f"1 {sign}", unit)), sign.replace("u", "µ")
 
 
 def describe(activity: Activity) -> str:
@@ -175,6 +202,27 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
     return float(path.get_extents().width) / 72
 
 
+def time_axes(axes: Axes, clock_hz: float, ticks: int = 10) -> None:
+    """Put cycles under a plot and seconds above it, at about so many places at most."""
+    from matplotlib.ticker import MaxNLocator
+
+    unit, sign = time_unit(axes.get_xlim()[1] / clock_hz)
+
+    def seconds_of(cycles: Any) -> Any:
+        return cycles / clock_hz / unit
+
+    def cycles_of(seconds: Any) -> Any:
+        return seconds * unit * clock_hz
+
+    axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(lambda cycles, _: cycles_text(cycles))
+    axes.set_xlabel("time (cycles)")
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    seconds = axes.secondary_xaxis("top", functions=(seconds_of, cycles_of))
+    seconds.xaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    seconds.set_xlabel(f"time ({sign})")
+
+
 class Frame:
     """A figure with one main plot whose size is known to the pixel, and room around it for words.
 
@@ -208,9 +256,12 @@ class Frame:
     def title(self, workload: str, machine: str, below: str) -> None:
         """Write what was run at the top left, and `below` under it."""
         name = " on ".join(part for part in (workload, machine) if part)
+        room = self.width - 2 * MARGIN
         if name:
-            self.text(MARGIN, self.height - 0.3, name, size=12, weight="bold")
-        self.text(MARGIN, self.height - (0.5 if name else 0.35), below, size=8, color=FAINT)
+            size = min(12, 12 * room / text_width(name, 12, bold=True))
+            self.text(MARGIN, self.height - 0.3, name, size=size, weight="bold")
+        size = min(8, 8 * room / max(text_width(below, 8), 0.1))
+        self.text(MARGIN, self.height - (0.5 if name else 0.35), below, size=size, color=FAINT)
 
 
 class Legend:
@@ -219,7 +270,7 @@ class Legend:
     height : of all lines [inch]
     """
 
-    def __init__(self, kinds: Kinds, shown: NDArray[np.bool_], width: float) -> None:
+    def __init__(self, kinds: Palette, shown: NDArray[np.bool_], width: float) -> None:
         """Break the kinds `shown` into lines that fit a figure of `width` [inch]."""
         self._kinds = kinds
         self._places: list[tuple[int, float, int]] = []
@@ -230,7 +281,7 @@ class Legend:
                 x, line = MARGIN, line + 1
             self._places.append((kind, x, line))
             x += length + 0.22
-        self.height = 0.2 * (line + 1)
+        self.height = 0.2 * (line + 1) if self._places else 0.0
 
     def draw(self, frame: Frame) -> None:
         """Draw all lines at the bottom of the frame."""

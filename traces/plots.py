@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simcore.activity import Activity
 from simcore.errors import SimError
-from traces.figure_rows import Rows, blocks_by_group, blocks_by_unit
-from traces.figure_style import INK, Frame, Kinds, Legend, cycles_text, describe, kinds_of, style, time_unit
+from traces.figure_rows import Rows, blocks_by_group, blocks_by_unit, draw_bars
+from traces.figure_style import INK, Frame, Kinds, Legend, cycles_text, describe, kinds_of, style, time_axes
 from traces.timeline import bin_edges, busy_fraction, merge_touching, select, take_units
 from traces.unit_paths import family
 
@@ -72,7 +72,8 @@ def plot_timeline(
             shown = f"{width:,.0f}" if width >= 1 else f"{width:.1g}"
             below += f"  ·  where crowded, heights are shares of {shown} cycles"
         rows.label(axes)
-        _time_axes(axes, activity.clock_hz)
+        axes.set_yticks([])
+        time_axes(axes, activity.clock_hz)
         frame.title(workload, machine, below)
     return frame.figure
 
@@ -150,27 +151,6 @@ def _draw_shares(
     axes.imshow(picture, extent=(x0, x1, rows.height, 0), aspect="auto", interpolation="nearest")
 
 
-def _time_axes(axes: Axes, clock_hz: float) -> None:
-    """Put cycles under the plot and seconds above it."""
-    from matplotlib.ticker import MaxNLocator
-
-    unit, sign = time_unit(axes.get_xlim()[1] / clock_hz)
-
-    def seconds_of(cycles: Any) -> Any:
-        return cycles / clock_hz / unit
-
-    def cycles_of(seconds: Any) -> Any:
-        return seconds * unit * clock_hz
-
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(lambda cycles, _: cycles_text(cycles))
-    axes.set_xlabel("time (cycles)")
-    axes.set_yticks([])
-    axes.spines[["left", "right", "top"]].set_visible(False)
-    seconds = axes.secondary_xaxis("top", functions=(seconds_of, cycles_of))
-    seconds.set_xlabel(f"time ({sign})")
-
-
 def plot_utilisation(
     activity: Activity,
     *,
@@ -195,28 +175,15 @@ def plot_utilisation(
         spent = rows.time(activity, bin_edges(0, activity.makespan, 1), kinds)[:, :, 0]
         legend = Legend(kinds, spent.sum(axis=0) > 0, width)
         frame = Frame(width, rows.height, left=rows.label_width() + 0.1, right=0.95, top=2.0, legend=legend)
-        _draw_bars(frame.axes, rows, spent / spent.sum(axis=1, keepdims=True), kinds)
+        share = 100 * spent / spent.sum(axis=1, keepdims=True)
+        draw_bars(frame.axes, rows, share, kinds.colours)
+        rows.write_ends(frame.axes, [f"{busy:.0f} %" for busy in share[:, 0]])
         rows.label(frame.axes)
+        frame.axes.set_xlim(0, 100)
+        frame.axes.set_xlabel("% of the run")
         _draw_busy_over_time(frame.add_axes(frame.height - 1.5, 0.8), activity, kinds)
         frame.title(workload, machine, describe(activity))
     return frame.figure
-
-
-def _draw_bars(axes: Axes, rows: Rows, share: NDArray[np.float64], kinds: Kinds) -> None:
-    """Draw a bar a row, its kinds side by side, and how busy it is at its end."""
-    left = np.zeros(len(share))
-    middle = np.array(rows.tops) + rows.bar / 2
-    for kind, colour in enumerate(kinds.colours):
-        axes.barh(middle, 100 * share[:, kind], left=left, height=rows.bar, color=colour, linewidth=0)
-        left += 100 * share[:, kind]
-    for y, busy in zip(middle, share[:, 0], strict=True):
-        if rows.pitch >= 16:
-            axes.text(101, y, f"{100 * busy:.0f} %", va="center_baseline", size=7)
-    axes.set_xlim(0, 100)
-    axes.set_ylim(rows.height, 0)
-    axes.set_yticks([])
-    axes.set_xlabel("% of the run")
-    axes.spines[["left", "right", "top"]].set_visible(False)
 
 
 def _draw_busy_over_time(axes: Axes, activity: Activity, kinds: Kinds) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from simcore.activity import Activity, category
 from simcore.energy import PartCost
 from traces.timeline import merge_touching, time_in_bins
-from traces.unit_paths import group_depth, group_name, segments
+from traces.unit_paths import home, segments
 
 #: Under what a part's power is told; parts of one name are told together.
 Naming = Callable[[PartCost], str]
@@ -32,12 +32,14 @@ class PowerSeries:
     names : sorted
     edges : (bins + 1,) int64 [tick], rising
     energy : (names, bins) float64 [J]
+    always_w : (names,) float64, of it what is drawn all the time [W]
     tick_s : a tick [s]
     """
 
     names: tuple[str, ...]
     edges: NDArray[np.int64]
     energy: NDArray[np.float64]
+    always_w: NDArray[np.float64]
     tick_s: float
 
     @property
@@ -48,9 +50,9 @@ class PowerSeries:
 
 
 def by_group(activity: Activity) -> Naming:
-    """Return the naming by group of units, such as a core; what belongs to none is the machine's."""
-    depth = group_depth(activity.units)
-    return lambda part: group_name(part.path, depth) or "machine"
+    """Return the naming by core, tile or lane; a part of none that has any units is the machine's."""
+    homes = {home(path) for path in activity.units}
+    return lambda part: own if (own := home(part.path)) in homes else "machine"
 
 
 def by_family(part: PartCost) -> str:
@@ -86,7 +88,7 @@ def power_over_time(
     worked = spending.worked_in(edges)
     for (row, unit), rate in rates.items():
         energy[row] += rate * worked[unit]
-    return PowerSeries(tuple(names), edges, energy, tick_s)
+    return PowerSeries(tuple(names), edges, energy, all_the_time / tick_s, tick_s)
 
 
 def peak_power(activity: Activity, parts: Sequence[PartCost]) -> float:

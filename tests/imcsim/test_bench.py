@@ -37,6 +37,10 @@ RESNET50 = {
 LOAD = {"load-closed": 3, "load-fixed": 3, "load-poisson": 11, "load-memory": 1}
 
 
+def test_the_perfetto_writer_is_three_times_as_fast_as_the_builder_of_its_package() -> None:
+    assert (benches["perfetto-writer"].figure, benches["perfetto-writer"].bound) == ("speed-up", 3)
+
+
 def counted(*rounds: tuple[float, float], **fields: object) -> Bench:
     """Return a benchmark that measures just this."""
     each = iter(rounds)

@@ -210,9 +210,10 @@ def test_map_tells_where_layers_lie_on_a_topology_and_what_its_channels_carry() 
 def test_exported_files_open(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     printed(*MLP, "--out", folder)
+    figures = ["timeline", "utilisation", "stalls", "energy", "power", "buffers", "roofline"]
     for kind, files in {
-        "png": ["timeline.png", "utilisation.png"],
-        "svg": ["timeline.svg", "utilisation.svg"],
+        "png": [f"{name}.png" for name in figures],
+        "svg": [f"{name}.svg" for name in figures],
         "chrome": ["trace.json"],
     }.items():
         assert lines_of_paths(folder, kind) == [str(folder / name) for name in files]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
 
 import numpy as np
 from hypothesis import strategies as st
 
-from simcore.activity import CATEGORIES, NOBODY, Activity
+from simcore.activity import CATEGORIES, NOBODY, Activity, BufferTrace, category
 
 Interval = tuple[int, str, int, int]  # unit, state, start, end
 
@@ -133,6 +133,29 @@ def activities(draw: st.DrawFn) -> Activity:
             if draw(st.booleans()):
                 intervals.append((unit, draw(st.sampled_from(STATES)), start, end))
     return make_activity(units, intervals, makespan, draw(st.integers(1, 4)))
+
+
+@st.composite
+def caused_activities(draw: st.DrawFn) -> Activity:
+    """Activities in which units end each other's waits, and memories hold something."""
+    activity = draw(activities())
+    cause = draw(
+        st.lists(st.integers(NOBODY, len(activity.units) - 1), min_size=len(activity), max_size=len(activity))
+    )
+    waits = np.array([category(state) not in ("busy", "programming") for state in activity.states], bool)
+    buffers = []
+    for unit in activity.units[: draw(st.integers(0, 2))]:
+        ticks = sorted(draw(st.sets(st.integers(0, activity.makespan), max_size=5)))
+        held = draw(st.lists(st.integers(0, 300), min_size=len(ticks), max_size=len(ticks)))
+        slots = draw(st.one_of(st.none(), st.integers(1, 300)))
+        buffers.append(
+            BufferTrace(f"{unit}.pixel_in", slots, np.array(ticks, np.int64), np.array(held, np.int32))
+        )
+    return replace(
+        activity,
+        cause=np.where(waits[activity.state], np.array(cause, np.int32), NOBODY).astype(np.int32),
+        buffers=tuple(buffers),
+    )
 
 
 def time_by_hand(activity: Activity, start: int, stop: int) -> list[dict[str, int]]:

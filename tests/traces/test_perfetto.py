@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simcore.activity import CATEGORIES, NOBODY, Activity, BufferTrace, category
 from simcore.energy import PartCost
 from simcore.errors import FileError, SimError
-from tests.traces.activities import activities, make_activity, pipeline_activity
+from tests.traces.activities import caused_activities, make_activity, pipeline_activity
 from tests.traces.perfetto_reader import ReadTrace, Slice, read_perfetto
 from traces import (
     LimitedSink,
@@ -32,29 +32,6 @@ from traces.perfetto_slices import Arrows
 from traces.unit_paths import segments
 
 in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-
-
-@st.composite
-def caused_activities(draw: st.DrawFn) -> Activity:
-    """Activities in which units end each other's waits, and memories hold something."""
-    activity = draw(activities())
-    cause = draw(
-        st.lists(st.integers(NOBODY, len(activity.units) - 1), min_size=len(activity), max_size=len(activity))
-    )
-    waits = np.array([category(state) not in ("busy", "programming") for state in activity.states], bool)
-    buffers = []
-    for unit in activity.units[: draw(st.integers(0, 2))]:
-        ticks = sorted(draw(st.sets(st.integers(0, activity.makespan), max_size=5)))
-        held = draw(st.lists(st.integers(0, 300), min_size=len(ticks), max_size=len(ticks)))
-        slots = draw(st.one_of(st.none(), st.integers(1, 300)))
-        buffers.append(
-            BufferTrace(f"{unit}.pixel_in", slots, np.array(ticks, np.int64), np.array(held, np.int32))
-        )
-    return replace(
-        activity,
-        cause=np.where(waits[activity.state], np.array(cause, np.int32), NOBODY).astype(np.int32),
-        buffers=tuple(buffers),
-    )
 
 
 def expected_slices(

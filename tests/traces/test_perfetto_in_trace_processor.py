@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -133,6 +134,33 @@ def test_slices_touch_but_never_nest_and_keep_names_and_causes(
     ]
     ended = "SELECT ts, EXTRACT_ARG(arg_set_id, 'debug.intervals') FROM slice WHERE name = 'end of trace'"
     assert processor.query(ended) == [(120, 6)]
+
+
+def test_queries_in_the_docs_tell_the_recorded_sums(processor: TraceProcessor, tmp_path: Path) -> None:
+    activity = make_activity(
+        ["a", "b"],
+        [
+            (0, "busy:x", 0, 5),
+            (0, "blocked-output:out", 5, 9),
+            (1, "wait-input:in", 0, 5),
+            (1, "busy:y", 5, 9),
+        ],
+        9,
+    )
+    cause = np.array([NOBODY, 1, 0, NOBODY], np.int32)
+    write_perfetto(replace(activity, cause=cause), tmp_path / "t.pftrace", layers={"a": "conv"})
+    processor.load(
+        gzip.compress((tmp_path / "t.pftrace").read_bytes())
+    )  # the page says that it opens so, too
+    page = (Path(__file__).parents[2] / "docs/tracing.md").read_text()
+    by_layer, by_cause = (q for q in page.split("```sql")[1].split("```")[0].split(";") if q.strip())
+    assert sorted(processor.query(by_layer), key=str) == [
+        ("conv", "blocked-output", 40),
+        ("conv", "busy", 50),
+        (None, "busy", 40),
+        (None, "wait-input", 50),
+    ]
+    assert processor.query(by_cause) == [("a", 1, 50), ("b", 1, 40)]
 
 
 def test_arrows_are_flows(processor: TraceProcessor, tmp_path: Path) -> None:
