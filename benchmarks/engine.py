@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Generator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import simpy
@@ -16,12 +18,15 @@ import simpy
 from benchmarks.compare import Bench, Setup, benches, cpu_times
 from simcore import Component, In, Operation, Out, PartConfig, Process, Simulation, clock, param, process
 from simcore.environment import CycleEnvironment
+from traces import open_sink
 
 STAGES = 32
 TOKENS = 10_000
 SLOTS = 2
 UNIT = [1] * STAGES
 MIXED = [1 + stage % 4 for stage in range(STAGES)]
+
+_folder = TemporaryDirectory()
 
 
 class StageConfig(PartConfig):
@@ -100,11 +105,19 @@ class _BareSimulation(Simulation):
         return ()
 
 
-def pipeline(services: list[int], *, bare: bool = False, record: bool = False) -> Setup:
-    """Return the set-up of our pipeline."""
+def pipeline(
+    services: list[int], *, bare: bool = False, record: bool = False, to: Path | None = None
+) -> Setup:
+    """Return the set-up of our pipeline.
+
+    to : a Parquet file to write every interval to while it runs
+    """
 
     def setup() -> Callable[[], object]:
-        simulation = (_BareSimulation if bare else Simulation)([clock("core", 10**9)], record=record)
+        sink = None if to is None else open_sink(to)
+        tell = None if sink is None else sink.add
+        kind = _BareSimulation if bare else Simulation
+        simulation = kind([clock("core", 10**9)], record=record, tell=tell)
         chain = simulation.build(Pipeline, PartConfig())
         chain.lay_out(services)
         if bare:
@@ -112,7 +125,14 @@ def pipeline(services: list[int], *, bare: bool = False, record: bool = False) -
                 if isinstance(stage, Stage):
                     stage.work = _NullOperation()  # type: ignore[assignment]
         gc.collect()
-        return simulation.run
+        if sink is None:
+            return simulation.run
+
+        def run() -> None:
+            simulation.run()
+            sink.close()
+
+        return run
 
     return setup
 
@@ -212,6 +232,14 @@ for _bench in (
         "cost",
         1.25,
         cpu_times(pipeline(UNIT, record=True), pipeline(UNIT)),
+    ),
+    Bench(
+        "streaming",
+        "32-stage pipeline, service 1 to 4 cycles: every interval to a Parquet file while it runs, against "
+        "keeping all in memory",
+        "cost",
+        1.5,
+        cpu_times(pipeline(MIXED, to=Path(_folder.name) / "run.parquet"), pipeline(MIXED, record=True)),
     ),
 ):
     benches.register(_bench.name)(_bench)

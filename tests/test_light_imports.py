@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = {"numba", "networkx", "matplotlib", "scipy", "torch", "safetensors"}
+HEAVY = {"numba", "networkx", "matplotlib", "scipy", "torch", "safetensors", "pyarrow"}
 #: Further modules that only some commands may load.
 RICH = {"rich"}
 COMMAND = (
