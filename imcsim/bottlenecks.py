@@ -8,6 +8,7 @@ it:
   and its last one: a unit that rests does not set the pace, but is one part of what does.
 * A memory counts with the time for which its writers waited for room on the critical path.
 * A shared resource counts with the time for which those that wait for one another held it.
+* Ways count with the time for which the critical path is something under way.
 * Requests count with the time in which none was there.
 * Filling and draining the pipeline counts with what images, one behind the other, do not explain, discounted
   by the share of the largest unit on the way.
@@ -25,7 +26,7 @@ from imcsim.neighbours import Neighbours
 from imcsim.occupancy import BufferUse
 from imcsim.relief import Reliefs
 from imcsim.unit_limits import limits_of_units
-from imcsim.waiting_limits import limits_of_memories, limits_of_resources
+from imcsim.waiting_limits import limits_of_memories, limits_of_resources, limits_of_ways
 from imcsim.whole_limits import limits_of_filling, limits_of_requests
 
 #: Least weight, and number, of what is told.
@@ -38,7 +39,8 @@ class Bottleneck:
 
     rank : 1 is what it is due to most
     where : a unit, a memory, a shared resource, or `requests` and `pipeline` for those as a whole
-    what : the operation, or the kind of the limit: `room`, `turn`, `arrivals`, `fill and drain`
+    what : the operation, or the kind of the limit: `room`, `turn`, `transfer`, `arrival`, `service` or
+        `fill and drain`
     share, cycles : of the makespan that it accounts for
     sentence : what is known of it, in words
     parameter : of the machine or the run that would relieve it, as `--set` takes it; None if none is known
@@ -65,6 +67,7 @@ def ranked_bottlenecks(evidence: Evidence, buffers: Sequence[BufferUse]) -> tupl
         *limits_of_units(evidence, reliefs),
         *limits_of_memories(evidence, reliefs, neighbours, buffers),
         *limits_of_resources(evidence, reliefs),
+        *limits_of_ways(evidence, reliefs),
         *limits_of_requests(evidence),
         *limits_of_filling(evidence),
     ]

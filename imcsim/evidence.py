@@ -150,10 +150,15 @@ class Evidence:
         return 0.0 if self.most is None else self.times.share(self.most.worked)
 
     def on_path(self, members: Iterable[str]) -> int | None:
-        """Return the ticks of units on the critical path, None where it is not known."""
+        """Return the ticks of units' work on the critical path, None where it is not known."""
         if self.path is None:
             return None
-        return sum(sum(self.path.held.get(path, {}).values()) for path in members)
+        return sum(
+            ticks
+            for path in members
+            for state, ticks in self.path.held.get(path, {}).items()
+            if category(state) in WORKING
+        )
 
     def percent(self, ticks: float) -> str:
         """Return a time as a share of the run, in words."""

@@ -39,7 +39,7 @@ def set_by(settings: Sequence[Setting], what: str) -> str:
     They are those that somebody chose, or else the one that does most.
     """
     own = [setting for setting in settings if setting.is_own]
-    told = own[:2] or [setting for setting in settings if setting.value is not None][:1]
+    told = own[:2] or settings[:1]
     return f"; {' and '.join(map(str, told))} set{'s' * (len(told) == 1)} {what}" if told else ""
 
 

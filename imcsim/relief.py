@@ -35,6 +35,8 @@ class Setting:
         return bool(self.usual is not None and self.value != self.usual)
 
     def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.path} (left to the machine)"
         unit = f" {self.unit}" if self.unit and self.unit != "one of" else ""
         own = f", usually {self.usual}" if self.is_own else ""
         return f"{self.path} ({self.value}{unit}{own})"

@@ -85,7 +85,8 @@ def _advice(evidence: Evidence, reliefs: Reliefs, alike: Alike, settings: Sequen
     if busier := [called(o) for o in others if ALIKE * o.work.worked > work.worked]:
         return f"{advice}; that helps once {busier[0]} is faster"
     if same := [called(o) for o in others if o.work.worked >= ALIKE * work.worked]:
-        return f"{advice}; as busy are {listed(same, 3)}, which must become faster with it"
+        verb = "is" if len(same) == 1 else "are"
+        return f"{advice}; as busy {verb} {listed(same, 3)}, which must become faster with it"
     if others:
         return f"{advice}; next is {called(others[0])}, which works {evidence.percent(others[0].work.worked)}"
     return advice

@@ -1,7 +1,8 @@
-"""What units wait for that is no work of anybody: room in a memory, and their turn on what they share.
+"""What units wait for that is no work of anybody: room in a memory, their turn on what they share, ways.
 
 A memory counts with the time for which its writers waited for room, a shared resource with that for which
-those who wait for one another held it; both on the critical path, where that is known.
+those who wait for one another held it, and ways with the time that something is under way; all of it on the
+critical path, where that is known.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from imcsim.neighbours import Neighbours
 from imcsim.occupancy import BufferUse
 from imcsim.relief import Reliefs
 from imcsim.whole_limits import REQUESTS
+from simcore.activity import category
 
 
 def limits_of_memories(
@@ -143,4 +145,29 @@ def _resource(
         + set_by(settings, "for how long one holds it"),
         first_path(settings),
         f"{shorter}, or give each of them its own {name}",
+    )
+
+
+def limits_of_ways(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
+    """Yield what is under way between units, where the critical path tells it."""
+    if evidence.path is None:
+        return
+    sent = {
+        unit: sum(ticks for state, ticks in states.items() if category(state) == "transfer")
+        for unit, states in evidence.path.held.items()
+    }
+    longest = sorted((unit for unit in sent if sent[unit]), key=lambda unit: (-sent[unit], unit))
+    if not longest:
+        return
+    ticks = sum(sent.values())
+    settings = reliefs.of_shared("mesh")
+    yield Limit(
+        evidence.times.share(ticks),
+        longest[0],
+        "transfer",
+        ticks,
+        f"what {listed(longest, 2)} hand on is under way for {evidence.percent(ticks)} of the critical path"
+        + set_by(settings, "how long"),
+        first_path(settings),
+        f"change {settings[0].path}" if settings else "shorten the ways, or the time that a hop takes",
     )
