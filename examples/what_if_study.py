@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import imcsim
-from imcsim.what_if import WhatIf, what_if
+from imcsim.predictions import WhatIf, what_if
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from simcore.binding import longest_way
 from simcore.dependencies import DependencyGraph
-from simcore.kernels.longest_times import longest_times
-from simcore.kernels.longest_times_reference import NEVER, longest_times_reference
+from simcore.kernels.max_plus import longest_times
+from simcore.kernels.max_plus_reference import NEVER, longest_times_reference
 from simcore.simulation import EngineName, Outcome
 from tests.naive_machine import ProcessNetwork
 from tests.process_networks import acyclic_networks, contended_networks, simulate, simulation_of
