@@ -227,7 +227,10 @@ class Sink(Component):
             if image + 1 < self.images:
                 self.simulation.arrived()
         if all(len(sink.completed) == sink.images for sink in self.beside):
-            self.simulation.finish()
+            last = (
+                sink.units[0] for sink in (self, *self.beside) if sink.completed[-1:] == self.completed[-1:]
+            )
+            self.simulation.finish(min(last, key=lambda unit: unit.path))
 
     def decoded(self, ids: NDArray[np.int32] | None) -> DecodedTokens | None:
         """Return what came of decoding, None where nothing was.

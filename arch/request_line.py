@@ -14,6 +14,7 @@ from arch.host import Sink, Source
 from arch.requests import Head, LoadReport, RequestTimes
 from simcore import Component
 from simcore.arbiter import Decision
+from simcore.causes import BY_TIME, Act, Units
 from simcore.channel import Endpoint, Waits
 from simcore.commands import DONE, PARK, Park, Ready, Wake
 from simcore.component import Builder
@@ -85,6 +86,19 @@ class _Entrance(_Gate):
         super().__init__(line, f"entrance of {line.network}")
         self.arrival, self.service = Waits(), Waits()
 
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let arrivals have ended each wait for a request, and a sink that for being let in."""
+        if waits is self.arrival:
+            waits.cause = self.line.arrivals.units[0].number, 0
+        else:
+            waits.ender = self._let_in_by
+
+    def _let_in_by(self, end: int) -> Act:
+        """Return the first of the sinks that told now of a request that is done."""
+        lines = self.line.queue.lines
+        sinks = [line.sink for line in lines if line.completed and line.completed[-1] == end]
+        return min(((sink.units[0].number, 0) for sink in sinks), default=BY_TIME)
+
     def awaited(self) -> Sequence[Component]:
         """Return who lets requests arrive; once one is there, who tells when one is done."""
         if not self.line.waiting:
@@ -125,6 +139,11 @@ class _Calendar(_Gate):
         if request < len(self.line.completed):
             return DONE
         return self.wait(self.completion, self.engine.active)
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the sink have ended each wait for a request that is done, and time the others."""
+        if waits is self.completion:
+            waits.cause = self.line.sink.units[0].number, 0
 
     def awaited(self) -> Sequence[Component]:
         """Return who tells when a request is done."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from simcore.activity import NOBODY
 from simcore.channel import Waits
 from simcore.clocks import Clock
 from simcore.commands import Wake
@@ -38,6 +39,7 @@ class Unit:
 
     path : name in reports
     process : name of the process method
+    number : among the units that are recorded, in the order of their paths; NOBODY for others
     wake, generator : the running process, once started
     ended : tick in which the process returned; None while it lives
     last : the operation it held last, kept only where it may hold several
@@ -48,6 +50,7 @@ class Unit:
     component: Part
     process: str
     operations: list[Operation] = field(default_factory=list)
+    number: int = NOBODY
     wake: Wake | None = None
     generator: Any = None
     ended: int | None = None

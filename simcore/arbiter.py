@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
+from simcore.causes import Act, LastAct, Puts, Side, Units
 from simcore.channel import DelayedChannel, Endpoint, Waits
 from simcore.commands import PARK, Engine, Park, Wake
 from simcore.errors import WiringError
@@ -137,6 +138,11 @@ class SharedEnd(Claimant):
         self.holder: Wake | None = None
         self.held_since = 0
 
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let who gave the resource back last have ended each wait."""
+        released = self.arbiter.released = self.arbiter.released or LastAct()
+        waits.ender = lambda _: released.act
+
     def acquire(self, priority: int | None = None) -> Park:
         """Wait until the resource is granted, which takes no time if it is free and nobody goes first.
 
@@ -157,6 +163,9 @@ class SharedEnd(Claimant):
             raise WiringError(
                 f"{self.name} releases {self.arbiter.name} without holding it; acquire it before"
             )
+        released = self.arbiter.released
+        if released is not None:
+            released.note((self.holder.unit.number, 0), self.engine.now)
         self.holder = None
         self.arbiter.give_back()
 
@@ -178,6 +187,7 @@ class Arbiter:
     """A resource of which there are `capacity`, for requesters that take turns by a rule.
 
     ends : one for each requester, in the order of the wiring
+    released : who gave one back last, where that is asked for
     """
 
     def __init__(
@@ -186,6 +196,7 @@ class Arbiter:
         self.name = name
         self.capacity = capacity
         self.free = capacity
+        self.released: LastAct | None = None
         self.ends = [SharedEnd(engine, requester, i, self) for i, requester in enumerate(requesters)]
         self.contest = Contest(engine, name, len(self.ends), rule, self._grant)
 
@@ -207,12 +218,19 @@ class Arbiter:
 class MergeEnd(Claimant):
     """Writing end for one of the senders of a `Merge`."""
 
-    __slots__ = ("merge", "token")
+    __slots__ = ("merge", "side", "token")
 
     def __init__(self, engine: Engine, name: str, index: int, merge: Merge) -> None:
         super().__init__(engine, name, index)
         self.merge = merge
         self.token: Any = None
+        self.side: Side | None = None  # its sender's, where it is asked for
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the reader have ended each wait for a slot, and whoever went before that for a turn."""
+        self.side = Side(self.engine, own, waits)
+        self.merge.watch_reader(others)
+        waits.ender = self.merge.accepted_after
 
     @property
     def writer_waits(self) -> Waits:
@@ -240,7 +258,17 @@ class Merge(DelayedChannel):
     period : ticks in a cycle
     """
 
-    __slots__ = ("_alarm", "_alarm_at", "_next_accept", "contest", "ends", "period")
+    __slots__ = (
+        "_accepted",
+        "_alarm",
+        "_alarm_at",
+        "_next_accept",
+        "_reader_side",
+        "_slot_since",
+        "contest",
+        "ends",
+        "period",
+    )
 
     def __init__(
         self,
@@ -257,8 +285,28 @@ class Merge(DelayedChannel):
         self.ends = [MergeEnd(engine, sender, i, self) for i, sender in enumerate(senders)]
         self.contest = Contest(engine, name, len(self.ends), rule, self._admit)
         self._next_accept = 0
+        self._accepted: Side | None = None  # whose token was accepted last, where that is asked for
+        self._reader_side: Side | None = None
+        self._slot_since = 0  # when the last slot became free
         self._alarm_at = 0
         self._alarm = Wake(self._next_cycle)
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the sender of each token have ended the wait for it."""
+        self._puts = Puts(Side(self.engine, (), waits))  # it changes from token to token
+        waits.ender = self._puts.before
+
+    def watch_reader(self, reader: Sequence[Units]) -> None:
+        """Take note of who makes room."""
+        (units,) = reader
+        self._reader_side = Side(self.engine, units, self.reader_waits)
+
+    def accepted_after(self, end: int) -> Act:
+        """Return whose act let the token that is accepted now be so: what made room, or who was first."""
+        if self._slot_since == end or self._accepted is None:
+            assert self._reader_side is not None
+            return self._reader_side.number(), 0
+        return self._accepted.number(), end - self._next_accept + self.period
 
     def standing(self, now: int) -> Sequence[int]:
         """Return when what it holds can be taken, who waits, and when it accepts again."""
@@ -271,9 +319,13 @@ class Merge(DelayedChannel):
         if claims and now >= self._next_accept and len(self._items) < self.capacity:
             end = self.contest.winner()
             assert isinstance(end, MergeEnd)
+            if self._puts is not None:
+                assert end.side is not None
+                self._puts.side = end.side
             self._accept(end.token)
             end.win()
             self._next_accept = now + self.period
+            self._accepted = end.side
         if claims and now < self._next_accept and self._alarm_at < self._next_accept:
             self._alarm_at = self._next_accept
             self.engine.at(self._alarm_at, self._alarm)
@@ -285,5 +337,7 @@ class Merge(DelayedChannel):
 
     def _free_slot(self) -> None:
         """Let the next sender have the slot in this cycle, if it may still accept a token."""
+        if len(self._items) == self.capacity - 1:
+            self._slot_since = self.engine.now
         if self.contest.claims:
             self.contest.call()

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from simcore.channel import TwoEnded
+from simcore.causes import Units
+from simcore.channel import TwoEnded, Waits
 from simcore.clocks import next_edge
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake, not_a_command
 from simcore.errors import BrokenLawError
@@ -78,6 +79,29 @@ class BufferChannel(TwoEnded):
     def __len__(self) -> int:
         return max(0, self.sent - self.freed)
 
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the one at the other side have ended each wait, after a time that varies between two clocks."""
+        side = self._other_side(waits, others)
+        if self.reader_period == self.writer_period and not self.latency % self.reader_period:
+            waits.ended_by(side, self.latency if waits is self.reader_waits else 0)
+        elif waits is self.reader_waits:
+            waits.ender = lambda end: (side.number(), end - self._came_at(self._need - 1))
+        else:
+            waits.ender = lambda end: (side.number(), end - self.freed_at(self._held))
+
+    def _came_at(self, token: int) -> int:
+        """Return when a token came; asked only if recorded."""
+        assert self.came is not None
+        return self.came[token]
+
+    def freed_at(self, token: int) -> int:
+        """Return when the slot that a token takes became free, -1 if it always was; asked if recorded."""
+        slots: int | None = self.capacity
+        if slots is None or token < slots:
+            return -1
+        assert self.gone is not None
+        return self.gone[token - slots]
+
     def standing(self, now: int) -> Sequence[int]:
         """Return how much it holds, what is not long visible, and who waits for how much."""
         reader = self._reader
@@ -123,11 +147,10 @@ class BufferChannel(TwoEnded):
                 return DONE if then is None else then.hold(cycles)
         wake = engine.active
         self.park(wake, self.reader_waits)
-        self._then, self._cycles = then, cycles
+        self._need, self._then, self._cycles = count, then, cycles
         if sent >= count:
             self._wake_at(visible, wake)
         else:
-            self._need = count
             self._reader = wake
         return PARK
 

@@ -11,7 +11,9 @@ from array import array
 from collections.abc import Sequence
 from typing import Protocol
 
+from simcore.activity import NOBODY
 from simcore.buffer_channel import BufferChannel
+from simcore.causes import BY_TIME, Act, Side, Units
 from simcore.channel import Channel, Endpoint, Waits
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.operation import Operation
@@ -29,6 +31,9 @@ class Entry(Protocol):
 
     def passage(self, token: int, reader: int) -> int:
         """Return the ticks from setting out to a reader, or to a station, if nothing holds a token up."""
+
+    def place_since(self) -> tuple[int, Act]:
+        """Return since when there was a place for the last copy that was taken, and who made it."""
 
     def holders(self) -> list[Wake]:
         """Return whose move would make a place."""
@@ -57,11 +62,10 @@ class Stations:
         self.came: array[int] | None = None
         self._engine = engine
 
-    def hand_over(self, token: int) -> None:
-        """Let the station whose turn it is have a token that has come."""
+    def note(self, token: int) -> None:
+        """Note that a token comes to the station whose turn it is."""
         if self.came is not None:
             self.came.extend((token, self._engine.now))
-        self.channels[token % len(self.channels)].put(token)
 
 
 class CarriedBuffer(BufferChannel):
@@ -73,7 +77,7 @@ class CarriedBuffer(BufferChannel):
     landings : tick in which each landed, if that is logged
     """
 
-    __slots__ = ("end", "landed", "landings", "stations")
+    __slots__ = ("_landed_by", "end", "landed", "landings", "stations")
 
     def __init__(self, engine: Engine, name: str, capacity: int | None, entry: Entry, reader: int) -> None:
         super().__init__(engine, name, capacity)
@@ -81,6 +85,11 @@ class CarriedBuffer(BufferChannel):
         self.landings: array[int] | None = None
         self.stations: Stations | None = None
         self.end = CarriedEnd(engine, name, self, entry, reader)
+        self._landed_by = BY_TIME
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let who brought the last token that was waited for have ended each wait."""
+        waits.ender = lambda _: self._landed_by
 
     def arrived(self, count: int, then: Operation | None = None, cycles: int = 0) -> Ready | Park | int:
         """Wait until the first `count` tokens have landed, and hold the operation `then` if one is given."""
@@ -114,9 +123,10 @@ class CarriedBuffer(BufferChannel):
             self._times.popleft()
         return True
 
-    def land(self, token: int) -> None:
+    def land(self, token: int, by: Act = BY_TIME) -> None:
         """Fill the slot of a token whose last part is here now.
 
+        by : who brought it
         raises : BrokenLawError if `token` is not the next in sequence
         """
         if token != self.landed:
@@ -124,6 +134,7 @@ class CarriedBuffer(BufferChannel):
         self.landed = token + 1
         if self.landings is not None:
             self.landings.append(self.engine.now)
+        self._landed_by = by
         if self.store is not None:
             self.store(token)
         if self._reader is not None and self.landed == self._need:
@@ -160,7 +171,7 @@ class CarriedEnd(Endpoint):
     reader : which of the sender's readers this is
     """
 
-    __slots__ = ("_held", "_writer", "buffer", "entry", "reader", "writer_waits")
+    __slots__ = ("_held", "_sender", "_writer", "buffer", "entry", "reader", "writer_waits")
 
     def __init__(self, engine: Engine, name: str, buffer: CarriedBuffer, entry: Entry, reader: int) -> None:
         super().__init__(engine, name)
@@ -170,6 +181,23 @@ class CarriedEnd(Endpoint):
         self.writer_waits = Waits()
         self._held = 0
         self._writer: Wake | None = None
+        self._sender: Side | None = None  # where it is asked for
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let whoever made room last have ended each wait: the reader, or who made a place."""
+        self._sender = Side(self.engine, own, waits)
+        units = others[0] if others else ()
+        reader = Side(self.engine, units, self.buffer.reader_waits)
+        waits.ender = lambda end: self._let_out_by(reader, end)
+
+    def sender(self) -> int:
+        """Return the number of the unit that sends, if it is asked for."""
+        return NOBODY if self._sender is None else self._sender.number()
+
+    def _let_out_by(self, reader: Side, end: int) -> Act:
+        since, act = self.entry.place_since()
+        freed = self.buffer.freed_at(self._held)
+        return (reader.number(), end - freed) if freed >= since else act
 
     def put(self, token: int, wake: Wake | None = None) -> Ready | Park:
         """Send the next token, waiting until it can set out; `wake` waits in place of the running process."""

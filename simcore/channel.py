@@ -15,9 +15,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.causes import BY_TIME, Act, FreedSlot, Puts, Side, Units
 from simcore.clocks import next_edge
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake, describe
 from simcore.errors import WiringError
@@ -28,15 +32,47 @@ class Waits:
     """Waiting at one end of a channel: who, how long in all [tick], and since when in detail if recorded.
 
     until : tick in which the last wait that was charged ahead will end
+    log : start and duration of each wait, if recorded
+    ender : tells who ended a wait, when it ends in the tick that is given; None where `cause` did each time
     """
 
-    __slots__ = ("log", "owner", "ticks", "until")
+    __slots__ = ("_acts", "cause", "ender", "log", "owner", "ticks", "until")
 
     def __init__(self) -> None:
         self.owner: Wake | None = None
         self.ticks = 0
         self.until = 0
         self.log: array[int] | None = None  # start, duration, start, duration, ...
+        self.ender: Callable[[int], Act] | None = None
+        self.cause = BY_TIME
+        self._acts: array[int] | None = None  # unit, lag, unit, lag, ..., where `ender` tells
+
+    def record(self) -> None:
+        """Note each wait from now on, and who ended it."""
+        self.log = array("q")
+        self._acts = None if self.ender is None else array("q")
+
+    def ended_by(self, side: Side, lag: int = 0) -> None:
+        """Let the unit at the other side have ended every wait, so many ticks before."""
+        if side.alone:
+            self.cause = side.number(), lag
+        else:
+            self.ender = lambda _: (side.number(), lag)
+
+    def last_act(self, now: int) -> Act:
+        """Return who ended the wait that ends now."""
+        return self.cause if self.ender is None else self.ender(now)
+
+    def recorded(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | Act]:
+        """Return (n, 2) start and duration [tick] of each wait; (n, 2) units that ended them, and lags."""
+        waits = np.array(self.log, np.int64).reshape(-1, 2)
+        return waits, self.cause if self._acts is None else np.array(self._acts, np.int64).reshape(-1, 2)
+
+    def correct(self, act: Act, end: int) -> None:
+        """Let somebody else have ended the last wait, if it has ended in the tick `end`."""
+        log = self.log
+        if log and self._acts is not None and log[-2] + log[-1] == end:
+            self._acts[-2:] = array("q", act)
 
     def tally(self) -> tuple[int, int]:
         """Return how many waits are logged, and how long all were [tick]."""
@@ -50,6 +86,8 @@ class Waits:
             self.log = array("q", bytes(8 * (len(log) + 2 * times * (last[0] - first[0]))))
             self.log[::2] = unrolled(log[::2], first[0], last[0], times, ticks)
             self.log[1::2] = unrolled(log[1::2], first[0], last[0], times, 0)
+        if self._acts is not None:
+            self._acts = unrolled(self._acts, 2 * first[0], 2 * last[0], times, 0)
 
     def end(self, wake: Wake, now: int) -> None:
         """Charge the wait of a process that goes on now, or at a tick that is known."""
@@ -61,6 +99,8 @@ class Waits:
             if log is not None:
                 log.append(since)
                 log.append(now - since)
+                if self._acts is not None:
+                    self._acts.extend(self.last_act(now))
 
 
 class Endpoint(ABC):
@@ -95,6 +135,14 @@ class Endpoint(ABC):
         wake.parked_on = self
         wake.since = self.engine.now
         return PARK
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """See to it that waits here tell who ended them; called before cycle 0, if they are recorded.
+
+        own : units of the component that waits
+        others : units of each component at the other side, where ports lead to any
+        """
+        waits.cause = BY_TIME
 
     @abstractmethod
     def standing(self, now: int) -> Sequence[int]:
@@ -147,6 +195,16 @@ class TwoEnded(Endpoint):
         self.writer_waits = Waits()
         self._reader: Wake | None = None
         self._writer: Wake | None = None
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the one at the other side have ended each wait, at once."""
+        if others:
+            waits.ended_by(self._other_side(waits, others))
+
+    def _other_side(self, waits: Waits, others: Sequence[Units]) -> Side:
+        (units,) = others
+        opposite = self.writer_waits if waits is self.reader_waits else self.reader_waits
+        return Side(self.engine, units, opposite)
 
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return who waits here now, with the wait that each will be charged to."""
@@ -351,8 +409,10 @@ class DelayedChannel(TwoEnded):
     __slots__ = (
         "_accepting",
         "_delivering",
+        "_freed",
         "_held",
         "_items",
+        "_puts",
         "_ready",
         "latency",
         "reader_period",
@@ -379,9 +439,24 @@ class DelayedChannel(TwoEnded):
         self._held: Any = None
         self._delivering = Wake(self._deliver)
         self._accepting = Wake(self._accept_held)
+        self._puts: Puts | None = None  # where they are asked for
+        self._freed: FreedSlot | None = None
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the one at the other side have ended each wait, after a time that varies between two clocks."""
+        side = self._other_side(waits, others)
+        period = self.reader_period
+        if side.alone and period == self.writer_period and not self.latency % period:
+            waits.ended_by(side, self.latency if waits is self.reader_waits else 0)
+        elif waits is self.reader_waits:
+            self._puts = Puts(side)
+            waits.ender = self._puts.before
+        else:
+            self._freed = FreedSlot(side, self.writer_period)
+            waits.ender = self._freed.before
 
     def get(self) -> Ready | Park:
         """Take the oldest token, waiting until it is visible."""
@@ -389,6 +464,8 @@ class DelayedChannel(TwoEnded):
         if items and items[0][0] <= self.engine.now and self._reader is None:
             ready = self._ready
             ready.value = items.popleft()[1]
+            if self._puts is not None:
+                self._puts.take()
             self._free_slot()
             return ready
         wake = self.engine.active
@@ -416,6 +493,8 @@ class DelayedChannel(TwoEnded):
     def _accept(self, token: Any) -> None:
         visible = next_edge(self.engine.now + self.latency, self.reader_period)
         self._items.append((visible, token))
+        if self._puts is not None:
+            self._puts.put(self.engine.now)
         self.sent += 1
         if self._reader is not None and len(self._items) == 1:
             self.engine.at(visible, self._delivering)
@@ -426,6 +505,8 @@ class DelayedChannel(TwoEnded):
         assert reader is not None
         self._reader = None
         reader.value = self._items.popleft()[1]
+        if self._puts is not None:
+            self._puts.take()
         self.reader_waits.end(reader, self.engine.now)
         self.soon(reader)
         self._free_slot()
@@ -435,6 +516,8 @@ class DelayedChannel(TwoEnded):
         """Let a parked writer have the slot at its next edge."""
         if self._writer is not None:
             edge = next_edge(self.engine.now, self.writer_period)
+            if self._freed is not None:
+                self._freed.note(self.engine.now, edge)
             if edge == self.engine.now:
                 self._accept_held(None)
             else:

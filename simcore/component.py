@@ -71,8 +71,8 @@ class Builder(Protocol):
     def arrived(self) -> None:
         """Say that one of the expected outputs has arrived, but not the last one."""
 
-    def finish(self) -> None:
-        """Say that every output that the component expects has arrived."""
+    def finish(self, last: Unit | None = None) -> None:
+        """Say that every output that the component expects has arrived, the last one at a unit."""
 
 
 class ComponentRegistry(Registry[type["Component"]]):

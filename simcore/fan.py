@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from simcore.carried import CarriedEnd
+from simcore.causes import LastAct, Side, Units
 from simcore.channel import Endpoint, Waits, how_full
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
 from simcore.errors import BrokenLawError
@@ -28,6 +30,9 @@ class Puts(Protocol):
     def put_at(self, token: Any, tick: int) -> bool:
         """Hand a token on as of a tick from now on; see `Endpoint.put_at`."""
 
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """See to it that waits here tell who ended them; see `Endpoint.watch`."""
+
     def parked(self) -> list[tuple[Wake, Waits]]:
         """Return who waits here now."""
 
@@ -41,7 +46,7 @@ class Puts(Protocol):
 class Multicast(Endpoint):
     """Writing end over several channels: each takes its copy when it can, the writer waits for the last."""
 
-    __slots__ = ("_ahead", "_members", "_pending", "_writer", "channels", "writer_waits")
+    __slots__ = ("_ahead", "_last", "_members", "_pending", "_writer", "channels", "writer_waits")
 
     def __init__(self, engine: Engine, name: str, channels: Sequence[Puts]) -> None:
         super().__init__(engine, name)
@@ -51,6 +56,16 @@ class Multicast(Endpoint):
         self._ahead = [(c.has_room, c.put_at) for c in channels]
         self._pending = 0
         self._writer: Wake | None = None
+        self._last = LastAct()
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the reader have ended each wait that let its channel take its copy last."""
+        members = []
+        for channel, units in zip(self.channels, others, strict=True):
+            channel.watch(channel.writer_waits, own, [units])
+            members.append((channel.put, Wake(partial(self._accepted_by, channel))))
+        self._members = members
+        waits.ender = lambda _: self._last.act
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand a copy to every channel, waiting until all have taken theirs."""
@@ -97,6 +112,12 @@ class Multicast(Endpoint):
             put_at(token, tick)
         return True
 
+    def _accepted_by(self, channel: Puts, _: Any) -> Park:
+        """Note whose act it was, where that is asked for."""
+        now = self.engine.now
+        self._last.note(channel.writer_waits.last_act(now), now)
+        return self._accepted(None)
+
     def _accepted(self, _: Any) -> Park:
         self._pending -= 1
         if not self._pending:
@@ -111,21 +132,28 @@ class Multicast(Endpoint):
 class GatherEnd(Endpoint):
     """Writing end for one of the parts of a `Gather`."""
 
-    __slots__ = ("_held", "_writer", "gather", "sent", "writer_waits")
+    __slots__ = ("_add", "_held", "_writer", "gather", "sent", "writer_waits")
 
     def __init__(self, engine: Engine, name: str, gather: Gather) -> None:
         super().__init__(engine, name)
         self.sent = 0
         self.writer_waits = Waits()
         self.gather = gather
+        self._add = gather.add
         self._held: Any = None
         self._writer: Wake | None = None
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the reader have ended each wait, at once, and each part have been added by this writer."""
+        (reader,) = others
+        waits.ended_by(Side(self.engine, reader, self.gather.reader_waits))
+        self._add = partial(self.gather.add_part_of, Side(self.engine, own, waits))
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand on this writer's part of its next token, waiting until there is room."""
         gather = self.gather
         if gather.has_slot(self.sent):
-            gather.add(self.sent, token, self.engine.now)
+            self._add(self.sent, token, self.engine.now)
             self.sent += 1
             return DONE
         wake = wake or self.engine.active
@@ -147,10 +175,10 @@ class GatherEnd(Endpoint):
         self.sent = index + 1
         parts = gather.parts[index % gather.capacity]
         missing = parts[0]
-        if missing > 1 and parts[1] == tick and parts[2] == token:  # one of many that come together
+        if missing > 1 and parts[3] == tick and parts[2] == token:  # one of many that come together
             parts[0] = missing - 1
         else:
-            gather.add(index, token, tick)
+            self._add(index, token, tick)
         return True
 
     def contents(self) -> str:
@@ -166,7 +194,7 @@ class GatherEnd(Endpoint):
         writer = self._writer
         if writer is not None and self.gather.has_slot(self.sent):
             self._writer = None
-            self.gather.add(self.sent, self._held, self.engine.now)
+            self._add(self.sent, self._held, self.engine.now)
             self.sent += 1
             self.writer_waits.end(writer, self.engine.now)
             self.soon(writer)
@@ -187,6 +215,7 @@ class Gather(Endpoint):
     __slots__ = (
         "_complete",
         "_given_until",
+        "_last",
         "_reader",
         "_ready",
         "_retrying",
@@ -207,13 +236,19 @@ class Gather(Endpoint):
         self.taken = 0
         self.reader_waits = Waits()
         self.ends = [GatherEnd(engine, writer, self) for writer in writers]
-        # Parts that are still to come, the tick in which the last one is there, token.
-        self.parts: list[list[Any]] = [[len(self.ends), 0, None] for _ in range(capacity)]
+        self._last = [LastAct() for _ in range(capacity)]  # whose part was the last one of each token
+        # Parts that are still to come, the tick in which the last one is there, token, and that tick again
+        # where it does not matter whose part it is.
+        self.parts: list[list[Any]] = [[len(self.ends), 0, None, 0] for _ in range(capacity)]
         self._complete: deque[tuple[int, Any]] = deque()  # (tick in which it can be taken, token)
         self._ready = Ready()
         self._reader: Wake | None = None
         self._given_until = -1  # tick in which a token given ahead leaves its slot; -1 if none is
         self._retrying = Wake(self._retry)
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let the writer of the last part of each token have ended the wait for it."""
+        waits.ender = lambda _: self._last[self.taken % self.capacity].act
 
     def __len__(self) -> int:
         self._settle()
@@ -280,7 +315,7 @@ class Gather(Endpoint):
         self._settle()
         complete = (max(0, tick - now) for tick, _ in self._complete)
         slots = (self.parts[(self.taken + i) % self.capacity] for i in range(self.capacity))
-        parts = (number for missing, last, _ in slots for number in (missing, max(-1, last - now)))
+        parts = (number for missing, last, *_ in slots for number in (missing, max(-1, last - now)))
         given = max(-1, self._given_until - now)
         return id(self._reader), given, len(self._complete), *complete, *parts
 
@@ -290,7 +325,7 @@ class Gather(Endpoint):
         raises : BrokenLawError if the writers disagree on which token that is
         """
         parts = self.parts[index % self.capacity]
-        missing, last, first_token = parts
+        missing, last, first_token, _ = parts
         if missing == len(self.ends):
             parts[2] = token
         elif first_token != token:
@@ -299,13 +334,22 @@ class Gather(Endpoint):
                 "a writer lost, doubled or reordered one"
             )
         if tick > last:
-            parts[1] = last = tick
+            parts[1] = parts[3] = last = tick
         parts[0] = missing - 1
         if missing == 1:
             parts[0] = len(self.ends)
             self._complete.append((last + self.latency, token))
             if self._reader is not None:
                 self._give(self._reader)
+
+    def add_part_of(self, writer: Side, index: int, token: Any, tick: int) -> None:
+        """Do what `add` does, and note whose part comes last."""
+        parts, last = self.parts[index % self.capacity], self._last[index % self.capacity]
+        if parts[0] == len(self.ends):
+            last.tick = -1
+        last.note((writer.number(), self.latency), tick)
+        self.add(index, token, tick)
+        parts[3] = -1
 
     def _give(self, reader: Wake) -> None:
         """Let the waiting reader go on with the oldest token once that is visible and it is there."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simcore.accounting import Unit
 from simcore.activity import NOBODY, Activity, BufferTrace, category
 from simcore.buffer_channel import BufferChannel
+from simcore.causes import BY_TIME, Act
 from simcore.clocks import Clock
 from simcore.deadlock import Parked
 from simcore.wiring import Connection
@@ -20,6 +21,7 @@ def recorded_activity(
     still_parked: Sequence[Parked],
     makespan: int,
     reference: Clock,
+    finisher: int = NOBODY,
     buffers: tuple[BufferTrace, ...] = (),
 ) -> Activity:
     """Return all intervals up to the makespan, in columns; they add up to the accounts.
@@ -27,21 +29,27 @@ def recorded_activity(
     Units of components that are not recorded are left out.
 
     still_parked : who waits when nothing is left to do; those waits have not been logged
+    finisher : number of the unit whose act ended the run
     """
     columns = _Columns(makespan)
-    units = [unit for unit in units if unit.component.recorded]
-    for index, unit in enumerate(units):
+    recorded = [unit for unit in units if unit.component.recorded]
+    for unit in recorded:
         for operation in unit.operations:
-            columns.add(index, operation.state, operation.intervals())
+            columns.add(unit.number, operation.state, operation.intervals())
         for state, waits in unit.waits:
-            columns.add(index, state, np.array(waits.log, np.int64).reshape(-1, 2))
-    numbers = {id(unit): index for index, unit in enumerate(units)}
+            columns.add(unit.number, state, *waits.recorded())
     for parked in still_parked:
         if category(parked.state) == "wait-input" or not parked.unit.component.recorded:
             continue
         wait = np.array([[parked.since, makespan - parked.since]], np.int64)
-        columns.add(numbers[id(parked.unit)], parked.state, wait)
-    return columns.activity(tuple(unit.path for unit in units), reference, buffers)
+        columns.add(parked.unit.number, parked.state, wait)
+    return columns.activity(tuple(unit.path for unit in recorded), reference, finisher, buffers)
+
+
+def number_units(units: Sequence[Unit]) -> None:
+    """Give a number to each unit that is recorded, of all in the order of their paths."""
+    for number, unit in enumerate(unit for unit in units if unit.component.recorded):
+        unit.number = number
 
 
 def buffer_traces(connections: Sequence[Connection], makespan: int) -> tuple[BufferTrace, ...]:
@@ -67,7 +75,7 @@ def _trace(path: str, memory: BufferChannel, makespan: int) -> BufferTrace:
 
 
 class _Columns:
-    """Rows of (unit, state, start, duration) being collected, cut off at the makespan."""
+    """Rows of (unit, state, start, duration, cause, lag) being collected, cut off at the makespan."""
 
     def __init__(self, makespan: int) -> None:
         self.makespan = makespan
@@ -75,9 +83,13 @@ class _Columns:
         self.unit = [np.zeros(0, np.int32)]
         self.state = [np.zeros(0, np.int16)]
         self.rows = [np.zeros((0, 2), np.int64)]
+        self.cause = [np.zeros(0, np.int32)]
+        self.lag = [np.zeros(0, np.int64)]
 
-    def add(self, unit: int, state: str, rows: NDArray[np.int64]) -> None:
-        """Add the rows (start, duration) that one unit spent in one state."""
+    def add(
+        self, unit: int, state: str, rows: NDArray[np.int64], acts: NDArray[np.int64] | Act = BY_TIME
+    ) -> None:
+        """Add the rows (start, duration) that one unit spent in one state, and the acts that ended them."""
         left = self.makespan - rows[:, 0]
         keep = left > 0
         if category(state) == "wait-input":
@@ -86,22 +98,26 @@ class _Columns:
         if not keep.any():
             return
         number = self.states.setdefault(state, len(self.states))
+        cause, lag = np.broadcast_to(acts, rows.shape)[keep].T
         if not keep.all() or rows[-1, 1] > left[-1]:
-            rows = np.column_stack([rows[keep, 0], np.minimum(rows[keep, 1], left[keep])])
+            rows, left = rows[keep], left[keep]
+            over = rows[:, 1] <= left  # up to the makespan, nobody has ended the others
+            cause, lag = np.where(over, cause, NOBODY), np.where(over, lag, 0)
+            rows = np.column_stack([rows[:, 0], np.minimum(rows[:, 1], left)])
         self.rows.append(rows)
-        self.unit.append(np.full(len(self.rows[-1]), unit, np.int32))
-        self.state.append(np.full(len(self.rows[-1]), number, np.int16))
+        self.unit.append(np.full(len(rows), unit, np.int32))
+        self.state.append(np.full(len(rows), number, np.int16))
+        self.cause.append(cause.astype(np.int32))
+        self.lag.append(lag)
 
     def activity(
-        self, units: tuple[str, ...], reference: Clock, buffers: tuple[BufferTrace, ...]
+        self, units: tuple[str, ...], reference: Clock, finisher: int, buffers: tuple[BufferTrace, ...]
     ) -> Activity:
         """Return the rows sorted by unit, then by start."""
         unit, state, rows = np.concatenate(self.unit), np.concatenate(self.state), np.concatenate(self.rows)
-        some = rows[:, 1] > 0
-        if not some.all():
-            unit, state, rows = unit[some], state[some], rows[some]
         # One key whose sorted runs, an operation's or a port's each, a stable sort only has to merge.
         order = np.argsort(unit * np.int64(self.makespan + 1) + rows[:, 0], kind="stable")
+        order = order[rows[order, 1] > 0]
         return Activity(
             units=units,
             states=tuple(self.states),
@@ -109,10 +125,11 @@ class _Columns:
             state=state[order],
             start=rows[order, 0],
             duration=rows[order, 1],
-            cause=np.full(len(order), NOBODY, np.int32),
-            lag=np.zeros(len(order), np.int64),
+            cause=np.concatenate(self.cause)[order],
+            lag=np.concatenate(self.lag)[order],
             makespan=self.makespan,
             ticks_per_cycle=reference.ticks,
             clock_hz=reference.hz,
+            finisher=finisher,
             buffers=buffers,
         )

@@ -7,7 +7,6 @@ import inspect
 import random
 import time
 import traceback
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from simcore.accounting import Account, Unit
-from simcore.activity import Activity
+from simcore.activity import NOBODY, Activity
 from simcore.blueprint import Blueprint, blueprint_of
 from simcore.buffer_channel import BufferChannel
 from simcore.call_log import EDGE, EVENT, REST, CallLog
@@ -30,7 +29,7 @@ from simcore.environment import CycleEnvironment
 from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, WatchdogError, WiringError
 from simcore.laws import Law, check_laws
 from simcore.live import BusyWatch, LiveBottleneck
-from simcore.recording import buffer_traces, recorded_activity
+from simcore.recording import buffer_traces, number_units, recorded_activity
 from simcore.registry import near_miss
 from simcore.steady import NOTHING, FastForward, SteadyState
 from simcore.wiring import ChannelReport, Wiring
@@ -163,6 +162,7 @@ class Simulation:
         self._event_parks: dict[Wake, str] = {}
         self._finished = self._over = False  # the last output is there; the makespan is reached
         self._pausing = False
+        self._finisher: Unit | None = None
         self._steady: SteadyState | None = None
         self._expected: list[tuple[int, str, Callable[[], int]]] = []
         self._moved = (0, 0)  # tokens and events at the last look
@@ -224,13 +224,17 @@ class Simulation:
 
     # -- for components --------------------------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """Say that every expected output has arrived: the makespan ends with this cycle of the reference."""
+    def finish(self, last: Unit | None = None) -> None:
+        """Say that every expected output has arrived: the makespan ends with this cycle of the reference.
+
+        last : the unit with the last output; the running process's if left out
+        """
         if self._finished:
             return
         self._finished = True
-        if self._log is not None:
-            self._log.note_finish()
+        self._finisher = last or self.engine.active.unit
+        if self._log is not None and self._finisher is not None:
+            self._log.note_finish(self._finisher)
         edge = next_edge(self.engine.now, self.reference.ticks)
         if edge == self.engine.now:
             self._halt(None)
@@ -324,7 +328,8 @@ class Simulation:
         activity = None
         if self.recording:
             buffers = buffer_traces(self.wiring.connections, makespan)
-            activity = recorded_activity(units, parked, makespan, self.reference, buffers)
+            finisher = NOBODY if self._finisher is None else self._finisher.number
+            activity = recorded_activity(units, parked, makespan, self.reference, finisher, buffers)
         return Outcome(
             makespan,
             self.reference,
@@ -365,9 +370,11 @@ class Simulation:
         order = list(units)
         if self._shuffle is not None:
             random.Random(self._shuffle).shuffle(order)
+        in_order = sorted(units, key=lambda u: u.path)
         if self.recording:
+            number_units(in_order)
             for end in self.wiring.ends:
-                end.waits.log = array("q")
+                end.record()
             for connection in self.wiring.connections:
                 if isinstance(connection.channel, BufferChannel):
                     connection.channel.record()
@@ -376,7 +383,7 @@ class Simulation:
             unit.wake = self.engine.start(unit.generator)
             unit.wake.unit = unit
             unit.wake.owner.callbacks.append(lambda event, unit=unit: self._end(unit, event))
-        return sorted(units, key=lambda u: u.path)
+        return in_order
 
     def _end(self, unit: Unit, event: Any) -> None:
         """Note when a unit's process returned; one that failed ends the run.
@@ -449,7 +456,8 @@ class Simulation:
     def _new_waits(self, wake: Wake) -> Waits:
         waits = Waits()
         waits.owner = wake
-        waits.log = array("q") if self.recording else None
+        if self.recording:
+            waits.record()
         return waits
 
     def _settle(self, units: Iterable[Unit], makespan: int) -> tuple[Account, ...]:

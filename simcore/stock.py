@@ -114,7 +114,7 @@ class StockEnvironment(simpy.Environment):
         event: Event
         if wake.owner is None:
             event = _Alarm(self, max(0, tick - self.now), wake)
-            event.callbacks.append(lambda _: wake.send(wake.value))
+            event.callbacks.append(lambda _: self._call(wake))
         elif tick > self.now:
             event = _Alarm(self, tick - self.now, wake)
             event.callbacks.append(lambda _: self.soon(wake))
@@ -122,6 +122,11 @@ class StockEnvironment(simpy.Environment):
             event, value = wake.parked_event, wake.value
             wake.value = None
             event.succeed(value)
+
+    def _call(self, wake: Wake) -> None:
+        """Call back what is no process."""
+        self.active = wake
+        wake.send(wake.value)
 
     def late(self, callback: Callable[[], None]) -> None:
         """Call back once this tick has settled; all callbacks of a round see the same state."""

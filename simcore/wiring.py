@@ -34,6 +34,11 @@ class End:
     endpoint: Endpoint
     peers: tuple[Part, ...]
 
+    def record(self) -> None:
+        """Have each wait here noted, and who ended it."""
+        self.endpoint.watch(self.waits, self.owner.units, [peer.units for peer in self.peers])
+        self.waits.record()
+
     def slow_peers(self) -> tuple[Part, ...]:
         """Return the components at the other side that have yet to move."""
         if isinstance(self.endpoint, Multicast):

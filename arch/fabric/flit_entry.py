@@ -10,6 +10,7 @@ from typing import Protocol
 from arch.fabric.configuration import FabricConfig
 from arch.fabric.flit_units import FlitLink
 from simcore.carried import CarriedEnd
+from simcore.causes import BY_TIME, Act
 from simcore.commands import PARK, Engine, Park, Wake
 
 
@@ -105,6 +106,7 @@ class FlitEntry:
         self._ways, self._links = ways, links
         self._room = config.flit.vc_buffer_flits  # of flits that one channel holds
         self._pixels: deque[Pixel] = deque()
+        self._place_since = -1
         self._refused = False
         self._retry = Wake(self._retry_all)
 
@@ -129,7 +131,7 @@ class FlitEntry:
         pixel = pixels[-1] if pixels else None
         if pixel is None or pixel.token != token or self._is_gone(pixel, now):
             if len(pixels) == self._capacity:
-                self._pixels = pixels = deque(p for p in pixels if not self._is_gone(p, now))
+                pixels = self._take_back(now)
             if len(pixels) == self._capacity:
                 if not self._refused:
                     self._refused = True
@@ -148,6 +150,20 @@ class FlitEntry:
         pixel.copies.append(copy)
         self._network.offer(copy, now + self._delay)
         return True
+
+    def _take_back(self, now: int) -> deque[Pixel]:
+        """Take note of places that are free again, and return the pixels in the others."""
+        ticks = [
+            tick for pixel in self._pixels if (tick := self._free_from(pixel)) is not None and tick <= now
+        ]
+        if ticks:
+            self._place_since = min(ticks)
+            self._pixels = deque(pixel for pixel in self._pixels if not self._is_gone(pixel, now))
+        return self._pixels
+
+    def place_since(self) -> tuple[int, Act]:
+        """Return since when there was a place for the last pixel; the network as a whole makes one."""
+        return self._place_since, BY_TIME
 
     def _free_from(self, pixel: Pixel) -> int | None:
         """Return the tick from which a pixel's place is known to be free, None if that is not known yet."""
@@ -182,8 +198,9 @@ class FlitEntry:
         for link in self._links[copy.readers[0]]:
             link.transfer.count += 1
             link.bits.count += self.bits
+        by = self.ends[0].sender(), self._engine.now - copy.since
         for reader in copy.readers:
-            self.ends[reader].buffer.land(copy.token)
+            self.ends[reader].buffer.land(copy.token, by)
 
     def passage(self, token: int, reader: int) -> int:
         """Return the cycles to a reader if nothing holds a pixel up."""

@@ -11,6 +11,7 @@ from arch.fabric.packet_link import PacketLink, PacketRouter
 from arch.fabric.packets import Branch, Packet, Queue
 from arch.links import LinksConfig
 from simcore.carried import CarriedEnd
+from simcore.causes import Act
 from simcore.commands import PARK, Park, Wake
 
 
@@ -171,7 +172,8 @@ class LinkEntry(Queue):
                 return False
             if self.load is not None:
                 self.load(token)
-            packet = Packet(self.stream, token, self._flits, self._bits, now + self._delay, ())
+            sent = self.ends[0].sender(), now
+            packet = Packet(self.stream, token, self._flits, self._bits, now + self._delay, (), sent)
             self._last, self._accepted_at = packet, now
             self.append(packet)
         packet.readers |= 1 << reader
@@ -198,6 +200,10 @@ class LinkEntry(Queue):
         """Retry in a tick in which there is a slot."""
         if self._refused:
             self._engine.at(tick, self._retry)
+
+    def place_since(self) -> tuple[int, Act]:
+        """Return since when there was a slot for the last packet, and which link made it, a cycle before."""
+        return self.slot_since, (self.slot_by, 1)
 
     def holders(self) -> list[Wake]:
         """Return the links that the first packet waits for."""

@@ -20,6 +20,7 @@ from arch.fabric.traffic_run import TrafficRun
 from arch.links import LinksConfig
 from simcore import Component, In, Operation, Out, PartConfig, Process, Simulation, clock, process
 from simcore.carried import CarriedBuffer
+from simcore.causes import BY_TIME, Act
 
 
 class Made(NamedTuple):
@@ -39,7 +40,7 @@ class Exit(CarriedBuffer):
         """Let a packet set out: there is room for any number."""
         return True
 
-    def land(self, token: int) -> None:
+    def land(self, token: int, by: Act = BY_TIME) -> None:
         """Take a packet whose tail is here."""
         self.took(token)
 

@@ -10,6 +10,7 @@ from arch.fabric.packets import Ask, Packet, Queue
 from arch.fabric.timeline import Timeline
 from simcore import Operation, Process, process
 from simcore.carried import CarriedBuffer
+from simcore.causes import Act
 from simcore.commands import PARK, Park, Wake
 
 REMEDY = "give packets lanes by which they escape such a circle: fabric.escape=true"
@@ -136,6 +137,9 @@ class PacketLink(FabricLink):
             self._start(able[0] if len(able) == 1 else min(able, key=self._rank), now)
             return
         if ready and not self.timeline.held_up:
+            for ask in ready:
+                if ask.since == now:
+                    self._tell(ask.ready_by, now)
             self.timeline.block()
             if self.router is not None:
                 self.router.timeline.block()
@@ -158,6 +162,7 @@ class PacketLink(FabricLink):
         self._free_from = end = now + flits
         self.bits.count += packet.bits
         timeline, router = self.timeline, self.router
+        self._tell(ask.let_go_by, now)
         was_held_up = timeline.held_up
         timeline.hold(now, flits)
         if was_held_up:
@@ -173,16 +178,27 @@ class PacketLink(FabricLink):
             self._engine.at(end + self.latency - 1, self._landing)
         else:
             ready = now + self.onward_latency
-            queue.append(Packet(packet.stream, packet.token, flits, packet.bits, ready, branch.children))
+            sent = self.number, now
+            queue.append(
+                Packet(packet.stream, packet.token, flits, packet.bits, ready, branch.children, sent)
+            )
         if self._asks:
             self._look_at(max(end, min(ask.since for ask in self._asks)))
 
     def _land(self, _: None) -> Park:
         """Give a packet whose tail is here to its readers."""
         token, buffers = self._coming.popleft()
+        by = self.number, self.latency - 1
         for buffer in buffers:
-            buffer.land(token)
+            buffer.land(token, by)
         return PARK
+
+    def _tell(self, act: Callable[[int], Act], now: int) -> None:
+        """Tell whose act lets a packet start, or be held up, now, if that is asked for."""
+        if self.timeline.asked:
+            self.timeline.tell(act(now), now)
+            if self.router is not None:
+                self.router.timeline.tell(act(now), now)
 
     def _blockers(self) -> list[Wake]:
         """Return the links that what is in the way waits for."""
@@ -198,6 +214,11 @@ class PacketLink(FabricLink):
     def wake(self) -> Wake:
         """What stands for the link's unit."""
         return self.timeline.wake
+
+    @property
+    def number(self) -> int:
+        """The unit's number, if it is recorded."""
+        return self.units[0].number
 
     def _contents(self) -> str:
         return "; ".join(queue.contents() for queue in self.queues.values() if queue.packets)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simcore import Component
+from simcore.causes import Act, LastAct, Units
 from simcore.channel import Endpoint, Waits
 from simcore.commands import Park, Wake
 from simcore.operation import Operation
@@ -18,6 +19,7 @@ class Timeline(Endpoint):
     transfer starts, what was waited before and how long it takes.
 
     held_up : transfers that are asked for, and for which there is no slot
+    asked : whether it is to be told whose acts let transfers start, or be held up
     """
 
     __slots__ = (
@@ -27,9 +29,11 @@ class Timeline(Endpoint):
         "_held_at",
         "_hold_from",
         "_input",
+        "_last",
         "_output",
         "_remedy",
         "_wake",
+        "asked",
         "held_up",
     )
 
@@ -54,8 +58,21 @@ class Timeline(Endpoint):
         self._blockers, self._contents, self._remedy = blockers, contents, remedy
         self._input, self._output = Waits(), Waits()
         self._wake: Any = None
+        self.asked = False
+        self._last = LastAct()
         owner.account(self, "wait-input:packet", self._input)
         owner.account(self, "blocked-output:packet", self._output)
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let who lets a transfer start, or be held up, have ended each wait before that."""
+        self.asked = True
+        waits.ender = lambda _: self._last.act
+
+    def tell(self, act: Act, now: int) -> None:
+        """Tell whose act lets a transfer start, or be held up, now, of which there may be several."""
+        self._last.note(act, now)
+        for waits in (self._input, self._output):
+            waits.correct(self._last.act, now)
 
     def open(self) -> Park:
         """Park the running process for good."""

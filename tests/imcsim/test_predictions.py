@@ -13,8 +13,8 @@ from click.testing import CliRunner
 import imcsim
 from imcsim.cli import main
 from imcsim.parameter_changes import changes_asked
-from imcsim.run_record import RunRecord
 from imcsim.predictions import WhatIf, sensitivity, what_if
+from imcsim.run_record import RunRecord
 from simcore import ConfigError, SimError
 from simcore.errors import WorkloadError
 

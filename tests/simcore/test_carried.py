@@ -20,6 +20,7 @@ from simcore import (
     process,
 )
 from simcore.carried import CarriedEnd
+from simcore.causes import BY_TIME, Act
 from simcore.commands import PARK, Engine, Park, Wake
 from tests.benches import CORE, ENGINES, Drain, Feed, build_top
 
@@ -55,6 +56,9 @@ class Ferry:
 
     def passage(self, token: int, reader: int) -> int:
         return TRIP
+
+    def place_since(self) -> tuple[int, Act]:
+        return self.left_at + TRIP if self.left_at >= 0 else -1, BY_TIME
 
     def holders(self) -> list[Wake]:
         return []

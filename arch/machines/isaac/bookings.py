@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simcore import Component, Operation
+from simcore.causes import Act, Units
 from simcore.channel import Endpoint, Waits
 from simcore.commands import Engine, Park, Wake
 from simcore.kernels.reservations_reference import FULL, reserve_reference
 
 Ints = NDArray[np.int64]
+
+#: One beside the other, of the same length.
+Columns = tuple[Ints, ...]
 
 #: Packets that are noted before those that have set out are charged.
 _KEPT = 1 << 16
@@ -31,17 +35,20 @@ class Bookings:
     """Packets that were given their times on routes, and the units that are busy then.
 
     tick : units of the mesh's time in one tick
+    recording : whether it is noted who asked for each packet, and when
     """
 
-    def __init__(self, engine: Engine, tick: int) -> None:
+    def __init__(self, engine: Engine, tick: int, *, recording: bool) -> None:
         self._engine, self._tick = engine, tick
+        self._recording = recording
         self._times: list[ReservedTime] = []
         # As the kernel wants them, the first `_used` steps and routes; a step's router is beside it.
         self._steps, self._routes = np.zeros((_ROOM, 3), np.int64), np.zeros((_ROOM, 3), np.int64)
         self._routers = np.zeros(_ROOM, np.int64)
         self._used = [0, 0]
-        self._noted, self._starts = array("q"), array("q")
-        self._ahead: tuple[Ints, Ints, Ints] = (_NONE, _NONE, _NONE)  # units, begins, ends [tick]
+        self._noted, self._starts, self._acts = array("q"), array("q"), array("q")
+        # Units, begins, ends [tick], and if recorded the units that asked, and when [tick].
+        self._ahead: Columns = (_NONE,) * (5 if recording else 3)
         self._charged = -1  # up to which tick all is charged
 
     def add(self, owner: Component, operation: Operation) -> ReservedTime:
@@ -78,8 +85,11 @@ class Bookings:
         self._used[1] += 1
         return number
 
-    def reserve(self, first: int, others: int, end: int, ready: int) -> tuple[int, int]:
-        """Reserve a route for a packet, and note it; see the kernel's specification."""
+    def reserve(self, first: int, others: int, end: int, ready: int, asked: Act) -> tuple[int, int]:
+        """Reserve a route for a packet, and note it; see the kernel's specification.
+
+        asked : number of the unit that asked, and tick as of which it did
+        """
         now = self._engine.now * self._tick
         while True:
             route, start = self._reserve(
@@ -91,6 +101,8 @@ class Bookings:
         if route >= 0:
             self._noted.append(route)
             self._starts.append(start)
+            if self._recording:
+                self._acts.extend(asked)
             if len(self._noted) == _KEPT:
                 self.charge()
         return route, start
@@ -101,26 +113,26 @@ class Bookings:
         if self._charged == now and not self._noted:
             return
         self._charged = now
-        units, begins, ends = self._all()
-        over = begins < now
-        self._ahead = units[~over], begins[~over], ends[~over]
-        self._noted, self._starts = array("q"), array("q")
-        units, begins, ends = units[over], begins[over], ends[over]
-        order = np.argsort(units, kind="stable")
-        units, begins, ends = units[order], begins[order], ends[order]
+        columns = self._all()
+        over = columns[1] < now
+        self._ahead = tuple(column[~over] for column in columns)
+        self._noted, self._starts, self._acts = array("q"), array("q"), array("q")
+        order = np.flatnonzero(over)
+        order = order[np.argsort(columns[0][order], kind="stable")]
+        units, *times = (column[order] for column in columns)
         bounds = [0, *(np.flatnonzero(np.diff(units)) + 1).tolist(), len(units)]
         for first, last in pairwise(bounds):
             if first < last:
-                self._times[units[first]].charge(begins[first:last], ends[first:last])
+                self._times[units[first]].charge(*(column[first:last] for column in times))
 
     def ahead(self, number: int) -> tuple[Ints, Ints]:
         """Return when one unit will be busy, as far as that is not charged: begins and ends [tick]."""
-        units, begins, ends = self._all()
+        units, begins, ends = self._all()[:3]
         own = units == number
         return np.sort(begins[own]), np.sort(ends[own])
 
-    def _all(self) -> tuple[Ints, Ints, Ints]:
-        """Return units, begins and ends of all that is not charged."""
+    def _all(self) -> Columns:
+        """Return units, begins and ends of all that is not charged, and if recorded who asked, and when."""
         if not self._noted:
             return self._ahead
         firsts, lengths, _ = self._routes[np.frombuffer(self._noted, np.int64)].T
@@ -131,12 +143,12 @@ class Bookings:
         begins, ends = begins // self._tick, ends // self._tick
         routers = self._routers[steps]
         routed = routers != _NO_ROUTER
-        units, first, last = self._ahead
-        return (
-            np.concatenate((units, self._steps[steps, 0], routers[routed])),
-            np.concatenate((first, begins, begins[routed])),
-            np.concatenate((last, ends, ends[routed])),
-        )
+        noted = [begins, ends]
+        if self._recording:
+            noted += np.repeat(np.reshape(self._acts, (-1, 2)), lengths, axis=0).T
+        links = np.concatenate((self._steps[steps, 0], routers[routed]))
+        columns = (links, *(np.concatenate((column, column[routed])) for column in noted))
+        return tuple(np.concatenate(both) for both in zip(self._ahead, columns, strict=True))
 
 
 class ReservedTime(Endpoint):
@@ -147,7 +159,7 @@ class ReservedTime(Endpoint):
     number : among the units of its bookings
     """
 
-    __slots__ = ("_bookings", "_hold_from", "_waits", "_wake", "number")
+    __slots__ = ("_act", "_bookings", "_hold_from", "_waits", "_wake", "number")
 
     def __init__(self, owner: Component, operation: Operation, bookings: Bookings, number: int) -> None:
         super().__init__(owner.simulation.engine, owner.path)
@@ -156,23 +168,34 @@ class ReservedTime(Endpoint):
         self._hold_from = operation.hold_from
         self._waits = Waits()
         self._wake: Wake | None = None
+        self._act: Sequence[int] = ()  # unit that asked for what is charged, and when, if recorded
         owner.account(self, "wait-input:packet", self._waits)
+
+    def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
+        """Let who asked for a packet have ended the wait for it."""
+        waits.ender = lambda end: (self._act[0], end - self._act[1])
 
     def open(self) -> Park:
         """Park the running process for good."""
         self._wake = self.engine.active
         return self.park(self._wake, self._waits)
 
-    def charge(self, begins: Ints, ends: Ints) -> None:
-        """Charge times from some ticks to others, in any order, behind those that were charged before."""
+    def charge(self, begins: Ints, ends: Ints, *acts: Ints) -> None:
+        """Charge times from some ticks to others, in any order, behind those that were charged before.
+
+        acts : if recorded, the units that asked for each, and when [tick]
+        """
         wake = self._wake
         assert wake is not None
-        order = np.argsort(begins, kind="stable")
+        order = np.lexsort((*reversed(acts), begins))
         begins, ends = begins[order], np.maximum.accumulate(ends[order])
         apart = np.flatnonzero(begins[1:] > ends[:-1])
-        starts = begins[np.concatenate((_FIRST, apart + 1))].tolist()
+        first = np.concatenate((_FIRST, apart + 1))
+        starts = begins[first].tolist()
         stops = ends[np.concatenate((apart, _LAST))].tolist()
-        for start, stop in zip(starts, stops, strict=True):
+        columns = (column[order][first].tolist() for column in acts)
+        for start, stop, *act in zip(starts, stops, *columns, strict=True):
+            self._act = act
             if start > wake.since:
                 self._waits.end(wake, start)
                 wake.waiting = True

@@ -17,6 +17,7 @@ from arch.machines.isaac.configuration import IsaacConfig
 from arch.machines.isaac.mesh_links import HyperTransportLink, MeshLink, MeshRouter
 from arch.machines.isaac.ways import Leg, Ways
 from simcore import Component, Counter, PartConfig
+from simcore.activity import NOBODY
 from simcore.channel import Endpoint, Waits
 from simcore.clocks import tick_of
 from simcore.commands import DONE, PARK, Engine, Park, Ready, Wake
@@ -87,12 +88,14 @@ class Journey:
     levels : packets of each
     ready : tick in which the first can set out
     done : told the ticks in which the last of the first packets sets out, and the last of all has come
+    sender : number of the unit that asks, if it is recorded
     """
 
     turn: int
     levels: Sequence[Sequence[Choice]]
     ready: int
     done: Callable[[int, int], None]
+    sender: int = NOBODY
 
 
 class Decision(Endpoint):
@@ -164,7 +167,7 @@ class Mesh(Component):
         unit = tick_of([digital, flit, byte])
         self._tick, self._flit, self._byte = (int(period / unit) for period in (digital, flit, byte))
         self._contended = config.mesh.fidelity == "link"
-        self._bookings = Bookings(self.simulation.engine, self._tick)
+        self._bookings = Bookings(self.simulation.engine, self._tick, recording=self.simulation.recording)
         self.routers: dict[str, MeshRouter] = {}
         self.links = {leg: self._link(leg) for leg in self._ways.legs()} if self._contended else {}
         self._bookings.open(packets)
@@ -263,27 +266,28 @@ class Mesh(Component):
 
     def _decide_on(self, journey: Journey) -> None:
         tick = self._tick
+        asked = journey.sender, journey.ready
         first = ready = journey.ready * tick
         for number, packets in enumerate(journey.levels):
             last = leaves = ready
             for choice in packets:
-                start, arrival = self._send(choice, ready)
+                start, arrival = self._send(choice, ready, asked)
                 leaves, last = max(leaves, start), max(last, arrival)
             if not number:
                 first = leaves
             ready = last
         journey.done(-(-first // tick), -(-ready // tick))
 
-    def _send(self, choice: Choice, ready: int) -> tuple[int, int]:
+    def _send(self, choice: Choice, ready: int, asked: tuple[int, int]) -> tuple[int, int]:
         """Let a packet go by the route on which it is there first; return when it sets out and arrives."""
         route = choice.first
         if not self._contended:
             self.flits_routed += route.flits * route.routers
             self.bytes_between += route.size * route.chips
             return ready, ready + route.arrival
-        number, start = self._bookings.reserve(route.number, *choice.known, ready)
+        number, start = self._bookings.reserve(route.number, *choice.known, ready, asked)
         if number == LOOK:
-            number, start = self._bookings.reserve(route.number, *choice.look(), ready)
+            number, start = self._bookings.reserve(route.number, *choice.look(), ready, asked)
         route = choice.route(number)
         for count in route.counts:
             count.count += route.flits

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from arch.machines.isaac.mesh import Choice, Journey, Mesh
 from simcore.carried import CarriedBuffer, CarriedEnd, Stations
+from simcore.causes import BY_TIME, Act
 from simcore.channel import Channel
 from simcore.clocks import next_edge
 from simcore.commands import PARK, Engine, Park, Wake
@@ -21,12 +22,15 @@ from simcore.commands import PARK, Engine, Park, Wake
 class Writer(Protocol):
     """What writes pixels in one tile.
 
-    arrivals : where they come to it
-    written : told each pixel that is in eDRAM
+    arrivals : by which they come to it
+    written : told each pixel that is in eDRAM, and the number of the unit that wrote it
     """
 
     arrivals: Channel
-    written: Callable[[int], None]
+    written: Callable[[int, int], None]
+
+    def come(self, pixel: int, by: Act) -> None:
+        """Take a pixel that is here, of a sender so many ticks ago."""
 
 
 #: Bytes that each of some tiles makes of a pixel.
@@ -45,13 +49,15 @@ class Landing:
     ) -> None:
         self.tiles = tiles
         self._engine = engine
+        self._writers = writers
         for writer in writers:
             writer.written = self.written
         self._stations = Stations(engine, [writer.arrivals for writer in writers], latency, period)
         self._buffer: CarriedBuffer | None = None
         self._written: set[int] = set()
         self._next = 0  # the first that is not written, or behind one that is not
-        self._coming: deque[tuple[int, int]] = deque()  # ticks, and the pixels below which may be read then
+        # Ticks, the pixels below which may be read then, and who wrote the last one of these when.
+        self._coming: deque[tuple[int, int, tuple[int, int]]] = deque()
         self._alarm = Wake(self._land)
 
     def connect(self, buffer: CarriedBuffer) -> None:
@@ -66,12 +72,14 @@ class Landing:
         slots: int = self._buffer.capacity
         return slots
 
-    def arrive(self, pixel: int) -> Park:
-        """Let the tile write a pixel that is here."""
-        self._stations.hand_over(pixel)
+    def arrive(self, coming: tuple[int, tuple[int, int]]) -> Park:
+        """Let the tile write a pixel that is here; of it is told which unit sent it when, too."""
+        pixel, (sender, tick) = coming
+        self._stations.note(pixel)
+        self._writers[pixel % len(self.tiles)].come(pixel, (sender, self._engine.now - tick))
         return PARK
 
-    def written(self, pixel: int) -> None:
+    def written(self, pixel: int, writer: int) -> None:
         """Let the reader have a pixel that is written, behind those before it."""
         self._written.add(pixel)
         if pixel != self._next:
@@ -79,25 +87,29 @@ class Landing:
         while self._next in self._written:
             self._written.remove(self._next)
             self._next += 1
-        tick = next_edge(self._engine.now + self._stations.latency, self._stations.period)
+        now, stations = self._engine.now, self._stations
+        tick, act = next_edge(now + stations.latency, stations.period), (writer, now)
         if self._coming and self._coming[-1][0] == tick:
-            self._coming[-1] = tick, self._next
+            before = self._coming[-1][2]
+            self._coming[-1] = tick, self._next, min(act, before) if before[1] == now else act
         else:
-            self._coming.append((tick, self._next))
+            self._coming.append((tick, self._next, act))
             self._engine.at(tick, self._alarm)
 
     def _land(self, _: None) -> Park:
         """Give the reader what may be read as of now."""
         assert self._buffer is not None
-        if self._coming and self._coming[0][0] <= self._engine.now:
-            for pixel in range(self._buffer.landed, self._coming.popleft()[1]):
-                self._buffer.land(pixel)
+        now = self._engine.now
+        if self._coming and self._coming[0][0] <= now:
+            end, (writer, written) = self._coming.popleft()[1:]
+            for pixel in range(self._buffer.landed, end):
+                self._buffer.land(pixel, (writer, now - written))
         return PARK
 
     def standing(self, now: int) -> tuple[int, ...]:
         """Return what is written and cannot be read yet."""
         ahead = sorted(pixel - self._next for pixel in self._written)
-        return *ahead, -1, *(tick - now for tick, _ in self._coming)
+        return *ahead, -1, *(tick - now for tick, *_ in self._coming)
 
 
 class Departure:
@@ -115,6 +127,7 @@ class Departure:
         self._mesh, self._name = mesh, name
         self._engine = mesh.simulation.engine
         self._loaded = -1
+        self._ends: Sequence[CarriedEnd] = ()
         self._landings: list[tuple[Landing, int]] = []
         self._leaving: deque[tuple[int, int]] = deque()  # pixels, and when their last packet has set out
         self._choices: dict[tuple[int, int, int, int], Sequence[Choice]] = {}
@@ -125,6 +138,7 @@ class Departure:
 
     def connect(self, ends: Sequence[CarriedEnd]) -> None:
         """Take the sender's ends, one for each reader."""
+        self._ends = ends
         for (landing, _), end in zip(self._landings, ends, strict=True):
             landing.connect(end.buffer)
         fewest = min(landing.slots for landing, _ in self._landings)
@@ -138,9 +152,10 @@ class Departure:
         landing, turn = self._landings[reader]
         place = token % len(landing.tiles)
         packets = self._packets(reader, token % len(self.makers), place, token % self._mesh.lanes)
-        done = partial(self._left, token, landing)
+        sent = self._ends[reader].sender(), self._engine.now
+        done = partial(self._left, token, landing, sent)
         if packets:
-            self._mesh.ask(Journey(turn, (packets,), self._engine.now, done))
+            self._mesh.ask(Journey(turn, (packets,), self._engine.now, done, sent[0]))
         else:
             done(self._engine.now, self._engine.now)
         return True
@@ -152,6 +167,10 @@ class Departure:
         packets = self._packets(reader, maker, place, token % self._mesh.lanes)
         return max((self._mesh.passage(choice) for choice in packets), default=0)
 
+    def place_since(self) -> tuple[int, Act]:
+        """Return that there always was a place."""
+        return -1, BY_TIME
+
     def _packets(self, reader: int, maker: int, place: int, lane: int) -> Sequence[Choice]:
         key = reader, maker, place, lane
         if key not in self._choices:
@@ -160,7 +179,7 @@ class Departure:
             self._choices[key] = [self._mesh.choice(tile, target, lane, size) for tile, size in packets]
         return self._choices[key]
 
-    def _left(self, pixel: int, landing: Landing, sets_out: int, arrives: int) -> None:
+    def _left(self, pixel: int, landing: Landing, sent: tuple[int, int], sets_out: int, arrives: int) -> None:
         """Note when a pixel sets out, and let it arrive."""
         leaving = self._leaving
         if leaving and leaving[-1][0] == pixel:
@@ -170,7 +189,7 @@ class Departure:
             if len(leaving) > self.registers:
                 leaving.popleft()
         arrival = Wake(landing.arrive)
-        arrival.value = pixel
+        arrival.value = pixel, sent
         self._engine.at(arrives, arrival)
 
     @property

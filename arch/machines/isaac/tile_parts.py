@@ -9,6 +9,7 @@ from arch.machines.isaac.pixel_ways import Departure
 from arch.machines.isaac.timing import TileReads
 from arch.tokens import Pixel, Sums, Window
 from simcore import MOST_CYCLES, Component, Counter, In, Operation, Out, Process, Shared, process
+from simcore.causes import BY_TIME, Act
 from simcore.channel import Channel
 from simcore.commands import DONE
 
@@ -117,7 +118,8 @@ class ResultWrite(Component):
     """Writes pixels of one tensor to the eDRAM of one tile of a layer that reads it, as they come.
 
     cycles, size : of one pixel: digital cycles, and bytes
-    written : told each pixel that is in eDRAM
+    written : told each pixel that is in eDRAM, and the number of who wrote it
+    sent_by : who sent the pixel that came last, and how many ticks before
     """
 
     family = "buffer"
@@ -128,7 +130,8 @@ class ResultWrite(Component):
 
     cycles: int = 0
     size: int = 0
-    written: Callable[[int], None]
+    written: Callable[[int, int], None]
+    sent_by: Act = BY_TIME
 
     def lasts(self) -> Mapping[str, Sequence[int]]:
         """Return the cycles of a pixel."""
@@ -138,17 +141,24 @@ class ResultWrite(Component):
         """Set up the place of pixels that have come, for which slots are claimed; senders never wait here."""
         self.arrivals = Channel(self.simulation.engine, f"{self.path}.pixel_in", MOST_CYCLES)
         self.pixel_in.bind(self.arrivals)
+        self.arrivals.reader_waits.ender = lambda _: self.sent_by
         self.account(self.arrivals, "wait-input:pixel_in", self.arrivals.reader_waits)
+
+    def come(self, pixel: int, by: Act) -> None:
+        """Take a pixel that is here, and note whose it is."""
+        self.sent_by = by
+        self.arrivals.put(pixel)
 
     @process
     def serve(self) -> Process:
         """Take a pixel, wait for the eDRAM, write, hand the pixel on."""
+        number = self.units[0].number
         while True:
             pixel = yield self.pixel_in.get()
             yield self.edram.acquire()
             yield self.write.hold(self.cycles)
             self.edram.release()
-            self.written(pixel)
+            self.written(pixel, number)
 
     @property
     def bytes_written(self) -> int:
@@ -244,7 +254,8 @@ class ShiftAdd(Component):
             if multiply is not None:
                 multiply(window)
             self._behind = None
-            self._ask(Journey(self._turn, self.sums, engine.now + cycles, self._decided))
+            ready = engine.now + cycles
+            self._ask(Journey(self._turn, self.sums, ready, self._decided, self.units[0].number))
             yield self.work.hold(cycles)
             wait = self._sent.until(self._behind)
             if wait is not DONE:
