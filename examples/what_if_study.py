@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import imcsim
-from imcsim.what_if import WhatIf, what_if
+from imcsim.predictions import WhatIf, what_if
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def answers(case: Case) -> list[WhatIf]:
 def rows(case: Case, found: Sequence[WhatIf]) -> Iterator[tuple[str, ...]]:
     """Yield a row of the table for each change."""
     for answer in found:
-        changes = ", ".join(f"`{c.path}` {c.old} to {c.new}" for c in answer.changes)
+        changes = ", ".join(f"`{change.told}`" for change in answer.changes)
         error = "" if answer.error is None else f"{answer.error:+.2%}" if answer.error else "exact"
         yield (
             f"{case.workload} on {case.machine}",

@@ -679,7 +679,7 @@ def explain_command(
     run = read_run(folder)
     answers = None
     if questions:
-        from imcsim.what_if import what_if
+        from imcsim.predictions import what_if
         from imcsim.what_if_report import what_if_text
 
         answers = what_if(run, questions)

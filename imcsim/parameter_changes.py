@@ -34,7 +34,7 @@ class ParameterChange:
         return f"{self.path}: {_shown(self.old)} -> {_shown(self.new)}"
 
 
-def parameter_changes(
+def changes_asked(
     question: str, values: Mapping[str, Any], schema: type[Config]
 ) -> tuple[ParameterChange, ...]:
     """Return the changes that a question asks for, several with commas between them.

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imcsim.what_if import WhatIf
+from imcsim.predictions import WhatIf
 
 
 def what_if_text(answers: Sequence[WhatIf]) -> RenderableType:

@@ -24,12 +24,14 @@ class LongestWay:
     state : (n,) names: of an operation's state, else `transfer` (latency of a channel, or a clock's edge) or
         `assumed` (what took longer than the graph tells)
     start, duration : (n,) int64 [tick]
+    unique : whether no other way is as long
     """
 
     unit: NDArray[np.int64]
     state: tuple[str, ...]
     start: NDArray[np.int64]
     duration: NDArray[np.int64]
+    unique: bool
 
     def shares(self, graph: DependencyGraph) -> dict[tuple[str, str], int]:
         """Return the ticks of each family of components in each state, the most first."""
@@ -48,6 +50,7 @@ def longest_way(graph: DependencyGraph, blueprint: Blueprint) -> LongestWay:
     order = np.lexsort((np.arange(len(edges.target)), edges.target))  # edges of steps go first
     first = np.searchsorted(edges.target[order], np.arange(len(times) + 1))
     rows: list[tuple[int, str, int, int]] = []
+    unique = True
     node, end = graph.last, next_edge(int(times[graph.last]), blueprint.reference)
     rows.append((NOWHERE, "transfer", int(times[node]), end - int(times[node])))
     while times[node] > 0:
@@ -59,13 +62,14 @@ def longest_way(graph: DependencyGraph, blueprint: Blueprint) -> LongestWay:
         if not len(tight):
             rows.append((NOWHERE, "assumed", 0, ready))
             break
+        unique &= len(tight) == 1
         edge = int(tight[0])
         node = int(edges.source[edge])
         unit, state = _called(graph, edge)
         rows.append((unit, state, int(times[node]), ready - int(times[node])))
     kept = [row for row in reversed(rows) if row[3]]
     units, states, starts, durations = zip(*kept, strict=True) if kept else ((), (), (), ())
-    return LongestWay(np.array(units, np.int64), tuple(states), np.array(starts), np.array(durations))
+    return LongestWay(np.array(units, np.int64), tuple(states), np.array(starts), np.array(durations), unique)
 
 
 def _called(graph: DependencyGraph, edge: int) -> tuple[int, str]:

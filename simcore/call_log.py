@@ -136,11 +136,9 @@ class CallLog:
             self.edges.append((path, name))
         self.note(code, number, ticks)
 
-    def note_finish(self) -> None:
-        """Note that the running process has ended the run."""
-        unit = self._engine.active.unit
-        if unit is not None:
-            self.finish = unit, len(self.calls[unit].code)
+    def note_finish(self, unit: Unit) -> None:
+        """Note that the process of a unit has ended the run."""
+        self.finish = unit, len(self.calls[unit].code)
 
 
 class LoggedEnd:

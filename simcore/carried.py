@@ -29,11 +29,11 @@ class Entry(Protocol):
     def accept(self, token: int, reader: int) -> bool:
         """Take a copy for one of the sender's readers, if there is a place; else `retry` its ends later."""
 
-    def place_since(self) -> tuple[int, Act]:
-        """Return since when there was a place for the last copy that was taken, and who made it."""
-
     def passage(self, token: int, reader: int) -> int:
         """Return the ticks from setting out to a reader, or to a station, if nothing holds a token up."""
+
+    def place_since(self) -> tuple[int, Act]:
+        """Return since when there was a place for the last copy that was taken, and who made it."""
 
     def holders(self) -> list[Wake]:
         """Return whose move would make a place."""
@@ -62,11 +62,10 @@ class Stations:
         self.came: array[int] | None = None
         self._engine = engine
 
-    def hand_over(self, token: int) -> None:
-        """Let the station whose turn it is have a token that has come."""
+    def note(self, token: int) -> None:
+        """Note that a token comes to the station whose turn it is."""
         if self.came is not None:
             self.came.extend((token, self._engine.now))
-        self.channels[token % len(self.channels)].put(token)
 
 
 class CarriedBuffer(BufferChannel):
@@ -133,9 +132,9 @@ class CarriedBuffer(BufferChannel):
         if token != self.landed:
             raise self._out_of_sequence(self.landed, token)
         self.landed = token + 1
-        self._landed_by = by
         if self.landings is not None:
             self.landings.append(self.engine.now)
+        self._landed_by = by
         if self.store is not None:
             self.store(token)
         if self._reader is not None and self.landed == self._need:

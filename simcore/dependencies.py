@@ -199,14 +199,14 @@ class DependencyGraph:
 
     def makespan(self, blueprint: Blueprint) -> int | None:
         """Return the ticks of the run, up to a cycle of the reference clock; None for a deadlock."""
-        from simcore.kernels.longest_times_reference import NEVER
+        from simcore.kernels.max_plus_reference import NEVER
 
         last = int(self.times(blueprint)[self.last])
         return None if last >= NEVER else next_edge(last, blueprint.reference)
 
     def _settle(self) -> None:
         """Find what takes longer than edges tell."""
-        from simcore.kernels.longest_times_reference import NEVER
+        from simcore.kernels.max_plus_reference import NEVER
 
         self.more[NEVER_NODE] = NEVER
         self._solved(self.edges(self.blueprint), self.more, settle=True)
@@ -215,7 +215,7 @@ class DependencyGraph:
             raise BrokenLawError(f"dependencies: {where} was over earlier than the graph of the run allows")
 
     def _solved(self, edges: Edges, more: Ints, *, settle: bool) -> Ints:
-        from simcore.kernels.longest_times import longest_times
+        from simcore.kernels.max_plus import longest_times
 
         order = np.argsort(edges.source, kind="stable")
         first = np.searchsorted(edges.source[order], np.arange(self._nodes + 1))

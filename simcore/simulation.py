@@ -246,8 +246,8 @@ class Simulation:
             return
         self._finished = True
         self._finisher = last or self.engine.active.unit
-        if self._log is not None:
-            self._log.note_finish()
+        if self._log is not None and self._finisher is not None:
+            self._log.note_finish(self._finisher)
         edge = next_edge(self.engine.now, self.reference.ticks)
         if edge == self.engine.now:
             self._halt(None)

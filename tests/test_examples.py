@@ -270,3 +270,25 @@ def test_a_run_has_its_figures_and_two_runs_their_difference(tmp_path: Path) -> 
     assert found.divergence.unit == "core[conv1].crossbar[0,0]"
     causes = found.cycles.by_cause
     assert sum(cause.difference for cause in causes) == found.cycles.unit_cycles.difference < 0
+
+
+def test_twenty_changes_are_predicted_exactly_or_the_reason_is_told() -> None:
+    study = runpy.run_path(str(EXAMPLES / "what_if_study.py"))
+    cases = study["CASES"]
+    assert sum(len(case.questions) for case in cases) == 20
+    assert {case.machine for case in cases} == {
+        "dataflow", "isaac", "pipelayer", "rapidnn", "basisn", "reprogrammed",
+    }  # fmt: skip
+    for case in (case for case in cases if case.machine in ("pipelayer", "rapidnn", "basisn")):
+        for answer in study["answers"](case):
+            assert (answer.error, answer.order_kept, answer.reasons) == (0, True, ())
+        assert len(list(study["rows"](case, study["answers"](case)))) == len(case.questions)
+
+
+@pytest.mark.slow
+def test_all_twenty_changes_are_predicted_exactly_or_the_reason_is_told() -> None:
+    study = runpy.run_path(str(EXAMPLES / "what_if_study.py"))
+    found = [answer for case in study["CASES"] for answer in study["answers"](case)]
+    exact = [answer for answer in found if answer.error == 0]
+    assert len(exact) >= 18
+    assert all(answer.reasons for answer in found if answer not in exact)

@@ -54,11 +54,11 @@ class Ferry:
             end.retry()
         return PARK
 
-    def place_since(self) -> tuple[int, Act]:
-        return self.left_at + TRIP if self.left_at >= 0 else -1, BY_TIME
-
     def passage(self, token: int, reader: int) -> int:
         return TRIP
+
+    def place_since(self) -> tuple[int, Act]:
+        return self.left_at + TRIP if self.left_at >= 0 else -1, BY_TIME
 
     def holders(self) -> list[Wake]:
         return []

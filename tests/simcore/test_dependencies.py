@@ -5,24 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from simcore.binding import longest_way
 from simcore.dependencies import DependencyGraph
-from simcore.kernels.longest_times import longest_times
-from simcore.kernels.longest_times_reference import NEVER, longest_times_reference
+from simcore.kernels.max_plus import longest_times
+from simcore.kernels.max_plus_reference import NEVER, longest_times_reference
 from simcore.simulation import EngineName, Outcome
 from tests.naive_machine import ProcessNetwork
 from tests.process_networks import acyclic_networks, built, contended_networks, simulate
+from traces.critical_path import critical_path_of
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _compiled() -> None:
-    """Compile the kernel, which takes longer than a property may."""
-    one = np.zeros(1, np.int64)
-    longest_times(np.array([0, 0]), one[:0], one[:0], one[:0], one, one, False)
+#: The kernel is compiled in some first example, and networks are drawn slowly on a busy machine.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def logged(network: ProcessNetwork, engine: EngineName = "lean", *, relays: bool = False) -> Outcome:
@@ -57,6 +53,7 @@ def changes(draw: st.DrawFn) -> tuple[ProcessNetwork, ProcessNetwork]:
     return network, changed(network, draw)
 
 
+@UNHURRIED
 @given(acyclic_networks() | contended_networks(), st.booleans())
 def test_the_graph_of_a_run_tells_when_each_call_was_made(network: ProcessNetwork, relays: bool) -> None:
     graph = graph_of(network, relays=relays)
@@ -67,6 +64,7 @@ def test_the_graph_of_a_run_tells_when_each_call_was_made(network: ProcessNetwor
     assert graph.unexplained() == []
 
 
+@UNHURRIED
 @given(acyclic_networks() | contended_networks(), st.booleans(), st.sampled_from(["lean", "stock"]))
 def test_a_run_that_is_logged_is_the_same_run(
     network: ProcessNetwork, relays: bool, engine: EngineName
@@ -77,6 +75,7 @@ def test_a_run_that_is_logged_is_the_same_run(
     assert plain.log is None
 
 
+@UNHURRIED
 @given(changes())
 def test_without_arbiters_any_change_is_predicted_exactly(
     networks: tuple[ProcessNetwork, ProcessNetwork],
@@ -86,6 +85,7 @@ def test_without_arbiters_any_change_is_predicted_exactly(
     assert predicted == simulate(other).makespan
 
 
+@UNHURRIED
 @given(contended_networks(), st.data())
 def test_with_arbiters_a_change_that_keeps_their_turns_is_predicted_exactly(
     network: ProcessNetwork, data: st.DataObject
@@ -96,6 +96,7 @@ def test_with_arbiters_a_change_that_keeps_their_turns_is_predicted_exactly(
         assert graph.makespan(after.blueprint) == simulate(other).makespan
 
 
+@UNHURRIED
 @given(acyclic_networks() | contended_networks())
 def test_the_longest_way_goes_from_the_start_to_the_makespan(network: ProcessNetwork) -> None:
     graph = graph_of(network)
@@ -105,6 +106,29 @@ def test_the_longest_way_goes_from_the_start_to_the_makespan(network: ProcessNet
     assert way.start[1:].tolist() == ends[:-1].tolist()
     assert way.duration.sum() == graph.makespan(graph.blueprint)
     assert sum(way.shares(graph).values()) == way.duration.sum()
+
+
+@UNHURRIED
+@given(acyclic_networks() | contended_networks())
+def test_the_longest_way_is_the_critical_path_that_the_causes_of_waits_tell(network: ProcessNetwork) -> None:
+    outcome = logged(network)
+    assume(outcome.makespan > 0)  # of nothing there is no path
+    assert outcome.log is not None
+    assert outcome.activity is not None
+    graph, path = DependencyGraph(outcome.log), critical_path_of(outcome.activity)
+    way = longest_way(graph, graph.blueprint)
+    assert path.length == way.duration.sum() == outcome.makespan
+    if way.unique:
+        worked = dict.fromkeys(graph.steps.units, 0)
+        for unit, ticks in zip(way.unit.tolist(), way.duration.tolist(), strict=True):
+            if unit >= 0:
+                worked[graph.steps.units[unit]] += ticks
+        busy = path.states.index("busy:work") if "busy:work" in path.states else -1
+        told = {
+            unit: int(path.duration[(path.unit == number) & (path.state == busy)].sum())
+            for number, unit in enumerate(path.units)
+        }
+        assert {u: t for u, t in worked.items() if t} == {u: t for u, t in told.items() if t}
 
 
 @st.composite
@@ -130,6 +154,7 @@ def graphs(draw: st.DrawFn) -> tuple[np.ndarray, ...]:
     )
 
 
+@UNHURRIED
 @given(graphs(), st.booleans())
 def test_longest_times_are_those_of_the_specification(graph: tuple[np.ndarray, ...], settle: bool) -> None:
     source, target, lag, period, known, more = graph
@@ -143,6 +168,7 @@ def test_longest_times_are_those_of_the_specification(graph: tuple[np.ndarray, .
     assert found_more.tolist() == expected_more.tolist()
 
 
+@UNHURRIED
 @given(contended_networks())
 def test_a_run_does_not_differ_from_itself_and_shares_tell_who_takes_turns(network: ProcessNetwork) -> None:
     graph, again = graph_of(network), graph_of(network)

@@ -22,14 +22,15 @@ from simcore.commands import PARK, Engine, Park, Wake
 class Writer(Protocol):
     """What writes pixels in one tile.
 
-    arrivals : the place of pixels that have come
-    sent_by : who sent the pixel that came last, and how many ticks before
+    arrivals : by which they come to it
     written : told each pixel that is in eDRAM, and the number of the unit that wrote it
     """
 
     arrivals: Channel
-    sent_by: Act
     written: Callable[[int, int], None]
+
+    def come(self, pixel: int, by: Act) -> None:
+        """Take a pixel that is here, of a sender so many ticks ago."""
 
 
 #: Bytes that each of some tiles makes of a pixel.
@@ -74,8 +75,8 @@ class Landing:
     def arrive(self, coming: tuple[int, tuple[int, int]]) -> Park:
         """Let the tile write a pixel that is here; of it is told which unit sent it when, too."""
         pixel, (sender, tick) = coming
-        self._writers[pixel % len(self.tiles)].sent_by = sender, self._engine.now - tick
-        self._stations.hand_over(pixel)
+        self._stations.note(pixel)
+        self._writers[pixel % len(self.tiles)].come(pixel, (sender, self._engine.now - tick))
         return PARK
 
     def written(self, pixel: int, writer: int) -> None:
@@ -86,8 +87,8 @@ class Landing:
         while self._next in self._written:
             self._written.remove(self._next)
             self._next += 1
-        now = self._engine.now
-        tick, act = next_edge(now + self._stations.latency, self._stations.period), (writer, now)
+        now, stations = self._engine.now, self._stations
+        tick, act = next_edge(now + stations.latency, stations.period), (writer, now)
         if self._coming and self._coming[-1][0] == tick:
             before = self._coming[-1][2]
             self._coming[-1] = tick, self._next, min(act, before) if before[1] == now else act
@@ -159,16 +160,16 @@ class Departure:
             done(self._engine.now, self._engine.now)
         return True
 
-    def place_since(self) -> tuple[int, Act]:
-        """Return that there always was a place."""
-        return -1, BY_TIME
-
     def passage(self, token: int, reader: int) -> int:
         """Return the ticks to the tile that writes a pixel for a reader if nothing is in its way."""
         landing, _ = self._landings[reader]
         place, maker = token % len(landing.tiles), token % len(self.makers)
         packets = self._packets(reader, maker, place, token % self._mesh.lanes)
         return max((self._mesh.passage(choice) for choice in packets), default=0)
+
+    def place_since(self) -> tuple[int, Act]:
+        """Return that there always was a place."""
+        return -1, BY_TIME
 
     def _packets(self, reader: int, maker: int, place: int, lane: int) -> Sequence[Choice]:
         key = reader, maker, place, lane

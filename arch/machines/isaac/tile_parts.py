@@ -140,9 +140,14 @@ class ResultWrite(Component):
     def build(self) -> None:
         """Set up the place of pixels that have come, for which slots are claimed; senders never wait here."""
         self.arrivals = Channel(self.simulation.engine, f"{self.path}.pixel_in", MOST_CYCLES)
-        self.arrivals.reader_waits.ender = lambda _: self.sent_by
         self.pixel_in.bind(self.arrivals)
+        self.arrivals.reader_waits.ender = lambda _: self.sent_by
         self.account(self.arrivals, "wait-input:pixel_in", self.arrivals.reader_waits)
+
+    def come(self, pixel: int, by: Act) -> None:
+        """Take a pixel that is here, and note whose it is."""
+        self.sent_by = by
+        self.arrivals.put(pixel)
 
     @process
     def serve(self) -> Process:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simcore.kernels.compiling import compiled
-from simcore.kernels.longest_times_reference import NEVER, Ints
+from simcore.kernels.max_plus_reference import NEVER, Ints
 
 
 @compiled

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 import imcsim
 from imcsim.cli import main
-from imcsim.parameter_changes import parameter_changes
+from imcsim.parameter_changes import changes_asked
+from imcsim.predictions import WhatIf, sensitivity, what_if
 from imcsim.run_record import RunRecord
-from imcsim.what_if import WhatIf, sensitivity, what_if
 from simcore import ConfigError, SimError
 from simcore.errors import WorkloadError
 
@@ -155,9 +155,9 @@ def test_a_list_is_one_value_and_changes_that_go_together_are_several() -> None:
 
     schema = machines["dataflow"].machine.Config
     values = {key: value for key, value in machine.items() if key != "extends"}
-    (single,) = parameter_changes("core.crossbar.device.programming.sigma=[0.1,0.2]", values, schema)
+    (single,) = changes_asked("core.crossbar.device.programming.sigma=[0.1,0.2]", values, schema)
     assert single.new == [0.1, 0.2]
-    pair = parameter_changes("source.pixel_cycles=2x,clock_ghz=1/2x", values, schema)
+    pair = changes_asked("source.pixel_cycles=2x,clock_ghz=1/2x", values, schema)
     assert [(change.old, change.new) for change in pair] == [(130, 260), (1.0, 0.5)]
 
 

@@ -34,7 +34,7 @@ def longest_times_reference(
         for node in np.flatnonzero(ready):
             into = target == node
             allowed = times[source[into]] + lag[into]
-            edges = -(-allowed // period[into]) * period[into]
+            edges = np.where(times[source[into]] < NEVER, -(-allowed // period[into]) * period[into], NEVER)
             earliest = int(edges.max(initial=0))
             if settle and known[node] >= 0:
                 more[node] = known[node] - earliest

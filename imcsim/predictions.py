@@ -13,7 +13,7 @@ from typing import Any
 
 from arch.machine import BuiltMachine, MapRow, NetworkMap, RunOptions
 from imcsim.machine_files import MachineFile
-from imcsim.parameter_changes import ParameterChange, parameter_changes, settings_of
+from imcsim.parameter_changes import ParameterChange, changes_asked, settings_of
 from imcsim.resolve import Setting, machine_of_file
 from imcsim.run_config import RunConfig
 from imcsim.run_material import material_of
@@ -93,7 +93,7 @@ def what_if(run: RunRecord, questions: Sequence[str], *, confirm: bool = True) -
     """
     before = _Trial.of_run(run)
     values, schema = before.request.machine.config.canonical(), type(before.request.machine.config)
-    asked = [parameter_changes(question, values, schema) for question in questions]
+    asked = [changes_asked(question, values, schema) for question in questions]
     after = [_Trial.of(run.config, settings_of(changes)) for changes in asked]  # which refuses what cannot be
     graph = before.repeated(run)
     return [
