@@ -44,6 +44,16 @@ def test_bars_share_out_their_signs_as_the_time_was(folder: Path) -> None:
             assert abs(bar.count(sign) - 40 * cycles.get(kind, 0) / sum(cycles.values())) < 1
 
 
+def test_the_page_shows_what_the_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explain.md").read_text(encoding="utf-8")
+    commands, shown = page.split("```")[1], page.split("```text\n")[1].partition("\n```")[0]
+    run, explain = commands.replace("\\\n", " ").strip().splitlines()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "110")
+    assert command(*run.split()[1:]).exit_code == 0
+    assert command(*explain.split()[1:]).stdout.rstrip() == shown
+
+
 def test_json_is_what_python_gets(folder: Path) -> None:
     told = printed("explain", folder)
     assert told == json.loads(json.dumps(imcsim.explain(imcsim.read_run(folder)).summary))
