@@ -27,7 +27,8 @@ class BufferChannel(TwoEnded):
     sent, freed : tokens accepted so far; index below which all are freed
     peak : most slots occupied at the end of any tick so far
     store : called with each token when it is accepted, where a memory keeps the token's values
-    came, gone : tick in which each token was accepted, and freed, if recorded
+    came, gone : tick in which each token was accepted, and freed, if recorded; from the tokens
+        `first_came` and `first_gone` on
     """
 
     __slots__ = (
@@ -40,6 +41,8 @@ class BufferChannel(TwoEnded):
         "_then",
         "_times",
         "came",
+        "first_came",
+        "first_gone",
         "freed",
         "gone",
         "latency",
@@ -67,6 +70,7 @@ class BufferChannel(TwoEnded):
         self.store: Callable[[int], None] | None = None
         self.came: array[int] | None = None
         self.gone: array[int] | None = None
+        self.first_came = self.first_gone = 0
         self._need = 0
         self._then: Operation | None = None  # what the reader goes on with
         self._cycles = 0
@@ -92,7 +96,7 @@ class BufferChannel(TwoEnded):
     def _came_at(self, token: int) -> int:
         """Return when a token came; asked only if recorded."""
         assert self.came is not None
-        return self.came[token]
+        return self.came[token - self.first_came]
 
     def freed_at(self, token: int) -> int:
         """Return when the slot that a token takes became free, -1 if it always was; asked if recorded."""
@@ -100,7 +104,7 @@ class BufferChannel(TwoEnded):
         if slots is None or token < slots:
             return -1
         assert self.gone is not None
-        return self.gone[token - slots]
+        return self.gone[token - slots - self.first_gone]
 
     def standing(self, now: int) -> Sequence[int]:
         """Return how much it holds, what is not long visible, and who waits for how much."""
@@ -124,6 +128,22 @@ class BufferChannel(TwoEnded):
     def record(self) -> None:
         """Note when each token comes and goes, from the first one on."""
         self.came, self.gone = array("q"), array("q")
+
+    def forget(self, came: int, gone: int) -> None:
+        """Keep no longer when the first tokens came and were freed, but for what may still be asked for.
+
+        came, gone : how many
+        """
+        assert self.came is not None
+        assert self.gone is not None
+        came = min(came, self.sent - len(self._times))
+        gone = min(gone, self.sent - (self.capacity or 0))
+        if came > self.first_came:
+            del self.came[: came - self.first_came]
+            self.first_came = came
+        if gone > self.first_gone:
+            del self.gone[: gone - self.first_gone]
+            self.first_gone = gone
 
     @property
     def peak(self) -> int:

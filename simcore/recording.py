@@ -68,32 +68,33 @@ class MemoryLog:
     """When tokens came into one memory and were freed there, as far as nobody has taken it."""
 
     def __init__(self, path: str, memory: BufferChannel) -> None:
-        assert memory.came is not None
-        assert memory.gone is not None
-        self._path, self._slots = path, memory.capacity
-        self._coming, self._freed = memory.came, memory.gone
+        self._path, self._memory = path, memory
         self._came = self._left = 0  # tokens that did, as far as was taken
 
     def take_until(self, tick: int) -> BufferTrace:
-        """Return what the memory held up to a tick, from where it was taken last; it is logged no longer.
+        """Return what the memory held up to a tick, from where it was taken last.
 
         A token that was freed before it came never took a slot.
         """
-        came, gone = np.array(self._coming, np.int64), np.array(self._freed, np.int64)
+        memory = self._memory
+        assert memory.came is not None
+        assert memory.gone is not None
+        came = np.array(memory.came[self._came - memory.first_came :], np.int64)
+        gone = np.array(memory.gone[self._left - memory.first_gone :], np.int64)
         inside = self._came - self._left  # tokens whose coming was taken
         left = gone[: inside + len(came)]
         left[inside:] = np.maximum(left[inside:], came[: max(0, len(left) - inside)])
         came, left = (ticks[: np.searchsorted(ticks, tick, side="right")] for ticks in (came, left))
-        del self._coming[: len(came)], self._freed[: len(left)]
         self._came += len(came)
         self._left += len(left)
+        memory.forget(self._came, self._left)
         ticks, entry = np.unique(np.concatenate([came, left]), return_inverse=True)
         change = np.bincount(entry[: len(came)], minlength=len(ticks)) - np.bincount(
             entry[len(came) :], minlength=len(ticks)
         )
         held = inside + np.cumsum(change)
         shown = change != 0
-        return BufferTrace(self._path, self._slots, ticks[shown], held[shown].astype(np.int32))
+        return BufferTrace(self._path, memory.capacity, ticks[shown], held[shown].astype(np.int32))
 
 
 class Columns:

@@ -463,9 +463,10 @@ class Simulation:
             raise WatchdogError(
                 f"the run passed its limit of {limits.memory_mb} MB at cycle {cycle}; {self._missing()}"
             )
-        if self._stretches is not None and not self._over and self._stretches.is_due(self.engine.events):
-            self._note_waits(self._stretches.units)
-            self._stretches.tell_before(self.engine.now, self.engine.events)
+        stretches, now, events = self._stretches, self.engine.now, self.engine.events
+        if stretches is not None and not self._over and stretches.is_due(now, events):
+            self._note_waits(stretches.units)
+            stretches.tell_before(now, events)
         if self._observe is not None:
             total, what, come = self._so_far()
             watch = self._watch.bottleneck

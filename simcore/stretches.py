@@ -52,16 +52,15 @@ class Stretches:
         self._next = 0  # events
         self._tell_columns(Columns(0, self._states))
 
-    def is_due(self, events: int) -> bool:
-        """Whether enough may be logged after so many events of the run."""
-        return events >= self._next
+    def is_due(self, now: int, events: int) -> bool:
+        """Whether a tick is over, and enough may be logged after so many events of the run."""
+        return now > 0 and events >= self._next
 
     def tell_before(self, now: int, events: int) -> None:
         """Tell what was over before this tick, which may go on; the units' waits have been noted."""
-        tick = max(0, now - 1)
         for end in self._wiring.ends:
             end.endpoint.catch_up()
-        columns, logs = Columns(tick, self._states), 0
+        columns, logs = Columns(now - 1, self._states), 0
         for unit in self._recorded:
             logs += len(unit.operations) + len(unit.waits)
             for operation in unit.operations:

@@ -22,6 +22,7 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
     "unit": ("dataflow-unit", "digits-cnn", []),
     "four-phase": ("dataflow-64core-4phase", "digits-cnn", []),
     "isaac": ("isaac", "digits-cnn", []),
+    "residual": ("isaac", "digits-resnet", []),
     "pipelayer": ("pipelayer", "digits-cnn", []),
     "training": ("pipelayer", "digits-mlp", ["mode=training"]),
     "rapidnn": ("rapidnn", "digits-mlp", []),
