@@ -6,7 +6,10 @@ Each plant is checked to be one: without it the run is quicker by a lot.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 import imcsim
 
