@@ -32,7 +32,7 @@ from imcsim.waits import Wait, waits_of
 from simcore.activity import NOBODY
 from simcore.energy import SHARED
 from simcore.errors import SimError
-from traces.critical_path import critical_path
+from traces.critical_path import critical_path_of
 
 EXPLANATION_SCHEMA = "imcsim.explanation/1"
 
@@ -107,7 +107,7 @@ def explain(run: RunRecord) -> Explanation:
     buffers = buffer_uses(run)
     activity, path, held = run.activity, None, None
     if activity is not None and activity.finisher != NOBODY:
-        chain = critical_path(activity)
+        chain = critical_path_of(activity)
         path, held = shares_of_path(run, times, activity, chain), path_evidence(activity, chain)
     return Explanation(
         workload=summary["workload"],
