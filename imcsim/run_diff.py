@@ -19,7 +19,7 @@ from imcsim.run_record import UnitTimes
 from imcsim.stall_stacks import exact_times
 from simcore.energy import SHARED
 from simcore.errors import SimError
-from traces.critical_path import critical_path
+from traces.critical_path import critical_path_of
 from traces.divergence import Divergence, first_divergence
 from traces.unit_paths import natural_key
 
@@ -298,7 +298,7 @@ def _path_changes(one: Run, other: Run) -> PathChanges | None:
     """Return what the critical path gained and lost by what is on it."""
     if not len(one.recorded) or not len(other.recorded):
         return None
-    paths = [critical_path(run.recorded) for run in (one, other)]
+    paths = [critical_path_of(run.recorded) for run in (one, other)]
     layers = [{unit.path: unit.layer or SHARED for unit in run.units} for run in (one, other)]
     families = [{unit.path: unit.family for unit in run.units} for run in (one, other)]
     fine = lcm(*(path.ticks_per_cycle for path in paths))

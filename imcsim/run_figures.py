@@ -24,7 +24,7 @@ from traces import (
     plot_timeline,
     plot_utilisation,
 )
-from traces.critical_path import critical_path
+from traces.critical_path import critical_path_of
 from traces.figure_style import short_si
 from traces.unit_paths import home
 
@@ -90,7 +90,7 @@ class RunFigures(RunRecord):
 
     def plot_critical_path(self, **options: Any) -> Figure:
         """Draw how much of the critical path each unit holds, and with what; see `traces.plot_path`."""
-        path = critical_path(self.recorded)
+        path = critical_path_of(self.recorded)
         ticks = np.zeros((len(path.units), len(path.states)), np.int64)
         np.add.at(ticks, (path.unit, path.state), path.duration)
         stacks = {

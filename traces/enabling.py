@@ -86,7 +86,7 @@ def last_interval(activity: Activity, unit: int, tick: int) -> int:
     return row if row >= first else NONE
 
 
-def enabling(activity: Activity, first: int = 0, last: int | None = None) -> tuple[Ints, Ints]:
+def relations(activity: Activity, first: int = 0, last: int | None = None) -> tuple[Ints, Ints]:
     """Return which interval let which other one begin: the acts that ended waits within a stretch of time.
 
     first, last : [tick] that waits ended in; to the end of the run if `last` is left out
@@ -104,7 +104,7 @@ def image_chain(
 
     completed, since : [tick] in which it was, and from which on relations are told
     unit : whose act completed it; the one that ended the run if left out
-    returns : rows as of `enabling`
+    returns : rows as of `relations`
     """
     hung = enabling_of(activity)
     row = last_interval(activity, activity.finisher if unit is None else unit, completed)
