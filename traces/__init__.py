@@ -9,18 +9,9 @@ from traces.chrome_trace import write_chrome_trace
 from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
-<<<<<<< HEAD
 from traces.critical_path import CriticalPath, critical_path_of, slack
 from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
 from traces.enabling import image_chain, relations
-=======
-<<<<<<< HEAD
-from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
-=======
-from traces.critical_path import CriticalPath, critical_path_of, slack
-from traces.enabling import image_chain, relations
->>>>>>> causes
->>>>>>> stream
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.heat_plot import held_in_bins, plot_buffers, plot_power
@@ -90,18 +81,9 @@ __all__ = [
     "category_time",
     "category_totals",
     "check_figure_name",
-<<<<<<< HEAD
     "critical_path_of",
     "held_in_bins",
     "image_chain",
-=======
-<<<<<<< HEAD
-    "held_in_bins",
-=======
-    "critical_path_of",
-    "image_chain",
->>>>>>> causes
->>>>>>> stream
     "json_schema",
     "load_activity",
     "merge_touching",
@@ -131,16 +113,8 @@ __all__ = [
     "save_activity",
     "save_figure",
     "select",
-<<<<<<< HEAD
     "sinks",
     "slack",
-=======
-<<<<<<< HEAD
-    "sinks",
-=======
-    "slack",
->>>>>>> causes
->>>>>>> stream
     "state_time",
     "take_units",
     "time_in_bins",

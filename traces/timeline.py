@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.activity import CATEGORIES, Activity, category
+from simcore.activity import CATEGORIES, NOBODY, Activity, category
 from simcore.errors import SimError
 from traces.unit_paths import family, group_depth, group_name, match, natural_key
 
@@ -112,6 +112,27 @@ def busy_fraction(activity: Activity, edges: NDArray[np.int64]) -> NDArray[np.fl
     return time_in_bins(activity, edges, is_busy, 2)[:, 1] / np.diff(edges)
 
 
+def _of_rows(
+    activity: Activity,
+    unit: NDArray[np.int32],
+    state: NDArray[np.int16],
+    start: NDArray[np.int64],
+    duration: NDArray[np.int64],
+) -> Activity:
+    """Return other intervals of a run, to be drawn: who ended waits, and what memories held, is left out."""
+    return replace(
+        activity,
+        unit=unit,
+        state=state,
+        start=start,
+        duration=duration,
+        cause=np.full(len(unit), NOBODY, np.int32),
+        lag=np.zeros(len(unit), np.int64),
+        finisher=NOBODY,
+        buffers=(),
+    )
+
+
 def merge_touching(activity: Activity, gap: int = 0) -> Activity:
     """Return the activity with neighbours in the same state joined where at most `gap` ticks part them.
 
@@ -128,13 +149,7 @@ def merge_touching(activity: Activity, gap: int = 0) -> Activity:
     first = np.concatenate([[0], np.flatnonzero(parted) + 1])
     last = np.concatenate([first[1:], [len(activity)]]) - 1
     start = activity.start[first]
-    return replace(
-        activity,
-        unit=activity.unit[first],
-        state=activity.state[first],
-        start=start,
-        duration=end[last] - start,
-    )
+    return _of_rows(activity, activity.unit[first], activity.state[first], start, end[last] - start)
 
 
 def take_units(activity: Activity, units: Sequence[int]) -> Activity:
@@ -143,14 +158,9 @@ def take_units(activity: Activity, units: Sequence[int]) -> Activity:
     begin = np.searchsorted(activity.unit, wanted, side="left")
     counts = np.searchsorted(activity.unit, wanted, side="right") - begin
     rows = np.arange(counts.sum()) + np.repeat(begin - (np.cumsum(counts) - counts), counts)
-    return replace(
-        activity,
-        units=tuple(activity.units[index] for index in units),
-        unit=np.repeat(np.arange(len(wanted), dtype=np.int32), counts),
-        state=activity.state[rows],
-        start=activity.start[rows],
-        duration=activity.duration[rows],
-    )
+    unit = np.repeat(np.arange(len(wanted), dtype=np.int32), counts)
+    part = _of_rows(activity, unit, activity.state[rows], activity.start[rows], activity.duration[rows])
+    return replace(part, units=tuple(activity.units[index] for index in units))
 
 
 def select(
@@ -170,14 +180,8 @@ def select(
     begin = np.clip(part.start, start, stop)
     end = np.clip(part.start + part.duration, start, stop)
     seen = end > begin
-    return replace(
-        part,
-        unit=part.unit[seen],
-        state=part.state[seen],
-        start=begin[seen] - start,
-        duration=(end - begin)[seen],
-        makespan=stop - start,
-    )
+    rows = part.unit[seen], part.state[seen], begin[seen] - start, (end - begin)[seen]
+    return replace(_of_rows(part, *rows), makespan=stop - start)
 
 
 @dataclass(frozen=True)

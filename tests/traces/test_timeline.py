@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcore.activity import CATEGORIES, Activity
+from simcore.activity import CATEGORIES, NOBODY, Activity
 from simcore.errors import SimError, UnknownNameError
 from tests.traces.activities import activities, make_activity, pipeline_activity, time_by_hand
 from traces import (
@@ -123,6 +123,19 @@ def test_selection_is_the_run_seen_through_a_window(activity: Activity, data: st
     by_hand = time_by_hand(activity, start, stop)
     assert part.makespan == stop - start
     assert category_totals(part).tolist() == [list(unit.values()) for unit in by_hand]
+
+
+@given(activities(), st.data())
+@settings(deadline=None)
+def test_parts_of_an_activity_have_columns_of_one_length_and_no_causes_of_others(
+    activity: Activity, data: st.DataObject
+) -> None:
+    some = data.draw(st.permutations(range(len(activity.units))))[: len(activity.units) // 2]
+    window = select(activity, start=activity.makespan // 3)
+    for part in (window, take_units(activity, some), merge_touching(activity, 2)):
+        assert {len(column) for column in part.columns().values()} == {len(part)}
+        assert (part.cause == NOBODY).all()
+        assert (part.finisher, part.buffers) == (NOBODY, ())
 
 
 def test_selection_by_pattern_takes_brackets_literally_and_covers_what_lies_below() -> None:
