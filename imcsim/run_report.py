@@ -39,7 +39,7 @@ def report_table(run: Run, folder: str | None) -> RenderableType:
     for label, text in _lines(run):
         table.add_row(label, text)
     if folder is not None:
-        where = f"to {folder}; for pictures: imcsim export {folder} --to png"
+        where = f"to {folder}; why it took this long: imcsim explain {folder}"
         table.add_row("written", Text(where, overflow="fold"))  # a path may be longer than a line
     return Group(head, Padding(table, (0, 0, 0, 2)))
 
