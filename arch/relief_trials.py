@@ -65,10 +65,17 @@ class ReliefTrials:
         raises : ConfigError if there is none of that name
         """
         part, name = self._operation(unit, operation)
-        for parameter in getattr(part, name).set_by:
-            path = parameter_path(self.machine.config, part, parameter)
+        for path in self.paths(unit, operation):
             if (relief := self._relief(part, name, parameter_at(self.machine.config, path))) is not None:
                 yield relief
+
+    def paths(self, unit: str, operation: str) -> list[str]:
+        """Return the paths of all parameters that an operation names, whether they shorten it or not.
+
+        raises : ConfigError if there is none of that name
+        """
+        part, name = self._operation(unit, operation)
+        return [parameter_path(self.machine.config, part, each) for each in getattr(part, name).set_by]
 
     def _operation(self, unit: str, operation: str) -> tuple[Component, str]:
         """Return the component of a unit, and the attribute of its operation."""

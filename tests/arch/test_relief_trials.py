@@ -51,6 +51,18 @@ def test_of_what_follows_from_what_comes_the_usual_direction_is_told() -> None:
     ]
 
 
+def test_all_that_an_operation_names_has_a_path_whether_it_helps_or_not() -> None:
+    trials = ReliefTrials(machine("dataflow", core={"kind": "job-core"}), lower(network("digits-mlp")))
+    assert trials.paths("core[fc1].crossbar[0,0]", "mvm") == [
+        "core.crossbar.mvm_cycles",
+        "core.crossbar.active_rows",
+        "core.crossbar.rows",
+        "core.crossbar.dac_bits",
+        "activation_bits",
+        "core.start_cycles",
+    ]
+
+
 def test_what_is_at_its_bound_is_no_relief() -> None:
     unit = "core[fc1].digital"
     assert (

@@ -125,6 +125,10 @@ CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
 }
 
 
+#: Machines that take long to build as often as there are parameters.
+SLOW = ("basisn", "isaac")
+
+
 def known(workload: str) -> Network:
     own = {CURVED.name: CURVED, ATTENTION.name: ATTENTION}
     return own[workload] if workload in own else network(workload)
@@ -183,7 +187,9 @@ def found_by_runs(own: Machine, workload: str, parts: dict[str, Component]) -> I
                     break
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CASES]
+)
 def test_each_parameter_that_an_operation_names_changes_its_time_somewhere(name: str) -> None:
     asked, effective = set[Named](), set[Named]()
     for workload, values in CASES[name]:
