@@ -38,7 +38,7 @@ class Bottleneck:
     """One thing that a run's time is due to.
 
     rank : 1 is what it is due to most
-    where : a unit, a memory, a shared resource, or `requests` and `pipeline` for those as a whole
+    where : a unit, a memory, a shared resource, or `requests`, `queue` and `pipeline` as a whole
     what : the operation, or the kind of the limit: `room`, `turn`, `transfer`, `arrival`, `service` or
         `fill and drain`
     share, cycles : of the makespan that it accounts for

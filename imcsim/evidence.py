@@ -133,9 +133,9 @@ class Evidence:
                 group = latest[kind] = []
                 groups.append(group)
             group.append(work)
-        return [Alike(tuple(sorted(group, key=self._absent))) for group in groups]
+        return [Alike(tuple(sorted(group, key=self._by_path_share))) for group in groups]
 
-    def _absent(self, work: Work) -> int:
+    def _by_path_share(self, work: Work) -> int:
         """Return a key that sorts units by how long they are on the critical path, the longest first."""
         return -(self.on_path([work.unit.path]) or 0)
 
