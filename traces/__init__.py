@@ -9,7 +9,9 @@ from traces.chrome_trace import write_chrome_trace
 from traces.comparison_lines import plot_comparison_over
 from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
+from traces.critical_path import CriticalPath, critical_path_of, slack
 from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
+from traces.enabling import image_chain, relations
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.heat_plot import held_in_bins, plot_buffers, plot_power
@@ -56,6 +58,7 @@ __all__ = [
     "Bits",
     "BoundedSink",
     "ComparedPanel",
+    "CriticalPath",
     "DrawnChannel",
     "DrawnNode",
     "ImageTimes",
@@ -77,7 +80,9 @@ __all__ = [
     "category_time",
     "category_totals",
     "check_figure_name",
+    "critical_path_of",
     "held_in_bins",
+    "image_chain",
     "json_schema",
     "load_activity",
     "merge_touching",
@@ -102,10 +107,12 @@ __all__ = [
     "read_composition",
     "read_prepared",
     "read_trace",
+    "relations",
     "save_activity",
     "save_figure",
     "select",
     "sinks",
+    "slack",
     "state_time",
     "take_units",
     "time_in_bins",

@@ -35,6 +35,8 @@ class CriticalPath:
     unit, state : (n,) int32, int16 indices into `units` and `states`
     start, duration : (n,) int64 [tick]; the durations sum to the makespan
     ticks_per_cycle : ticks in one cycle of the reference clock
+    rows : (m,) int64, the intervals of the activity that it goes past, in order: operations, and waits, of
+        which each ended by an act behind the interval in front of it
     """
 
     units: tuple[str, ...]
@@ -44,6 +46,7 @@ class CriticalPath:
     start: Ints
     duration: Ints
     ticks_per_cycle: int
+    rows: Ints
 
     def __len__(self) -> int:
         return len(self.start)
@@ -71,7 +74,7 @@ class CriticalPath:
         return _sorted(tuple(numbers), np.bincount(group[self.unit], self.duration, len(numbers)))
 
 
-def critical_path(activity: Activity) -> CriticalPath:
+def critical_path_of(activity: Activity) -> CriticalPath:
     """Return the chain of activities that set the makespan.
 
     raises : SimError if nothing was recorded
@@ -114,6 +117,7 @@ def critical_path(activity: Activity) -> CriticalPath:
         start[some],
         duration[some],
         activity.ticks_per_cycle,
+        rows,
     )
 
 
