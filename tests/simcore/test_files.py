@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pytest
 
 from simcore.errors import FileError
-from simcore.files import open_regular, read_text, write_atomically
+from simcore.files import PendingFile, open_regular, read_text, write_atomically
 
 
 def write_hello(stream: BinaryIO) -> None:
@@ -144,3 +144,26 @@ def test_system_that_cannot_open_folders_is_served(tmp_path: Path, monkeypatch: 
     monkeypatch.delattr(os, "O_DIRECTORY")
     write_atomically(tmp_path / "a.txt", write_hello)
     assert (tmp_path / "a.txt").read_bytes() == b"hello"
+
+
+def test_a_pending_file_is_there_once_it_is_put_and_never_if_discarded(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    for end, content in ((PendingFile.discard, b"old"), (PendingFile.put, b"hello")):
+        file = PendingFile(tmp_path / "file")
+        file.write(b"hel")
+        file.write(memoryview(b"lo"))
+        assert (tmp_path / "file").read_bytes() == b"old"
+        end(file)
+        assert (tmp_path / "file").read_bytes() == content
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_pending_file_tells_of_a_full_disk(tmp_path: Path) -> None:
+    file = PendingFile(tmp_path / "file")
+    file.stream.close()
+    file.stream = open("/dev/full", "wb")  # noqa: SIM115  -- closed by discard
+    with pytest.raises(FileError, match="No space left on device; free some space or choose another folder"):
+        file.write(b"x" * 1_000_000)
+    file.discard()
+    assert not list(tmp_path.iterdir())
