@@ -87,7 +87,6 @@ class MemoryLog:
         came, left = (ticks[: np.searchsorted(ticks, tick, side="right")] for ticks in (came, left))
         self._came += len(came)
         self._left += len(left)
-        memory.forget(self._came, self._left)
         ticks, entry = np.unique(np.concatenate([came, left]), return_inverse=True)
         change = np.bincount(entry[: len(came)], minlength=len(ticks)) - np.bincount(
             entry[len(came) :], minlength=len(ticks)
@@ -95,6 +94,10 @@ class MemoryLog:
         held = inside + np.cumsum(change)
         shown = change != 0
         return BufferTrace(self._path, memory.capacity, ticks[shown], held[shown].astype(np.int32))
+
+    def forget(self) -> None:
+        """Let the memory keep no longer what was taken."""
+        self._memory.forget(self._came, self._left)
 
 
 class Columns:

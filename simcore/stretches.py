@@ -84,6 +84,8 @@ class Stretches:
 
     def _tell_columns(self, columns: Columns) -> None:
         buffers = tuple(memory.take_until(columns.makespan) for memory in self._memories)
+        for memory in self._memories:
+            memory.forget()
         units = tuple(unit.path for unit in self._recorded)
         self._tell(columns.activity(units, self._reference, NOBODY, buffers))
 

@@ -46,7 +46,7 @@ def test_run_tells_what_came_out_at_what_cost_and_why_units_stood_idle() -> None
 def test_run_says_where_its_files_are(tmp_path: Path) -> None:
     folder = tmp_path / ("a-name-longer-than-a-line-" * 4)
     text = "".join("\n".join(lines_of(*MLP, "--values", "off", "--out", folder)).split())
-    assert f"imcsimexport{folder}--topng" in text
+    assert f"imcsimexplain{folder}" in text
 
 
 def test_help_tells_of_every_kind_of_file_that_a_refusal_offers() -> None:

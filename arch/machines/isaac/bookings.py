@@ -151,7 +151,7 @@ class Bookings:
         routed = routers != _NO_ROUTER
         noted = [begins, ends]
         if self._recording:
-            noted += np.repeat(np.reshape(self._acts, (-1, 2)), lengths, axis=0).T
+            noted.extend(np.repeat(np.reshape(self._acts, (-1, 2)), lengths, axis=0).T)
         links = np.concatenate((self._steps[steps, 0], routers[routed]))
         columns = (links, *(np.concatenate((column, column[routed])) for column in noted))
         return tuple(np.concatenate(both) for both in zip(self._ahead, columns, strict=True))
