@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar, Self
@@ -17,6 +18,7 @@ from arch.mapping.tiling import Tiling
 from arch.numbers import KnownNetwork, Numbers, QuantizedNumbers
 from arch.requests import Arrivals, LoadReport
 from simcore import Clock, Config, Limits, Outcome, Progress, Registry, Simulation
+from simcore.settings import assign_all
 from simcore.simulation import EngineName
 from workloads import LoweredNetwork
 from workloads.prepared import PreparedNetwork
@@ -473,6 +475,16 @@ class Machine(ABC):
         raises : ConfigError if its configuration asks for something else
         """
         return self
+
+    def with_settings(self, settings: Iterable[tuple[str, object]]) -> Self:
+        """Return the same machine with other values of some parameters, by their paths from its root.
+
+        raises : ConfigError for a path that leads nowhere, or values that do not go together
+        """
+        schema = type(self.config)
+        machine = copy(self)
+        machine.config = schema.parse(assign_all(self.config.canonical(), settings, schema))
+        return machine
 
     def values_report(self) -> tuple[tuple[str, str], ...]:
         """Return what decides on device values and how products are computed, in words; nothing if none are.

@@ -3,16 +3,49 @@
 An operation names parameters as its component sees them (`Operation.set_by`): those of its own configuration,
 and, from the root, those of the machine that it is in. Which path leads to the former depends on where in the
 machine the component's configuration lies; some machines make up the configurations of parts, and these then
-lie nowhere.
+lie nowhere. What parts wait for has parameters, too: how much there is of what they share, and how much room.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from arch.machine import machines
 from simcore import Component, Config, ConfigError
+from simcore.parameters import Declared, below, config_class, declared_of
+
+#: What says how much there is of a resource that parts share, by the name in `wait-resource:NAME`, without
+#: the number of one of several. Of what is not here there is no more or less: beats follow from the slowest
+#: layer, requests come when they come.
+_SHARED: Mapping[str, tuple[str, ...]] = {
+    "bank": ("attention.writing.banks",),
+    "bus": ("broadcast.codes_per_cycle",),
+    "coefficients": ("coefficients.port_bits", "coefficients.port"),
+    "edram": ("tile.bus_bits", "tile.edram_banks", "tile.edram_cycles"),
+    "host": ("source.pixel_cycles", "hypertransport.gb_per_s", "hypertransport.links"),
+    "inputs": ("buffer.port_bits",),
+    "mesh": ("mesh.link_bits", "mesh.link_ghz", "mesh.ways"),
+    "ports": ("core.streamer.ports", "core.streamer.port_bytes"),
+    "service": ("queue.most_in_service",),
+    "sums": ("digital.port_sums",),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a machine.
+
+    path : from its root, as `--set` takes it
+    annotation, declared : type, and unit and bounds
+    value : that it has
+    """
+
+    path: str
+    annotation: Any
+    declared: Declared
+    value: Any
 
 
 def parameter_path(machine_config: Config, component: Component, name: str) -> str:
@@ -21,11 +54,11 @@ def parameter_path(machine_config: Config, component: Component, name: str) -> s
     raises : ConfigError if neither the component's own configuration, where it lies in the machine's, nor
         the machine's has it
     """
-    if _has(component.config, name):
+    if _find(component.config, name) is not None:
         for path, config in _configs(machine_config, ""):
             if config is component.config:
                 return path + name
-    if _has(machine_config, name):
+    if _find(machine_config, name) is not None:
         return name
     raise ConfigError(
         f"{component.path} is set by {name!r}, which is a parameter neither of its own configuration in the "
@@ -40,15 +73,58 @@ def path_in(machine_config: Config, part: type[Config], name: str) -> str | None
     configurations in the machine's it is that of the first. None if neither has it.
     """
     for path, config in _configs(machine_config, ""):
-        if type(config) is part and _has(config, name):
+        if type(config) is part and _find(config, name) is not None:
             return path + name
-    return name if _has(machine_config, name) else None
+    return name if _find(machine_config, name) is not None else None
+
+
+def parameter_at(machine_config: Config, path: str) -> Parameter:
+    """Return the parameter at a path that `parameter_path` gave.
+
+    raises : ConfigError if there is none
+    """
+    found = _find(machine_config, path)
+    if found is None:
+        raise ConfigError(f"{type(machine_config).__name__} has no parameter {path!r}")
+    config, name = found
+    annotation = type(config).model_fields[name].annotation
+    return Parameter(path, annotation, declared_of(type(config), name), getattr(config, name))
 
 
 def is_parameter(cls: type[Component], name: str) -> bool:
     """Return whether a class's own configuration, or that of any registered machine, has a parameter."""
     own = {row.path for row in cls.Config.parameters()}
     return name in own or any(name in _of_preset(preset) for preset in machines.names())
+
+
+def shared_paths(machine_config: Config, resource: str) -> list[str]:
+    """Return the paths of what says how much there is of a resource that parts of a machine share.
+
+    resource : as in the state `wait-resource:NAME`
+    """
+    # One of several has its number behind its name; a copy's has that of the copy in front of it.
+    name = resource.rpartition(".")[2].partition("[")[0]
+    return [path for path in _SHARED.get(name, ()) if _find(machine_config, path) is not None]
+
+
+def room_path(machine_config: Config, sender: str, reader: str) -> str | None:
+    """Return the path of what says how much room there is between two stages; None where nothing does.
+
+    sender, reader : names in their network, of the stage, or the input, that sends, and of the one that reads
+    """
+    if _find(machine_config, "buffers.depths") is not None:
+        return f"buffers.depths.{sender}:{reader}"
+    return "broadcast.depth" if _find(machine_config, "broadcast.depth") is not None else None
+
+
+def copies_path(machine_config: Config, layer: str) -> str | None:
+    """Return the path of what says how many copies a layer's arrays have; None where a machine makes none.
+
+    layer : name in its network, of one with weights
+    """
+    field = type(machine_config).model_fields.get("layers")
+    own = config_class(below(field.annotation, "")) if field is not None else None
+    return f"layers.{layer}.replication" if own is not None and "replication" in own.model_fields else None
 
 
 def _of_preset(name: str) -> set[str]:
@@ -64,14 +140,15 @@ def _of_preset(name: str) -> set[str]:
     }
 
 
-def _has(config: Config, name: str) -> bool:
-    """Return whether a configuration has a parameter at a dotted name."""
-    value: Any = config
-    for key in name.split("."):
-        if not isinstance(value, Config) or key not in type(value).model_fields:
-            return False
-        value = getattr(value, key)
-    return True
+def _find(config: Config, path: str) -> tuple[Config, str] | None:
+    """Return the configuration in another that has the parameter at a dotted path, and its name there."""
+    *parts, name = path.split(".")
+    for part in parts:
+        inner = getattr(config, part, None) if part in type(config).model_fields else None
+        if not isinstance(inner, Config):
+            return None
+        config = inner
+    return (config, name) if name in type(config).model_fields else None
 
 
 def _configs(value: Any, path: str) -> Iterator[tuple[str, Config]]:

@@ -12,7 +12,7 @@ from typing import Any
 from imcsim.bottlenecks import Bottleneck, ranked_bottlenecks
 from imcsim.evidence import evidence_of
 from imcsim.occupancy import BufferUse, LinkUse, buffer_uses, link_uses
-from imcsim.path_shares import CriticalPathShares
+from imcsim.path_shares import CriticalPathShares, path_evidence, shares_of_path
 from imcsim.roofline import Roofline, roofline_of
 from imcsim.run_record import RunRecord
 from imcsim.stall_stacks import (
@@ -28,8 +28,11 @@ from imcsim.stall_stacks import (
     layer_stacks,
     unit_stacks,
 )
+from imcsim.waits import Wait, waits_of
+from simcore.activity import NOBODY
 from simcore.energy import SHARED
 from simcore.errors import SimError
+from traces.critical_path import critical_path_of
 
 EXPLANATION_SCHEMA = "imcsim.explanation/1"
 
@@ -60,6 +63,7 @@ class Explanation:
     notes : what is not known of this run, and how to find out
     units, layers, groups : stall stacks; groups are cores, tiles or lanes
     causes : the time of all units but those of a fabric, by category and core
+    waits : who waited for whom
     energy : None where the run does not tell what its parts cost
     critical_path : None where it is not known
     """
@@ -74,6 +78,7 @@ class Explanation:
     layers: tuple[LayerStack, ...]
     groups: tuple[GroupStack, ...]
     causes: tuple[Cause, ...]
+    waits: tuple[Wait, ...]
     bottlenecks: tuple[Bottleneck, ...]
     buffers: tuple[BufferUse, ...]
     links: tuple[LinkUse, ...]
@@ -100,6 +105,10 @@ def explain(run: RunRecord) -> Explanation:
         )
     times = exact_times(run)
     buffers = buffer_uses(run)
+    activity, path, held = run.activity, None, None
+    if activity is not None and activity.finisher != NOBODY:
+        chain = critical_path_of(activity)
+        path, held = shares_of_path(run, times, activity, chain), path_evidence(activity, chain)
     return Explanation(
         workload=summary["workload"],
         machine=summary["machine"],
@@ -111,12 +120,13 @@ def explain(run: RunRecord) -> Explanation:
         layers=layer_stacks(run, times),
         groups=group_stacks(run, times),
         causes=_causes(run, times),
-        bottlenecks=ranked_bottlenecks(evidence_of(run, times, None), buffers),
+        waits=waits_of(run, times),
+        bottlenecks=ranked_bottlenecks(evidence_of(run, times, held), buffers),
         buffers=buffers,
         links=link_uses(run),
         energy=_energy(run),
         roofline=roofline_of(run, times),
-        critical_path=None,
+        critical_path=path,
     )
 
 

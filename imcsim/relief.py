@@ -1,16 +1,16 @@
-"""Which parameters would relieve a bottleneck: of how long operations last, and of memories' slots."""
+"""Which parameters would relieve a bottleneck: of durations, of room, of copies and of what is shared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from arch.machine import machines
-from arch.parameter_paths import path_in
+from arch.parameter_paths import copies_path, parameter_at, path_in, room_path, shared_paths
 from imcsim.plugins import load_plugins
 from imcsim.resolve import resolve_workload
-from imcsim.run_record import RunRecord
+from imcsim.run_record import RunRecord, UnitTimes
 from simcore import Component, Config, SimError, components
 from workloads import lower
 
@@ -21,7 +21,7 @@ class Setting:
 
     path : as `--set` takes it
     value, unit : that it had; None is what the machine works out by itself
-    usual : the value that the machine has by itself
+    usual : the value that the machine has by itself, None where that is not known
     """
 
     path: str
@@ -32,11 +32,13 @@ class Setting:
     @property
     def is_own(self) -> bool:
         """Whether somebody chose another value than the machine's own."""
-        return bool(self.value != self.usual)
+        return bool(self.usual is not None and self.value != self.usual)
 
     def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.path} (left to the machine)"
         unit = f" {self.unit}" if self.unit and self.unit != "one of" else ""
-        own = f", usually {self.usual}" if self.is_own and self.usual is not None else ""
+        own = f", usually {self.usual}" if self.is_own else ""
         return f"{self.path} ({self.value}{unit}{own})"
 
 
@@ -46,9 +48,8 @@ class Reliefs:
     def __init__(self, run: RunRecord) -> None:
         self._run = run
         self._classes: dict[str, type[Component]] = {}
-        self._units: dict[str, str] = {}
         self._config: Config | None = None
-        self._usual: Mapping[str, Any] = {}
+        self._usual: Config | None = None
         try:
             self._read()
         except SimError:  # of a plugin that is gone, or a machine made in Python
@@ -59,73 +60,68 @@ class Reliefs:
         written = dict(self._run.config.machine)
         preset = machines[written.pop("extends")]
         schema = preset.machine.Config
-        self._units = {row.path: row.unit for row in schema.parameters()}
         self._config = schema.parse(written)
         if not any(row.required for row in schema.parameters()):
-            self._usual = schema.parse(preset.values).canonical()
-        self._classes = {c.__name__: c for c in _subclasses(Component)}
+            self._usual = schema.parse(preset.values)
+        self._classes = {cls.__name__: cls for cls in _subclasses(Component)}
         self._classes |= {kind: components[kind] for kind in components.names()}
 
-    def of_operation(self, kind: str, operation: str) -> list[Setting]:
-        """Return what decides how long an operation of a kind of component lasts.
+    def of_operation(self, unit: UnitTimes, operation: str) -> list[Setting]:
+        """Return what decides how long an operation of a unit lasts.
 
         First comes what somebody chose, then what does most.
         """
-        cls = self._classes.get(kind)
+        cls = self._classes.get(unit.kind)
         if self._config is None or cls is None:
             return []
-        names = next((o.set_by for n, o in cls._operations.items() if (o.name or n) == operation), ())
-        paths = (path_in(self._config, cls.Config, name) for name in names)
-        return sorted(map(self._setting, filter(None, paths)), key=lambda setting: not setting.is_own)
+        names = next((o.set_by for name, o in cls._operations.items() if operation in (o.name, name)), ())
+        paths = [path for name in names if (path := path_in(self._config, cls.Config, name)) is not None]
+        if not paths and unit.family == "host":  # whose speed some machines make up from their link
+            return self.of_shared("host")
+        return self._settings(paths)
 
-    def of_requests(self) -> Setting | None:
-        """Return what limits the requests that are served at once, None on machines without a queue."""
-        path = "queue.most_in_service"
-        return self._setting(path) if self._config is not None and _at(self._config, path) else None
+    def of_shared(self, resource: str) -> list[Setting]:
+        """Return what says how much there is of a resource that parts share, what was chosen first."""
+        return [] if self._config is None else self._settings(shared_paths(self._config, resource))
 
     def of_layer(self, layer: str | None) -> str | None:
-        """Return what gives a layer more copies of its arrays, None where nothing does."""
-        known = self._run.config.machine.get("layers")
-        if layer is None or known is None or "layers.NAME.replication" not in self._units:
-            return None
-        return f"layers.{layer}.replication"
+        """Return the parameter that gives a layer more copies of its arrays, None where none does."""
+        return None if self._config is None or layer is None else copies_path(self._config, layer)
 
-    def of_memory(self, writer: str | None, reader: str | None) -> Setting | None:
-        """Return what decides how many slots a memory has, None where it is no choice.
+    def of_room(self, writer: str | None, reader: str | None) -> str | None:
+        """Return the parameter that decides how much room there is between layers, None where none does.
 
-        writer, reader : layers at either end; None is the input
+        writer, reader : None is the input
         """
-        buffers = self._run.config.machine.get("buffers")
-        if not isinstance(buffers, Mapping) or "depths" not in buffers or reader is None:
+        if self._config is None or reader is None:
             return None
         sender = writer or self._input_of(reader)
-        if sender is None:
-            return None
-        name = f"{sender}:{reader}"
-        return Setting(f"buffers.depths.{name}", buffers["depths"].get(name), "pixel", None)
+        return None if sender is None else room_path(self._config, sender, reader)
 
     def _input_of(self, reader: str) -> str | None:
         """Return the name of the input that a layer reads, None where its network is not found again."""
         config = self._run.config
-        network, _, _ = reader.rpartition(".")
+        network, _, _ = reader.partition(".")
         workload = config.networks[network].workload if network in config.networks else config.workload
         try:
-            return lower(resolve_workload(workload).network).input
+            name = lower(resolve_workload(workload).network).input
         except SimError:
             return None
+        return f"{network}.{name}" if network in config.networks else name
+
+    def _settings(self, paths: Iterable[str]) -> list[Setting]:
+        return sorted(map(self._setting, paths), key=lambda setting: not setting.is_own)
 
     def _setting(self, path: str) -> Setting:
-        value, usual = _at(self._run.config.machine, path), _at(self._usual, path)
-        return Setting(path, value, self._units.get(path, ""), usual)
-
-
-def _at(values: Any, path: str) -> Any:
-    for key in path.split("."):
-        if isinstance(values, Config):
-            values = getattr(values, key, None)
-        else:
-            values = values.get(key) if isinstance(values, Mapping) else None
-    return values
+        assert self._config is not None
+        parameter = parameter_at(self._config, path)
+        usual = None
+        if self._usual is not None:
+            try:
+                usual = parameter_at(self._usual, path).value
+            except SimError:  # of a part of another kind
+                usual = None
+        return Setting(path, parameter.value, parameter.declared.unit, usual)
 
 
 def _subclasses(cls: type[Component]) -> Iterator[type[Component]]:

@@ -109,26 +109,25 @@ def simulate(
     relays: bool = False,
 ) -> NaiveRun:
     """Run the network on an engine, and return what the naive machine would."""
-    simulation = simulation_of(network, engine, shuffle=shuffle, record=record, relays=relays)
+    simulation, root = built(network, engine, shuffle=shuffle, record=record, relays=relays)
     outcome = simulation.run()
     if outcome.activity is not None:
         check_recording(outcome.activity, outcome.accounts)
     ticks = {account.path: dict(sorted(account.ticks.items())) for account in outcome.accounts}
-    root = simulation.parts[0]
-    assert isinstance(root, NetworkOfProcesses)
     return NaiveRun(outcome.makespan, ticks, root.nodes["sink"].received)
 
 
-def simulation_of(
-    network: ProcessNetwork, engine: EngineName, *, relays: bool = False, **options: Any
-) -> Simulation:
-    """Return a simulation of the network that is about to run; `options` are those of `Simulation`."""
+def built(
+    network: ProcessNetwork, engine: EngineName = "lean", *, relays: bool = False, **options: Any
+) -> tuple[Simulation, NetworkOfProcesses]:
+    """Return a simulation of the network that has not run, and its root; options are `Simulation`'s."""
     periods = {node.period for node in network.nodes} | {1}  # a clock whose period is a tick
     order = [network.reference_period, *sorted(periods - {network.reference_period})]
     clocks = [Clock(_clock_name(p), Fraction(p, 10**9)) for p in order]
     simulation = Simulation(clocks, engine=engine, **options)
-    simulation.build(NetworkOfProcesses, PartConfig()).lay_out(network, relays=relays)
-    return simulation
+    root = simulation.build(NetworkOfProcesses, PartConfig())
+    root.lay_out(network, relays=relays)
+    return simulation, root
 
 
 def check_recording(activity: Any, accounts: Any) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from arch import Machine, MachineRun
+from arch import Dataflow, DataflowConfig, Machine, MachineRun
 from arch.machine import machines
 from simcore.settings import overlay
+from tests.arch.dataflow_bench import machine_settings, tangles
 from tests.arch.held import Held, Kept, run_held
+from tests.token_networks import token_networks
 from workloads import Network, lower, networks
 
 
@@ -55,6 +59,21 @@ def test_all_busy_time_of_a_pipeline_of_cores_is_known_before_it_runs(case: str)
     assert_known(run_held(machine("dataflow", **values), network(workload)))
 
 
+@settings(deadline=None, max_examples=30)
+@given(token_networks().map(lambda case: case.network) | tangles(), st.integers(1, 3), machine_settings())
+def test_whatever_a_pipeline_computes_each_part_knows_how_long_it_takes(
+    drawn: Network, images: int, values: dict[str, Any]
+) -> None:
+    own = Dataflow(DataflowConfig.parse(values))
+    assert_known(run_held(own, drawn, images))
+
+
+def test_what_links_carry_follows_from_what_comes_when() -> None:
+    values = {"fabric": {"fidelity": "link", "topology": {"kind": "mesh"}, "latency_cycles": 2}}
+    found = run_held(machine("dataflow", **values), network("digits-cnn"))
+    assert_known(found, frozenset({"transfer", "forward"}))
+
+
 def assert_known(found: list[Held], unknown: frozenset[str] = frozenset()) -> None:
     """Check that operations last what their parts say, all but the unknown ones, and that some are held."""
     assert {h.name for h in found if h.told is None and h.operation.count} == unknown
@@ -80,7 +99,7 @@ def test_on_isaac_only_latching_and_what_a_mesh_books_follow_from_what_comes_whe
 
 PIPELAYER: dict[str, dict[str, Any]] = {
     "as it comes": {},
-    "by arrays": {"detail": "array"},
+    "by arrays": {"detail": "array", "parallelism": 0.0},
     "few subarrays": {"memory": {"subarrays": "capacity", "cols": 16}, "parallelism": 0.0},
 }
 

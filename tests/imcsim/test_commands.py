@@ -95,6 +95,13 @@ def test_a_component_is_described_by_ports_operations_and_parameters() -> None:
     assert rows["mvm_cycles"] == ["130", "cycle", "[1,", "1099511627776]"]
 
 
+def test_an_operation_is_described_with_the_parameters_that_set_its_time() -> None:
+    (described,) = describe("digital-unit")
+    operations = next(section for section in described.sections if section.title == "Operations")
+    assert operations.columns == ("operation", "unit", "set by")
+    assert [row for row, _ in operations.rows] == [("work", "op", "pass_cycles, lanes")]
+
+
 def test_map_tells_arrays_and_buffers_of_every_stage() -> None:
     lines = lines_of("map", "digits-resnet", "--arch", "dataflow", "--set", "buffers.rule=unbounded")
     placed = imcsim.map_workload("digits-resnet", "dataflow")

@@ -7,12 +7,15 @@ from dataclasses import replace
 from functools import cache
 from math import fsum, isclose
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import imcsim
+from imcsim.explanation import Explanation
 from imcsim.occupancy import buffer_uses
+from imcsim.path_shares import PathStep
 from imcsim.run_record import empty_summary
 from simcore import SimError
 from simcore.activity import BufferTrace
@@ -94,9 +97,65 @@ def test_without_a_recording_what_needs_none_is_the_same(name: str) -> None:
     assert all(b.mean is None and b.full_share is None for b in bare.buffers)
     assert all(link.tokens is None for link in bare.links)
     assert (bare.finisher, bare.critical_path) == (None, None)
+    assert waiting(bare) == waiting(full)
     (note,) = bare.notes
     assert "record=True" in note
     assert not full.notes
+
+
+def waiting(found: Explanation) -> dict[tuple[str, str], Any]:
+    """Return the cycles of each unit in each state in which it waits, whoever ended that."""
+    sums: dict[tuple[str, str], list[float]] = {}
+    for wait in found.waits:
+        sums.setdefault((wait.path, wait.state), []).append(wait.cycles)
+    return {key: pytest.approx(fsum(cycles)) for key, cycles in sums.items()}
+
+
+@machines
+def test_waits_for_units_add_up_to_the_states_of_their_accounts(name: str) -> None:
+    run = run_of(name)
+    assert waiting(run.explain()) == {
+        (unit.path, state): cycles
+        for unit in run.units
+        for state, cycles in unit.cycles.items()
+        if state.startswith(("wait-", "blocked-"))
+    }
+
+
+@machines
+def test_the_critical_path_is_as_long_as_the_run_however_it_is_split(name: str) -> None:
+    run = run_of(name)
+    path = run.explain().critical_path
+    assert path is not None
+    assert path.cycles == run.summary["cycles"]
+    for by in ("unit", "layer", "family", "state"):
+        shares = [share for share in path.shares if share.by == by]
+        assert fsum(share.cycles for share in shares) == pytest.approx(path.cycles)
+        assert fsum(share.share for share in shares) == pytest.approx(1)
+        assert shares == sorted(shares, key=lambda share: -share.cycles)
+    assert path.slack[0].cycles == 0
+    assert [slack.cycles for slack in path.slack] == sorted(slack.cycles for slack in path.slack)
+
+
+@machines
+def test_unfolded_the_steps_of_the_critical_path_leave_no_gap(name: str) -> None:
+    path = run_of(name).explain().critical_path
+    assert path is not None
+    steps, at, number = path.path, 0.0, 0
+    while number < len(steps):
+        # A stretch is folded whole: steps that repeat as often, as long as they follow one another.
+        times = steps[number].times
+        stretch: list[PathStep] = []
+        while number < len(steps) and steps[number].times == times:
+            here = at + fsum(step.cycles for step in stretch)
+            if steps[number].start != pytest.approx(here):
+                break
+            stretch.append(steps[number])
+            number += 1
+        assert stretch
+        at += times * fsum(step.cycles for step in stretch)
+    assert at == pytest.approx(path.cycles)
+    assert sum(step.times for step in steps) == path.steps
 
 
 def test_memories_are_told_as_a_sum_over_all_ticks_has_them() -> None:

@@ -14,7 +14,7 @@ from simcore.kernels.max_plus import longest_times
 from simcore.kernels.max_plus_reference import NEVER, longest_times_reference
 from simcore.simulation import EngineName, Outcome
 from tests.naive_machine import ProcessNetwork
-from tests.process_networks import acyclic_networks, contended_networks, simulate, simulation_of
+from tests.process_networks import acyclic_networks, built, contended_networks, simulate
 from traces.critical_path import critical_path_of
 
 #: The kernel is compiled in some first example, and networks are drawn slowly on a busy machine.
@@ -22,7 +22,7 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 
 
 def logged(network: ProcessNetwork, engine: EngineName = "lean", *, relays: bool = False) -> Outcome:
-    return simulation_of(network, engine, relays=relays, log=True).run()
+    return built(network, engine, relays=relays, log=True)[0].run()
 
 
 def graph_of(network: ProcessNetwork, *, relays: bool = False) -> DependencyGraph:
@@ -69,7 +69,7 @@ def test_the_graph_of_a_run_tells_when_each_call_was_made(network: ProcessNetwor
 def test_a_run_that_is_logged_is_the_same_run(
     network: ProcessNetwork, relays: bool, engine: EngineName
 ) -> None:
-    plain = simulation_of(network, engine, relays=relays).run()
+    plain = built(network, engine, relays=relays)[0].run()
     noted = logged(network, engine, relays=relays)
     assert (noted.makespan, noted.accounts) == (plain.makespan, plain.accounts)
     assert plain.log is None
@@ -81,7 +81,7 @@ def test_without_arbiters_any_change_is_predicted_exactly(
     networks: tuple[ProcessNetwork, ProcessNetwork],
 ) -> None:
     network, other = networks
-    predicted = graph_of(network).makespan(simulation_of(other, "lean").blueprint())
+    predicted = graph_of(network).makespan(built(other)[0].blueprint())
     assert predicted == simulate(other).makespan
 
 

@@ -14,7 +14,7 @@ from simcore.live import LiveBottleneck
 from simcore.simulation import EngineName
 from tests.benches import CORE, ENGINES, Chain
 from tests.naive_machine import ProcessNetwork
-from tests.process_networks import acyclic_networks, contended_networks, simulation_of
+from tests.process_networks import acyclic_networks, built, contended_networks
 
 both_engines = pytest.mark.parametrize("engine", ENGINES)
 
@@ -65,9 +65,10 @@ def test_over_a_whole_run_it_is_the_unit_that_accounts_say_worked_most(
     network: ProcessNetwork, engine: EngineName, record: bool
 ) -> None:
     last: list[Any] = []
-    outcome = simulation_of(
+    simulation, _ = built(
         network, engine, record=record, observe=lambda progress: last.append(progress.bottleneck)
-    ).run()
+    )
+    outcome = simulation.run()
 
     def worked(account: Account) -> int:
         return sum(ticks for state, ticks in account.ticks.items() if state.startswith("busy"))

@@ -350,3 +350,21 @@ def test_a_decoder_computes_its_golden_outputs_on_several_chips(fidelity: str) -
 def test_built_in_transformers_compute_their_golden_outputs(network: str, detail: str) -> None:
     run = imcsim.run(network, "isaac", settings=["replication=none", f"detail={detail}"])
     assert run.summary["outputs_match_golden"]
+
+
+@given(
+    st.integers(1, 12),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(0, 8),
+    st.integers(0, 200),
+    st.data(),
+)
+def test_what_a_tile_reads_of_keys_comes_again_after_some_images(
+    tiles: int, tokens: int, keys: int, size: int, step: int, data: st.DataObject
+) -> None:
+    tile = data.draw(st.integers(0, tiles - 1))
+    visible = data.draw(st.lists(st.integers(0, keys), min_size=tokens, max_size=tokens))
+    reads = TileReads(tile, tiles, visible, keys, size, 3)
+    assert reads.period % tokens == 0
+    assert reads.size(step) == reads.size(step + reads.period)

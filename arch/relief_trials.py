@@ -1,0 +1,186 @@
+"""What would make an operation shorter: found out by building its machine with other values of parameters.
+
+Parts say before they run how long their operations last (`Component.lasts`), so no trial takes a run. Of an
+operation that what comes decides on, as a link's transfer, the direction goes by what is usual: times are to
+be smaller, rates and widths larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import Any, Literal, get_args
+
+from arch.machine import Machine, RunOptions
+from arch.parameter_paths import Parameter, parameter_at, parameter_path
+from simcore import Component, ConfigError, SimError
+from simcore.parameters import members
+from workloads import LoweredNetwork
+
+#: Of a parameter that is a time, or a number of steps that take some.
+_TIMES = ("cycle", "ns", "pulse")
+
+#: What operations last on average [s], by class and layer of their parts, by the parts' paths, and by name.
+_Means = Mapping[tuple[type[Component], str | None], Mapping[str, Mapping[str, Fraction]]]
+
+Direction = Literal["smaller", "larger", "other"]
+
+
+@dataclass(frozen=True)
+class Relief:
+    """A parameter that makes an operation shorter.
+
+    path : as `--set` takes it
+    value : that it has
+    better : which way it does; `other` if its values have no order
+    tried : a value that makes the operation shorter
+    factor : what the operation then lasts, on average, of what it does now; None if that takes a run to tell
+    """
+
+    path: str
+    value: Any
+    better: Direction
+    tried: Any
+    factor: Fraction | None
+
+
+class ReliefTrials:
+    """Trials of one machine with a network on it.
+
+    images : of the run, for operations that last otherwise in a last batch that is not full
+    """
+
+    def __init__(self, machine: Machine, network: LoweredNetwork, images: int = 1) -> None:
+        self.machine, self._network, self._images = machine, network, images
+        self._tried: dict[tuple[str, Any], _Means] = {}
+        self.parts = self._parts(machine)
+
+    def of(self, unit: str, operation: str) -> Iterator[Relief]:
+        """Yield what makes an operation shorter, by the order in which it names its parameters.
+
+        unit : path of the unit that holds it
+        operation : its name, as in the state `busy:NAME`
+        raises : ConfigError if there is none of that name
+        """
+        part, name = self._operation(unit, operation)
+        for path in self.paths(unit, operation):
+            if (relief := self._relief(part, name, parameter_at(self.machine.config, path))) is not None:
+                yield relief
+
+    def paths(self, unit: str, operation: str) -> list[str]:
+        """Return the paths of all parameters that an operation names, whether they shorten it or not.
+
+        raises : ConfigError if there is none of that name
+        """
+        part, name = self._operation(unit, operation)
+        return [parameter_path(self.machine.config, part, each) for each in getattr(part, name).set_by]
+
+    def _operation(self, unit: str, operation: str) -> tuple[Component, str]:
+        """Return the component of a unit, and the attribute of its operation."""
+        for part in self.parts.values():
+            for own in part.units:
+                if own.path != unit:
+                    continue
+                for name in part._operations:
+                    held = getattr(part, name)
+                    if (held.process, held.name) == (own.process, operation):
+                        return part, name
+        raise ConfigError(f"no unit {unit!r} of {self.machine.name} holds an operation {operation!r}")
+
+    def _relief(self, part: Component, name: str, parameter: Parameter) -> Relief | None:
+        """Return whether, and which way, a parameter makes an operation shorter."""
+        now = mean_seconds(part).get(name)
+        if now is None:
+            return _usual(parameter)
+        for better, value in tries(parameter):
+            then = self.seconds(part, name, parameter.path, value)
+            if then is not None and then < now:
+                return Relief(parameter.path, parameter.value, better, value, then / now)
+        return None
+
+    def seconds(self, part: Component, name: str, path: str, value: Any) -> Fraction | None:
+        """Return what an operation lasts on average [s] with another value of a parameter; 0 in no time.
+
+        Where its part then has another path, as tiles are numbered otherwise, it is that of the slowest of
+        its kind that the layer has.
+
+        returns : None if the value is refused, or there is no such part then
+        """
+        if (path, value) not in self._tried:
+            try:
+                parts = self._parts(self.machine.with_settings([(path, value)]))
+                self._tried[path, value] = _means(parts.values())
+            except SimError:  # of values that do not go together, or a network that does not fit then
+                self._tried[path, value] = {}
+        of_kind = self._tried[path, value].get((type(part), part.layer), {})
+        found = [of_kind[part.path]] if part.path in of_kind else of_kind.values()
+        return max((means.get(name, Fraction(0)) for means in found), default=None)
+
+    def _parts(self, machine: Machine) -> Mapping[str, Component]:
+        """Return the parts of a machine, built and not run, by their paths."""
+        build = machine.build if machine.training is None else machine.build_training
+        built = build(machine.map(self._network), self._images, None, RunOptions())
+        return {part.path: part for part in built.simulation.parts}
+
+
+def relief(machine: Machine, network: LoweredNetwork, unit: str, operation: str) -> list[Relief]:
+    """Return what makes an operation of a unit shorter; see `ReliefTrials`, for several of one machine."""
+    return list(ReliefTrials(machine, network).of(unit, operation))
+
+
+def _means(parts: Iterable[Component]) -> _Means:
+    means: dict[tuple[type[Component], str | None], dict[str, dict[str, Fraction]]] = {}
+    for part in parts:
+        if part.units:
+            means.setdefault((type(part), part.layer), {})[part.path] = mean_seconds(part)
+    return means
+
+
+def mean_seconds(part: Component) -> dict[str, Fraction]:
+    """Return what operations of a part last on average [s], by name, of those that it can tell of."""
+    period = part.clock.period
+    return {name: Fraction(int(sum(p)), len(p)) * period for name, p in part.lasts().items()}
+
+
+def tries(parameter: Parameter) -> Iterator[tuple[Direction, Any]]:
+    """Yield values to try of a parameter, within its bounds, and which way from the one it has they are.
+
+    Half and twice of a number, of times first the smaller; the least there may be, where it is left to the
+    machine; the other ones of a choice.
+    """
+    value, declared = parameter.value, parameter.declared
+    kinds = members(parameter.annotation)
+    if isinstance(value, bool):
+        yield "other", not value
+    elif isinstance(value, int | float):
+        whole = float not in kinds
+        less, more = (value // 2 if whole else value / 2), value * 2
+        if declared.ge is not None and less < declared.ge:
+            less = ceil(declared.ge) if whole else declared.ge
+        if declared.le is not None and more > declared.le:
+            more = declared.le
+        ways: list[tuple[Direction, Any]] = [("smaller", less), ("larger", more)]
+        for better, tried in ways if declared.unit in _TIMES else reversed(ways):
+            if tried != value:
+                yield better, tried
+    elif int in kinds and declared.ge is not None:
+        yield "smaller", ceil(declared.ge)
+    else:
+        choices = (choice for kind in kinds for choice in get_args(kind))
+        yield from (("other", choice) for choice in choices if isinstance(choice, str) and choice != value)
+
+
+def _usual(parameter: Parameter) -> Relief | None:
+    """Return which way a number is to be for whatever it decides on to be shorter, by what it counts."""
+    value, unit = parameter.value, parameter.declared.unit
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # Bits that a machine as a whole has are those of numbers; others are of ways that they take.
+    fewer = unit in _TIMES or (unit == "bit" and "." not in parameter.path)
+    wanted: Direction = "smaller" if fewer else "larger"
+    return next(
+        (Relief(parameter.path, value, way, tried, None) for way, tried in tries(parameter) if way == wanted),
+        None,
+    )
