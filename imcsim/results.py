@@ -11,8 +11,7 @@ from imcsim.run_folder import RunFolder, read_folder
 from imcsim.run_record import RunRecord
 from simcore import Activity, BrokenLawError, SimError
 from simcore.activity import NOBODY
-from traces import plot_timeline, plot_utilisation, write_html_report
-from traces.critical_path import critical_path_of
+from traces import critical_path_of, plot_timeline, plot_utilisation, write_html_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

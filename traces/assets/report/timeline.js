@@ -4,7 +4,7 @@ const RULER = 26; // [pixel] heights
 const TOP = 5; // above the first lane
 const GROUP_LANE = 26;
 const UNIT_LANE = 18;
-const GUTTER = 230; // at the left, for names
+const GUTTERS = [170, 340]; // at the left, for names, as wide as they need
 const TALLEST = 620;
 const CONNECTED = 400; // steps of the critical path in view that lines join
 const EXPANDED_AT_FIRST = 80; // units
@@ -20,6 +20,7 @@ class Timeline {
     this.wanted = "";
     this.showsPath = false;
     this.listeners = [];
+    this.gutter = this.gutterWidth();
     this.build();
     this.arrange();
   }
@@ -58,6 +59,15 @@ class Timeline {
           "a click on a group opens it. What is narrower than a pixel is stacked by its share of the time."),
         this.picked));
     this.listen();
+  }
+
+  gutterWidth() {
+    const context = new OffscreenCanvas(1, 1).getContext("2d");
+    context.font = "600 12px system-ui, sans-serif";
+    const names = this.data.groups.map((group) => context.measureText(group.name).width + 60);
+    context.font = "400 11.5px system-ui, sans-serif";
+    const units = this.data.units.slice(0, 2000).map((_, lane) => context.measureText(this.nameOf({ lane })).width + 40);
+    return Math.min(GUTTERS[1], names.concat(units).reduce((most, width) => Math.max(most, Math.ceil(width)), GUTTERS[0]));
   }
 
   whatIsExact() {
@@ -187,7 +197,7 @@ class Timeline {
     if (width === 0) return;
     const height = this.lanes.clientHeight;
     const scale = devicePixelRatio;
-    this.plot = { width: width - GUTTER, height: height - RULER };
+    this.plot = { width: width - this.gutter, height: height - RULER };
     const context = sized(this.canvas, width, height, scale);
     context.fillStyle = themeColour("--card");
     context.fillRect(0, 0, width, height);
@@ -198,7 +208,7 @@ class Timeline {
   }
 
   x(tick) {
-    return GUTTER + ((tick - this.from) / (this.to - this.from)) * this.plot.width;
+    return this.gutter + ((tick - this.from) / (this.to - this.from)) * this.plot.width;
   }
 
   /** Numbers of the rows that are in view, first and last. */
@@ -236,7 +246,7 @@ class Timeline {
       painter.endLane();
     }
     const steps = this.showsPath ? this.paintPath(painter, first, last, perTick, scale) : [];
-    context.putImageData(painter.image, Math.round(GUTTER * scale), Math.round(RULER * scale));
+    context.putImageData(painter.image, Math.round(this.gutter * scale), Math.round(RULER * scale));
     this.drawNames(context, first, last, ink, faint);
     drawLabels(context, labels);
     this.joinSteps(context, steps, ink);
@@ -316,7 +326,7 @@ class Timeline {
     context.lineWidth = 1.2;
     context.save();
     context.beginPath();
-    context.rect(GUTTER, RULER, this.plot.width, this.plot.height);
+    context.rect(this.gutter, RULER, this.plot.width, this.plot.height);
     context.clip();
     context.beginPath();
     const middle = (row) => RULER + this.tops[row] - this.lanes.scrollTop + 8;
@@ -339,16 +349,16 @@ class Timeline {
         const group = this.data.groups[row.group];
         context.fillStyle = ink;
         context.font = "600 12px system-ui, sans-serif";
-        context.fillText(fitted(context, `${row.open ? "\u25be" : "\u25b8"} ${group.name}`, GUTTER - 52), 8, y + (GROUP_LANE - 3) / 2);
+        context.fillText(fitted(context, `${row.open ? "\u25be" : "\u25b8"} ${group.name}`, this.gutter - 52), 8, y + (GROUP_LANE - 3) / 2);
         context.fillStyle = faint;
         context.font = "11px system-ui, sans-serif";
         context.textAlign = "right";
-        context.fillText(grouped(group.units), GUTTER - 8, y + (GROUP_LANE - 3) / 2);
+        context.fillText(grouped(group.units), this.gutter - 8, y + (GROUP_LANE - 3) / 2);
         context.textAlign = "left";
       } else {
         context.fillStyle = row.alone ? ink : faint;
         context.font = `${row.alone ? 600 : 400} 11.5px system-ui, sans-serif`;
-        context.fillText(fitted(context, this.nameOf(row), GUTTER - (row.alone ? 16 : 36)), row.alone ? 8 : 26, y + (UNIT_LANE - 3) / 2);
+        context.fillText(fitted(context, this.nameOf(row), this.gutter - (row.alone ? 16 : 36)), row.alone ? 8 : 26, y + (UNIT_LANE - 3) / 2);
       }
     }
   }
@@ -374,7 +384,7 @@ class Timeline {
     context.strokeStyle = themeColour("--line");
     context.lineWidth = 1;
     line(context, 0, RULER - 0.5, width, RULER - 0.5);
-    line(context, GUTTER - 0.5, 0, GUTTER - 0.5, height);
+    line(context, this.gutter - 0.5, 0, this.gutter - 0.5, height);
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
     context.fillStyle = themeColour("--faint");
@@ -393,7 +403,7 @@ class Timeline {
     context.fillStyle = themeColour("--accent");
     for (const image of this.images) {
       const x = this.x(image.completed * this.data.ticks_per_cycle);
-      if (x < GUTTER || x > width + 1) continue;
+      if (x < this.gutter || x > width + 1) continue;
       context.beginPath();
       context.moveTo(x - 4, RULER - 7);
       context.lineTo(x + 4, RULER - 7);
@@ -409,10 +419,10 @@ class Timeline {
     context.fillStyle = themeColour("--card");
     context.fillRect(0, 0, width, height);
     const { data } = this;
-    const right = this.lanes.clientWidth - GUTTER;
+    const right = this.lanes.clientWidth - this.gutter;
     const size = [Math.max(1, Math.round(right * scale)), Math.round(height * scale), isDark()].join();
     if (this.whole?.size !== size) this.whole = { size, image: this.wholeRun(Math.max(1, Math.round(right * scale)), Math.round(height * scale), scale) };
-    context.putImageData(this.whole.image, Math.round(GUTTER * scale), 0);
+    context.putImageData(this.whole.image, Math.round(this.gutter * scale), 0);
     context.fillStyle = themeColour("--ink");
     context.font = "600 12px system-ui, sans-serif";
     context.textBaseline = "middle";
@@ -420,11 +430,11 @@ class Timeline {
     context.fillStyle = themeColour("--faint");
     context.font = "11px system-ui, sans-serif";
     context.fillText("the whole run", 8, height / 2 + 9);
-    const [a, b] = [this.from, this.to].map((tick) => GUTTER + (tick / Math.max(data.makespan, 1)) * right);
+    const [a, b] = [this.from, this.to].map((tick) => this.gutter + (tick / Math.max(data.makespan, 1)) * right);
     context.fillStyle = themeColour("--card");
     context.globalAlpha = 0.68;
-    context.fillRect(GUTTER, 0, a - GUTTER, height);
-    context.fillRect(b, 0, GUTTER + right - b, height);
+    context.fillRect(this.gutter, 0, a - this.gutter, height);
+    context.fillRect(b, 0, this.gutter + right - b, height);
     context.globalAlpha = 1;
     context.strokeStyle = themeColour("--accent");
     context.lineWidth = 1.5;
@@ -455,7 +465,7 @@ class Timeline {
       const box = this.lanes.getBoundingClientRect();
       return { x: event.clientX - box.left, y: event.clientY - box.top };
     };
-    const tickAt = (x) => this.from + ((x - GUTTER) / this.plot.width) * (this.to - this.from);
+    const tickAt = (x) => this.from + ((x - this.gutter) / this.plot.width) * (this.to - this.from);
     this.lanes.addEventListener("scroll", () => this.draw());
     this.lanes.addEventListener("wheel", (event) => {
       const at = place(event);
@@ -474,7 +484,7 @@ class Timeline {
       event.preventDefault();
     });
     this.lanes.addEventListener("dblclick", (event) => {
-      if (place(event).x > GUTTER) this.zoom(0.25, tickAt(place(event).x));
+      if (place(event).x > this.gutter) this.zoom(0.25, tickAt(place(event).x));
     });
     drags(this.lanes, {
       begin: (event) => ({ ...place(event), from: this.from, to: this.to, scroll: this.lanes.scrollTop, chooses: event.shiftKey }),
@@ -500,7 +510,7 @@ class Timeline {
     addTooltip(this.lanes, (event) => (event.buttons ? null : this.tell(place(event))));
     const across = (event) => {
       const box = this.overview.getBoundingClientRect();
-      return ((event.clientX - box.left - GUTTER) / (this.lanes.clientWidth - GUTTER)) * this.data.makespan;
+      return ((event.clientX - box.left - this.gutter) / (this.lanes.clientWidth - this.gutter)) * this.data.makespan;
     };
     drags(this.overview, {
       begin: (event) => {
@@ -548,7 +558,7 @@ class Timeline {
     if (down > this.bottom) return null;
     const row = this.rows[lastNotAfter(this.tops.length, (n) => this.tops[n], down)];
     if (row === undefined) return null;
-    return { row, tick: x < GUTTER ? null : this.from + ((x - GUTTER) / this.plot.width) * (this.to - this.from) };
+    return { row, tick: x < this.gutter ? null : this.from + ((x - this.gutter) / this.plot.width) * (this.to - this.from) };
   }
 
   /** What there is to say about a place. */
