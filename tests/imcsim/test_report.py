@@ -198,7 +198,8 @@ def test_the_wheel_the_mouse_and_keys_zoom_and_move(report: OpenReport, resnet: 
     keyboard.press("0")
     strip = report.page.locator("#overview").bounding_box()
     assert strip is not None
-    left, width = strip["x"] + 230, strip["width"] - 245
+    left = strip["x"] + report.ask("return report.timeline.gutter")
+    width = strip["x"] + strip["width"] - 15 - left
     mouse.move(left + width / 2, strip["y"] + 20)
     mouse.down()
     mouse.move(left + width * 3 / 4, strip["y"] + 20, steps=4)

@@ -134,8 +134,9 @@ function brightness(colour) {
   return 0.299 * r + 0.587 * g + 0.114 * b;
 }
 
-function heatScale(low, high) {
-  return element("span", { class: "scale" }, low, element("i"), high);
+/** The heat scale from left to right, and what its ends stand for. */
+function heatScale(told) {
+  return element("span", { class: "scale" }, element("i"), told);
 }
 
 const tooltip = {

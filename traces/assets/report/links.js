@@ -15,7 +15,7 @@ function showLinks() {
   const choose = tabs(["busy", "blocked"], (index) => place.replaceChildren(linkMap(links, metrics[index])));
   body.append(element("div", { class: "two" },
     element("div", { class: "card" }, element("div", { class: "tools" }, choose.bar, element("span", { class: "told" }, "from rows to columns"), element("span", { class: "gap" }),
-      heatScale("0\u2009%", element("span", { id: "most-load" }))), place),
+      heatScale(element("span", { id: "most-load" }))), place),
     element("div", { class: "card" }, linkTable(links))));
   choose.select(0);
 }
@@ -37,7 +37,7 @@ function linkMap(links, metric) {
   const ends = links.map((link) => linkEnds(link.path));
   const names = [...new Set(ends.filter(Boolean).flat())].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const most = Math.max(...links.map((link) => link[metric]), 1e-12);
-  document.getElementById("most-load").textContent = percent(most);
+  document.getElementById("most-load").textContent = `0 to ${percent(most)}`;
   const isMatrix = ends.every(Boolean) && names.length <= MATRIX_MOST;
   const cell = isMatrix ? Math.max(6, Math.min(20, 460 / names.length)) : 14;
   const left = isMatrix ? 62 : 0;

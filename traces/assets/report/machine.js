@@ -1,7 +1,8 @@
 // The machine: a box for each group of units, a cell for each unit in it, and the channels between groups.
 
 const CELL_GAP = 1;
-const NODE_LEAST = 96; // [pixel] sizes
+const LETTER = 6.5; // [pixel] that a letter of a name is wide, about
+const NODE_WIDTHS = [96, 168]; // [pixel] that a box has at least, and for its name
 const COLUMN_GAP = 46;
 const ROW_GAP = 14;
 const LINE_GAP = 34;
@@ -15,7 +16,7 @@ function showMachine(channels) {
   const choose = tabs(metrics.map(([, title]) => title), (index) => drawing.replaceChildren(machineDrawing(channels, metrics[index][0], drawing)));
   bodyOf("machine").append(element("div", { class: "card" },
     element("div", { class: "tools" }, element("span", { class: "told" }, "each cell is a unit, its colour the share of the makespan in which it"), choose.bar,
-      element("span", { class: "gap" }), heatScale("0\u2009%", "100\u2009%")), drawing));
+      element("span", { class: "gap" }), heatScale("0 to 100\u2009%, 25\u2009% in the middle")), drawing));
   requestAnimationFrame(() => choose.select(0));
   new ResizeObserver(watchWidth(drawing, () => choose.select(metrics.findIndex((_, n) => choose.bar.children[n].getAttribute("aria-selected") === "true")))).observe(drawing);
 }
@@ -64,10 +65,11 @@ function sizeBox(box, single) {
   if (single) Object.assign(box, { paths: [box.name], shares: [sumOf(box.shares) / Math.max(box.shares.length, 1)] });
   const count = box.shares.length;
   box.cell = count <= 8 ? 16 : count <= 32 ? 11 : count <= 200 ? 7 : 5;
-  const most = Math.floor((Math.max(NODE_LEAST, Math.sqrt(count) * box.cell * 1.6) - 16) / box.cell);
+  const least = Math.min(NODE_WIDTHS[1], Math.max(NODE_WIDTHS[0], shortest(box.name).length * LETTER + 16));
+  const most = Math.floor((Math.max(least, Math.sqrt(count) * box.cell * 1.6) - 16) / box.cell);
   box.across = Math.max(1, Math.min(count, most));
   const down = Math.ceil(count / box.across);
-  box.width = Math.max(NODE_LEAST, box.across * box.cell + 16);
+  box.width = Math.max(least, box.across * box.cell + 16);
   box.height = 24 + down * box.cell + 8;
 }
 
@@ -156,7 +158,7 @@ function boxDrawing(box) {
   drawn.append(svg("text", { x: 8, y: 16 }, shortName(box.name, box.width)));
   const byColour = new Map();
   box.shares.forEach((share, n) => {
-    const colour = heatColour(Math.round(share * 20) / 20);
+    const colour = heatColour(Math.round(Math.sqrt(share) * 20) / 20); // so that small shares differ, too
     const [x, y] = [8 + (n % box.across) * box.cell, 24 + Math.floor(n / box.across) * box.cell];
     const size = box.cell - CELL_GAP;
     byColour.set(colour, `${byColour.get(colour) ?? ""}M${x} ${y}h${size}v${size}h-${size}z`);
@@ -180,10 +182,12 @@ function stackPairs({ units, cycles, energy_j: energy }) {
     [CATEGORY_LABELS[category], percent(cycles[category] / total)]), ...(energy === null ? [] : [["energy", joules(energy)]])]);
 }
 
+const shortest = (name) => /\[([^\]]*)\]$/.exec(name)?.[1] ?? name;
+
 /** What a box has room for of a name: what is in its last brackets, its end if that is still too much. */
 function shortName(name, width) {
-  const room = Math.floor((width - 14) / 6.4);
+  const room = Math.floor((width - 14) / LETTER);
   if (name.length <= room) return name;
-  const inner = /\[([^\]]*)\]$/.exec(name)?.[1] ?? name;
+  const inner = shortest(name);
   return inner.length <= room ? inner : `\u2026${inner.slice(inner.length - room + 1)}`;
 }

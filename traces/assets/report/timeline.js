@@ -1,16 +1,12 @@
 // The timeline: lanes of units over time, to zoom into, pan and filter, under a strip of the whole run.
 
-const RULER = 26; // [pixel] heights
-const TOP = 5; // above the first lane
-const GROUP_LANE = 26;
-const UNIT_LANE = 18;
-const GUTTER = 230; // at the left, for names
+const GUTTERS = [170, 340]; // at the left, for names, as wide as they need
 const TALLEST = 620;
-const CONNECTED = 400; // steps of the critical path in view that lines join
 const EXPANDED_AT_FIRST = 80; // units
 
-class Timeline {
+class Timeline extends TimelineTips {
   constructor(data, path, images) {
+    super();
     this.data = data;
     this.path = path;
     this.images = images;
@@ -20,6 +16,7 @@ class Timeline {
     this.wanted = "";
     this.showsPath = false;
     this.listeners = [];
+    this.gutter = this.gutterWidth();
     this.build();
     this.arrange();
   }
@@ -58,6 +55,15 @@ class Timeline {
           "a click on a group opens it. What is narrower than a pixel is stacked by its share of the time."),
         this.picked));
     this.listen();
+  }
+
+  gutterWidth() {
+    const context = new OffscreenCanvas(1, 1).getContext("2d");
+    context.font = "600 12px system-ui, sans-serif";
+    const names = this.data.groups.map((group) => context.measureText(group.name).width + 60);
+    context.font = "400 11.5px system-ui, sans-serif";
+    const units = this.data.units.slice(0, 2000).map((_, lane) => context.measureText(this.nameOf({ lane })).width + 40);
+    return Math.min(GUTTERS[1], names.concat(units).reduce((most, width) => Math.max(most, Math.ceil(width)), GUTTERS[0]));
   }
 
   whatIsExact() {
@@ -170,284 +176,6 @@ class Timeline {
     this.draw();
   }
 
-  // ------------------------------------------------------------------ drawing
-
-  /** Draw soon, once however often it is asked for. */
-  draw() {
-    if (this.due) return;
-    this.due = true;
-    requestAnimationFrame(() => {
-      this.due = false;
-      this.drawNow();
-    });
-  }
-
-  drawNow() {
-    const width = this.lanes.clientWidth;
-    if (width === 0) return;
-    const height = this.lanes.clientHeight;
-    const scale = devicePixelRatio;
-    this.plot = { width: width - GUTTER, height: height - RULER };
-    const context = sized(this.canvas, width, height, scale);
-    context.fillStyle = themeColour("--card");
-    context.fillRect(0, 0, width, height);
-    this.drawLanes(context, scale);
-    this.drawRuler(context, width, height);
-    this.drawOverview(scale);
-    this.window.textContent = `cycles ${cyclesText(this.cycles(this.from))} to ${cyclesText(this.cycles(this.to))}`;
-  }
-
-  x(tick) {
-    return GUTTER + ((tick - this.from) / (this.to - this.from)) * this.plot.width;
-  }
-
-  /** Numbers of the rows that are in view, first and last. */
-  inView() {
-    const top = this.lanes.scrollTop;
-    const at = (y) => Math.max(0, lastNotAfter(this.tops.length, (n) => this.tops[n], y));
-    return [at(top), at(top + this.plot.height)];
-  }
-
-  drawLanes(context, scale) {
-    if (this.rows.length === 0) return;
-    const { data, plot } = this;
-    const ink = themeColour("--ink");
-    const faint = themeColour("--faint");
-    const colours = [...data.kinds.map(kindColour), ink];
-    const painter = new Painter(Math.max(1, Math.round(plot.width * scale)), Math.max(1, Math.round(plot.height * scale)), colours, themeColour("--card"));
-    const [first, last] = this.inView();
-    const toExact = Math.min(this.to, data.exact_until);
-    const slabs = this.from < toExact ? data.slabsFor(this.from, toExact) : [];
-    this.drawnExactly = slabs !== null && this.to <= data.exact_until;
-    const perTick = painter.width / (this.to - this.from);
-    const labels = [];
-    for (let n = first; n <= last; n++) {
-      const row = this.rows[n];
-      const top = this.tops[n] - this.lanes.scrollTop;
-      const bottom = top + (row.lane === undefined ? GROUP_LANE - 3 : UNIT_LANE - 3);
-      painter.lane(top * scale, bottom * scale);
-      if (row.lane === undefined) {
-        this.paintBins(painter, data.groupBins, row.group, data.groups[row.group].units, perTick, this.from, this.to);
-      } else {
-        const binsFrom = slabs === null ? this.from : Math.max(this.from, data.exact_until);
-        if (slabs !== null) for (const slab of slabs) this.paintExact(painter, slab, row.lane, perTick, this.showsPath ? null : labels, top);
-        if (binsFrom < this.to && data.binsOfUnits()) this.paintBins(painter, data.unitBins, row.lane, 1, perTick, binsFrom, this.to);
-      }
-      painter.endLane();
-    }
-    const steps = this.showsPath ? this.paintPath(painter, first, last, perTick, scale) : [];
-    context.putImageData(painter.image, Math.round(GUTTER * scale), Math.round(RULER * scale));
-    this.drawNames(context, first, last, ink, faint);
-    drawLabels(context, labels);
-    this.joinSteps(context, steps, ink);
-    if (data.exact_until > this.from && data.exact_until < this.to) this.drawBorder(context, faint);
-  }
-
-  paintExact(painter, slab, lane, perTick, labels, top) {
-    const { data } = this;
-    const from = Math.max(this.from, slab.from);
-    const to = Math.min(this.to, slab.to);
-    const begin = slab.first[lane];
-    const count = slab.first[lane + 1] - begin;
-    for (let at = begin + Math.max(0, lastNotAfter(count, (n) => slab.start[begin + n], from)); at < begin + count && slab.start[at] < to; at++) {
-      const start = Math.max(slab.start[at], from);
-      const end = Math.min(slab.start[at] + slab.duration[at], to);
-      if (end <= start) continue;
-      const kind = data.kind_of_state[slab.state[at]];
-      painter.add(kind, (start - this.from) * perTick, (end - this.from) * perTick);
-      if (labels && (end - start) * perTick > 40 * devicePixelRatio) {
-        labels.push({ x: this.x(start), width: this.x(end) - this.x(start), top: RULER + top, text: data.states[slab.state[at]], kind: data.kinds[kind] });
-      }
-    }
-  }
-
-  /** Add an owner's bins between two ticks to its lane, whose left edge is at `origin` [tick]. */
-  paintBins(painter, bins, owner, units, perTick, from, to, origin = this.from) {
-    const begin = Math.floor(from / bins.width);
-    const end = Math.min(bins.bins, Math.ceil(to / bins.width));
-    for (let row = bins.first[owner]; row < bins.first[owner + 1]; row++) {
-      for (let bin = begin; bin < end; bin++) {
-        const ticks = bins.ticks[row * bins.bins + bin];
-        if (ticks === 0) continue;
-        const start = bin * bins.width;
-        const stop = Math.min(start + bins.width, this.data.makespan);
-        const share = Math.min(ticks / ((stop - start) * units), 0.9999); // never as if exact
-        painter.add(bins.kind[row], (Math.max(start, from) - origin) * perTick, (Math.min(stop, to) - origin) * perTick, share);
-      }
-    }
-  }
-
-  /** Fade all, draw the steps of the critical path that lie in view, and return them. */
-  paintPath(painter, first, last, perTick, scale) {
-    painter.fade(0.28);
-    const rowOf = new Map();
-    for (let n = 0; n < this.rows.length; n++) {
-      const row = this.rows[n];
-      if (row.lane !== undefined) rowOf.set(row.lane, n);
-      else if (!row.open) for (let unit = 0; unit < this.data.groups[row.group].units; unit++) rowOf.set(this.data.firstLane[row.group] + unit, n);
-    }
-    const { path } = this;
-    const shownSteps = [];
-    const byRow = new Map();
-    for (let at = Math.max(0, lastNotAfter(path.start.length, (n) => path.start[n], this.from)); at < path.start.length && path.start[at] < this.to; at++) {
-      const row = rowOf.get(path.lane[at]);
-      if (row === undefined) continue;
-      shownSteps.push({ row, start: path.start[at], end: path.start[at] + path.duration[at] });
-      if (row < first || row > last) continue;
-      if (!byRow.has(row)) byRow.set(row, []);
-      byRow.get(row).push(at);
-    }
-    for (const [row, steps] of byRow) {
-      const top = this.tops[row] - this.lanes.scrollTop;
-      painter.lane(top * scale, (top + (this.rows[row].lane === undefined ? GROUP_LANE : UNIT_LANE) - 3) * scale);
-      for (const at of steps) {
-        const kind = path.kind[at] < 0 ? this.data.kinds.length : path.kind[at]; // the last colour is ink
-        const from = (path.start[at] - this.from) * perTick;
-        painter.add(kind, from, from + Math.max(path.duration[at] * perTick, 1.5));
-      }
-      painter.endLane();
-    }
-    return shownSteps;
-  }
-
-  joinSteps(context, steps, ink) {
-    if (steps.length > CONNECTED) return;
-    context.strokeStyle = ink;
-    context.lineWidth = 1.2;
-    context.save();
-    context.beginPath();
-    context.rect(GUTTER, RULER, this.plot.width, this.plot.height);
-    context.clip();
-    context.beginPath();
-    const middle = (row) => RULER + this.tops[row] - this.lanes.scrollTop + 8;
-    for (let n = 1; n < steps.length; n++) {
-      if (steps[n].row === steps[n - 1].row) continue;
-      const x = Math.round(this.x(steps[n].start)) + 0.5;
-      context.moveTo(x, middle(steps[n - 1].row));
-      context.lineTo(x, middle(steps[n].row));
-    }
-    context.stroke();
-    context.restore();
-  }
-
-  drawNames(context, first, last, ink, faint) {
-    context.textBaseline = "middle";
-    for (let n = first; n <= last; n++) {
-      const row = this.rows[n];
-      const y = RULER + this.tops[n] - this.lanes.scrollTop;
-      if (row.lane === undefined) {
-        const group = this.data.groups[row.group];
-        context.fillStyle = ink;
-        context.font = "600 12px system-ui, sans-serif";
-        context.fillText(fitted(context, `${row.open ? "\u25be" : "\u25b8"} ${group.name}`, GUTTER - 52), 8, y + (GROUP_LANE - 3) / 2);
-        context.fillStyle = faint;
-        context.font = "11px system-ui, sans-serif";
-        context.textAlign = "right";
-        context.fillText(grouped(group.units), GUTTER - 8, y + (GROUP_LANE - 3) / 2);
-        context.textAlign = "left";
-      } else {
-        context.fillStyle = row.alone ? ink : faint;
-        context.font = `${row.alone ? 600 : 400} 11.5px system-ui, sans-serif`;
-        context.fillText(fitted(context, this.nameOf(row), GUTTER - (row.alone ? 16 : 36)), row.alone ? 8 : 26, y + (UNIT_LANE - 3) / 2);
-      }
-    }
-  }
-
-  /** A unit's name within its group. */
-  nameOf(row) {
-    const path = this.data.units[row.lane];
-    const group = this.data.groups[this.data.groupOfLane[row.lane]].name;
-    return !row.alone && path.startsWith(`${group}.`) ? path.slice(group.length + 1) : path;
-  }
-
-  drawBorder(context, colour) {
-    const x = Math.round(this.x(this.data.exact_until)) + 0.5;
-    context.strokeStyle = colour;
-    context.setLineDash([3, 3]);
-    line(context, x, RULER, x, RULER + this.plot.height);
-    context.setLineDash([]);
-  }
-
-  drawRuler(context, width, height) {
-    context.fillStyle = themeColour("--card");
-    context.fillRect(0, 0, width, RULER);
-    context.strokeStyle = themeColour("--line");
-    context.lineWidth = 1;
-    line(context, 0, RULER - 0.5, width, RULER - 0.5);
-    line(context, GUTTER - 0.5, 0, GUTTER - 0.5, height);
-    context.font = "11px system-ui, sans-serif";
-    context.textBaseline = "middle";
-    context.fillStyle = themeColour("--faint");
-    context.fillText("cycles", 8, RULER / 2);
-    const [from, to] = [this.cycles(this.from), this.cycles(this.to)];
-    for (const cycle of niceTicks(from, to, this.plot.width / 110)) {
-      const x = Math.round(this.x(cycle * this.data.ticks_per_cycle)) + 0.5;
-      line(context, x, RULER - 6, x, RULER);
-      context.globalAlpha = 0.35;
-      line(context, x, RULER, x, height);
-      context.globalAlpha = 1;
-      const text = cyclesText(cycle);
-      if (x + 4 + context.measureText(text).width < width) context.fillText(text, x + 4, RULER / 2);
-    }
-    if (!this.images) return;
-    context.fillStyle = themeColour("--accent");
-    for (const image of this.images) {
-      const x = this.x(image.completed * this.data.ticks_per_cycle);
-      if (x < GUTTER || x > width + 1) continue;
-      context.beginPath();
-      context.moveTo(x - 4, RULER - 7);
-      context.lineTo(x + 4, RULER - 7);
-      context.lineTo(x, RULER - 1);
-      context.fill();
-    }
-  }
-
-  drawOverview(scale) {
-    const width = this.overview.clientWidth;
-    const height = this.overview.clientHeight;
-    const context = sized(this.strip, width, height, scale);
-    context.fillStyle = themeColour("--card");
-    context.fillRect(0, 0, width, height);
-    const { data } = this;
-    const right = this.lanes.clientWidth - GUTTER;
-    const size = [Math.max(1, Math.round(right * scale)), Math.round(height * scale), isDark()].join();
-    if (this.whole?.size !== size) this.whole = { size, image: this.wholeRun(Math.max(1, Math.round(right * scale)), Math.round(height * scale), scale) };
-    context.putImageData(this.whole.image, Math.round(GUTTER * scale), 0);
-    context.fillStyle = themeColour("--ink");
-    context.font = "600 12px system-ui, sans-serif";
-    context.textBaseline = "middle";
-    context.fillText("all units", 8, height / 2 - 8);
-    context.fillStyle = themeColour("--faint");
-    context.font = "11px system-ui, sans-serif";
-    context.fillText("the whole run", 8, height / 2 + 9);
-    const [a, b] = [this.from, this.to].map((tick) => GUTTER + (tick / Math.max(data.makespan, 1)) * right);
-    context.fillStyle = themeColour("--card");
-    context.globalAlpha = 0.68;
-    context.fillRect(GUTTER, 0, a - GUTTER, height);
-    context.fillRect(b, 0, GUTTER + right - b, height);
-    context.globalAlpha = 1;
-    context.strokeStyle = themeColour("--accent");
-    context.lineWidth = 1.5;
-    context.strokeRect(a + 0.75, 0.75, Math.max(b - a - 1.5, 1), height - 1.5);
-  }
-
-  /** A picture of all units over the whole run. */
-  wholeRun(width, height, scale) {
-    const { data } = this;
-    const { first, kind, ticks, bins, width: length } = data.groupBins;
-    const sums = data.kinds.map(() => new Float64Array(bins));
-    for (let row = 0; row < first[data.groups.length]; row++) {
-      const sum = sums[kind[row]];
-      for (let bin = 0; bin < bins; bin++) sum[bin] += ticks[row * bins + bin];
-    }
-    const painter = new Painter(width, height, data.kinds.map(kindColour), themeColour("--card"));
-    painter.lane(4 * scale, height - 4 * scale);
-    const all = { width: length, bins, first: [0, sums.length], kind: sums.map((_, index) => index), ticks: sums.flatMap((sum) => [...sum]) };
-    this.paintBins(painter, all, 0, data.units.length, width / Math.max(data.makespan, 1), 0, data.makespan, 0);
-    painter.endLane();
-    return painter.image;
-  }
-
   // ------------------------------------------------------------------ what people do
 
   listen() {
@@ -455,7 +183,7 @@ class Timeline {
       const box = this.lanes.getBoundingClientRect();
       return { x: event.clientX - box.left, y: event.clientY - box.top };
     };
-    const tickAt = (x) => this.from + ((x - GUTTER) / this.plot.width) * (this.to - this.from);
+    const tickAt = (x) => this.from + ((x - this.gutter) / this.plot.width) * (this.to - this.from);
     this.lanes.addEventListener("scroll", () => this.draw());
     this.lanes.addEventListener("wheel", (event) => {
       const at = place(event);
@@ -474,7 +202,7 @@ class Timeline {
       event.preventDefault();
     });
     this.lanes.addEventListener("dblclick", (event) => {
-      if (place(event).x > GUTTER) this.zoom(0.25, tickAt(place(event).x));
+      if (place(event).x > this.gutter) this.zoom(0.25, tickAt(place(event).x));
     });
     drags(this.lanes, {
       begin: (event) => ({ ...place(event), from: this.from, to: this.to, scroll: this.lanes.scrollTop, chooses: event.shiftKey }),
@@ -500,7 +228,7 @@ class Timeline {
     addTooltip(this.lanes, (event) => (event.buttons ? null : this.tell(place(event))));
     const across = (event) => {
       const box = this.overview.getBoundingClientRect();
-      return ((event.clientX - box.left - GUTTER) / (this.lanes.clientWidth - GUTTER)) * this.data.makespan;
+      return ((event.clientX - box.left - this.gutter) / (this.lanes.clientWidth - this.gutter)) * this.data.makespan;
     };
     drags(this.overview, {
       begin: (event) => {
@@ -548,58 +276,7 @@ class Timeline {
     if (down > this.bottom) return null;
     const row = this.rows[lastNotAfter(this.tops.length, (n) => this.tops[n], down)];
     if (row === undefined) return null;
-    return { row, tick: x < GUTTER ? null : this.from + ((x - GUTTER) / this.plot.width) * (this.to - this.from) };
-  }
-
-  /** What there is to say about a place. */
-  tell(place) {
-    const found = this.at(place);
-    if (found === null) return null;
-    const { row, tick } = found;
-    if (row.lane === undefined) {
-      const group = this.data.groups[row.group];
-      if (tick === null) return element("div", {}, pathText(group.name), element("div", {}, `${grouped(group.units)} units; click to ${row.open ? "close" : "open"}`));
-      return this.tellBin(group.name, this.data.groupBins, row.group, group.units, tick);
-    }
-    if (tick === null) return element("div", {}, pathText(this.data.units[row.lane]));
-    const interval = this.data.intervalAt(row.lane, tick);
-    if (interval) return this.tellInterval(interval);
-    if (interval === null) return this.tellNothing(row.lane);
-    return this.data.unitBins ? this.tellBin(this.data.units[row.lane], this.data.unitBins, row.lane, 1, tick) : null;
-  }
-
-  tellNothing(lane) {
-    return element("div", {}, pathText(this.data.units[lane]), element("div", {}, CATEGORY_LABELS.finished));
-  }
-
-  tellInterval(interval) {
-    const swatch = element("i", { class: "swatch" });
-    swatch.style.background = kindColour(interval.kind);
-    const [start, cycles] = [this.cycles(interval.start), this.cycles(interval.duration)];
-    const lag = interval.lag ? `, ${cyclesText(this.cycles(interval.lag))} cycles before` : "";
-    return element("div", { "data-start": interval.start, "data-duration": interval.duration, "data-state": interval.state },
-      pathText(interval.unit), element("div", {}, swatch, " ", interval.state),
-      pairs([
-        ["start", `cycle ${cyclesText(start)}`],
-        ["lasts", `${cyclesText(cycles)} cycles (${seconds(cycles / report.summary.clock_hz)})`],
-        ...(interval.cause ? [["ended by", `${interval.cause}${lag}`]] : []),
-      ]));
-  }
-
-  tellBin(name, bins, owner, units, tick) {
-    const bin = Math.min(bins.bins - 1, Math.floor(tick / bins.width));
-    const start = bin * bins.width;
-    const stop = Math.min(start + bins.width, this.data.makespan);
-    let rest = (stop - start) * units;
-    const told = [];
-    for (let row = bins.first[owner]; row < bins.first[owner + 1]; row++) {
-      const ticks = bins.ticks[row * bins.bins + bin];
-      rest -= ticks;
-      if (ticks) told.push([this.data.kinds[bins.kind[row]].label, percent(ticks / ((stop - start) * units))]);
-    }
-    if (rest > 0) told.push([CATEGORY_LABELS.finished, percent(rest / ((stop - start) * units))]);
-    return element("div", {}, pathText(name),
-      element("div", {}, `cycles ${cyclesText(this.cycles(start))} to ${cyclesText(this.cycles(stop))}`), pairs(told));
+    return { row, tick: x < this.gutter ? null : this.from + ((x - this.gutter) / this.plot.width) * (this.to - this.from) };
   }
 
   pick(place) {
@@ -621,69 +298,3 @@ class Timeline {
   }
 }
 
-/** A drag that moves some pixels, or else a click. */
-function drags(target, { begin, move, end, click }) {
-  target.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || event.offsetX >= target.clientWidth) return; // not on the scroll bar
-    const begun = begin(event);
-    let moved = false;
-    const moves = (now) => {
-      moved ||= Math.hypot(now.clientX - event.clientX, now.clientY - event.clientY) > 3;
-      if (moved) move(now, begun);
-    };
-    const ends = (now) => {
-      target.removeEventListener("pointermove", moves);
-      if (!moved) click(now);
-      else if (end) end(now, begun);
-    };
-    target.setPointerCapture(event.pointerId);
-    target.addEventListener("pointermove", moves);
-    target.addEventListener("pointerup", ends, { once: true });
-  });
-}
-
-function sized(canvas, width, height, scale) {
-  const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
-  if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
-  context.setTransform(scale, 0, 0, scale, 0, 0);
-  return context;
-}
-
-function line(context, x0, y0, x1, y1) {
-  context.beginPath();
-  context.moveTo(x0, y0);
-  context.lineTo(x1, y1);
-  context.stroke();
-}
-
-/** A text, with its middle left out where it is wider than there is room. */
-function fitted(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
-  let keep = text.length;
-  while (keep > 4 && context.measureText(`${text.slice(0, keep >> 1)}\u2026${text.slice(text.length - (keep - (keep >> 1)))}`).width > width) keep--;
-  return `${text.slice(0, keep >> 1)}\u2026${text.slice(text.length - (keep - (keep >> 1)))}`;
-}
-
-function drawLabels(context, labels) {
-  context.font = "10.5px system-ui, sans-serif";
-  context.textBaseline = "middle";
-  for (const { x, width, top, text, kind } of labels) {
-    const short = kind.category === "busy" || kind.category === "programming" ? text.split(":")[1] ?? text : text;
-    if (context.measureText(short).width + 8 > width) continue;
-    context.fillStyle = inkOn(kindColour(kind));
-    context.fillText(short, x + 4, top + (UNIT_LANE - 3) / 2);
-  }
-}
-
-/** Round values between two, about so many. */
-function niceTicks(from, to, count) {
-  const rough = (to - from) / Math.max(count, 1);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
-  const ticks = [];
-  for (let n = Math.ceil(from / step); n * step <= to; n++) ticks.push(n * step);
-  return ticks;
-}
