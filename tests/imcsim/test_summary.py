@@ -40,6 +40,7 @@ ADDED = {
     "clipped_conversions",
     "formulations",
     "fast_forward",
+    "trace",
     "notes",
     "chips",
     "peak_tops",
@@ -69,7 +70,7 @@ def test_what_does_not_apply_is_null() -> None:
     empty = {name for name, value in summary.items() if value is None}
     assert empty == {
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
-        "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward",
+        "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward", "trace",
         "training", "decoding", "cache",
         "neuron_cycles", "programming", "programming_j", "load", "networks",
     }  # fmt: skip
