@@ -53,8 +53,8 @@ BY_TIME = {"wait-resource:schedule", "wait-resource:beat"}
 
 def recorded(name: str, **options: Any) -> Activity:
     workload, machine, settings, asked = RUNS[name]
-    asked = {"images": 2, "values": "off"} | asked | options
-    return imcsim.run(workload, machine, settings=settings, **asked).recorded
+    chosen: dict[str, Any] = {"images": 2, "values": "off"} | asked | options
+    return imcsim.run(workload, machine, settings=settings, **chosen).recorded
 
 
 @pytest.mark.parametrize("name", RUNS)
