@@ -11,7 +11,7 @@ from traces.comparison_plot import ComparedPanel, plot_comparison
 from traces.composition_file import COMPOSITION_FILE, read_composition, write_composition
 from traces.critical_path import CriticalPath, critical_path_of, slack
 from traces.curve_plot import ImageTimes, plot_latency, plot_roofline
-from traces.enabling import image_chain, relations
+from traces.enabling import image_chain
 from traces.fabric_plot import DrawnChannel, DrawnNode, plot_fabric
 from traces.figure_style import check_figure_name, save_figure
 from traces.heat_plot import held_in_bins, plot_buffers, plot_power
@@ -109,7 +109,6 @@ __all__ = [
     "read_composition",
     "read_prepared",
     "read_trace",
-    "relations",
     "save_activity",
     "save_figure",
     "select",

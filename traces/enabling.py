@@ -86,34 +86,18 @@ def last_interval(activity: Activity, unit: int, tick: int) -> int:
     return row if row >= first else NONE
 
 
-def relations(activity: Activity, first: int = 0, last: int | None = None) -> tuple[Ints, Ints]:
-    """Return which interval let which other one begin: the acts that ended waits within a stretch of time.
-
-    first, last : [tick] that waits ended in; to the end of the run if `last` is left out
-    returns : (n,) rows of what acted, and (n,) of what could go on behind its wait, in the order of waits
-    """
-    hung = enabling_of(activity)
-    last = activity.makespan if last is None else last
-    return _relations(activity, hung, np.flatnonzero((hung.end >= first) & (hung.end <= last)))
-
-
 def image_chain(
     activity: Activity, completed: int, since: int = 0, unit: int | None = None
 ) -> tuple[Ints, Ints]:
-    """Return the relations that decided when an image was complete, in the order of time.
+    """Return the acts that decided when an image was complete: which interval let which other one begin.
 
-    completed, since : [tick] in which it was, and from which on relations are told
+    completed, since : [tick] in which it was, and behind which acts took effect that are told
     unit : whose act completed it; the one that ended the run if left out
-    returns : rows as of `relations`
+    returns : (n,) rows of what acted, and (n,) of what could go on behind its wait, in the order of time
     """
     hung = enabling_of(activity)
     row = last_interval(activity, activity.finisher if unit is None else unit, completed)
     rows = hung.chain(row)[::-1]
-    return _relations(activity, hung, rows[hung.end[rows] > since])
-
-
-def _relations(activity: Activity, hung: Enabling, rows: Ints) -> tuple[Ints, Ints]:
-    """Return what acted and what went on, of those rows that are waits which somebody ended."""
-    waits = rows[hung.actor[rows] != NONE]
+    waits = rows[(hung.end[rows] > since) & (hung.actor[rows] != NONE)]
     on = np.minimum(waits + 1, len(activity) - 1)
     return hung.actor[waits], np.where(activity.unit[on] == activity.unit[waits], on, waits)
