@@ -66,18 +66,6 @@ def parameter_path(machine_config: Config, component: Component, name: str) -> s
     )
 
 
-def path_in(machine_config: Config, part: type[Config], name: str) -> str | None:
-    """Return the path of a parameter that operations of components with configurations of a class name.
-
-    It is for those who know the class alone, as of a run that was read from files; of several such
-    configurations in the machine's it is that of the first. None if neither has it.
-    """
-    for path, config in _configs(machine_config, ""):
-        if type(config) is part and _find(config, name) is not None:
-            return path + name
-    return name if _find(machine_config, name) is not None else None
-
-
 def parameter_at(machine_config: Config, path: str) -> Parameter:
     """Return the parameter at a path that `parameter_path` gave.
 

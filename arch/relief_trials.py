@@ -64,10 +64,25 @@ class ReliefTrials:
         operation : its name, as in the state `busy:NAME`
         raises : ConfigError if there is none of that name
         """
-        part, name = self._operation(unit, operation)
         for path in self.paths(unit, operation):
-            if (relief := self._relief(part, name, parameter_at(self.machine.config, path))) is not None:
+            if (relief := self.of_parameter(unit, operation, path)) is not None:
                 yield relief
+
+    def of_parameter(self, unit: str, operation: str, path: str) -> Relief | None:
+        """Return whether, and which way, one parameter of those that an operation names makes it shorter.
+
+        raises : ConfigError if there is none of that name
+        """
+        part, name = self._operation(unit, operation)
+        parameter = parameter_at(self.machine.config, path)
+        now = mean_seconds(part).get(name)
+        if now is None:
+            return usual_relief(parameter)
+        for better, value in tries(parameter):
+            then = self.seconds(part, name, path, value)
+            if then is not None and then < now:
+                return Relief(path, parameter.value, better, value, then / now)
+        return None
 
     def paths(self, unit: str, operation: str) -> list[str]:
         """Return the paths of all parameters that an operation names, whether they shorten it or not.
@@ -88,17 +103,6 @@ class ReliefTrials:
                     if (held.process, held.name) == (own.process, operation):
                         return part, name
         raise ConfigError(f"no unit {unit!r} of {self.machine.name} holds an operation {operation!r}")
-
-    def _relief(self, part: Component, name: str, parameter: Parameter) -> Relief | None:
-        """Return whether, and which way, a parameter makes an operation shorter."""
-        now = mean_seconds(part).get(name)
-        if now is None:
-            return _usual(parameter)
-        for better, value in tries(parameter):
-            then = self.seconds(part, name, parameter.path, value)
-            if then is not None and then < now:
-                return Relief(parameter.path, parameter.value, better, value, then / now)
-        return None
 
     def seconds(self, part: Component, name: str, path: str, value: Any) -> Fraction | None:
         """Return what an operation lasts on average [s] with another value of a parameter; 0 in no time.
@@ -172,7 +176,7 @@ def tries(parameter: Parameter) -> Iterator[tuple[Direction, Any]]:
         yield from (("other", choice) for choice in choices if isinstance(choice, str) and choice != value)
 
 
-def _usual(parameter: Parameter) -> Relief | None:
+def usual_relief(parameter: Parameter) -> Relief | None:
     """Return which way a number is to be for whatever it decides on to be shorter, by what it counts."""
     value, unit = parameter.value, parameter.declared.unit
     if isinstance(value, bool) or not isinstance(value, int | float):

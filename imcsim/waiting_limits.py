@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from imcsim.evidence import SATURATED, Evidence
-from imcsim.limits import Limit, first_path, listed, operation_of, set_by
+from imcsim.limits import Limit, listed, operation_of, relieving_path, set_by
 from imcsim.neighbours import Neighbours
 from imcsim.occupancy import BufferUse
-from imcsim.relief import Reliefs
+from imcsim.relief import Reliefs, relief_advice, relieving
 from imcsim.whole_limits import REQUESTS
 from simcore.activity import category
 
@@ -131,11 +131,10 @@ def _resource(
         told = f"{evidence.percent(ticks)} of the critical path is such turns"
     longest = sorted(held, key=lambda holder: (-held[holder], holder))
     unit, state = longest[0]
-    settings = reliefs.of_shared(name) or reliefs.of_operation(
-        evidence.by_path[unit].unit, operation_of(state)
-    )
+    settings = reliefs.of_shared(name) or reliefs.of_operation(unit, operation_of(state))
     names = [f"{unit} ({operation_of(state)})" for unit, state in longest]
-    shorter = f"change {settings[0].path}" if settings else f"hold {name} for less time"
+    helps = relieving(settings)
+    shorter = f"hold {name} for less time" if helps is None else relief_advice(helps, operation_of(state))
     return Limit(
         evidence.times.share(ticks),
         name,
@@ -143,7 +142,7 @@ def _resource(
         ticks,
         f"{listed(names, 3)} wait for one another to give back {name}, which they share: {told}"
         + set_by(settings, "for how long one holds it"),
-        first_path(settings),
+        relieving_path(settings),
         f"{shorter}, or give each of them its own {name}",
     )
 
@@ -161,6 +160,7 @@ def limits_of_ways(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
         return
     ticks = sum(sent.values())
     settings = reliefs.of_shared("mesh")
+    helps = relieving(settings)
     yield Limit(
         evidence.times.share(ticks),
         longest[0],
@@ -168,6 +168,6 @@ def limits_of_ways(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
         ticks,
         f"what {listed(longest, 2)} hand on is under way for {evidence.percent(ticks)} of the critical path"
         + set_by(settings, "how long"),
-        first_path(settings),
-        f"change {settings[0].path}" if settings else "shorten the ways, or the time that a hop takes",
+        relieving_path(settings),
+        "shorten the ways, or the time that a hop takes" if helps is None else relief_advice(helps, "a way"),
     )

@@ -118,6 +118,16 @@ PLANTS = {
     "too few crossbars": Plant(
         "digits-cnn", "reprogrammed", "crossbars", "write", "write.pulse_cycles", ("crossbars=2",)
     ),
+    "a narrow port of BasisN's buffer": Plant(
+        "digits-mlp",
+        "basisn",
+        "lane[0].fetch",
+        "fetch",
+        "buffer.port_bits",
+        ("buffer.port_bits=1",),
+        ("detail=slot",),
+        2,
+    ),
     "one set of adders for a layer": Plant(
         "digits-cnn",
         "rapidnn",
