@@ -8,13 +8,17 @@ from functools import cached_property
 from typing import Any
 
 from arch.machine import Machine, machines
-from arch.parameter_paths import copies_path, parameter_at, room_path, shared_paths
+from arch.parameter_paths import copies_path, parameter_at, rewriting_path, room_path, shared_paths, way_paths
 from arch.relief_trials import Relief, ReliefTrials, usual_relief
 from imcsim.plugins import load_plugins
 from imcsim.resolve import resolve_workload
 from imcsim.run_record import RunRecord
 from simcore import Config, SimError
 from workloads import LoweredNetwork, lower
+
+#: A machine of more parts takes long to build, and is not with other values: then what is a time, or bits of
+#: numbers, which shorten whatever they set, is all that is advised.
+_MOST_PARTS = 5000
 
 _VERBS = {"smaller": "lower", "larger": "raise", "other": "change"}
 
@@ -121,7 +125,9 @@ class Reliefs:
             paths = trials.paths(unit, operation)
         except SimError:  # of an operation that the machine has only in some runs
             return []
-        return self._settings(paths, lambda path: trials.of_parameter(unit, operation, path))
+        if len(trials.parts) <= _MOST_PARTS:
+            return self._settings(paths, lambda path: trials.of_parameter(unit, operation, path))
+        return self._settings(paths, lambda path: _smaller(trials, path))
 
     def of_shared(self, resource: str) -> list[Setting]:
         """Return what says how much there is of a resource that parts share, what was chosen first."""
@@ -131,9 +137,39 @@ class Reliefs:
         paths = shared_paths(config, resource)
         return self._settings(paths, lambda path: usual_relief(parameter_at(config, path)))
 
+    def of_ways(self, of_sums: bool) -> list[Setting]:
+        """Return what shortens ways between parts; nothing if no single parameter does by much.
+
+        of_sums : whether it is those of partial sums, or all others
+        """
+        trials = self._trials
+        if trials is None:
+            return []
+        settings = self._settings(
+            way_paths(trials.machine.config), lambda path: trials.of_ways(of_sums, path)
+        )
+        return [setting for setting in settings if setting.relief is not None]
+
+    def of_rewriting(self) -> list[Setting]:
+        """Return what says how many arrays there are for weights that are written in turn."""
+        config = self._config
+        path = None if config is None else rewriting_path(config)
+        if config is None or path is None:
+            return []
+        return self._settings([path], lambda path: usual_relief(parameter_at(config, path)))
+
     def of_layer(self, layer: str | None) -> str | None:
-        """Return the parameter that gives a layer more copies of its arrays, None where none does."""
-        return None if self._config is None or layer is None else copies_path(self._config, layer)
+        """Return the parameter that gives a layer more copies of its arrays, None where that is no help.
+
+        More copies than windows, which an image has or of which one waits for another, have nothing to do.
+        """
+        trials = self._trials
+        if trials is None or layer is None or self._run.config.prompt is not None:
+            return None
+        row = next((row for row in trials.placed.rows if row.stage == layer), None)
+        if row is None or row.steps <= row.copies:
+            return None
+        return copies_path(trials.machine.config, layer)
 
     def of_room(self, writer: str | None, reader: str | None) -> str | None:
         """Return the parameter that decides how much room there is between layers, None where none does.
@@ -181,3 +217,9 @@ class Reliefs:
             except SimError:  # of a part of another kind
                 usual = None
         return Setting(path, parameter.value, parameter.declared.unit, usual)
+
+
+def _smaller(trials: ReliefTrials, path: str) -> Relief | None:
+    """Return how a parameter helps that is to be smaller, by what it counts; None for any other."""
+    found = usual_relief(parameter_at(trials.machine.config, path))
+    return found if found is not None and found.better == "smaller" else None

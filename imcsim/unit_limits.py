@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from imcsim.evidence import ALIKE, SATURATED, Alike, Evidence
 from imcsim.limits import LEAST, Limit, called, listed, operation_of, relieving_path, set_by
-from imcsim.relief import Reliefs, Setting, relief_advice, relieving
+from imcsim.relief import Reliefs, Setting, relief_advice
 from imcsim.stall_stacks import WORKING
 from simcore.activity import category
 
@@ -33,7 +33,9 @@ def limits_of_units(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
 def _limit(evidence: Evidence, reliefs: Reliefs, alike: Alike, weight: float, ticks: int) -> Limit:
     work, on_path = alike.work, evidence.on_path(alike.members)
     operation = operation_of(work.operation)
-    settings = reliefs.of_operation(work.unit.path, operation)
+    settings, takes = reliefs.of_operation(work.unit.path, operation), f"how long {operation} takes"
+    if category(work.operation) == "programming" and (rewriting := reliefs.of_rewriting()):
+        settings, takes = [*rewriting, *settings], f"how much there is to {operation}, and {takes}"
     clauses = [_pace(evidence, alike)]
     if on_path is not None:
         whose = "its work" if len(alike.works) == 1 else "their work"
@@ -46,7 +48,7 @@ def _limit(evidence: Evidence, reliefs: Reliefs, alike: Alike, weight: float, ti
         work.unit.path,
         operation,
         ticks,
-        ", ".join(clauses) + set_by(settings, f"how long {operation} takes"),
+        ", ".join(clauses) + set_by(settings, takes),
         relieving_path(settings),
         _advice(evidence, reliefs, alike, settings),
     )
@@ -72,15 +74,15 @@ def _pace(evidence: Evidence, alike: Alike) -> str:
 
 def _advice(evidence: Evidence, reliefs: Reliefs, alike: Alike, settings: Sequence[Setting]) -> str:
     """Return what to do about units, and how far that can help."""
-    work, ways = alike.work, []
-    if (helps := relieving(settings)) is not None:
-        ways.append(relief_advice(helps, operation_of(work.operation)))
+    work = alike.work
+    operation = operation_of(work.operation)
+    ways = [relief_advice(each, operation) for each in settings if each.relief is not None]
     if work.unit.family == "crossbar":
         layers = dict.fromkeys(reliefs.of_layer(work.unit.layer) for work in alike.works)
         if copies := [path for path in layers if path is not None]:
             ways.append(f"share the work among more copies by {listed(copies, 2)}")
     if not ways:
-        ways.append(f"let {operation_of(work.operation)} take less time, or several share the work")
+        ways.append(f"let {operation} take less time, or several share the work")
     advice = ", or ".join(ways)
     if work.saturation < SATURATED:
         return advice
