@@ -32,6 +32,18 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
     "sums": ("digital.port_sums",),
 }
 
+#: What ways between parts may take their time from.
+_WAYS = (
+    "core.partial_sum_cycles",
+    "mesh.link_ghz",
+    "mesh.link_bits",
+    "mesh.router_cycles",
+    "mesh.link_cycles",
+    "fabric.latency_cycles",
+    "fabric.router_cycles",
+    "fabric.width_bits",
+)
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -66,18 +78,6 @@ def parameter_path(machine_config: Config, component: Component, name: str) -> s
     )
 
 
-def path_in(machine_config: Config, part: type[Config], name: str) -> str | None:
-    """Return the path of a parameter that operations of components with configurations of a class name.
-
-    It is for those who know the class alone, as of a run that was read from files; of several such
-    configurations in the machine's it is that of the first. None if neither has it.
-    """
-    for path, config in _configs(machine_config, ""):
-        if type(config) is part and _find(config, name) is not None:
-            return path + name
-    return name if _find(machine_config, name) is not None else None
-
-
 def parameter_at(machine_config: Config, path: str) -> Parameter:
     """Return the parameter at a path that `parameter_path` gave.
 
@@ -105,6 +105,20 @@ def shared_paths(machine_config: Config, resource: str) -> list[str]:
     # One of several has its number behind its name; a copy's has that of the copy in front of it.
     name = resource.rpartition(".")[2].partition("[")[0]
     return [path for path in _SHARED.get(name, ()) if _find(machine_config, path) is not None]
+
+
+def way_paths(machine_config: Config) -> list[str]:
+    """Return the paths of what may decide how long ways between parts of a machine take."""
+    return [path for path in _WAYS if _find(machine_config, path) is not None]
+
+
+def rewriting_path(machine_config: Config) -> str | None:
+    """Return the path of what says how many arrays there are for weights that are written in turn.
+
+    None where cells are written for another reason, or not at all.
+    """
+    rewrites = _find(machine_config, "crossbars") and _find(machine_config, "write.pulse_cycles")
+    return "crossbars" if rewrites is not None else None
 
 
 def room_path(machine_config: Config, sender: str, reader: str) -> str | None:

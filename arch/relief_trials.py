@@ -8,12 +8,12 @@ be smaller, rates and widths larger.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from typing import Any, Literal, get_args
 
-from arch.machine import Machine, RunOptions
+from arch.machine import BuiltMachine, Machine, NetworkMap, RunOptions
 from arch.parameter_paths import Parameter, parameter_at, parameter_path
 from simcore import Component, ConfigError, SimError
 from simcore.parameters import members
@@ -21,6 +21,11 @@ from workloads import LoweredNetwork
 
 #: Of a parameter that is a time, or a number of steps that take some.
 _TIMES = ("cycle", "ns", "pulse")
+
+#: Name of the ports that sums of arrays come in by.
+SUMS = "sums_in"
+#: What helps ways makes them as short as this at least, of the time that they take now.
+_SHORTER = Fraction(9, 10)
 
 #: What operations last on average [s], by class and layer of their parts, by the parts' paths, and by name.
 _Means = Mapping[tuple[type[Component], str | None], Mapping[str, Mapping[str, Fraction]]]
@@ -47,7 +52,7 @@ class Relief:
 
 
 class ReliefTrials:
-    """Trials of one machine with a network on it.
+    """Trials of one machine with a network on it, which is `placed` there.
 
     images : of the run, for operations that last otherwise in a last batch that is not full
     """
@@ -55,7 +60,9 @@ class ReliefTrials:
     def __init__(self, machine: Machine, network: LoweredNetwork, images: int = 1) -> None:
         self.machine, self._network, self._images = machine, network, images
         self._tried: dict[tuple[str, Any], _Means] = {}
-        self.parts = self._parts(machine)
+        self.placed = machine.map(network)
+        self._built = self._build(machine, self.placed)
+        self.parts = {part.path: part for part in self._built.simulation.parts}
 
     def of(self, unit: str, operation: str) -> Iterator[Relief]:
         """Yield what makes an operation shorter, by the order in which it names its parameters.
@@ -64,10 +71,25 @@ class ReliefTrials:
         operation : its name, as in the state `busy:NAME`
         raises : ConfigError if there is none of that name
         """
-        part, name = self._operation(unit, operation)
         for path in self.paths(unit, operation):
-            if (relief := self._relief(part, name, parameter_at(self.machine.config, path))) is not None:
+            if (relief := self.of_parameter(unit, operation, path)) is not None:
                 yield relief
+
+    def of_parameter(self, unit: str, operation: str, path: str) -> Relief | None:
+        """Return whether, and which way, one parameter of those that an operation names makes it shorter.
+
+        raises : ConfigError if there is none of that name
+        """
+        part, name = self._operation(unit, operation)
+        parameter = parameter_at(self.machine.config, path)
+        now = mean_seconds(part).get(name)
+        if now is None:
+            return usual_relief(parameter)
+        for better, value in tries(parameter):
+            then = self.seconds(part, name, path, value)
+            if then is not None and then < now:
+                return Relief(path, parameter.value, better, value, then / now)
+        return None
 
     def paths(self, unit: str, operation: str) -> list[str]:
         """Return the paths of all parameters that an operation names, whether they shorten it or not.
@@ -89,17 +111,6 @@ class ReliefTrials:
                         return part, name
         raise ConfigError(f"no unit {unit!r} of {self.machine.name} holds an operation {operation!r}")
 
-    def _relief(self, part: Component, name: str, parameter: Parameter) -> Relief | None:
-        """Return whether, and which way, a parameter makes an operation shorter."""
-        now = mean_seconds(part).get(name)
-        if now is None:
-            return _usual(parameter)
-        for better, value in tries(parameter):
-            then = self.seconds(part, name, parameter.path, value)
-            if then is not None and then < now:
-                return Relief(parameter.path, parameter.value, better, value, then / now)
-        return None
-
     def seconds(self, part: Component, name: str, path: str, value: Any) -> Fraction | None:
         """Return what an operation lasts on average [s] with another value of a parameter; 0 in no time.
 
@@ -110,24 +121,45 @@ class ReliefTrials:
         """
         if (path, value) not in self._tried:
             try:
-                parts = self._parts(self.machine.with_settings([(path, value)]))
-                self._tried[path, value] = _means(parts.values())
+                machine = self.machine.with_settings([(path, value)])
+                built = self._build(machine, machine.map(self._network))
+                self._tried[path, value] = _means(built.simulation.parts)
             except SimError:  # of values that do not go together, or a network that does not fit then
                 self._tried[path, value] = {}
         of_kind = self._tried[path, value].get((type(part), part.layer), {})
         found = [of_kind[part.path]] if part.path in of_kind else of_kind.values()
         return max((means.get(name, Fraction(0)) for means in found), default=None)
 
-    def _parts(self, machine: Machine) -> Mapping[str, Component]:
-        """Return the parts of a machine, built and not run, by their paths."""
+    def of_ways(self, of_sums: bool, path: str) -> Relief | None:
+        """Return whether a parameter, changed the usual way, makes ways between parts shorter.
+
+        They are taken to be free, and a change that leaves nearly all of their time is none.
+
+        of_sums : whether it is those of partial sums, or all others
+        """
+        found = usual_relief(parameter_at(self.machine.config, path))
+        if found is None:
+            return None
+        now = _way_seconds(self._built, of_sums)
+        try:
+            machine = self.machine.with_settings([(path, found.tried)])
+            then = _way_seconds(self._build(machine, machine.map(self._network)), of_sums)
+        except SimError:  # of values that do not go together
+            return None
+        return replace(found, factor=then / now) if then < _SHORTER * now else None
+
+    def _build(self, machine: Machine, placed: NetworkMap) -> BuiltMachine:
+        """Build a machine, which does not run."""
         build = machine.build if machine.training is None else machine.build_training
-        built = build(machine.map(self._network), self._images, None, RunOptions())
-        return {part.path: part for part in built.simulation.parts}
+        return build(placed, self._images, None, RunOptions())
 
 
-def relief(machine: Machine, network: LoweredNetwork, unit: str, operation: str) -> list[Relief]:
-    """Return what makes an operation of a unit shorter; see `ReliefTrials`, for several of one machine."""
-    return list(ReliefTrials(machine, network).of(unit, operation))
+def _way_seconds(built: BuiltMachine, of_sums: bool) -> Fraction:
+    """Return what all ways of partial sums, or all others, take [s], for the first token that goes each."""
+    blueprint = built.simulation.blueprint()
+    ways = (plan for name, plan in blueprint.channels.items() if name.endswith(f".{SUMS}") == of_sums)
+    ticks = sum(plan.latency + (plan.passage(0) if plan.passage is not None else 0) for plan in ways)
+    return ticks * blueprint.tick
 
 
 def _means(parts: Iterable[Component]) -> _Means:
@@ -172,7 +204,7 @@ def tries(parameter: Parameter) -> Iterator[tuple[Direction, Any]]:
         yield from (("other", choice) for choice in choices if isinstance(choice, str) and choice != value)
 
 
-def _usual(parameter: Parameter) -> Relief | None:
+def usual_relief(parameter: Parameter) -> Relief | None:
     """Return which way a number is to be for whatever it decides on to be shorter, by what it counts."""
     value, unit = parameter.value, parameter.declared.unit
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imcsim.evidence import Evidence
+from imcsim.limits import LEAST
 from imcsim.neighbours import Neighbours
 from imcsim.occupancy import BufferUse
 from imcsim.relief import Reliefs
@@ -29,8 +30,8 @@ from imcsim.unit_limits import limits_of_units
 from imcsim.waiting_limits import limits_of_memories, limits_of_resources, limits_of_ways
 from imcsim.whole_limits import limits_of_filling, limits_of_requests
 
-#: Least weight, and number, of what is told.
-_LEAST, _MOST = 0.05, 5
+#: Most of what is told.
+_MOST = 5
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def ranked_bottlenecks(evidence: Evidence, buffers: Sequence[BufferUse]) -> tupl
         *limits_of_requests(evidence),
         *limits_of_filling(evidence),
     ]
-    found = [limit for limit in limits if limit.weight >= _LEAST]
+    found = [limit for limit in limits if limit.weight >= LEAST]
     found.sort(key=lambda limit: (-limit.weight, -limit.ticks, limit.where))
     times = evidence.times
     return tuple(

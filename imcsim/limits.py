@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imcsim.evidence import Alike
-from imcsim.relief import Setting
+from imcsim.relief import Setting, relieving
+
+#: Least weight of what is told.
+LEAST = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,18 +31,20 @@ class Limit:
     advice: str
 
 
-def first_path(settings: Sequence[Setting]) -> str | None:
-    """Return the path of the parameter that comes first, None of none."""
-    return settings[0].path if settings else None
+def relieving_path(settings: Sequence[Setting]) -> str | None:
+    """Return the path of the parameter that helps, None if none does."""
+    helps = relieving(settings)
+    return None if helps is None else helps.path
 
 
 def set_by(settings: Sequence[Setting], what: str) -> str:
     """Return which parameters decide on something, as the end of a sentence; "" if none are known.
 
-    They are those that somebody chose, or else the one that does most.
+    They are those that somebody chose, or else the one that helps, or does most.
     """
     own = [setting for setting in settings if setting.is_own]
-    told = own[:2] or settings[:1]
+    helps = relieving(settings)
+    told = own[:2] or ([helps] if helps is not None else settings[:1])
     return f"; {' and '.join(map(str, told))} set{'s' * (len(told) == 1)} {what}" if told else ""
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from imcsim.evidence import ALIKE, SATURATED, Alike, Evidence
-from imcsim.limits import Limit, called, first_path, listed, operation_of, set_by
-from imcsim.relief import Reliefs, Setting
+from imcsim.limits import LEAST, Limit, called, listed, operation_of, relieving_path, set_by
+from imcsim.relief import Reliefs, Setting, relief_advice
 from imcsim.stall_stacks import WORKING
 from simcore.activity import category
 
@@ -20,17 +20,22 @@ _PACE = 0.5
 
 
 def limits_of_units(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
-    """Yield all units that worked, those that do the same together."""
+    """Yield units that worked for long enough to be told, those that do the same together."""
     for alike in evidence.alike:
-        yield _limit(evidence, reliefs, alike)
+        work, on_path = alike.work, evidence.on_path(alike.members)
+        saturated = work.saturation >= SATURATED
+        ticks = work.worked if on_path is None or (saturated and work.worked > on_path) else on_path
+        weight = evidence.times.share(ticks) * min(work.saturation, 1.0)
+        if weight >= LEAST:  # what relieves the others nobody need find out
+            yield _limit(evidence, reliefs, alike, weight, ticks)
 
 
-def _limit(evidence: Evidence, reliefs: Reliefs, alike: Alike) -> Limit:
+def _limit(evidence: Evidence, reliefs: Reliefs, alike: Alike, weight: float, ticks: int) -> Limit:
     work, on_path = alike.work, evidence.on_path(alike.members)
-    saturated = work.saturation >= SATURATED
-    ticks = work.worked if on_path is None or (saturated and work.worked > on_path) else on_path
     operation = operation_of(work.operation)
-    settings = reliefs.of_operation(work.unit, operation)
+    settings, takes = reliefs.of_operation(work.unit.path, operation), f"how long {operation} takes"
+    if category(work.operation) == "programming" and (rewriting := reliefs.of_rewriting()):
+        settings, takes = [*rewriting, *settings], f"how much there is to {operation}, and {takes}"
     clauses = [_pace(evidence, alike)]
     if on_path is not None:
         whose = "its work" if len(alike.works) == 1 else "their work"
@@ -39,12 +44,12 @@ def _limit(evidence: Evidence, reliefs: Reliefs, alike: Alike) -> Limit:
         waits = sum(evidence.waited_for.get(path, 0.0) for path in alike.members)
         clauses.append(f"{waits:.0%} of all waiting is for it")
     return Limit(
-        evidence.times.share(ticks) * min(work.saturation, 1.0),
+        weight,
         work.unit.path,
         operation,
         ticks,
-        ", ".join(clauses) + set_by(settings, f"how long {operation} takes"),
-        first_path(settings),
+        ", ".join(clauses) + set_by(settings, takes),
+        relieving_path(settings),
         _advice(evidence, reliefs, alike, settings),
     )
 
@@ -69,15 +74,15 @@ def _pace(evidence: Evidence, alike: Alike) -> str:
 
 def _advice(evidence: Evidence, reliefs: Reliefs, alike: Alike, settings: Sequence[Setting]) -> str:
     """Return what to do about units, and how far that can help."""
-    work, ways = alike.work, []
-    if settings:
-        ways.append(f"change {settings[0].path}")
+    work = alike.work
+    operation = operation_of(work.operation)
+    ways = [relief_advice(each, operation) for each in settings if each.relief is not None]
     if work.unit.family == "crossbar":
         layers = dict.fromkeys(reliefs.of_layer(work.unit.layer) for work in alike.works)
         if copies := [path for path in layers if path is not None]:
             ways.append(f"share the work among more copies by {listed(copies, 2)}")
     if not ways:
-        ways.append(f"let {operation_of(work.operation)} take less time, or several share the work")
+        ways.append(f"let {operation} take less time, or several share the work")
     advice = ", or ".join(ways)
     if work.saturation < SATURATED:
         return advice

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from arch.relief_trials import SUMS
 from imcsim.evidence import SATURATED, Evidence
-from imcsim.limits import Limit, first_path, listed, operation_of, set_by
+from imcsim.limits import LEAST, Limit, listed, operation_of, relieving_path, set_by
 from imcsim.neighbours import Neighbours
 from imcsim.occupancy import BufferUse
-from imcsim.relief import Reliefs
+from imcsim.relief import Reliefs, relief_advice, relieving
 from imcsim.whole_limits import REQUESTS
 from simcore.activity import category
 
@@ -131,11 +132,10 @@ def _resource(
         told = f"{evidence.percent(ticks)} of the critical path is such turns"
     longest = sorted(held, key=lambda holder: (-held[holder], holder))
     unit, state = longest[0]
-    settings = reliefs.of_shared(name) or reliefs.of_operation(
-        evidence.by_path[unit].unit, operation_of(state)
-    )
+    settings = reliefs.of_shared(name) or reliefs.of_operation(unit, operation_of(state))
     names = [f"{unit} ({operation_of(state)})" for unit, state in longest]
-    shorter = f"change {settings[0].path}" if settings else f"hold {name} for less time"
+    helps = relieving(settings)
+    shorter = f"hold {name} for less time" if helps is None else relief_advice(helps, operation_of(state))
     return Limit(
         evidence.times.share(ticks),
         name,
@@ -143,31 +143,51 @@ def _resource(
         ticks,
         f"{listed(names, 3)} wait for one another to give back {name}, which they share: {told}"
         + set_by(settings, "for how long one holds it"),
-        first_path(settings),
+        relieving_path(settings),
         f"{shorter}, or give each of them its own {name}",
     )
 
 
 def limits_of_ways(evidence: Evidence, reliefs: Reliefs) -> Iterator[Limit]:
-    """Yield what is under way between units, where the critical path tells it."""
+    """Yield what is under way between units, where the critical path tells it: partial sums, and all else."""
     if evidence.path is None:
         return
-    sent = {
-        unit: sum(ticks for state, ticks in states.items() if category(state) == "transfer")
-        for unit, states in evidence.path.held.items()
-    }
-    longest = sorted((unit for unit in sent if sent[unit]), key=lambda unit: (-sent[unit], unit))
-    if not longest:
-        return
-    ticks = sum(sent.values())
-    settings = reliefs.of_shared("mesh")
-    yield Limit(
+    for of_sums in (False, True):
+        sent = {
+            unit: sum(ticks for state, ticks in states.items() if _is_way(state, of_sums))
+            for unit, states in evidence.path.held.items()
+        }
+        ticks = sum(sent.values())
+        if evidence.times.share(ticks) >= LEAST:
+            longest = sorted((unit for unit in sent if sent[unit]), key=lambda unit: (-sent[unit], unit))
+            yield _ways(evidence, reliefs, of_sums, longest, ticks)
+
+
+def _is_way(state: str, of_sums: bool) -> bool:
+    return category(state) == "transfer" and (operation_of(state) == SUMS) == of_sums
+
+
+def _ways(evidence: Evidence, reliefs: Reliefs, of_sums: bool, senders: Sequence[str], ticks: int) -> Limit:
+    """Return ways of partial sums, or all others, as a limit; `senders` by how much of it is theirs."""
+    settings, share = reliefs.of_ways(of_sums), evidence.percent(ticks)
+    if of_sums:
+        sentence = (
+            f"partial sums of {listed(senders, 2)} are under way to what adds them up, which is no way of a "
+            f"network, for {share} of the critical path"
+        )
+        takes, one = "how long each hop from row block to row block takes", "a hop"
+        advice = "let sums be converted and added up in less time"
+    else:
+        sentence = f"what {listed(senders, 2)} hand on is under way for {share} of the critical path"
+        takes, one = "how long", "a way"
+        advice = "shorten the ways, or the time that a hop takes"
+    helps = relieving(settings)
+    return Limit(
         evidence.times.share(ticks),
-        longest[0],
+        senders[0],
         "transfer",
         ticks,
-        f"what {listed(longest, 2)} hand on is under way for {evidence.percent(ticks)} of the critical path"
-        + set_by(settings, "how long"),
-        first_path(settings),
-        f"change {settings[0].path}" if settings else "shorten the ways, or the time that a hop takes",
+        sentence + set_by(settings, takes),
+        relieving_path(settings),
+        advice if helps is None else relief_advice(helps, one),
     )

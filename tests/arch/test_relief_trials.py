@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from arch import RunOptions
 from arch.machines.dataflow import DataflowMap
 from arch.parameter_paths import Parameter, copies_path, parameter_at, parameter_path, room_path, shared_paths
-from arch.relief_trials import Relief, ReliefTrials, relief, tries
+from arch.relief_trials import Relief, ReliefTrials, tries
 from simcore import ConfigError
 from simcore.parameters import Declared
 from tests.arch.attention_networks import attention
@@ -21,7 +21,7 @@ from workloads import Network, lower
 
 
 def reliefs(name: str, workload: Network, unit: str, operation: str, **values: Any) -> list[Relief]:
-    return relief(machine(name, **values), lower(workload), unit, operation)
+    return list(ReliefTrials(machine(name, **values), lower(workload)).of(unit, operation))
 
 
 def test_a_product_of_an_array_is_halved_with_its_read() -> None:

@@ -26,7 +26,7 @@ def test_it_tells_first_what_the_time_is_due_to(folder: Path) -> None:
     assert words.startswith("digits-cnn on dataflow: ")
     assert "1. 99% source sets the pace" in words
     assert "source.pixel_cycles (600 cycle, usually 130) sets how long feed takes" in words
-    assert "-> change source.pixel_cycles" in words
+    assert "-> lower source.pixel_cycles" in words
     for section in ("on the critical path", "time of layers", "memories", "energy", "roofline"):
         assert section in told.stdout
 

@@ -116,7 +116,27 @@ PLANTS = {
         "digits-cnn", "isaac", "source", "feed", "hypertransport.gb_per_s", ("hypertransport.gb_per_s=0.01",)
     ),
     "too few crossbars": Plant(
-        "digits-cnn", "reprogrammed", "crossbars", "write", "write.pulse_cycles", ("crossbars=2",)
+        "digits-cnn", "reprogrammed", "crossbars", "write", "crossbars", ("crossbars=2",)
+    ),
+    "slow hops of partial sums": Plant(
+        "digits-cnn",
+        "dataflow",
+        "core[conv2].crossbar[0,0]",
+        "transfer",
+        "core.partial_sum_cycles",
+        ("core.partial_sum_cycles=60000",),
+        ("core.crossbar.rows=64",),
+        1,
+    ),
+    "a narrow port of BasisN's buffer": Plant(
+        "digits-mlp",
+        "basisn",
+        "lane[0].fetch",
+        "fetch",
+        "buffer.port_bits",
+        ("buffer.port_bits=1",),
+        ("detail=slot",),
+        2,
     ),
     "one set of adders for a layer": Plant(
         "digits-cnn",
