@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import imcsim
 from imcsim.predictions import WhatIf, what_if
+from imcsim.what_if_report import error_text
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,13 @@ def rows(case: Case, found: Sequence[WhatIf]) -> Iterator[tuple[str, ...]]:
     """Yield a row of the table for each change."""
     for answer in found:
         changes = ", ".join(f"`{change.told}`" for change in answer.changes)
-        error = "" if answer.error is None else f"{answer.error:+.2%}" if answer.error else "exact"
         yield (
             f"{case.workload} on {case.machine}",
             changes,
             f"{answer.cycles:,}",
             "" if answer.predicted is None else f"{answer.predicted:,}",
             "" if answer.confirmed is None else f"{answer.confirmed:,}",
-            error,
+            error_text(answer),
             {True: "yes", False: "no", None: ""}[answer.order_kept],
             "; ".join(answer.reasons),
         )

@@ -66,23 +66,24 @@ def read_machine_file(path: str | Path, machines: Sequence[str]) -> MachineFile:
     return MachineFile(str(path), extends, values, document.lines)
 
 
-def parse_setting(text: str) -> tuple[str, object]:
+def parse_setting(text: str, option: str = "--set") -> tuple[str, object]:
     """Split a setting such as "core.adc.bits=6" into its path and its value, which is YAML.
 
+    option : what it is a value of, for errors
     raises : ConfigError if it is not written so
     """
     path, equals, written = text.partition("=")
     path = path.strip()
     if not equals or not all(path.split(".")):
-        raise ConfigError(f"--set must be path=value, as in core.adc.bits=6, got {text!r}")
+        raise ConfigError(f"{option} must be path=value, as in core.adc.bits=6, got {text!r}")
     try:
-        value = read_yaml(written, "--set").value
+        value = read_yaml(written, option).value
     except YamlError as error:
-        lines = [f"--set {'.'.join(filter(None, [path, p.path]))} - {p.message}" for p in error.problems]
+        lines = [f"{option} {'.'.join(filter(None, [path, p.path]))} - {p.message}" for p in error.problems]
         raise ConfigError("\n".join(lines)) from None
     # An empty value or a comment would read as null, which nobody means who writes nothing.
     if value is None and written.strip() not in ("null", "~"):
-        raise ConfigError(f"--set {path} - has no value; write null for none, or quotes for empty text")
+        raise ConfigError(f"{option} {path} - has no value; write null for none, or quotes for empty text")
     return path, value
 
 

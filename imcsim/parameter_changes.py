@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from imcsim.machine_files import parse_setting
-from simcore.config import Config
+from simcore.config import Config, InvalidConfigError
 from simcore.errors import ConfigError
 from simcore.settings import value_at
 
-_FACTOR = re.compile(r"(\d+(?:\.\d+)?|\d+/\d+)x")
+_FACTOR = re.compile(r"(\d*\.?\d+|\d+/0*[1-9]\d*)x")
+#: What nobody writes who does not mean a factor.
+_LIKE_A_FACTOR = re.compile(r"([-+.\d].*|nan|inf)x", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ def changes_asked(
     raises : ConfigError for what is not written so, for an unknown parameter, and for a multiple of what is
         no number, or that would be no whole number where it has to be one
     """
+    if not isinstance(question, str):
+        raise ConfigError(
+            f"a what-if question must be a text such as 'source.pixel_cycles=0.5x', got {question!r}"
+        )
     parts = re.split(r",(?=[^,=\[\]{}]+=)", question)  # a comma within a list belongs to its value
     return tuple(_change(part, values, schema) for part in parts)
 
@@ -54,11 +60,25 @@ def _change(written: str, values: Mapping[str, Any], schema: type[Config]) -> Pa
         raise ConfigError(
             f"--what-if must be PATH=FACTORx or PATH=VALUE, as in source.pixel_cycles=0.5x, got {written!r}"
         )
-    old = value_at(values, path, schema)
+    try:
+        old = value_at(values, path, schema)
+    except InvalidConfigError as error:
+        raise asked_by_what_if(error) from None
+    if not _LIKE_A_FACTOR.fullmatch(text):
+        return ParameterChange(path, old, parse_setting(f"{path}={text}", "--what-if")[1])
     factor = _FACTOR.fullmatch(text)
-    if factor is None:
-        return ParameterChange(path, old, parse_setting(f"{path}={text}")[1])
+    if factor is None or not Fraction(factor[1]):
+        raise ConfigError(
+            f"--what-if {path} - a factor must be a positive number with an x behind it, as 2x, 0.5x or "
+            f"1/3x, got {text!r}"
+        )
     return ParameterChange(path, old, _times(path, old, Fraction(factor[1])))
+
+
+def asked_by_what_if(error: InvalidConfigError) -> InvalidConfigError:
+    """Return an error of settings that changes were made into, as one of what asked for these."""
+    problems = (replace(p, source="--what-if" if p.source == "--set" else p.source) for p in error.problems)
+    return InvalidConfigError(tuple(problems), error.where)
 
 
 def _times(path: str, old: Any, factor: Fraction) -> int | float:

@@ -12,16 +12,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from arch.machine import BuiltMachine, MapRow, NetworkMap, RunOptions
+from arch.parameter_paths import parameter_at
 from imcsim.machine_files import MachineFile
-from imcsim.parameter_changes import ParameterChange, changes_asked, settings_of
+from imcsim.parameter_changes import ParameterChange, asked_by_what_if, changes_asked, settings_of
 from imcsim.resolve import Setting, machine_of_file
 from imcsim.run_config import RunConfig
 from imcsim.run_material import material_of
 from imcsim.run_record import RunRecord
 from imcsim.run_request import RunRequest, resolve_request
-from simcore import ConfigError, Deadlock, Outcome
+from simcore import Component, Config, ConfigError, Deadlock, Outcome
 from simcore.binding import longest_way
 from simcore.blueprint import Blueprint
+from simcore.config import InvalidConfigError
 from simcore.dependencies import DependencyGraph
 from simcore.errors import WorkloadError
 from workloads import check_decodes, lower
@@ -87,18 +89,22 @@ class WhatIf:
 def what_if(run: RunRecord, questions: Sequence[str], *, confirm: bool = True) -> list[WhatIf]:
     """Answer questions about a run, each of which is a change, or several with commas between them.
 
-    questions : as "core.crossbar.mvm_cycles=0.5x" or "core.adc.bits=6"; paths are those of `--set`
+    questions : as "core.crossbar.mvm_cycles=0.5x" or "core.adc.bits=6"; paths are those of `--set`. A text
+        that is no list is one question.
     confirm : run the changed machine, too
     raises : ConfigError for what cannot be asked, or of such a run; SimError for an impossible machine
     """
     before = _Trial.of_run(run)
-    values, schema = before.request.machine.config.canonical(), type(before.request.machine.config)
+    values, schema = before.config.canonical(), type(before.config)
+    questions = [questions] if isinstance(questions, str) else questions
     asked = [changes_asked(question, values, schema) for question in questions]
-    after = [_Trial.of(run.config, settings_of(changes)) for changes in asked]  # which refuses what cannot be
+    for changes in asked:  # what cannot be is refused before anything runs
+        _Trial.changed(run, changes)
     graph = before.repeated(run)
+    # Each is built anew when its turn comes: machines and their logs are too large to keep.
     return [
-        _answer(before, trial, graph, changes, run.summary["cycles"], confirm)
-        for changes, trial in zip(asked, after, strict=True)
+        _answer(before, _Trial.changed(run, changes), graph, changes, run.summary["cycles"], confirm)
+        for changes in asked
     ]
 
 
@@ -151,6 +157,14 @@ class _Trial:
         return cls(request, placed, build(placed, config.images, values, options))
 
     @classmethod
+    def changed(cls, run: RunRecord, changes: Sequence[ParameterChange]) -> _Trial:
+        """Build what a run was of, with changes; errors say that these were asked by `--what-if`."""
+        try:
+            return cls.of(run.config, settings_of(changes))
+        except InvalidConfigError as error:
+            raise asked_by_what_if(error) from None
+
+    @classmethod
     def of_run(cls, run: RunRecord) -> _Trial:
         """Build what a run was of."""
         if run.config.networks:
@@ -171,6 +185,17 @@ class _Trial:
                 f"to have taken {run.summary['cycles']:,}; run it anew with this version"
             )
         return _graph(outcome)
+
+    @property
+    def config(self) -> Config:
+        """Parameters of the machine."""
+        config: Config = self.request.machine.config
+        return config
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """All components of it."""
+        return self.built.simulation.parts
 
     @property
     def blueprint(self) -> Blueprint:
@@ -212,7 +237,9 @@ def _answer(
         *_other_machine(graph, blueprint, after.request)
     ]
     predicted = None
-    reasons = [*unlike, *([] if unlike else _untold(graph, blueprint))]
+    reasons = [*unlike]
+    if not unlike:
+        reasons += [*_untold(graph, before, after), *_begun(graph.blueprint, blueprint)]
     if not reasons:
         makespan = graph.makespan(blueprint)
         if makespan is None:
@@ -238,9 +265,20 @@ def _confirmed(answer: WhatIf, graph: DependencyGraph, after: _Trial) -> WhatIf:
     if course:
         reasons.append(course)
     elif answer.predicted != outcome.cycles:
-        held_up = dict.fromkeys([*ran.unexplained(), *graph.unexplained()])
-        reasons.append(f"another contention than assumed: {_some([*held_up], most=1)}")
+        reasons += _otherwise(graph, ran)
     return replace(answer, confirmed=outcome.cycles, order_kept=not course, reasons=tuple(reasons))
+
+
+def _otherwise(graph: DependencyGraph, ran: DependencyGraph) -> list[str]:
+    """Return why a run of the same course took another time than the graph predicted."""
+    reasons = []
+    if lasted := graph.lasted_otherwise(ran):
+        reasons.append(f"these lasted longer or shorter than assumed: {_some(lasted)}")
+    if held_up := graph.held_up_otherwise(ran):
+        reasons.append(f"another contention than assumed: {_some(held_up, most=1)}")
+    return reasons or [
+        "the graph does not explain this error, which is a fault of the graph: the confirmed cycles hold"
+    ]
 
 
 def _other_mapping(before: NetworkMap, after: NetworkMap) -> Iterator[str]:
@@ -273,16 +311,35 @@ def _other_machine(graph: DependencyGraph, blueprint: Blueprint, request: RunReq
             yield f"the machine has other {what}: {_some(other)}"
 
 
-def _untold(graph: DependencyGraph, blueprint: Blueprint) -> Iterator[str]:
-    """Yield operations that may last longer or shorter than the graph takes them to."""
-    own = graph.blueprint
-    changed = [
-        f"{path} {name}"
-        for path, name in sorted(graph.untold)
-        if own.configs[path] != blueprint.configs[path]
-    ]
-    if changed:
-        yield f"data decide how long these last, whose parameters change: {_some(changed)}"
+def _untold(graph: DependencyGraph, before: _Trial, after: _Trial) -> Iterator[str]:
+    """Yield operations whose time the data decide, and parameters that change and that it depends on, too."""
+    found = []
+    parts = {part.path: part for part in before.parts}
+    others = {part.path: part for part in after.parts}
+    for path, name in sorted(graph.untold):
+        part, other = parts[path], others[path]
+        own = [operation for unit in part.units for operation in unit.operations if operation.name == name]
+        changed = [
+            each
+            for each in dict.fromkeys(parameter for operation in own for parameter in operation.set_by)
+            if _value(part, before.config, each) != _value(other, after.config, each)
+        ]
+        if changed:
+            found.append(f"{path} {name} (by {', '.join(changed)})")
+    if found:
+        yield f"data decide how long these last, whose parameters change: {_some(found)}"
+
+
+def _value(part: Component, config: Config, name: str) -> Any:
+    """Return the value of a parameter that an operation of a part names, its own one or its machine's."""
+    try:
+        return parameter_at(part.config, name).value
+    except ConfigError:
+        return parameter_at(config, name).value
+
+
+def _begun(own: Blueprint, blueprint: Blueprint) -> Iterator[str]:
+    """Yield operations that take time and took none, so that they are not in the graph."""
     begun = [
         f"{path} {name}"
         for (path, name), ticks in blueprint.lasts.items()

@@ -102,7 +102,7 @@ class DependencyGraph:
     last : the node that ends the run
     families : of the components of all units
     untold : operations whose times nobody tells, or not those that they had, by path and name: they last as
-        long as they did
+        long as they did. Those of silent units are not among them, as nothing waits for their ends.
     """
 
     def __init__(self, log: CallLog) -> None:
@@ -132,12 +132,19 @@ class DependencyGraph:
 
     # -- building --------------------------------------------------------------------------------------------
 
-    def _new(self, count: int, seen: Any, what: str) -> Ints:
-        """Return further nodes; note what they are called, and when they were seen, as far as they were."""
+    def _new(self, count: int, seen: Any, what: str, least: int = 0) -> Ints:
+        """Return further nodes; note what they are called, and when they were seen, as far as they were.
+
+        least : how many must have been; what is under way when the run ends was not
+        """
+        ticks = np.array(() if seen is None else seen, np.int64)[:count]
+        if len(ticks) < least:
+            raise BrokenLawError(
+                f"dependencies: {what} happened {least:,} times at least, but {len(ticks):,} were noted"
+            )
         self._called.append((self._nodes, self._nodes + count, what))
         known = np.full(count, -1, np.int64)
-        if seen is not None:
-            known[: len(seen)] = np.array(seen, np.int64)[:count]
+        known[: len(ticks)] = ticks
         self._known.append(known)
         self._nodes += count
         return np.arange(self._nodes - count, self._nodes)
@@ -164,6 +171,8 @@ class DependencyGraph:
         for path, operation, held in self._holds():
             lasted[held] = operation.intervals()[:, 1]
             told = self.blueprint.lasts.get((path, operation.name))
+            if steps.silent[steps.unit[held[0]]]:
+                continue
             if told is None or not np.array_equal(lasted[held], np.resize(told, len(held))):
                 untold.add((path, operation.name))
         rests = np.flatnonzero(steps.code == REST) - 1
@@ -261,14 +270,37 @@ class DependencyGraph:
 
     def unexplained(self) -> list[str]:
         """Return what took longer than edges tell, in words; it is assumed to take as long as it did."""
-        steps, more = self.steps, self.more
-        told = [what for first, last, what in self._called if (more[first:last] > 0).any()]
-        late = (more[steps.call] > 0) | (more[steps.done] > 0)
-        for unit in np.unique(steps.unit[late & ~steps.silent[steps.unit]]):
-            events = (steps.unit == unit) & (steps.code == EVENT)
-            what = "events of SimPy" if events.any() else "what no port leads to"
-            told.append(f"waits of {steps.units[unit]} for {what}")
-        return list(dict.fromkeys(told))
+        return [what for what, more in self._later(self.more).items() if more.any()]
+
+    def held_up_otherwise(self, other: DependencyGraph) -> list[str]:
+        """Return what another run of the same course held up for another time, in words."""
+        own, others = self._later(self.more_ticks(other.blueprint)), other._later(other.more)
+        return [what for what, more in own.items() if not np.array_equal(more, others[what])]
+
+    def _later(self, more: Ints) -> dict[str, Ints]:
+        """Return what nodes have in `more`, by what they are called or whose waits they end, in words."""
+        steps = self.steps
+        later: dict[str, list[Ints]] = {}
+        for first, last, what in self._called:
+            later.setdefault(what, []).append(more[first:last])
+        for number in np.flatnonzero(~steps.silent):
+            own = steps.unit == number
+            what = "events of SimPy" if (steps.code[own] == EVENT).any() else "what no port leads to"
+            waits = [more[steps.call[own]], more[steps.done[own]]]
+            later[f"waits of {steps.units[number]} for {what}"] = waits
+        return {what: np.concatenate(parts) for what, parts in later.items()}
+
+    def lasted_otherwise(self, other: DependencyGraph) -> list[str]:
+        """Return which operations did not last in another run of the same course what they were taken to."""
+        own, others = self.steps, other.steps
+        found: list[str] = []
+        lags = self._lags(other.blueprint)
+        for number in np.flatnonzero(~own.silent):
+            a, b = own.unit == number, others.unit == number
+            unlike = np.flatnonzero(lags[a] != other._lasted[b])
+            held = (self._operations[ref] for ref in np.unique(own.ref[a][unlike]))
+            found += (f"{path} {operation.name}" for path, operation in held)
+        return list(dict.fromkeys(found))
 
     @property
     def contested(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,12 +65,22 @@ class Traffic:
     given_back: list[Ints] = field(default_factory=list)
 
 
+class NewNodes(Protocol):
+    """Makes nodes of what happens in channels."""
+
+    def __call__(self, count: int, seen: Any, what: str, least: int = 0, /) -> Ints:
+        """Return so many further nodes.
+
+        seen : ticks in which they were seen, at `least` so many; None if none was
+        what : to call them
+        """
+
+
 class TrafficFinder:
     """Goes from what ports lead to, to the channels behind it.
 
     sides : code, number of the end, nodes and arguments of all calls of one kind at one end
-    new : returns so many further nodes, given the times that they were seen at, if they were, and what to
-        call them
+    new : see there
     joins : told of sources and targets of which the latter come no earlier
     """
 
@@ -78,7 +88,7 @@ class TrafficFinder:
         self,
         log: CallLog,
         sides: Iterable[tuple[int, int, Side, Ints]],
-        new: Callable[[int, Any, str], Ints],
+        new: NewNodes,
         joins: Callable[[Ints, Ints], None],
     ) -> None:
         self.channels: dict[str, Traffic] = {}
@@ -143,7 +153,9 @@ class TrafficFinder:
 
     def _copies(self, side: Side, seen: Any, what: str) -> Side:
         """Return nodes at which copies of tokens are accepted, for the last of which their sender waits."""
-        copies = Side(side.call, self._new(len(side.call), seen, what))
+        # All but the last were accepted, as their sender went on.
+        least = 0 if seen is None else len(side.call) - 1
+        copies = Side(side.call, self._new(len(side.call), seen, what, least))
         self._joins(copies.call, copies.done)
         self._joins(copies.done, side.done)
         return copies
@@ -165,7 +177,8 @@ class TrafficFinder:
         sent = traffic.writers[0].done
         ways = f"ways {channel.name}"
         if channel.stations is None:
-            traffic.landed = landed = self._new(len(sent), channel.landings, ways)
+            least = int(traffic.awaited[:-1].max(initial=0))  # the reader may still wait for the last ones
+            traffic.landed = landed = self._new(len(sent), channel.landings, ways, least)
             traffic.come, traffic.tokens = landed, np.arange(len(sent))
         else:
             traffic.landed = landed = self._new(len(sent), None, ways)
@@ -175,7 +188,7 @@ class TrafficFinder:
     def _pass(self, stations: Stations, traffic: Traffic, ways: str) -> None:
         """Note where tokens come to stations, and where these are done with each."""
         tokens, ticks = np.array(stations.came, np.int64).reshape(-1, 2).T
-        traffic.come, traffic.tokens = self._new(len(tokens), ticks, ways), tokens
+        traffic.come, traffic.tokens = self._new(len(tokens), ticks, ways, len(tokens)), tokens
         traffic.handled = handled = np.full(len(traffic.writers[0].done), NEVER_NODE, np.int64)
         for place, channel in enumerate(stations.channels):
             taken = self._at_stations.get(channel.name, Side())

@@ -12,7 +12,9 @@ from imcsim.run_material import material_of
 from imcsim.run_request import resolve_request
 from simcore.binding import longest_way
 from simcore.call_log import HOLD
+from simcore.carried import CarriedBuffer
 from simcore.dependencies import DependencyGraph
+from simcore.errors import BrokenLawError
 from workloads import lower
 
 #: Runs of which the graph explains every tick.
@@ -124,6 +126,19 @@ def test_the_graph_takes_contention_on_ways_as_it_was(name: str) -> None:
     unexplained = check(CONTENDED[name]).unexplained()
     assert unexplained
     assert all(what.startswith(("ways ", "waits for room", "waits of ")) for what in unexplained)
+
+
+@pytest.mark.parametrize(
+    ("what", "machine", "settings"),
+    [("came", "isaac", ()), ("landings", "dataflow", ("fabric.fidelity=link",))],
+)
+def test_ticks_that_were_lost_are_refused(what: str, machine: str, settings: tuple[str, ...]) -> None:
+    run = simulated("digits-cnn", machine, settings, log=True)
+    assert run.outcome.log is not None
+    channel = next(c for c in run.outcome.log.channels if isinstance(c, CarriedBuffer) and c.sent > 3)
+    del getattr(channel, what)[:3]
+    with pytest.raises(BrokenLawError, match=r"times at least, but .* were noted"):
+        DependencyGraph(run.outcome.log)
 
 
 def test_a_machine_that_is_built_tells_its_blueprint_without_running() -> None:

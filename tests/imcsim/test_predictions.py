@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
+from collections.abc import Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 import imcsim
 from imcsim.cli import main
-from imcsim.parameter_changes import changes_asked
-from imcsim.predictions import WhatIf, sensitivity, what_if
+from imcsim.parameter_changes import ParameterChange, changes_asked
+from imcsim.predictions import WhatIf, _Trial, sensitivity, what_if
 from imcsim.run_record import RunRecord
-from simcore import ConfigError, SimError
+from imcsim.what_if_report import what_if_text
+from simcore import ConfigError, SimError, Simulation
+from simcore.dependencies import DependencyGraph
 from simcore.errors import WorkloadError
 
 
@@ -115,6 +122,63 @@ def test_values_stay_where_they_decide_how_long_something_takes() -> None:
     assert answer.predicted == answer.confirmed
 
 
+@pytest.mark.parametrize("question", ["rna.adder_cycles=26", "rna.adder_cycles=5", "rna.lanes=8"])
+def test_what_data_decide_is_not_predicted_by_a_parameter_that_it_depends_on_too(question: str) -> None:
+    run = run_of("digits-mlp", "rapidnn", values="ideal", images=1)
+    (answer,) = what_if(run, [question])
+    changed = run_of("digits-mlp", "rapidnn", question, values="ideal", images=1)
+    assert (answer.predicted, answer.confirmed) == (None, changed.summary["cycles"])
+    assert answer.confirmed != run.summary["cycles"]
+    (reason,) = answer.reasons
+    assert reason.startswith("data decide how long these last, whose parameters change: ")
+    assert f"(by {question.partition('=')[0]})" in reason
+    (told,) = what_if(run, [question], confirm=False)
+    assert (told.predicted, told.reasons) == (None, (reason,))
+
+
+def test_data_that_decide_otherwise_are_told_by_what_lasted_otherwise() -> None:
+    first, second = (
+        run_of("digits-mlp", "rapidnn", f"rna.adder_cycles={cycles}", values="ideal", images=1)
+        for cycles in (13, 26)
+    )
+    a, b = (_Trial.of_run(run).repeated(run) for run in (first, second))
+    assert a.differs(b) == ""
+    assert any(what.endswith("rnas add") for what in a.lasted_otherwise(b))
+    assert a.held_up_otherwise(b) == []
+    assert a.lasted_otherwise(a) == []
+
+
+def test_an_error_that_the_graph_does_not_explain_is_told_as_a_fault_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    makespan = DependencyGraph.makespan
+    monkeypatch.setattr(
+        DependencyGraph, "makespan", lambda graph, blueprint: 2 * (makespan(graph, blueprint) or 0)
+    )
+    answer = asked("digits-cnn", "dataflow", "core.crossbar.mvm_cycles=2x")
+    assert (answer.error, answer.order_kept) == (1, True)
+    (reason,) = answer.reasons
+    assert "a fault of the graph" in reason
+
+
+def test_only_one_changed_machine_is_there_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[weakref.ref[Simulation]] = []
+    kept = []
+    changed = _Trial.changed
+
+    def counted(run: RunRecord, changes: Sequence[ParameterChange]) -> _Trial:
+        gc.collect()
+        kept.append(sum(simulation() is not None for simulation in built))
+        trial = changed(run, changes)
+        built.append(weakref.ref(trial.built.simulation))
+        return trial
+
+    monkeypatch.setattr(_Trial, "changed", counted)
+    what_if(run_of("digits-mlp", "dataflow"), [f"source.pixel_cycles={n}" for n in (100, 200, 300)])
+    assert len(kept) == 6
+    assert kept == [0] * 6
+
+
 def test_without_confirmation_the_changed_machine_does_not_run() -> None:
     run = run_of("digits-cnn", "dataflow")
     (told,) = what_if(run, ["core.crossbar.mvm_cycles=2x"], confirm=False)
@@ -139,14 +203,48 @@ def test_the_makespan_of_the_pipeline_is_made_of_products_and_input() -> None:
         ("core.crossbar.mvm_cycles=0.33x", "write core.crossbar.mvm_cycles=43"),
         ("core.memory.column_cycles=2x", "is null, of which there are no multiples"),
         ("detail=2x", "is array, of which there are no multiples"),
-        ("core.crossbar.mvm_cycles=0x", "mvm_cycles"),
-        ("core.crossbar.mvm_cycles=-3", "mvm_cycles"),
+        ("core.crossbar.mvm_cycles=-3", "--what-if core.crossbar.mvm_cycles - must be"),
+        ("core.crossbar.mvm_cycles=[", "--what-if core.crossbar.mvm_cycles"),
+        ("core.crossbar.mvm_cycles=#", "--what-if core.crossbar.mvm_cycles - has no value"),
+        *(
+            (f"core.crossbar.mvm_cycles={factor}", "mvm_cycles - a factor must be a positive number")
+            for factor in ("0x", "-1x", "nanx", "infx", "1/0x", "0/3x", "1e-3x", "+2x", "0.0x", "1.2.3x")
+        ),
     ],
 )
 def test_questions_that_cannot_be_asked_say_what_to_write(question: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         what_if(run_of("digits-mlp", "dataflow", images=1), [question])
     assert message in str(error.value)
+    assert "--set" not in str(error.value)
+
+
+def test_one_question_may_come_as_a_text_and_nothing_else_is_one() -> None:
+    run = run_of("digits-mlp", "dataflow", images=1)
+    assert what_if(run, "source.pixel_cycles=2x") == what_if(run, ["source.pixel_cycles=2x"])
+    wrong: Any = [3]
+    with pytest.raises(ConfigError, match=r"must be a text such as 'source\.pixel_cycles=0\.5x', got 3"):
+        what_if(run, wrong)
+
+
+def test_the_table_says_exact_and_breaks_no_word() -> None:
+    changes = (
+        ParameterChange("layers.block1-query.replication", None, 2),
+        ParameterChange("core.crossbar.device.programming.sigma", 0.125, [0.25, 0.5]),
+    )
+    answers = [
+        WhatIf(changes, 33_498_632, 19_572_232, confirmed, True, ())
+        for confirmed in (19_572_232, 19_572_233, 9_786_116)
+    ]
+    console = Console(width=80, file=StringIO(), color_system=None)
+    with console.capture() as shown:
+        console.print(what_if_text(answers))
+    text = shown.get()
+    assert max(map(len, text.splitlines())) <= 80
+    words = set(text.split())
+    assert {"layers.block1-query.", "replication:", "core.crossbar.device.", "programming.sigma:"} <= words
+    assert {"33,498,632", "19,572,232", "exact", "-0.00%", "+100.00%"} <= words
+    assert "+0.00%" not in words
 
 
 def test_a_list_is_one_value_and_changes_that_go_together_are_several() -> None:
