@@ -647,7 +647,7 @@ def export_command(folder: str, to: str, image: int | None, plugins: tuple[str, 
     from imcsim.plugins import load_plugins
 
     load_plugins(plugins or ())
-    for path in export_run(folder, to, image):
+    for path in export_run(folder, to, image, lambda what: click.echo(f"note: {what}", err=True)):
         click.echo(path)
 
 

@@ -17,6 +17,7 @@ _ROWS = 6  # of a table that are written; all are in the JSON
 _STATES = 2  # of a layer or unit that are written
 _NAME = 26  # characters of a name
 _NAMES = 4  # units of one run alone that are named
+_TIMES = 3  # as much, and more of it, is told as a multiple
 _UNITS = {"time_s": "s", "latency_s.mean": "s", "power_w.mean": "W", "power_w.peak": "W"}
 
 _Write = Callable[[float], str]
@@ -44,12 +45,19 @@ def _verdict(diff: RunDiff) -> Text:
         times = (format_si(run.cycles / run.clock_hz, "s") for run in (diff.a, diff.b))
         verdict = "{} and {}".format(*times)
     elif makespan.difference:
-        share = f", {makespan.difference / makespan.a:+.1%}" if makespan.a else ""
+        share = f", {relative(makespan.b / makespan.a)}" if makespan.a else ""
         verdict = f"B takes {_signed(makespan.difference, _count)} cycles{share}"
     else:
         verdict = "both take the same cycles, but differ"
     what = names[0] if names[0] == names[1] else f"A {names[0]}, B {names[1]}"
     return Text.assemble((what, "bold cyan"), f": {verdict}")
+
+
+def relative(ratio: float) -> str:
+    """Return what became of a number as a share of what it was, as a multiple where that reads better."""
+    if ratio >= _TIMES:
+        return f"x {ratio:,.1f}" if ratio < 100 else f"x {ratio:,.0f}"
+    return f"{ratio - 1:+.1%}"
 
 
 def _facts(diff: RunDiff) -> Table:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from imcsim.image_way import way_of_image
 from imcsim.results import Run, read_run
+from imcsim.run_figures import NEED_RECORDING
 from simcore import Registry, SimError
 from traces import (
     bin_edges,
@@ -20,40 +22,54 @@ from traces import (
     write_vcd,
 )
 
-#: Takes a run and the directory to write to, and returns the files it wrote; `image`, if it follows one.
+#: Takes a run and the directory to write to, and returns the files it wrote; `image`, if it follows one, and
+#: `announce`, if there may be something to say about what it does not write.
 Exporter = Callable[..., list[Path]]
+#: Takes what there is to say to whoever waits.
+Announce = Callable[[str], object]
 
 _POWER_BINS = 1000
 
 exporters: Registry[Exporter] = Registry("export format")
 
 
-def export_run(folder: str | Path, to: str, image: int | None = None) -> list[Path]:
+def export_run(
+    folder: str | Path,
+    to: str,
+    image: int | None = None,
+    announce: Announce | None = None,
+) -> list[Path]:
     """Write a run in another format into its directory; return the files.
 
     folder : a run directory
     to : a registered format
     image : the one to follow, in formats that do
-    raises : UnknownNameError, FileError, SimError for a run without a recording or without the image
+    announce : called with what is left out and why, in words, if anything is
+    raises : UnknownNameError, FileError, SimError for a run without the recording that the format needs,
+        without the image, or that was interrupted
     """
     exporter = exporters[to]
-    if image is None:
-        return exporter(read_run(folder), Path(folder))
-    if "image" not in signature(exporter).parameters:
-        raise SimError(f"{to} follows no single image; leave --image out, or export --to perfetto")
-    return exporter(read_run(folder), Path(folder), image=image)
+    takes = signature(exporter).parameters
+    options: dict[str, Any] = {}
+    if image is not None:
+        if "image" not in takes:
+            raise SimError(f"{to} follows no single image; leave --image out, or export --to perfetto")
+        options["image"] = image
+    if announce is not None and "announce" in takes:
+        options["announce"] = announce
+    return exporter(read_run(folder), Path(folder), **options)
 
 
 @exporters.register("png")
-def export_png(run: Run, folder: Path) -> list[Path]:
+def export_png(run: Run, folder: Path, announce: Announce | None = None) -> list[Path]:
     """Write all figures that the run has as pictures; see `imcsim.run_figures`."""
-    return _figures(run, folder, ".png")
+    return _figures(run, folder, ".png", announce)
 
 
 @exporters.register("svg")
-def export_svg(run: Run, folder: Path) -> list[Path]:
+def export_svg(run: Run, folder: Path, announce: Announce | None = None) -> list[Path]:
     """Write all figures that the run has as drawings; see `imcsim.run_figures`."""
-    return _figures(run, folder, ".svg")
+    return _figures(run, folder, ".svg", announce)
 
 
 @exporters.register("chrome")
@@ -111,9 +127,12 @@ def _title(run: Run) -> str:
     return f"{run.summary['workload']} on {run.summary['machine']}"
 
 
-def _figures(run: Run, folder: Path, ending: str) -> list[Path]:
+def _figures(run: Run, folder: Path, ending: str, announce: Announce | None) -> list[Path]:
     paths = []
     for name, figure in run.figures():
         paths.append(folder / f"{name}{ending}")
         save_figure(figure, paths[-1])
+    if run.activity is None and announce is not None:
+        *most, last = NEED_RECORDING
+        announce(f"not drawn: {', '.join(most)} and {last} need a recording; run it anew {run.way_to_record}")
     return paths

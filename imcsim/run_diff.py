@@ -168,16 +168,10 @@ class RunDiff:
 def diff(a: Run | str | Path, b: Run | str | Path) -> RunDiff:
     """Return how two runs differ, each a `Run` or its directory.
 
-    raises : FileError for a directory that holds no run, SimError for a run that was interrupted
+    raises : FileError for a directory that holds no run, SimError for a run that was interrupted, and for
+        what is neither
     """
-    runs = tuple(run if isinstance(run, Run) else read_run(run) for run in (a, b))
-    for run in runs:
-        if run.summary["interrupted"]:
-            raise SimError(
-                f"the run of {run.summary['workload']} on {run.summary['machine']} was interrupted, so that "
-                "its accounts are not there; run it to its end"
-            )
-    one, other = runs
+    one, other = runs = tuple(_run_of(name, run) for name, run in (("a", a), ("b", b)))
     paths = [{unit.path for unit in run.units} for run in runs]
     history = [run.summary["history"] for run in runs]
     same_fingerprint = one.summary["fingerprint"] == other.summary["fingerprint"]
@@ -200,6 +194,17 @@ def diff(a: Run | str | Path, b: Run | str | Path) -> RunDiff:
         figures=tuple(_figures(one, other)),
         untold=tuple(_untold(one, other, paths)),
     )
+
+
+def _run_of(name: str, run: Run | str | Path) -> Run:
+    """Return a run that came to its end."""
+    if not isinstance(run, Run | str | Path):
+        raise SimError(
+            f"diff: {name} must be a run or its directory, got {run!r}; write for example 'runs/a'"
+        )
+    found = run if isinstance(run, Run) else read_run(run)
+    found.insist_on_end()
+    return found
 
 
 def _identity(run: Run) -> RunIdentity:
@@ -344,12 +349,16 @@ def _figures(one: Run, other: Run) -> Iterator[Change]:
 
 def _untold(one: Run, other: Run, paths: Sequence[set[str]]) -> Iterator[str]:
     """Yield what cannot be told of these runs, and why."""
-    without = [name for name, run in (("A", one), ("B", other)) if run.activity is None]
+    without = {name: run.way_to_record for name, run in (("A", one), ("B", other)) if run.activity is None}
     if without:
         which = " and ".join(without)
+        way, *other_way = dict.fromkeys(without.values())
+        anew = f"{'it' if len(without) == 1 else 'both'} anew {way}"
+        if other_way:
+            anew = ", and ".join(f"{name} anew {how}" for name, how in without.items())
         yield (
-            f"the first event that differs, and the critical path: nothing was recorded of {which}; run "
-            f"{'it' if len(without) == 1 else 'both'} anew with --out DIR, or record=True in Python"
+            f"the first event that differs, and the critical path: nothing was recorded of {which}; "
+            f"run {anew}"
         )
     elif not paths[0] & paths[1]:
         yield "the first event that differs: no unit is in both runs"

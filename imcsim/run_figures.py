@@ -25,11 +25,14 @@ from traces import (
     plot_utilisation,
 )
 from traces.critical_path import critical_path_of
-from traces.figure_style import short_si
+from traces.figure_style import check_grouping, short_si
 from traces.unit_paths import home
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: Figures of which there is nothing to see unless intervals were recorded.
+NEED_RECORDING = ("timeline", "utilisation", "critical-path", "power", "buffers")
 
 
 class RunFigures(RunRecord):
@@ -39,21 +42,26 @@ class RunFigures(RunRecord):
         """Yield the name of each figure that the run has, and the figure, one by one.
 
         A long run has a timeline of its first images, too. There is nothing to see over time in the latency
-        of a single image, and no roofline where the machine's input takes no time.
+        of a single image, and no roofline where the machine's input takes no time. Without a recording there
+        are none of `NEED_RECORDING`.
 
-        raises : SimError if nothing was recorded, or matplotlib is missing
+        raises : SimError if the run was interrupted, or matplotlib is missing
         """
-        yield "timeline", self.plot_timeline()
-        if (start := self._first_images()) < self.summary["cycles"] // 2:
-            yield "timeline-start", self.plot_timeline(stop=start)
-        yield "utilisation", self.plot_utilisation()
+        self.insist_on_end()
+        activity = self.activity
+        if activity is not None:
+            yield "timeline", self.plot_timeline()
+            if (start := self._first_images()) < self.summary["cycles"] // 2:
+                yield "timeline-start", self.plot_timeline(stop=start)
+            yield "utilisation", self.plot_utilisation()
         yield "stalls", self.plot_stalls()
-        if len(self.recorded):
+        if activity is not None and len(activity):
             yield "critical-path", self.plot_critical_path()
         if any(part.energy(1.0) for part in self.parts):
             yield "energy", self.plot_energy()
-            yield "power", self.plot_power()
-        if self.recorded.buffers:
+            if activity is not None:
+                yield "power", self.plot_power()
+        if activity is not None and activity.buffers:
             yield "buffers", self.plot_buffers()
         if len(self.images) > 1:
             yield "latency", self.plot_latency()
@@ -76,7 +84,12 @@ class RunFigures(RunRecord):
         return plot_utilisation(self.recorded, by=by, **self._names, **options)
 
     def plot_stalls(self, by: Literal["layer", "group"] = "layer", **options: Any) -> Figure:
-        """Draw where the time of each layer, or core or tile, went; see `traces.plot_stalls`."""
+        """Draw where the time of each layer, or core or tile, went; see `traces.plot_stalls`.
+
+        raises : UnknownNameError for another `by`
+        """
+        check_grouping(by, ("layer", "group"))
+        self.insist_on_end()
         times = exact_times(self)
         if by == "layer":
             stacks: dict[str, dict[str, float]] = {s.layer: {} for s in layer_stacks(self, times)}
@@ -159,9 +172,8 @@ class RunFigures(RunRecord):
     def recorded(self) -> Activity:
         """The activity of a run that was recorded; SimError otherwise."""
         if self.activity is None:
-            raise SimError(
-                "the run holds no recorded activity; run it anew with record=True, or with --out DIR"
-            )
+            self.insist_on_end()
+            raise SimError(f"the run holds no recorded activity; run it anew {self.way_to_record}")
         return self.activity
 
     @property

@@ -15,7 +15,7 @@ from imcsim.load_figures import RequestRow
 from imcsim.metrics import whole
 from imcsim.run_config import RunConfig
 from imcsim.run_tables import ChannelRow, ImageRow
-from simcore import Activity, Clock, Outcome
+from simcore import Activity, Clock, Outcome, SimError
 from simcore.energy import PartCost
 from simcore.steady import FastForward
 from workloads import Parameters
@@ -127,6 +127,21 @@ class RunRecord:
     parts: tuple[PartCost, ...] = ()
     channels: tuple[ChannelRow, ...] = ()
     images: tuple[ImageRow, ...] = ()
+
+    def insist_on_end(self) -> None:
+        """Raise SimError for a run that was interrupted."""
+        if self.summary["interrupted"]:
+            what = f"{self.summary['workload']} on {self.summary['machine']}"
+            raise SimError(
+                f"the run of {what} was interrupted, so that its accounts are not there; run it to its end"
+            )
+
+    @property
+    def way_to_record(self) -> str:
+        """What to do so that a run like this one is recorded, in words that follow "run it anew"."""
+        if self.summary["trace"]:
+            return "without --trace (trace in Python), which keeps no intervals"
+        return "with --out DIR, or record=True in Python"
 
 
 def empty_summary(config: RunConfig) -> dict[str, Any]:

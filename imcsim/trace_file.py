@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Self
 
 from imcsim.metrics import whole
@@ -25,7 +25,7 @@ class TraceOptions:
     file : where to; the ending tells the format, as `.parquet`
     budget : most that the file may take, in bytes or as "200 MB"; None: no bound
     window : cycles of the reference clock, as "1000:2000", "1000:" or ":2000"; None: all
-    units : patterns over paths of units, as "core[conv1]"; none: all
+    units : patterns over paths of units, as "core[conv1]", or a single one; none: all
     announce : called before cycle 0 with what the file will hold, in words, and how large it may become
 
     What is beyond budget, outside of the window or of another unit is added up exactly, by unit and state in
@@ -35,8 +35,30 @@ class TraceOptions:
     file: str | Path
     budget: str | int | None = None
     window: str | None = None
-    units: Sequence[str] = ()
+    units: str | Sequence[str] = ()
     announce: Callable[[str], object] | None = None
+
+    def __post_init__(self) -> None:
+        """Insist on types, so that what is meant otherwise is refused with what to write.
+
+        raises : ConfigError for any other one
+        """
+        for name, value, kinds, example in (
+            ("file", self.file, (str, Path), "'run.parquet'"),
+            ("budget", self.budget, (int, str, NoneType), "'200 MB'"),
+            ("window", self.window, (str, NoneType), "'1000:2000'"),
+        ):
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise ConfigError(
+                    f"{name} of the trace must be {_names(kinds)}, got {value!r}; write for example {example}"
+                )
+        units = (self.units,) if isinstance(self.units, str) else self.units
+        if not isinstance(units, Sequence) or not all(isinstance(unit, str) for unit in units):
+            raise ConfigError(
+                f"units of the trace must be patterns over paths, got {self.units!r}; write for example "
+                "['core[conv1]']"
+            )
+        object.__setattr__(self, "units", tuple(units))
 
     def limits(self) -> TraceLimits | None:
         """Return the limits, None if there are none.
@@ -45,7 +67,7 @@ class TraceOptions:
         """
         if self.budget is None and self.window is None and not self.units:
             return None
-        return TraceLimits(self._bytes(), *self._cycles(), tuple(self.units) or ("*",))
+        return TraceLimits(self._bytes(), *self._cycles(), self.units or ("*",))
 
     def promise(self) -> str:
         """Return in words what the file will hold, and how large it may become."""
@@ -88,7 +110,7 @@ class TraceFile:
 
         raises : ConfigError for limits that make no sense
         """
-        options = trace if isinstance(trace, TraceOptions) else TraceOptions(trace)
+        options = trace if isinstance(trace, TraceOptions) else TraceOptions(trace)  # which checks its type
         self._options, self._limits = options, options.limits()
         self._path = self._place = Path(options.file)
         if folder is not None and self._path.name in EXPORTED and _same(self._path.parent, folder.folder):
@@ -154,6 +176,10 @@ class TraceFile:
             "bin_cycles": whole(limited["bin_ticks"] / ticks) if limited else None,
             "complete_until_cycle": limited.get("complete_until_tick", last.makespan) // ticks,
         }
+
+
+def _names(kinds: tuple[type, ...]) -> str:
+    return " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
 
 
 def _same(folder: Path, other: Path) -> bool:

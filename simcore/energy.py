@@ -51,11 +51,20 @@ class PartCost:
         return self.dynamic_j + self.static_w * seconds
 
 
-def part_costs(parts: Sequence[CostedPart]) -> tuple[PartCost, ...]:
+#: How often each component did each action, by path; sorted by path and by action.
+ActionCounts = dict[str, dict[str, int]]
+
+
+def count_actions(parts: Sequence[CostedPart]) -> ActionCounts:
+    """Return what every component of a run did; each is asked once, as many derive it from their products."""
+    return {part.path: dict(sorted(part.actions().items())) for part in sorted(parts, key=_path)}
+
+
+def part_costs(parts: Sequence[CostedPart], done: ActionCounts) -> tuple[PartCost, ...]:
     """Return what each component of a run costs, sorted by path: actions x energy per action, power, area."""
     costs = []
-    for part in sorted(parts, key=lambda part: part.path):
-        counts, each = part.actions(), part.action_energy()
+    for part in sorted(parts, key=_path):
+        counts, each = done[part.path], part.action_energy()
         costs.append(
             PartCost(
                 part.path,
@@ -70,6 +79,10 @@ def part_costs(parts: Sequence[CostedPart]) -> tuple[PartCost, ...]:
     return tuple(costs)
 
 
+def _path(part: CostedPart) -> str:
+    return part.path
+
+
 @dataclass(frozen=True)
 class EnergyReport:
     """Energy of one run [J]; both splits sum to the total.
@@ -81,25 +94,24 @@ class EnergyReport:
     total: float
     by_component: dict[str, float]
     by_layer: dict[str, float]
-    actions: dict[str, dict[str, int]]
+    actions: ActionCounts
     static_w: float = 0.0
 
 
-def energy_report(costs: Sequence[PartCost], parts: Sequence[CostedPart], seconds: float) -> EnergyReport:
-    """Return the energy that `parts`, of which these are the costs, spent in a run of so many seconds."""
+def energy_report(costs: Sequence[PartCost], done: ActionCounts, seconds: float) -> EnergyReport:
+    """Return the energy that components of these costs, which did this, spent in a run of so many seconds."""
     by_component: dict[str, list[float]] = {}
     by_layer: dict[str, list[float]] = {}
     for cost in costs:
         if joules := cost.energy(seconds):
             by_component.setdefault(cost.family, []).append(joules)
             by_layer.setdefault(cost.layer or SHARED, []).append(joules)
-    actions = {part.path: dict(sorted(part.actions().items())) for part in parts}
     families = {name: fsum(values) for name, values in sorted(by_component.items())}
     return EnergyReport(
         fsum(families.values()),
         families,
         {name: fsum(values) for name, values in sorted(by_layer.items())},
-        {path: counts for path, counts in sorted(actions.items()) if any(counts.values())},
+        {path: counts for path, counts in done.items() if any(counts.values())},
         fsum(cost.static_w for cost in costs),
     )
 

@@ -24,7 +24,15 @@ from simcore.commands import PARK, Engine, Park, Wake, describe
 from simcore.component import Component
 from simcore.config import PartConfig
 from simcore.deadlock import Parked, circle, explain
-from simcore.energy import AreaReport, EnergyReport, PartCost, area_report, energy_report, part_costs
+from simcore.energy import (
+    AreaReport,
+    EnergyReport,
+    PartCost,
+    area_report,
+    count_actions,
+    energy_report,
+    part_costs,
+)
 from simcore.environment import CycleEnvironment
 from simcore.errors import BrokenLawError, Deadlock, ModelError, SimError, WatchdogError, WiringError
 from simcore.laws import Law, check_laws
@@ -333,10 +341,9 @@ class Simulation:
         if self._steady is not None:
             makespan += self._left_out.ticks
             accounts, parked = self._steady.complete(accounts, units, parked)
-        costs = part_costs(self.parts)
-        energy = energy_report(
-            costs, self.parts, float(makespan * self.reference.period / self.reference.ticks)
-        )
+        done = count_actions(self.parts)
+        costs = part_costs(self.parts, done)
+        energy = energy_report(costs, done, float(makespan * self.reference.period / self.reference.ticks))
         check_laws(self.wiring.connections, accounts, makespan, energy, self.laws)
         activity = None
         finisher = NOBODY if self._finisher is None else self._finisher.number

@@ -6,10 +6,11 @@ canvas: `pyplot`, its global state and the user's settings stay out of it, and e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.activity import Activity, category
-from simcore.errors import FileError, SimError
+from simcore.errors import ConfigError, FileError, SimError, UnknownNameError
 from simcore.files import write_atomically
+from simcore.registry import near_miss
 from simcore.units import format_si, parse_quantity
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 DPI = 200
 COLUMN, PAGE = 3.5, 7.16  # [inch] widths of one and of two columns of a paper
 INK, FAINT = "#1F2933", "#7B8794"
+_LEAST_PLOT, _WIDEST = 0.5, 300  # [inch] of a plot without the words beside it, and of a figure
 MARGIN = 0.15  # [inch] that words keep from the figure's edge
 
 #: Fixed colours of what is no work. They differ in lightness too, so any colour vision tells them apart.
@@ -180,6 +183,21 @@ def style() -> Iterator[None]:
         yield
 
 
+def check_width(width: float) -> None:
+    """Raise ConfigError if no figure can be so wide [inch]."""
+    if not isinstance(width, int | float) or not 0 < width <= _WIDEST:
+        raise ConfigError(
+            f"width of a figure must be above 0 and at most {_WIDEST} inch, got {width!r}; "
+            f"{COLUMN} is a column of a paper, {PAGE} a page"
+        )
+
+
+def check_grouping(by: str, known: Sequence[str]) -> None:
+    """Raise UnknownNameError if nothing is grouped by that."""
+    if by not in known:
+        raise UnknownNameError(f"nothing is shown by {by!r}; {near_miss(str(by), list(known))}")
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of that size [inch] on a canvas of its own."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -233,7 +251,16 @@ class Frame:
     def __init__(
         self, width: float, rows: int, *, left: float, right: float, top: float, legend: Legend
     ) -> None:
-        """Leave margins [inch] around a plot that is `rows` pixels high, in a figure of `width` [inch]."""
+        """Leave margins [inch] around a plot that is `rows` pixels high, in a figure of `width` [inch].
+
+        raises : ConfigError if the margins leave next to nothing of it
+        """
+        if width - left - right < _LEAST_PLOT:
+            least = ceil(10 * (left + right + _LEAST_PLOT)) / 10
+            raise ConfigError(
+                f"width of this figure must be {least:.1f} inch at least, got {width}; names beside the plot "
+                f"need as much, so that {PAGE} (a page) or {COLUMN} (a column) may do"
+            )
         self.pixels = round((width - left - right) * DPI)
         bottom = 0.6 + legend.height
         self.width, self.height = width, rows / DPI + top + bottom
@@ -271,7 +298,11 @@ class Legend:
     """
 
     def __init__(self, kinds: Palette, shown: NDArray[np.bool_], width: float) -> None:
-        """Break the kinds `shown` into lines that fit a figure of `width` [inch]."""
+        """Break the kinds `shown` into lines that fit a figure of `width` [inch].
+
+        raises : ConfigError if no figure is that wide
+        """
+        check_width(width)
         self._kinds = kinds
         self._places: list[tuple[int, float, int]] = []
         x, line = MARGIN, 0

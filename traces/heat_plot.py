@@ -19,6 +19,7 @@ from traces.figure_style import (
     Frame,
     Legend,
     Palette,
+    check_width,
     cycles_text,
     describe,
     short_si,
@@ -62,7 +63,8 @@ def plot_power(
     """
     if activity.makespan == 0 or not any(part.dynamic_j or part.static_w for part in parts):
         raise SimError("nothing to draw: no part of the run spent any energy; give its parts their costs")
-    edges = bin_edges(0, activity.makespan, round(width * _BINS))
+    check_width(width)
+    edges = bin_edges(0, activity.makespan, max(1, round(width * _BINS)))
     families = power_over_time(activity, parts, edges, by_family)
     groups = power_over_time(activity, parts, edges, by_group(activity))
     order = _in_order(groups)
@@ -126,7 +128,8 @@ def plot_buffers(activity: Activity, *, workload: str = "", machine: str = "", w
     buffers = activity.buffers
     if activity.makespan == 0 or not buffers:
         raise SimError("nothing to draw: no memory was watched in this run; choose a machine that has some")
-    edges = bin_edges(0, activity.makespan, round(width * _BINS))
+    check_width(width)
+    edges = bin_edges(0, activity.makespan, max(1, round(width * _BINS)))
     peaks = [int(buffer.held.max(initial=0)) for buffer in buffers]
     room = [buffer.slots or max(peak, 1) for buffer, peak in zip(buffers, peaks, strict=True)]
     full = np.stack(

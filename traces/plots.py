@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from simcore.activity import Activity
 from simcore.errors import SimError
 from traces.figure_rows import Rows, blocks_by_group, blocks_by_unit, draw_bars
-from traces.figure_style import INK, Frame, Kinds, Legend, cycles_text, describe, kinds_of, style, time_axes
+from traces.figure_style import (
+    INK,
+    Frame,
+    Kinds,
+    Legend,
+    check_grouping,
+    cycles_text,
+    describe,
+    kinds_of,
+    style,
+    time_axes,
+)
 from traces.timeline import bin_edges, busy_fraction, merge_touching, select, take_units
 from traces.unit_paths import family
 
@@ -164,8 +175,9 @@ def plot_utilisation(
     by : a bar for each unit, or for each group the mean of its units; auto takes units while they are few
     workload, machine : names for the title
     width : [inch]
-    raises : SimError if matplotlib is missing or there is nothing to draw
+    raises : SimError if matplotlib is missing or there is nothing to draw, UnknownNameError for another `by`
     """
+    check_grouping(by, ("auto", "unit", "group"))
     _insist_on_content(activity)
     kinds = kinds_of(activity, by_operation=False)
     by_unit = by == "unit" or (by == "auto" and len(activity.units) <= _MOST_BARS)

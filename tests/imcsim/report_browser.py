@@ -53,7 +53,7 @@ class OpenReport:
 @contextmanager
 def opened(browser: Browser, path: Path, **options: Any) -> Iterator[OpenReport]:
     """Open a report and wait until all of it is there."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     page = context.new_page()
     found = OpenReport(page)
     page.on("console", lambda said: found.complaints.append(said.text))

@@ -6,6 +6,7 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.image import imread
@@ -16,7 +17,7 @@ from arch import devices, fabrics
 from arch.machine import machines
 from imcsim.catalogue import describe
 from imcsim.resolve import built_in_workloads
-from simcore import SimError, UnknownNameError, components
+from simcore import ConfigError, SimError, UnknownNameError, components
 from tests.imcsim.command_bench import MLP, command, printed, refusal
 
 
@@ -236,19 +237,67 @@ def lines_of_paths(folder: Path, kind: str) -> list[str]:
 
 def test_pictures_need_a_recording(tmp_path: Path) -> None:
     run = imcsim.run("digits-mlp", "dataflow", values="off", record=False)
-    with pytest.raises(SimError, match="holds no recorded activity; run it anew with record=True"):
+    with pytest.raises(SimError, match="holds no recorded activity; run it anew with --out DIR, or record"):
         run.plot_timeline()
     run.save(tmp_path)
-    assert "holds no recorded activity" in refusal("export", tmp_path, "--to", "png")
+    assert "holds no recorded activity" in refusal("export", tmp_path, "--to", "chrome")
     assert (
         refusal("export", tmp_path, "--to", "pgn") == "no export format is called 'pgn'; did you mean 'png'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "way"),
+    [({"record": False}, "with --out DIR"), ({"trace": "run.parquet"}, "without --trace")],
+)
+def test_of_a_run_without_a_recording_the_other_pictures_are_drawn(
+    options: dict[str, Any], way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    imcsim.run("digits-mlp", "dataflow", images=2, values="off", **options).save("run")
+    done = command("export", "run", "--to", "png")
+    drawn = ["stalls", "energy", "latency", "roofline"]
+    assert done.stdout.splitlines() == [f"run/{name}.png" for name in drawn]
+    assert done.stderr.startswith(
+        "note: not drawn: timeline, utilisation, critical-path, power and buffers need a recording; "
+        f"run it anew {way}"
+    )
+    assert all((tmp_path / "run" / f"{name}.png").exists() for name in drawn)
+    assert f"run it anew {way}" in refusal("export", "run", "--to", "vcd")
+
+
+@pytest.mark.parametrize("to", ["png", "svg", "chrome", "parquet", "perfetto", "vcd", "html"])
+def test_an_interrupted_run_is_refused_in_one_way(to: str, tmp_path: Path) -> None:
+    run = imcsim.run("digits-mlp", "dataflow", values="off", record=False)
+    imcsim.Run(run.summary | {"interrupted": True}, run.config, ()).save(tmp_path)
+    message = (
+        "the run of digits-mlp on dataflow was interrupted, so that its accounts are not there; "
+        "run it to its end"
+    )
+    assert refusal("export", tmp_path, "--to", to) == message
+    assert refusal("diff", tmp_path, tmp_path) == message
 
 
 def test_a_run_draws_itself() -> None:
     run = imcsim.run("digits-mlp", "dataflow", values="off")
     assert run.plot_timeline(start=100).axes
     assert run.plot_utilisation(by="group").axes
+    for draw in (run.plot_stalls, run.plot_utilisation):
+        with pytest.raises(UnknownNameError, match="nothing is shown by 'gruop'; did you mean 'group'"):
+            draw(by="gruop")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["timeline", "utilisation", "stalls", "critical_path", "energy", "power",
+                                  "buffers", "latency", "roofline"])  # fmt: skip
+def test_widths_that_no_figure_has_are_refused(name: str) -> None:
+    run = imcsim.run("digits-mlp", "dataflow", images=2, values="off")
+    draw = getattr(run, f"plot_{name}")
+    for width in (-1, 0, 1e9, float("nan"), "7"):
+        with pytest.raises(ConfigError, match="width of a figure must be above 0 and at most 300 inch, got"):
+            draw(width=width)
+    with pytest.raises(ConfigError, match=r"width of this figure must be \d\.\d inch at least, got 0.1"):
+        draw(width=0.1)
+    assert draw(width=3.5).axes
 
 
 def test_unknown_names_are_told_from_python_too() -> None:

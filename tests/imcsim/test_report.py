@@ -101,7 +101,37 @@ def test_a_run_without_a_recording_says_what_is_missing(browser: Browser, tmp_pa
     with opened(browser, tmp_path / "report.html", color_scheme="dark") as page:
         check(page, run)
         for section in ("timeline", "path"):
-            assert "run it anew" in page.page.locator(f"#{section} .missing").inner_text()
+            missing = page.page.locator(f"#{section} .missing").inner_text()
+            assert missing.endswith("run it anew with --out DIR, or record=True in Python.")
+
+
+def test_a_run_that_wrote_a_trace_is_to_be_run_without_one(browser: Browser, tmp_path: Path) -> None:
+    run = imcsim.run("digits-mlp", "dataflow", values="off", trace=tmp_path / "run.parquet")
+    run.save_report(tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html") as page:
+        check(page, run)
+        for section in ("timeline", "path", "buffers"):
+            missing = page.page.locator(f"#{section} .missing").inner_text()
+            assert "run it anew without --trace" in missing
+
+
+@pytest.mark.parametrize("arch", ["dataflow", "isaac"])
+def test_a_narrow_page_scrolls_its_tables_not_itself(browser: Browser, tmp_path: Path, arch: str) -> None:
+    imcsim.run("digits-cnn", arch, values="off", record=True).save_report(tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html", viewport={"width": 420, "height": 800}) as page:
+        assert page.ask("return document.documentElement.scrollWidth") == 420
+        width = "element => [element.scrollWidth, element.clientWidth]"
+        table, room = page.page.locator("#stacks .scroll").evaluate(width)
+        assert table > room
+        reason = page.page.locator(".reasons li").first
+        sentence, bar = (
+            reason.locator("> span").nth(1).bounding_box(),
+            reason.locator(".share").bounding_box(),
+        )
+        assert sentence is not None
+        assert bar is not None
+        assert sentence["y"] + sentence["height"] <= bar["y"]
+        assert sentence["width"] > 280
 
 
 def test_requests_and_networks_that_share_a_machine_are_told(browser: Browser, tmp_path: Path) -> None:
@@ -213,7 +243,12 @@ def test_a_filter_shows_the_units_that_have_all_its_words(report: OpenReport, re
     shown = report.units()
     assert sorted(shown) == sorted(u for u in units if "block1" in u and "crossbar" in u) != []
     assert report.page.locator("#lanes-told").inner_text() == f"{len(shown)} of {len(units)} units"
+    nothing = report.page.locator("#lanes-missing")
+    assert not nothing.is_visible()
+    report.page.locator("#filter").fill("nonsense")
+    assert nothing.inner_text() == "No unit has all of these words in its path."
     report.page.locator("#filter").fill("")
+    assert not nothing.is_visible()
     assert sorted(report.units()) == sorted(units)
     report.page.get_by_role("button", name="show groups only").click()
     assert len(report.units()) == sum(group.units == 1 for group in resnet.explain().groups)
@@ -240,6 +275,12 @@ def test_a_click_on_a_heading_sorts(report: OpenReport, resnet: imcsim.Run) -> N
     assert len(column(1)) == len(resnet.units)
 
 
+def path_units(page: OpenReport) -> list[str]:
+    """Return the units on the critical path, as the page has it."""
+    found = page.ask("const t = report.timeline; return [...t.path.lane].map(lane => t.data.units[lane])")
+    return [str(unit) for unit in found]
+
+
 def test_the_critical_path_lies_in_the_timeline(report: OpenReport, resnet: imcsim.Run) -> None:
     path = report.ask("const p = report.timeline.path; return [[...p.start], [...p.duration]]")
     start, duration = np.array(path)
@@ -250,6 +291,15 @@ def test_the_critical_path_lies_in_the_timeline(report: OpenReport, resnet: imcs
     report.page.locator("#show-path").check()
     report.drawn()
     assert report.page.locator("#lanes").screenshot() != before
+    aside = report.page.locator("#path-aside")
+    assert not aside.is_visible()
+    of_none = next(unit for unit in resnet.recorded.units if unit not in path_units(report))
+    report.page.locator("#filter").fill(of_none)
+    report.drawn()
+    assert aside.inner_text().startswith("The critical path is not in view; its nearest step, from cycle ")
+    aside.get_by_role("button", name="go there").click()
+    report.drawn()
+    assert not aside.is_visible()
     report.page.locator("#path tbody tr").last.scroll_into_view_if_needed()
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import imcsim
+from imcsim.diff_report import relative
 from imcsim.run_diff import Change, RunDiff, Setting, SplitChange
-from simcore.errors import FileError
+from simcore.errors import FileError, SimError
 from tests.imcsim.command_bench import command, printed, refusal
 from traces.divergence import Divergence, Event
 
@@ -130,7 +131,24 @@ def test_what_was_not_recorded_cannot_be_told(plain: imcsim.Run) -> None:
     assert "nothing was recorded of B; run it anew with --out DIR" in untold
     check_sums(found)
     both = imcsim.diff(silent, silent)
-    assert "nothing was recorded of A and B; run both anew" in both.untold[0]
+    assert "nothing was recorded of A and B; run both anew with --out DIR" in both.untold[0]
+
+
+def test_a_run_that_wrote_a_trace_is_to_be_run_without_one(plain: imcsim.Run, tmp_path: Path) -> None:
+    traced = imcsim.run(*CNN, images=2, values="off", trace=tmp_path / "run.parquet")
+    silent = imcsim.run(*CNN, images=2, values="off", record=False)
+    assert "recorded of A; run it anew without --trace" in imcsim.diff(traced, plain).untold[0]
+    (untold,) = imcsim.diff(traced, silent).untold
+    assert "run A anew without --trace" in untold
+    assert "and B anew with --out DIR" in untold
+
+
+@pytest.mark.parametrize(
+    ("ratio", "told"),
+    [(0.5, "-50.0%"), (1.25, "+25.0%"), (2.99, "+199.0%"), (3.0, "x 3.0"), (1840.9, "x 1,841")],
+)
+def test_what_has_become_many_times_as_much_is_told_as_a_multiple(ratio: float, told: str) -> None:
+    assert relative(ratio) == told
 
 
 def test_memories_and_figures_stand_side_by_side(plain: imcsim.Run) -> None:
@@ -169,3 +187,5 @@ def test_what_is_no_run_is_refused(tmp_path: Path, plain: imcsim.Run) -> None:
     assert "it is no directory" in refusal("diff", tmp_path / "run", tmp_path / "none")
     with pytest.raises(FileError, match="is no run's directory"):
         imcsim.diff(tmp_path, plain)
+    with pytest.raises(SimError, match="diff: b must be a run or its directory, got 3"):
+        imcsim.diff(plain, 3)  # type: ignore[arg-type]

@@ -187,6 +187,32 @@ def test_what_makes_no_sense_is_refused_before_cycle_0(
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"file": 3}, "file of the trace must be str or Path, got 3; write for example 'run.parquet'"),
+        ({"window": (0, 100)}, r"window of the trace must be str or None, got \(0, 100\); write for example"),
+        ({"budget": 2.5}, "budget of the trace must be int or str or None, got 2.5"),
+        ({"units": 3}, "units of the trace must be patterns over paths, got 3"),
+        ({"units": [3]}, r"units of the trace must be patterns over paths, got \[3\]"),
+    ],
+)
+def test_options_of_other_types_are_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        TraceOptions(**{"file": "run.parquet", **options})
+
+
+def test_what_is_no_file_is_refused_before_cycle_0() -> None:
+    with pytest.raises(ConfigError, match="file of the trace must be str or Path, got 3"):
+        imcsim.run("digits-mlp", trace=3, **OFF)  # type: ignore[arg-type]
+
+
+def test_one_pattern_needs_no_list() -> None:
+    one, listed = (TraceOptions("run.parquet", units=units) for units in ("core[fc1]", ["core[fc1]"]))
+    assert one == listed
+    assert one.limits() == listed.limits()
+
+
 def test_a_trace_is_no_part_of_what_repeats_a_run(tmp_path: Path) -> None:
     imcsim.run("digits-mlp", trace=tmp_path / "run.parquet", out=tmp_path / "out", **OFF)
     assert "trace" not in yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())

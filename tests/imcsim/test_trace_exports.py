@@ -17,6 +17,7 @@ from simcore import SimError
 from tests.imcsim.command_bench import command, refusal
 from tests.traces.activities import make_activity
 from tests.traces.perfetto_reader import read_perfetto
+from traces.enabling import image_chain
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,22 @@ def test_arrows_are_the_acts_that_an_image_waited_for(folder: Path) -> None:
     first, second = [[0, 3], [3, 7]], [[1, 5], [5, 7]]
     assert way_of_image(run, 0).tolist() == first
     assert way_of_image(run, 1).tolist() == way_of_image(run).tolist() == second
+
+
+def test_arrows_of_a_real_run_are_those_that_its_last_image_hung_on(tmp_path: Path) -> None:
+    run = imcsim.run("digits-mlp", "dataflow", images=3, values="off", record=True)
+    run.save(tmp_path / "run")
+    activity, last = run.recorded, max(run.images, key=lambda row: row.completed)
+    accepted, completed = (int(at * activity.ticks_per_cycle) for at in (last.accepted, last.completed))
+    assert completed == activity.makespan  # so that it hung on what the end of the run did
+    acts, _ = image_chain(activity, completed, accepted)
+    slices = read_perfetto(exported(tmp_path / "run", "perfetto")).slices
+    leave, end = (
+        sorted(flow for told in slices.values() for slice in told for flow in getattr(slice, name))
+        for name in ("leaving", "arriving")
+    )
+    assert leave == end
+    assert len(set(leave)) == len(leave) == len(acts) > 0
 
 
 def test_without_images_there_are_no_arrows(folder: Path) -> None:

@@ -71,6 +71,30 @@ def test_every_process_is_a_unit_and_holds_its_own_operations(engine: EngineName
     assert converter.actions() == {"sample": 6, "settle": 6, "convert": 3, "lost": 3}
 
 
+def test_a_component_is_asked_once_what_it_did() -> None:
+    asked: list[str] = []
+
+    class Asked(Stage):
+        def actions(self) -> dict[str, int]:
+            asked.append(self.path)
+            return {**super().actions(), "asked": len(asked)}
+
+        def action_energy(self) -> dict[str, float]:
+            return {"asked": 2.0}
+
+    def build(top: Component) -> None:
+        feed, drain = top.add(Feed, "feed", PartConfig()), top.add(Drain, "drain", PartConfig())
+        feed.items = drain.items = 3
+        stage = top.add(Asked, "stage", StageConfig())
+        top.connect(feed.token_out, stage.token_in)
+        top.connect(stage.token_out, drain.token_in)
+
+    outcome = run_component(build)
+    assert asked == ["top.stage"]
+    assert outcome.energy.actions["top.stage"]["asked"] == 1
+    assert {part.path: part.dynamic_j for part in outcome.parts}["top.stage"] == 2.0
+
+
 def test_an_instance_has_its_own_copy_of_what_the_class_declares() -> None:
     top = build_top()
     first, second = (top.add(Converter, name, PartConfig()) for name in ("first", "second"))

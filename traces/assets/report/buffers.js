@@ -24,7 +24,7 @@ async function showBuffers(timeline) {
     pick: plot ? ({ item }) => plot.choose(item.path) : undefined,
   });
   body.append(element("div", { class: "card" },
-    plot ? plot.made : element("p", { class: "missing" }, "What memories held over time was not recorded; run it anew with --out DIR."), table));
+    plot ? plot.made : element("p", { class: "missing" }, `What memories held over time was not recorded; ${toRecord()}.`), table));
   if (plot) plot.choose(buffers[fullest].path);
 }
 

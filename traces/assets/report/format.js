@@ -86,6 +86,11 @@ function shareBar(pointer) {
   return element("div", { class: "share" }, element("div", { class: "track" }, bar), shown(pointer, percent));
 }
 
+/** What to do so that a run like this one is recorded. */
+function toRecord() {
+  return report.summary.trace ? "run it anew without --trace (trace in Python), which keeps no intervals" : "run it anew with --out DIR, or record=True in Python";
+}
+
 /** A term and what it is, once for each pair. */
 function pairs(list) {
   return element("dl", { class: "pairs" }, list.map(([term, told]) => [element("dt", {}, term), element("dd", {}, told)]));

@@ -28,7 +28,7 @@ async function openTimeline() {
     [readJson("timeline"), readColumns("group-bins"), readColumns("path"), readJson("images")]);
   if (about === null) {
     bodyOf("timeline").append(element("div", { class: "card" }, element("p", { class: "missing" },
-      "Nothing was recorded, so that there is no timeline; run it anew with --out DIR, or record=True in Python.")));
+      `Nothing was recorded, so that there is no timeline; ${toRecord()}.`)));
     return null;
   }
   const data = new TimelineData(about, groupBins, () => timeline.draw());

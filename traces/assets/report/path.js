@@ -4,7 +4,7 @@ function showPath(timeline) {
   const path = report.explanation.critical_path;
   const body = bodyOf("path");
   if (path === null) {
-    body.append(element("div", { class: "card" }, element("p", { class: "missing" }, "Who ended each wait was not recorded, so that the critical path is not known; run it anew with --out DIR.")));
+    body.append(element("div", { class: "card" }, element("p", { class: "missing" }, `Who ended each wait was not recorded, so that the critical path is not known; ${toRecord()}.`)));
     return;
   }
   const place = element("div");

@@ -34,6 +34,8 @@ class Timeline extends TimelineTips {
       oninput: (event) => this.filter(event.target.value),
     });
     this.told = element("span", { class: "told", id: "lanes-told" });
+    this.missing = element("p", { class: "note", id: "lanes-missing", hidden: "" }, "No unit has all of these words in its path.");
+    this.aside = element("p", { class: "note", id: "path-aside", hidden: "" });
     this.window = element("span", { class: "told number", id: "window-told" });
     this.pathBox = element("input", { type: "checkbox", id: "show-path", onchange: (event) => this.showPath(event.target.checked) });
     const button = (text, title, act) => element("button", { title, "aria-label": title, onclick: act }, text);
@@ -49,7 +51,7 @@ class Timeline extends TimelineTips {
           this.images && this.images.length > 2 ? button("first images", "until three images are out", () => this.look(0, this.firstImages())) : null,
           button("expand", "show the units of all groups", () => this.expandAll(true)),
           button("collapse", "show groups only", () => this.expandAll(false))),
-        this.overview, this.lanes, this.legend(),
+        this.missing, this.aside, this.overview, this.lanes, this.legend(),
         element("p", { class: "note" },
           "Ctrl and the wheel, or the wheel on the ruler, zooms; dragging moves; Shift and dragging, or dragging in the strip above, chooses a window; " +
           "a click on a group opens it. What is narrower than a pixel is stacked by its share of the time."),
@@ -172,6 +174,7 @@ class Timeline extends TimelineTips {
     this.lanes.style.height = `${height + 2}px`;
     this.spacer.style.height = `${Math.max(0, RULER + top + 6 - height)}px`;
     this.told.textContent = words.length ? `${grouped(units)} of ${grouped(data.units.length)} units` : `${grouped(data.units.length)} units in ${grouped(data.groups.length)} groups`;
+    this.missing.hidden = units > 0;
     this.lanes.scrollTop = Math.min(this.lanes.scrollTop, top);
     this.draw();
   }

@@ -27,6 +27,7 @@ class TimelineDrawing {
     context.fillStyle = themeColour("--card");
     context.fillRect(0, 0, width, height);
     this.drawLanes(context, scale);
+    this.tellPathAside();
     this.drawRuler(context, width, height);
     this.drawOverview(scale);
     this.window.textContent = `cycles ${cyclesText(this.cycles(this.from))} to ${cyclesText(this.cycles(this.to))}`;
@@ -44,6 +45,7 @@ class TimelineDrawing {
   }
 
   drawLanes(context, scale) {
+    this.pathInView = false;
     if (this.rows.length === 0) return;
     const { data, plot } = this;
     const ink = themeColour("--ink");
@@ -132,6 +134,7 @@ class TimelineDrawing {
       if (!byRow.has(row)) byRow.set(row, []);
       byRow.get(row).push(at);
     }
+    this.pathInView = byRow.size > 0;
     for (const [row, steps] of byRow) {
       const top = this.tops[row] - this.lanes.scrollTop;
       painter.lane(top * scale, (top + (this.rows[row].lane === undefined ? GROUP_LANE : UNIT_LANE) - 3) * scale);
@@ -143,6 +146,17 @@ class TimelineDrawing {
       painter.endLane();
     }
     return shownSteps;
+  }
+
+  /** Where the critical path is asked for but out of view, say where it is in the middle of the window. */
+  tellPathAside() {
+    this.aside.hidden = !this.showsPath || this.pathInView;
+    if (this.aside.hidden) return;
+    const { start, duration, lane } = this.path;
+    const at = Math.max(0, lastNotAfter(start.length, (n) => start[n], (this.from + this.to) / 2));
+    const unit = this.data.units[lane[at]];
+    this.aside.replaceChildren("The critical path is not in view; its nearest step, from cycle ", cyclesText(this.cycles(start[at])), " on, is at ",
+      pathText(unit), " ", element("button", { onclick: () => this.goTo(unit, start[at], duration[at]) }, "go there"));
   }
 
   joinSteps(context, steps, ink) {
