@@ -1,7 +1,7 @@
 """What a run's time is due to, ranked: sentences with numbers, and the parameter that would relieve it.
 
-Each candidate has a weight, the share of the makespan that it accounts for, discounted by what speaks against
-it:
+Each candidate has a share, by which it ranks: that of the makespan that it accounts for, discounted by what
+speaks against it:
 
 * A unit counts with its share of the critical path, or of the run if it never rests while it has work: the
   run cannot be shorter than its busy time. It is discounted by how much it rests between its first operation
@@ -9,9 +9,9 @@ it:
 * A memory counts with the time for which its writers waited for room on the critical path.
 * A shared resource counts with the time for which those that wait for one another held it.
 * Ways count with the time for which the critical path is something under way.
-* Requests count with the time in which none was there.
+* Requests count with the time until the next one was there.
 * Filling and draining the pipeline counts with what images, one behind the other, do not explain, discounted
-  by the share of the largest unit on the way.
+  by the share of the largest unit on the way; where each token or image waits for the one before, that does.
 
 Without a recording the critical path is not known; then accounts stand in for it.
 """
@@ -40,9 +40,10 @@ class Bottleneck:
 
     rank : 1 is what it is due to most
     where : a unit, a memory, a shared resource, or `requests`, `queue` and `pipeline` as a whole
-    what : the operation, or the kind of the limit: `room`, `turn`, `transfer`, `arrival`, `service` or
-        `fill and drain`
-    share, cycles : of the makespan that it accounts for
+    what : the operation, or the kind of the limit: `room`, `turn`, `transfer`, `arrival`, `service`,
+        `fill and drain` or `dependence`
+    share : what it ranks by: of the makespan that it accounts for, times how little a unit rests in between
+    cycles : so much of the makespan
     sentence : what is known of it, in words
     parameter : of the machine or the run that would relieve it, as `--set` takes it; None if none is known
     advice : what to do, in words
@@ -80,8 +81,8 @@ def ranked_bottlenecks(evidence: Evidence, buffers: Sequence[BufferUse]) -> tupl
             rank,
             limit.where,
             limit.what,
-            times.share(limit.ticks),
-            times.cycles(limit.ticks),
+            limit.weight,
+            times.cycles(round(limit.weight * times.makespan)),
             limit.sentence,
             limit.parameter,
             limit.advice,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +26,8 @@ _SIGNS = {
     "wait-resource": ("~", "yellow"),
     "finished": (" ", ""),
 }
-_BAR = 40
+#: Columns of a bar: so many where there is room.
+_BAR, _SHORTEST_BAR = 40, 10
 #: Rows of each table at most; --json has all.
 _MOST = 8
 
@@ -50,9 +52,9 @@ def _sections(found: Explanation) -> Iterator[tuple[str, RenderableType]]:
     yield "what it is due to", _bottlenecks(found)
     if found.critical_path is not None:
         yield "on the critical path", _critical_path(found.critical_path)
-    yield f"time of layers: {_legend(found.layers)}", _stacks([(s.layer, s) for s in found.layers])
+    yield f"time of layers: {_legend(found.layers)}", _Stacks([(s.layer, s) for s in found.layers])
     if _split_layers(found):
-        yield "time of cores, tiles or lanes", _stacks([(s.group, s) for s in found.groups])
+        yield "time of cores, tiles or lanes", _Stacks([(s.group, s) for s in found.groups])
     if found.buffers:
         yield "memories, the fullest", _buffers(found)
     if found.links:
@@ -93,27 +95,60 @@ def _split_layers(found: Explanation) -> bool:
     return not len(layers) == len(groups) == len(pairs) or not pairs
 
 
-def _stacks(named: Sequence[tuple[str, LayerStack | GroupStack]]) -> RenderableType:
-    """Return a bar for each layer or core; of many those that work most."""
-    table = _grid("left", "left", "right", "right")
-    shown = sorted(named, key=lambda item: -item[1].busy_share)[: 2 * _MOST]
-    kept = {name for name, _ in shown}
-    for name, stack in named:
-        if name in kept and stack.units:
-            units = f"{stack.units} unit{'s' * (stack.units > 1)}"
-            table.add_row(Text(name), _bar(stack.cycles), f"{stack.busy_share:.0%} busy", units)
-    if len(named) > len(kept):
-        table.add_row(f"and {len(named) - len(kept)} more", "", "", "")
-    return table
+@dataclass(frozen=True)
+class _Stacks:
+    """A bar for each layer or core that has units, of many those that work most."""
+
+    named: Sequence[tuple[str, LayerStack | GroupStack]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = self._rows()
+        ends = [max(map(len, column)) for column in zip(*(texts for _, _, texts in rows), strict=True)]
+        rest = (
+            max((len(name) for name, _, _ in rows), default=0)
+            + sum(2 + end for end in ends if end)
+            + len("  ||")
+        )
+        bar = min(_BAR, max(options.max_width - rest, _SHORTEST_BAR))
+        table = Table.grid(padding=(0, 2))
+        table.add_column(overflow="fold")
+        table.add_column(no_wrap=True, min_width=bar + 2)
+        for end in filter(None, ends):
+            table.add_column(justify="right", no_wrap=True, min_width=end)
+        for name, cycles, texts in rows:
+            shown = (text for text, end in zip(texts, ends, strict=True) if end)
+            table.add_row(Text(name), _bar(cycles, bar), *shown)
+        yield table
+        if left := sum(stack.units > 0 for _, stack in self.named) - len(rows):
+            yield Text(f"and {left} more")
+
+    def _rows(self) -> list[tuple[str, Mapping[str, float], tuple[str, str, str]]]:
+        """Return name, cycles and texts behind the bar of what is shown, in the given order."""
+        there = [(name, stack) for name, stack in self.named if stack.units]
+        working = sorted(there, key=lambda item: -item[1].busy_share - item[1].programming_share)
+        kept = {name for name, _ in working[: 2 * _MOST]}
+        return [
+            (
+                name,
+                stack.cycles,
+                (
+                    f"{stack.busy_share:.0%} busy",
+                    f"{stack.programming_share:.0%} programming" if stack.programming_share else "",
+                    f"{stack.units} unit{'s' * (stack.units > 1)}",
+                ),
+            )
+            for name, stack in there
+            if name in kept
+        ]
 
 
-def _bar(cycles: Mapping[str, float]) -> Text:
+def _bar(cycles: Mapping[str, float], columns: int) -> Text:
     """Return a bar whose signs are shared out as the time was, to the nearest sign."""
     total, bar, shown, so_far = sum(cycles.values()), Text("|"), 0, 0.0
     for kind in CATEGORIES:
         so_far += cycles.get(kind, 0)
         sign, style = _SIGNS[kind]
-        upto = round(_BAR * so_far / total) if total else 0
+        upto = round(columns * so_far / total) if total else 0
         bar.append(sign * (upto - shown), style)
         shown = upto
     return bar.append("|")

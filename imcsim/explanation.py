@@ -144,9 +144,12 @@ def _causes(run: RunRecord, times: ExactTimes) -> tuple[Cause, ...]:
 def _notes(run: RunRecord) -> list[str]:
     if run.activity is not None:
         return []
+    anew = "with --out DIR, or record=True in Python"
+    if run.summary["trace"] is not None:  # which then holds the intervals, in place of the run
+        anew = "with --out DIR and without --trace"
     return [
         "nothing was recorded, so that how full memories were and what was on the critical path is not "
-        "known; run it anew with --out DIR, or record=True in Python"
+        f"known; run it anew {anew}"
     ]
 
 

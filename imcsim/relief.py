@@ -22,6 +22,9 @@ _MOST_PARTS = 5000
 
 _VERBS = {"smaller": "lower", "larger": "raise", "other": "change"}
 
+#: Units that are words, of which there may be several.
+_COUNTED = ("bit", "byte", "cycle", "image", "pixel", "packet", "slot", "token")
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -47,7 +50,8 @@ class Setting:
     def __str__(self) -> str:
         if self.value is None:
             return f"{self.path} (left to the machine)"
-        unit = f" {self.unit}" if self.unit and self.unit != "one of" else ""
+        several = "s" * (self.unit in _COUNTED and self.value != 1)
+        unit = f" {self.unit}{several}" if self.unit and self.unit != "one of" else ""
         own = f", usually {self.usual}" if self.is_own else ""
         return f"{self.path} ({self.value}{unit}{own})"
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from imcsim.resolve import resolve_workload
+from imcsim.run_networks import networks_of
 from imcsim.run_record import RunRecord
 from imcsim.stall_stacks import ExactTimes, working
-from simcore.errors import SimError
-from workloads import LoweredNetwork, lower
+from workloads import LoweredNetwork
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,11 @@ def roofline_of(run: RunRecord, times: ExactTimes) -> Roofline:
     """Return where a run lies; of several networks that shared a machine, of all together."""
     summary = run.summary
     tops, peak = summary["tops"], summary["peak_tops"]
-    networks = list(_networks(run))
+    config = run.config
+    networks = [
+        (network, config.networks[name].images if name else config.images)
+        for name, network in networks_of(run).items()
+    ]
     operations = 2.0 * sum(images * network.macs for network, images in networks)
     width = run.config.machine.get("activation_bits")
     per_byte = moved = bandwidth = fastest = roof = None
@@ -72,19 +74,6 @@ def roofline_of(run: RunRecord, times: ExactTimes) -> Roofline:
         bound,  # type: ignore[arg-type]
         tops / known[bound] if bound is not None and tops is not None else None,
     )
-
-
-def _networks(run: RunRecord) -> Iterator[tuple[LoweredNetwork, int]]:
-    """Yield the networks of a run with their images; none where one of them cannot be found again."""
-    config = run.config
-    asked = [(own.workload, own.images) for own in config.networks.values()]
-    try:
-        yield from [
-            (lower(resolve_workload(workload).network), images)
-            for workload, images in asked or [(config.workload, config.images)]
-        ]
-    except SimError:
-        return
 
 
 def _elements_read(network: LoweredNetwork) -> int:

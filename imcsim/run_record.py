@@ -29,6 +29,7 @@ _FOUND = (
     "history",
     "cycles",
     "clock_hz",
+    "ticks_per_cycle",
     "time_s",
     "initiation_interval_cycles",
     "latency_s",

@@ -156,6 +156,7 @@ class SharedJob(Job):
             "history": history_digest(outcome),
             "cycles": outcome.cycles,
             "clock_hz": outcome.reference.hz,
+            "ticks_per_cycle": outcome.reference.ticks,
             "time_s": outcome.seconds,
             "tops": tops,
             "tops_per_w": operations / energy / 1e12 if energy else None,

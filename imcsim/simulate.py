@@ -281,6 +281,7 @@ class _Job(Job):
             "history": history_digest(outcome),
             "cycles": outcome.cycles,
             "clock_hz": outcome.reference.hz,
+            "ticks_per_cycle": outcome.reference.ticks,
             "time_s": outcome.seconds,
             "initiation_interval_cycles": stream.interval,
             "latency_s": stream.latency,

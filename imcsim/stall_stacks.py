@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import fsum, lcm
+from math import fsum, inf
 from typing import TypeVar
 
 import numpy as np
 
 from imcsim.metrics import whole
+from imcsim.run_networks import layers_in_order
 from imcsim.run_record import RunRecord, UnitTimes
 from simcore.activity import CATEGORIES, category
 from simcore.energy import SHARED, PartCost
@@ -34,9 +34,6 @@ WORDS = {
 }
 WORKING = ("busy", "programming")
 
-# Of times up to so many cycles, floats tell apart all fractions that have denominators up to this.
-_PRECISE, _MOST_TICKS = 1 << 20, 10_000
-
 
 @dataclass(frozen=True)
 class UnitStack:
@@ -44,7 +41,7 @@ class UnitStack:
 
     group : the core, tile or lane that it is part of
     cycles : of the reference clock, by state; they sum to the makespan
-    busy_share : of the makespan, writing cells included
+    busy_share, programming_share : of the makespan, in operations, and writing cells
     """
 
     path: str
@@ -53,6 +50,7 @@ class UnitStack:
     group: str
     cycles: Mapping[str, float]
     busy_share: float
+    programming_share: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class LayerStack:
     """How the units of one layer spent the run; `shared` is whatever serves several.
 
     cycles : by category; they sum to the makespan times `units`
-    busy_share : of all of these
+    busy_share, programming_share : of all of these
     energy_j : None where it is not known of what
     """
 
@@ -68,6 +66,7 @@ class LayerStack:
     units: int
     cycles: Mapping[str, float]
     busy_share: float
+    programming_share: float
     energy_j: float | None
 
 
@@ -79,6 +78,7 @@ class GroupStack:
     units: int
     cycles: Mapping[str, float]
     busy_share: float
+    programming_share: float
     energy_j: float | None
 
 
@@ -125,25 +125,18 @@ def exact_times(run: RunRecord) -> ExactTimes:
 
     raises : FileError if the states of a unit do not sum to the makespan, as in a file that was changed
     """
-    cycles = [value for unit in run.units for value in unit.cycles.values()]
-    per_cycle = run.activity.ticks_per_cycle if run.activity is not None else _ticks_per_cycle(cycles)
+    per_cycle = run.summary["ticks_per_cycle"]
     makespan = run.summary["cycles"] * per_cycle
     spent = []
     for unit in run.units:
         ticks = {state: round(time * per_cycle) for state, time in unit.cycles.items()}
         if (total := sum(ticks.values())) != makespan:
             raise FileError(
-                f"the states of {unit.path} sum to {total / per_cycle:g} cycles, but the run had "
-                f"{run.summary['cycles']}; run anew"
+                f"the states of {unit.path} sum to {whole(total / per_cycle):,} cycles, but the run had "
+                f"{run.summary['cycles']:,}; run anew"
             )
         spent.append(ticks)
     return ExactTimes(per_cycle, makespan, tuple(spent))
-
-
-def _ticks_per_cycle(cycles: Iterable[float]) -> int:
-    """Return in how many ticks all of these times are whole."""
-    parts = {time % 1 for time in cycles if time < _PRECISE}
-    return lcm(*(Fraction(part).limit_denominator(_MOST_TICKS).denominator for part in parts))
 
 
 def unit_stacks(run: RunRecord, times: ExactTimes) -> tuple[UnitStack, ...]:
@@ -155,7 +148,7 @@ def unit_stacks(run: RunRecord, times: ExactTimes) -> tuple[UnitStack, ...]:
             unit.layer,
             home(unit.path),
             {state: times.cycles(spent[state]) for state in sorted(spent, key=_order)},
-            times.share(working(spent)),
+            *_work_shares(times, by_category([spent]), 1),
         )
         for unit, spent in zip(run.units, times.spent, strict=True)
     )
@@ -167,16 +160,22 @@ def working(spent: Mapping[str, int]) -> int:
 
 
 def layer_stacks(run: RunRecord, times: ExactTimes) -> tuple[LayerStack, ...]:
-    """Return how the units of each layer spent the run, in the order in which layers began to work."""
+    """Return how the units of each layer spent the run: what several share, then layers as data go."""
     energy = joules_by(run, lambda part: part.layer or SHARED)
-    stacks = _stacks(run, times, lambda unit: unit.layer or SHARED, energy)
+    numbers = {name: number for number, name in enumerate((SHARED, *layers_in_order(run)))}
+    stacks = _stacks(run, times, lambda unit: unit.layer or SHARED, energy, numbers)
     return tuple(LayerStack(name, *stack) for name, stack in stacks.items())
 
 
 def group_stacks(run: RunRecord, times: ExactTimes) -> tuple[GroupStack, ...]:
     """Return how the units of each core, tile or lane spent the run, in the order in which they began."""
     energy = joules_by(run, lambda part: home(part.path) if part.path else SHARED)
-    stacks = _stacks(run, times, lambda unit: home(unit.path), energy)
+    began = _began(run)
+    first: dict[str, int] = {}
+    for unit in run.units:
+        name, start = home(unit.path), began.get(unit.path, times.makespan)
+        first[name] = min(start, first.get(name, start))
+    stacks = _stacks(run, times, lambda unit: home(unit.path), energy, first)
     return tuple(GroupStack(name, *stack) for name, stack in stacks.items())
 
 
@@ -234,32 +233,38 @@ def by_category(spent: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _stacks(
-    run: RunRecord, times: ExactTimes, name_of: Callable[[UnitTimes], str], energy: Mapping[str, float]
-) -> dict[str, tuple[int, dict[str, float], float, float | None]]:
-    """Return units, cycles by category, busy share and energy of all units of one name.
+    run: RunRecord,
+    times: ExactTimes,
+    name_of: Callable[[UnitTimes], str],
+    energy: Mapping[str, float],
+    order: Mapping[str, int],
+) -> dict[str, tuple[int, dict[str, float], float, float, float | None]]:
+    """Return units, cycles by category, busy and programming share, and energy of all units of one name.
+
+    order : numbers by which names are sorted, those without one last
 
     A name that has energy but no unit is there, too, so that none is lost.
     """
     members: dict[str, list[int]] = {}
     for number, unit in enumerate(run.units):
         members.setdefault(name_of(unit), []).append(number)
-    began = _began(run)
-    first = {
-        name: min(began.get(run.units[n].path, times.makespan) for n in numbers)
-        for name, numbers in members.items()
-    }
-    order = sorted(members, key=lambda name: (first[name], natural_key(name)))
-    stacks: dict[str, tuple[int, dict[str, float], float, float | None]] = {}
-    for name in (*order, *sorted(energy.keys() - members.keys())):
+    names = sorted(members.keys() | energy.keys(), key=lambda name: (order.get(name, inf), natural_key(name)))
+    stacks: dict[str, tuple[int, dict[str, float], float, float, float | None]] = {}
+    for name in names:
         numbers = members.get(name, [])
         spent = by_category(times.spent[n] for n in numbers)
         stacks[name] = (
             len(numbers),
             {kind: times.cycles(ticks) for kind, ticks in spent.items()},
-            times.share(working(spent), len(numbers)),
+            *_work_shares(times, spent, len(numbers)),
             energy.get(name, 0.0) if run.parts else None,
         )
     return stacks
+
+
+def _work_shares(times: ExactTimes, spent: Mapping[str, int], units: int) -> tuple[float, float]:
+    """Return the shares in which so many units were busy, and wrote cells, of ticks by category."""
+    return times.share(spent.get("busy", 0), units), times.share(spent.get("programming", 0), units)
 
 
 def _began(run: RunRecord) -> dict[str, int]:

@@ -40,7 +40,7 @@ def _limit(evidence: Evidence, reliefs: Reliefs, alike: Alike, weight: float, ti
     if on_path is not None:
         whose = "its work" if len(alike.works) == 1 else "their work"
         clauses.append(f"{evidence.percent(on_path)} of the critical path is {whose}")
-    if evidence.waited_for is not None:
+    if evidence.waited_for is not None and work.saturation < SATURATED:
         waits = sum(evidence.waited_for.get(path, 0.0) for path in alike.members)
         clauses.append(f"{waits:.0%} of all waiting is for it")
     return Limit(
@@ -64,10 +64,12 @@ def _pace(evidence: Evidence, alike: Alike) -> str:
         operation_of(s) + ("" if alone else f" {evidence.percent(states[s])}") for s in longest[:3]
     )
     if work.saturation >= SATURATED and share >= max(_PACE, ALIKE * evidence.most_share):
-        what = doing if alone else "operation"
+        if alike.members[0].endswith("rs"):  # as `crossbars`, which are one unit
+            sets, does = "set", "they work"
+        else:
+            sets, does = "sets", "it works"
         return (
-            f"{called(alike)} sets the pace: from its first {what} to its last one it works "
-            f"{work.saturation:.0%} of the time, {share:.0%} of the run" + ("" if alone else f" ({doing})")
+            f"{called(alike)} {sets} the pace, hardly ever at rest: {does} {share:.0%} of the run ({doing})"
         )
     return f"{called(alike)} works {share:.0%} of the run ({doing})"
 

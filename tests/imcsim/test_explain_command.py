@@ -25,7 +25,7 @@ def test_it_tells_first_what_the_time_is_due_to(folder: Path) -> None:
     words = " ".join(told.stdout.split())
     assert words.startswith("digits-cnn on dataflow: ")
     assert "1. 99% source sets the pace" in words
-    assert "source.pixel_cycles (600 cycle, usually 130) sets how long feed takes" in words
+    assert "source.pixel_cycles (600 cycles, usually 130) sets how long feed takes" in words
     assert "-> lower source.pixel_cycles" in words
     for section in ("on the critical path", "time of layers", "memories", "energy", "roofline"):
         assert section in told.stdout
@@ -56,7 +56,8 @@ def test_the_page_shows_what_the_command_prints(tmp_path: Path, monkeypatch: pyt
 
 def test_json_is_what_python_gets(folder: Path) -> None:
     told = printed("explain", folder)
-    assert told == json.loads(json.dumps(imcsim.explain(imcsim.read_run(folder)).summary))
+    found = imcsim.explain(imcsim.read_run(folder)).summary
+    assert told == json.loads(json.dumps(found)) | {"what_if": None}
     assert list(told)[:5] == ["schema", "workload", "machine", "cycles", "clock_hz"]
     assert told["bottlenecks"][0]["parameter"] == "source.pixel_cycles"
 
@@ -100,3 +101,22 @@ def test_accounts_that_were_changed_are_refused(folder: Path, tmp_path: Path) ->
     cells[place] = str(int(cells[place]) + 1)
     units.write_text("\n".join([header, ",".join(cells), *rest]) + "\n")
     assert "but the run had" in refusal("explain", tmp_path / "changed")
+
+
+@pytest.mark.parametrize("arch", ["dataflow", "reprogrammed"])
+def test_bars_fit_the_columns_of_a_terminal(
+    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    imcsim.run("resnet20", arch=arch, values="off", record=False).save(tmp_path / "run")
+    shown = command("explain", tmp_path / "run").stdout.splitlines()
+    bars = [line for line in shown if "|" in line]
+    assert bars
+    for line in bars:
+        assert line.count("|") == 2
+        assert line.endswith(("unit", "units"))
+        assert len(line) <= 80
+    assert not any(line.endswith("0 units") for line in bars)
+    if arch == "reprogrammed":  # one layer is all that has units: the others are not counted either
+        layers = shown[shown.index(next(line for line in shown if line.startswith("time of layers"))) :]
+        assert not any("more" in line for line in layers[:4])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 from functools import cache
-from math import lcm
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +13,9 @@ from hypothesis import strategies as st
 import imcsim
 from imcsim.occupancy import link_uses
 from imcsim.run_record import UnitTimes
-from imcsim.stall_stacks import category_shares, causes, exact_times
+from imcsim.stall_stacks import GroupStack, LayerStack, UnitStack, category_shares, causes, exact_times
 from simcore import FileError
+from simcore.activity import category
 from tests.imcsim.command_bench import command
 
 
@@ -53,10 +52,9 @@ def plain_run() -> imcsim.Run:
     return imcsim.run("digits-mlp", arch="dataflow", values="off", record=False)
 
 
-def run_with(units: tuple[UnitTimes, ...], cycles: int) -> imcsim.Run:
-    return imcsim.Run(
-        **vars(replace(plain_run(), units=units, summary=plain_run().summary | {"cycles": cycles}))
-    )
+def run_with(units: tuple[UnitTimes, ...], cycles: int, ticks_per_cycle: int = 1) -> imcsim.Run:
+    summary = plain_run().summary | {"cycles": cycles, "ticks_per_cycle": ticks_per_cycle}
+    return imcsim.Run(**vars(replace(plain_run(), units=units, summary=summary)))
 
 
 def test_the_busiest_link_is_the_one_that_is_least_often_free() -> None:
@@ -86,11 +84,56 @@ def test_cycles_that_a_file_holds_are_taken_back_to_whole_ticks(
     ticks = [*parts, 1, more]
     ticks.append(-sum(ticks) % per_cycle)  # the makespan is a whole number of cycles
     times = {f"busy:{n}": time / per_cycle for n, time in enumerate(ticks)}
-    exact = exact_times(run_with((unit("a", "x", times),), sum(ticks) // per_cycle))
-    denominators = (Fraction(time, per_cycle).denominator for time in ticks)
-    assert exact.ticks_per_cycle == lcm(*denominators)
-    scale = Fraction(exact.ticks_per_cycle, per_cycle)
-    assert list(exact.spent[0].values()) == [time * scale for time in ticks]
+    exact = exact_times(run_with((unit("a", "x", times),), sum(ticks) // per_cycle, per_cycle))
+    assert (exact.ticks_per_cycle, list(exact.spent[0].values())) == (per_cycle, ticks)
+
+
+def test_times_of_two_clocks_are_whole_ticks_however_long_they_are() -> None:
+    third = 4_000_001 / 3  # all of them beyond what tells how fine a tick is
+    times = {"busy:a": third, "busy:b": third, "wait-input:c": third}
+    exact = exact_times(run_with((unit("a", "x", times),), 4_000_001, 3))
+    assert set(exact.spent[0].values()) == {4_000_001}
+
+
+def test_a_run_tells_its_ticks_without_a_recording() -> None:
+    recorded, bare = (
+        imcsim.run("digits-mlp", arch="isaac", values="off", record=record) for record in (True, False)
+    )
+    assert recorded.activity is not None
+    assert recorded.activity.ticks_per_cycle > 1
+    assert bare.summary["ticks_per_cycle"] == recorded.activity.ticks_per_cycle
+    assert vars(exact_times(bare)) == vars(exact_times(recorded))
+
+
+def test_writing_cells_is_told_beside_busy_time_and_layers_come_as_data_go() -> None:
+    run = imcsim.run("digits-cnn", arch="reprogrammed", images=2, values="off", settings=["crossbars=2"])
+    found = run.explain()
+    stacks: list[UnitStack | LayerStack | GroupStack] = [*found.units, *found.layers, *found.groups]
+    for stack in stacks:
+        kinds: dict[str, float] = {}
+        for state, cycles in stack.cycles.items():
+            kinds[category(state)] = kinds.get(category(state), 0) + cycles
+        total = sum(kinds.values())
+        for kind, share in (("busy", stack.busy_share), ("programming", stack.programming_share)):
+            assert share == pytest.approx(kinds.get(kind, 0) / total if total else 0)
+    assert any(unit.programming_share > 0.9 and unit.busy_share < 0.1 for unit in found.units)
+    layers = ["shared", "conv1", "conv2", "pool1", "conv3", "pool2", "fc"]
+    assert [stack.layer for stack in found.layers] == layers  # though only what is shared has units
+
+
+def test_layers_come_in_one_order_whether_recorded_or_not() -> None:
+    orders = {
+        tuple(
+            stack.layer
+            for stack in imcsim.run("digits-resnet", arch="dataflow", values="off", record=record)
+            .explain()
+            .layers
+        )
+        for record in (True, False)
+    }
+    (order,) = orders
+    assert order[:3] == ("shared", "stem", "block1-conv1")
+    assert order[-2:] == ("pool", "fc")
 
 
 def test_accounts_that_do_not_add_up_are_refused() -> None:

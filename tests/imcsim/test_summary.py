@@ -26,6 +26,8 @@ CONTRACT = {
     "units", "events", "wall_s", "setup_s", "compile_s", "peak_rss_mb",
 }  # fmt: skip
 ADDED = {
+    "ticks_per_cycle",
+    "trace",
     "load",
     "history",
     "training",
@@ -72,7 +74,7 @@ def test_what_does_not_apply_is_null() -> None:
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward", "trace",
         "training", "decoding", "cache",
-        "neuron_cycles", "programming", "programming_j", "load", "networks",
+        "neuron_cycles", "programming", "programming_j", "load", "networks", "trace",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 
