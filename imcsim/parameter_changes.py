@@ -76,8 +76,8 @@ def _change(written: str, values: Mapping[str, Any], schema: type[Config]) -> Pa
 
 
 def asked_by_what_if(error: InvalidConfigError) -> InvalidConfigError:
-    """Return an error of settings that changes were made into, as one of what asked for these."""
-    problems = (replace(p, source="--what-if" if p.source == "--set" else p.source) for p in error.problems)
+    """Return an error of a machine with changes as one of what asked for these: without, it had none."""
+    problems = (replace(problem, source="--what-if") for problem in error.problems)
     return InvalidConfigError(tuple(problems), error.where)
 
 

@@ -199,6 +199,7 @@ def test_the_makespan_of_the_pipeline_is_made_of_products_and_input() -> None:
     [
         ("core.crossbar.mvm_cycles", "must be PATH=FACTORx or PATH=VALUE"),
         ("core.crossbar.mvm_cycles=", "must be PATH=FACTORx or PATH=VALUE"),
+        ("core.crossbar.mvm_cyles=2x", "--what-if core.crossbar.mvm_cyles - is unknown"),
         ("core.crossbar.mvm_cyles=2x", "did you mean 'mvm_cycles'"),
         ("core.crossbar.mvm_cycles=0.33x", "write core.crossbar.mvm_cycles=43"),
         ("core.memory.column_cycles=2x", "is null, of which there are no multiples"),
