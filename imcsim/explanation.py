@@ -31,7 +31,6 @@ from imcsim.stall_stacks import (
 from imcsim.waits import Wait, waits_of
 from simcore.activity import NOBODY
 from simcore.energy import SHARED
-from simcore.errors import SimError
 from traces.critical_path import critical_path_of
 
 EXPLANATION_SCHEMA = "imcsim.explanation/1"
@@ -98,11 +97,7 @@ def explain(run: RunRecord) -> Explanation:
     raises : SimError for a run that was interrupted, FileError for accounts that do not add up
     """
     summary = run.summary
-    if summary["interrupted"]:
-        raise SimError(
-            f"the run of {summary['workload']} on {summary['machine']} was interrupted, so that its accounts "
-            "are not there; run it to its end"
-        )
+    run.insist_on_end()
     times = exact_times(run)
     buffers = buffer_uses(run)
     activity, path, held = run.activity, None, None
@@ -144,12 +139,9 @@ def _causes(run: RunRecord, times: ExactTimes) -> tuple[Cause, ...]:
 def _notes(run: RunRecord) -> list[str]:
     if run.activity is not None:
         return []
-    anew = "with --out DIR, or record=True in Python"
-    if run.summary["trace"] is not None:  # which then holds the intervals, in place of the run
-        anew = "with --out DIR and without --trace"
     return [
         "nothing was recorded, so that how full memories were and what was on the critical path is not "
-        f"known; run it anew {anew}"
+        f"known; run it anew {run.way_to_record}"
     ]
 
 

@@ -42,7 +42,6 @@ ADDED = {
     "clipped_conversions",
     "formulations",
     "fast_forward",
-    "trace",
     "notes",
     "chips",
     "peak_tops",
@@ -74,7 +73,7 @@ def test_what_does_not_apply_is_null() -> None:
         "initiation_interval_cycles", "history", "inputs", "accuracy", "golden_accuracy", "float_accuracy",
         "outputs_match_golden", "conversions", "clipped_conversions", "formulations", "fast_forward", "trace",
         "training", "decoding", "cache",
-        "neuron_cycles", "programming", "programming_j", "load", "networks", "trace",
+        "neuron_cycles", "programming", "programming_j", "load", "networks",
     }  # fmt: skip
     assert summary["compile_s"] == 0
 
