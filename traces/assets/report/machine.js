@@ -11,7 +11,7 @@ const STACK_MOST = 6; // groups on top of each other
 const CELLS_MOST = 6000; // drawn one by one in all
 
 function showMachine(channels) {
-  const metrics = [["busy", "busy"], ["wait-input", "waits for input"], ["blocked-output", "blocked by output"], ["wait-resource", "waits for a resource"]];
+  const metrics = [["busy", "busy"], ["programming", "programming"], ["wait-input", "waits for input"], ["blocked-output", "blocked by output"], ["wait-resource", "waits for a resource"]];
   const drawing = element("div", { class: "drawing" });
   const choose = tabs(metrics.map(([, title]) => title), (index) => drawing.replaceChildren(machineDrawing(channels, metrics[index][0], drawing)));
   bodyOf("machine").append(element("div", { class: "card" },
@@ -51,7 +51,7 @@ function groupBoxes(metric) {
     if (!box) continue;
     const cycles = byCategory(unit.cycles);
     const total = sumOf(Object.values(cycles));
-    const spent = metric === "busy" ? (cycles.busy ?? 0) + (cycles.programming ?? 0) : cycles[metric] ?? 0;
+    const spent = cycles[metric] ?? 0;
     box.paths.push(unit.path);
     box.shares.push(total ? spent / total : 0);
   }

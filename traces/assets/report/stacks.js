@@ -56,6 +56,7 @@ function stackColumns(list, cyclesOf) {
   return [
     { title: "time", wide: true, cell: ({ item }) => (sumOf(Object.values(cyclesOf(item))) ? stackBar(cyclesOf(item)) : "no units") },
     { title: "busy", number: true, cell: ({ n }) => shown(`/explanation/${list}/${n}/busy_share`, percent), value: ({ item }) => item.busy_share },
+    { title: "programming", number: true, cell: ({ n }) => shown(`/explanation/${list}/${n}/programming_share`, percent), value: ({ item }) => item.programming_share },
     shareOf("wait-input"), shareOf("blocked-output"), shareOf("wait-resource"),
   ];
 }
