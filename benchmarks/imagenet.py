@@ -127,8 +127,12 @@ def run_apart(**options: Any) -> tuple[float, float, float]:
     return float(told[0]), float(told[1]), int(told[2]) / 1024
 
 
-def from_start(through_a_trace: bool) -> float:
-    """Return how long a run without values takes, set-up included [s]; if asked, by way of a trace."""
+def from_start(*, through_a_trace: bool = False, record: bool = False) -> float:
+    """Return how long a run without values takes, set-up included [s].
+
+    through_a_trace : by way of a workload trace
+    record : keep every interval, and who ended each wait
+    """
     start = process_time()
     network = networks[NAME]()
     if through_a_trace:
@@ -136,7 +140,7 @@ def from_start(through_a_trace: bool) -> float:
             write_trace(Path(folder) / "resnet50.jsonl.gz", Trace(network, (0,)))
             network = read_trace(Path(folder) / "resnet50.jsonl.gz").network
     machine = Dataflow(DataflowConfig.parse({"columns_per_weight": SLICES}))
-    machine.simulate(machine.map(lower(network)), 1, None, RunOptions())
+    machine.simulate(machine.map(lower(network)), 1, None, RunOptions(record=record))
     return process_time() - start
 
 
@@ -216,7 +220,16 @@ for _bench in (
         "included",
         "cost",
         1.1,
-        lambda: (from_start(through_a_trace=True), from_start(through_a_trace=False)),
+        lambda: (from_start(through_a_trace=True), from_start()),
+        rounds=3,
+    ),
+    Bench(
+        "resnet50-recording",
+        "ResNet-50, every crossbar a process, values off: recording every interval, and who ended each wait, "
+        "against accounting only, set-up included",
+        "cost",
+        1.3,
+        lambda: (from_start(record=True), from_start()),
         rounds=3,
     ),
     Bench(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from simcore.activity import NOBODY
 from simcore.carried import CarriedEnd
 from simcore.causes import LastAct, Side, Units
 from simcore.channel import Endpoint, Waits, how_full
@@ -132,14 +133,15 @@ class Multicast(Endpoint):
 class GatherEnd(Endpoint):
     """Writing end for one of the parts of a `Gather`."""
 
-    __slots__ = ("_add", "_held", "_writer", "gather", "sent", "writer_waits")
+    __slots__ = ("_held", "_side", "_writer", "gather", "sent", "unit", "writer_waits")
 
     def __init__(self, engine: Engine, name: str, gather: Gather) -> None:
         super().__init__(engine, name)
         self.sent = 0
         self.writer_waits = Waits()
         self.gather = gather
-        self._add = gather.add
+        self.unit = NOBODY  # number of the one that writes here, where that is asked for
+        self._side: Side | None = None  # where it is asked for, and is one of several
         self._held: Any = None
         self._writer: Wake | None = None
 
@@ -147,13 +149,16 @@ class GatherEnd(Endpoint):
         """Let the reader have ended each wait, at once, and each part have been added by this writer."""
         (reader,) = others
         waits.ended_by(Side(self.engine, reader, self.gather.reader_waits))
-        self._add = partial(self.gather.add_part_of, Side(self.engine, own, waits))
+        side = Side(self.engine, own, waits)
+        self.unit, self._side = side.number(), None if side.alone else side
 
     def put(self, token: Any, wake: Wake | None = None) -> Ready | Park:
         """Hand on this writer's part of its next token, waiting until there is room."""
         gather = self.gather
+        if self._side is not None:
+            self.unit = self._side.number()
         if gather.has_slot(self.sent):
-            self._add(self.sent, token, self.engine.now)
+            gather.add(self.sent, token, self.engine.now, self.unit)
             self.sent += 1
             return DONE
         wake = wake or self.engine.active
@@ -175,10 +180,12 @@ class GatherEnd(Endpoint):
         self.sent = index + 1
         parts = gather.parts[index % gather.capacity]
         missing = parts[0]
-        if missing > 1 and parts[3] == tick and parts[2] == token:  # one of many that come together
+        if missing > 1 and parts[1] == tick and parts[2] == token:  # one of many that come together
             parts[0] = missing - 1
+            if self.unit < parts[3]:
+                parts[3] = self.unit
         else:
-            self._add(index, token, tick)
+            gather.add(index, token, tick, self.unit)
         return True
 
     def contents(self) -> str:
@@ -194,7 +201,7 @@ class GatherEnd(Endpoint):
         writer = self._writer
         if writer is not None and self.gather.has_slot(self.sent):
             self._writer = None
-            self._add(self.sent, self._held, self.engine.now)
+            self.gather.add(self.sent, self._held, self.engine.now, self.unit)
             self.sent += 1
             self.writer_waits.end(writer, self.engine.now)
             self.soon(writer)
@@ -215,7 +222,6 @@ class Gather(Endpoint):
     __slots__ = (
         "_complete",
         "_given_until",
-        "_last",
         "_reader",
         "_ready",
         "_retrying",
@@ -236,10 +242,9 @@ class Gather(Endpoint):
         self.taken = 0
         self.reader_waits = Waits()
         self.ends = [GatherEnd(engine, writer, self) for writer in writers]
-        self._last = [LastAct() for _ in range(capacity)]  # whose part was the last one of each token
-        # Parts that are still to come, the tick in which the last one is there, token, and that tick again
-        # where it does not matter whose part it is.
-        self.parts: list[list[Any]] = [[len(self.ends), 0, None, 0] for _ in range(capacity)]
+        # Parts that are still to come, the tick in which the last one is there, token, and the first unit of
+        # those whose part is there then.
+        self.parts: list[list[Any]] = [[len(self.ends), 0, None, NOBODY] for _ in range(capacity)]
         self._complete: deque[tuple[int, Any]] = deque()  # (tick in which it can be taken, token)
         self._ready = Ready()
         self._reader: Wake | None = None
@@ -248,7 +253,7 @@ class Gather(Endpoint):
 
     def watch(self, waits: Waits, own: Units, others: Sequence[Units]) -> None:
         """Let the writer of the last part of each token have ended the wait for it."""
-        waits.ender = lambda _: self._last[self.taken % self.capacity].act
+        waits.ender = lambda _: (self.parts[self.taken % self.capacity][3], self.latency)
 
     def __len__(self) -> int:
         self._settle()
@@ -319,37 +324,33 @@ class Gather(Endpoint):
         given = max(-1, self._given_until - now)
         return id(self._reader), given, len(self._complete), *complete, *parts
 
-    def add(self, index: int, token: Any, tick: int) -> None:
+    def add(self, index: int, token: Any, tick: int, unit: int = NOBODY) -> None:
         """Count one writer's part of the token that is its `index`-th, there in `tick`.
 
+        unit : number of who wrote it, if that is asked for
         raises : BrokenLawError if the writers disagree on which token that is
         """
         parts = self.parts[index % self.capacity]
-        missing, last, first_token, _ = parts
+        missing, last, first_token, by = parts
         if missing == len(self.ends):
             parts[2] = token
+            last = -1
         elif first_token != token:
             raise BrokenLawError(
                 f"{self.name} expected part of token {first_token} but got one of {token}: "
                 "a writer lost, doubled or reordered one"
             )
         if tick > last:
-            parts[1] = parts[3] = last = tick
+            parts[1], parts[3] = tick, unit
+            last = tick
+        elif tick == last and unit < by:
+            parts[3] = unit
         parts[0] = missing - 1
         if missing == 1:
             parts[0] = len(self.ends)
             self._complete.append((last + self.latency, token))
             if self._reader is not None:
                 self._give(self._reader)
-
-    def add_part_of(self, writer: Side, index: int, token: Any, tick: int) -> None:
-        """Do what `add` does, and note whose part comes last."""
-        parts, last = self.parts[index % self.capacity], self._last[index % self.capacity]
-        if parts[0] == len(self.ends):
-            last.tick = -1
-        last.note((writer.number(), self.latency), tick)
-        self.add(index, token, tick)
-        parts[3] = -1
 
     def _give(self, reader: Wake) -> None:
         """Let the waiting reader go on with the oldest token once that is visible and it is there."""

@@ -109,41 +109,37 @@ class Columns:
     def __init__(self, makespan: int, states: dict[str, int] | None = None) -> None:
         self.makespan = makespan
         self.states: dict[str, int] = {} if states is None else states
-        self.unit = [np.zeros(0, np.int32)]
-        self.state = [np.zeros(0, np.int16)]
-        self.rows = [np.zeros((0, 2), np.int64)]
-        self.cause = [np.zeros(0, np.int32)]
-        self.lag = [np.zeros(0, np.int64)]
+        self._rows = [np.zeros((0, 2), np.int64)]
+        self._acts: list[NDArray[np.int64] | Act] = [BY_TIME]
+        self._places = [(0, 0)]  # unit and state of each of the above
 
     def add(
         self, unit: int, state: str, rows: NDArray[np.int64], acts: NDArray[np.int64] | Act = BY_TIME
     ) -> None:
-        """Add the rows (start, duration) that one unit spent in one state, and the acts that ended them."""
-        left = self.makespan - rows[:, 0]
-        keep = (left > 0) & (rows[:, 1] > 0)
-        if category(state) == "wait-input":
-            # An input that comes only after the makespan is none of this run's: the unit has finished.
-            keep &= rows[:, 1] <= left
-        if not keep.any():
+        """Add the rows (start, duration), in order, that one unit spent in one state, and what ended them."""
+        makespan = self.makespan
+        if len(rows) and rows[-1, 0] >= makespan:
+            rows = rows[: np.searchsorted(rows[:, 0], makespan)]
+        if len(rows) and rows[-1].sum() > makespan:  # which only the last one can
+            start, rows = rows[-1, 0], rows[:-1]
+            # An input that comes only after the makespan is none of this run's: the unit has finished. Of
+            # another wait, nobody has ended the part up to there.
+            if category(state) != "wait-input":
+                self.add(unit, state, np.array([[start, makespan - start]]))
+        if not rows[:, 1].any():
             return
         number = self.states.setdefault(state, len(self.states))
-        cause, lag = np.broadcast_to(acts, rows.shape)[keep].T
-        if not keep.all() or rows[-1, 1] > left[-1]:
-            rows, left = rows[keep], left[keep]
-            over = rows[:, 1] <= left  # up to the makespan, nobody has ended the others
-            cause, lag = np.where(over, cause, NOBODY), np.where(over, lag, 0)
-            rows = np.column_stack([rows[:, 0], np.minimum(rows[:, 1], left)])
-        self.rows.append(rows)
-        self.unit.append(np.full(len(rows), unit, np.int32))
-        self.state.append(np.full(len(rows), number, np.int16))
-        self.cause.append(cause.astype(np.int32))
-        self.lag.append(lag)
+        self._rows.append(rows)
+        self._acts.append(acts if isinstance(acts, tuple) else acts[: len(rows)])
+        self._places.append((unit, number))
 
     def activity(
         self, units: tuple[str, ...], reference: Clock, finisher: int, buffers: tuple[BufferTrace, ...]
     ) -> Activity:
         """Return the rows sorted by unit, then by start."""
-        unit, state, rows = np.concatenate(self.unit), np.concatenate(self.state), np.concatenate(self.rows)
+        counts = [len(rows) for rows in self._rows]
+        unit, state = np.repeat(np.array(self._places, np.int32), counts, axis=0).T
+        rows, acts = np.concatenate(self._rows), _each(self._acts, counts)
         # One key whose sorted runs, an operation's or a port's each, a stable sort only has to merge.
         order = np.argsort(unit * np.int64(self.makespan + 1) + rows[:, 0], kind="stable")
         order = order[rows[order, 1] > 0]
@@ -151,14 +147,25 @@ class Columns:
             units=units,
             states=tuple(self.states),
             unit=unit[order],
-            state=state[order],
+            state=state[order].astype(np.int16),
             start=rows[order, 0],
             duration=rows[order, 1],
-            cause=np.concatenate(self.cause)[order],
-            lag=np.concatenate(self.lag)[order],
+            cause=acts[order, 0].astype(np.int32),
+            lag=acts[order, 1],
             makespan=self.makespan,
             ticks_per_cycle=reference.ticks,
             clock_hz=reference.hz,
             finisher=finisher,
             buffers=buffers,
         )
+
+
+def _each(acts: Sequence[NDArray[np.int64] | Act], counts: Sequence[int]) -> NDArray[np.int64]:
+    """Return (n, 2) units and lags of all rows, of which some runs have one for all."""
+    each = np.repeat(
+        np.array([act if isinstance(act, tuple) else BY_TIME for act in acts], np.int64), counts, axis=0
+    )
+    for act, count, end in zip(acts, counts, np.cumsum(counts).tolist(), strict=True):
+        if not isinstance(act, tuple):
+            each[end - count : end] = act
+    return each
