@@ -31,7 +31,7 @@ def stretches(count: int) -> Iterator[Activity]:
 
 
 def _peak_mb() -> float:
-    """Return this program's own peak memory [MB]; `getrusage` starts from that of the process it comes from."""
+    """Return this program's own peak memory [MB]; `getrusage` starts from that of its parent."""
     status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     (peak,) = (line.split()[1] for line in status if line.startswith("VmHWM:"))
     return int(peak) / 1000
